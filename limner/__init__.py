@@ -1,0 +1,38 @@
+"""Limner: submit a prompt, get the images' URLs.
+
+>>> from limner import Limner, TextToImage
+>>> job = Limner(redis_url).submit(TextToImage(prompt="a red kite over a salt flat"))  # doctest: +SKIP
+>>> job.result(timeout=300).urls  # doctest: +SKIP
+"""
+
+from limner.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    JobFailed,
+    LimnerError,
+    RecordTooNew,
+    StoreUnavailable,
+    UnknownJob,
+)
+from limner.job import Cancellation, Job
+from limner.models import Images, TextToImage
+from limner.producer import Limner
+from limner.records import JobState, JobStatus, LogEntry
+
+__all__ = [
+    "Cancellation",
+    "IdempotencyConflict",
+    "Images",
+    "InvalidRequest",
+    "Job",
+    "JobFailed",
+    "JobState",
+    "JobStatus",
+    "Limner",
+    "LimnerError",
+    "LogEntry",
+    "RecordTooNew",
+    "StoreUnavailable",
+    "TextToImage",
+    "UnknownJob",
+]

@@ -1,0 +1,208 @@
+"""Everything that can go wrong, one class a cause.
+
+A :class:`JobFailed` travels through Celery's result backend as its class name and its two arguments, so its
+constructor takes exactly those: a message and a JSON object of details.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+__all__ = [
+    "AttemptsExhausted",
+    "Cancelled",
+    "DeadlineExceeded",
+    "FeatureDisabled",
+    "GenerationFailed",
+    "IdempotencyConflict",
+    "InDoubt",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "JobFailed",
+    "LimnerError",
+    "ModerationRefused",
+    "NoImages",
+    "RecordTooNew",
+    "RequestRejected",
+    "StoreUnavailable",
+    "Unauthorized",
+    "UnknownJob",
+]
+
+Charged = Literal["no", "maybe", "yes"]
+
+
+class LimnerError(Exception):
+    """The root of all of Limner's errors."""
+
+
+class InvalidRequest(LimnerError, ValueError):
+    """A request or setting is wrong; the message names the field. Nothing was stored or sent."""
+
+
+class IdempotencyConflict(LimnerError):
+    """The idempotency key already belongs to a job with another request."""
+
+
+class StoreUnavailable(LimnerError, ConnectionError):
+    """Redis cannot be reached, or did not answer in time. The message names the server and the setting."""
+
+
+class RecordTooNew(LimnerError):
+    """A job's record was written by a newer version of Limner than this one."""
+
+
+class UnknownJob(LimnerError, LookupError):
+    """There is no job of that id: it never existed, or its result was kept long enough and has expired."""
+
+
+class JobFailed(LimnerError):
+    """A job ended without images. The subclass tells the cause.
+
+    Its details hold ``job_id`` and, where known, ``task_id`` and ``code`` (the provider's), ``attempts``,
+    ``last_error``, and ``charged`` where it is not as usual for the class.
+    """
+
+    retryable: ClassVar[bool] = False
+    """Whether a new job with the same request has a chance."""
+    usually_charged: ClassVar[Charged] = "no"
+    """Whether the provider takes credits in such a case."""
+    advice: ClassVar[str] = ""
+    """What to do next."""
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, dict(details or {}))
+
+    @property
+    def message(self) -> str:
+        """What happened, in one sentence."""
+        return str(self.args[0])
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The facts behind the message, as plain JSON values."""
+        return dict(self.args[1])
+
+    @property
+    def job_id(self) -> str | None:
+        """Limner's id of the job."""
+        return self.details.get("job_id")
+
+    @property
+    def task_id(self) -> str | None:
+        """The provider's id of the task, if one is known."""
+        return self.details.get("task_id")
+
+    @property
+    def code(self) -> int | str | None:
+        """The provider's code for the failure, if it gave one."""
+        return self.details.get("code")
+
+    @property
+    def charged(self) -> Charged:
+        """Whether the provider took credits for the failed job."""
+        charged: Charged = self.details.get("charged", self.usually_charged)
+        return charged
+
+    @property
+    def safe_to_resend(self) -> bool:
+        """Whether a new job cannot lead to paying twice for the same images."""
+        return self.charged == "no"
+
+    def __str__(self) -> str:
+        parts = [self.message, f"[job {self.job_id}]" if self.job_id else ""]
+        if self.task_id:
+            parts.append(f"[provider task {self.task_id}]")
+        return " ".join(part for part in [*parts, self.advice] if part)
+
+    def with_details(self, **details: Any) -> Self:
+        """The same error with more facts."""
+        return type(self)(self.message, {**self.details, **details})
+
+    def to_json(self) -> dict[str, Any]:
+        """The error as stored on a job's record."""
+        return {"type": type(self).__name__, "message": self.message, "details": self.details}
+
+    @staticmethod
+    def from_json(stored: Mapping[str, Any]) -> "JobFailed":
+        """The error that :meth:`to_json` stored; a class this version does not know becomes JobFailed."""
+        cause = _CAUSES.get(stored.get("type", ""), JobFailed)
+        return cause(stored.get("message", ""), stored.get("details"))
+
+
+class RequestRejected(JobFailed):
+    """The provider refused the request itself."""
+
+    advice = "Correct the request and submit it as a new job."
+
+
+class Unauthorized(JobFailed):
+    """The provider refused the API key."""
+
+    retryable = True
+    advice = "Check LIMNER_API_KEY and the key's address allow-list, then submit again."
+
+
+class InsufficientCredits(JobFailed):
+    """The account has no credits left, or the key has reached its spending cap."""
+
+    retryable = True
+    advice = "Top up the account or raise the key's cap, then submit again."
+
+
+class FeatureDisabled(JobFailed):
+    """The provider has switched the model off."""
+
+    retryable = True
+    advice = "Wait until the provider offers the model again."
+
+
+class AttemptsExhausted(JobFailed):
+    """The provider refused every attempt; none was accepted, so nothing was charged."""
+
+    retryable = True
+    advice = "Submit again later, or raise LIMNER_MAX_ATTEMPTS."
+
+
+class InDoubt(JobFailed):
+    """It is not known whether the provider accepted the request, so it was not sent again."""
+
+    usually_charged: ClassVar[Charged] = "maybe"
+    advice = "Look for the task in the provider's log before submitting again: it may have been paid for."
+
+
+class ModerationRefused(JobFailed):
+    """The provider's content policy refused the prompt or the images."""
+
+    advice = "Change the prompt and submit it as a new job."
+
+
+class GenerationFailed(JobFailed):
+    """The provider accepted the task and failed to make the images; it returns the credits."""
+
+    retryable = True
+    advice = "Submit again."
+
+
+class NoImages(JobFailed):
+    """The provider says that the task succeeded, and delivered no image."""
+
+    usually_charged: ClassVar[Charged] = "yes"
+    advice = "The images were probably withheld as unsafe, and are charged for all the same."
+
+
+class DeadlineExceeded(JobFailed):
+    """The job had not ended by LIMNER_JOB_DEADLINE_SECONDS after its first attempt."""
+
+    usually_charged: ClassVar[Charged] = "maybe"
+    retryable = True
+    advice = "If a provider task is named, its images may still arrive there: look before submitting again."
+
+
+class Cancelled(JobFailed):
+    """The job was cancelled; if that was before its request was sent, it cost nothing."""
+
+    usually_charged: ClassVar[Charged] = "maybe"
+    advice = "Nothing more happens to it."
+
+
+_CAUSES: dict[str, type[JobFailed]] = {cause.__name__: cause for cause in JobFailed.__subclasses__()}

@@ -1,0 +1,93 @@
+"""What is asked for and what comes back.
+
+The parameters are those of kie.ai's page for ``ideogram/v3-text-to-image``. The provider silently ignores
+an unknown field or a misspelt value and bills the task all the same, so everything is checked here, before
+anything is stored or sent.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+MODEL: Final = "ideogram/v3-text-to-image"
+MAX_PROMPT_LENGTH: Final = 5000
+MAX_SEED: Final = 2**31 - 1
+
+RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
+Style = Literal["AUTO", "GENERAL", "REALISTIC", "DESIGN"]
+ImageSize = Literal["square", "square_hd", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
+
+
+def _at_most_5000_utf16_units(text: str) -> str:
+    # The documentation says "characters" and not which; UTF-16 units are the stricter count.
+    if (units := len(text.encode("utf-16-le")) // 2) > MAX_PROMPT_LENGTH:
+        raise ValueError(
+            f"at most {MAX_PROMPT_LENGTH} UTF-16 units, this text has {units} "
+            "(an emoji counts as two or more)"
+        )
+    return text
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+_Text = Annotated[str, AfterValidator(_at_most_5000_utf16_units)]
+_StyleCode = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}$")]
+
+
+class TextToImage(BaseModel):
+    """A request for images. Raises :class:`pydantic.ValidationError`, which names the field, on bad input."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    prompt: Annotated[_Text, AfterValidator(_not_blank)]
+    """What to draw: 1 to 5000 UTF-16 units."""
+    negative_prompt: _Text | None = None
+    """What to leave out; the prompt has precedence over it."""
+    rendering_speed: RenderingSpeed = "BALANCED"
+    style: Style | None = None
+    """None is AUTO. Cannot be used together with ``style_codes``."""
+    style_codes: Annotated[list[_StyleCode], Field(min_length=1, max_length=16)] | None = None
+    """Ideogram's style codes, eight hexadecimal digits each. kie.ai names the parameter without describing
+    it, and may ignore it."""
+    expand_prompt: bool = True
+    """Let the provider rewrite the prompt (MagicPrompt)."""
+    image_size: ImageSize = "square_hd"
+    num_images: Annotated[int, Field(ge=1, le=4)] = 1
+    """How many images to ask for. The provider may deliver fewer: count the URLs."""
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+
+    @model_validator(mode="after")
+    def _style_or_codes(self) -> Self:
+        if self.style is not None and self.style_codes is not None:
+            raise ValueError("style: cannot be used together with style_codes")
+        return self
+
+
+class Images(BaseModel):
+    """The result of a job. ``AsyncResult(job_id).get()`` returns the same as a plain dict."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    job_id: str
+    urls: list[str]
+    """Where the images are, for at most a day: copy them."""
+    task_id: str
+    """The provider's id of the task."""
+    model: str = MODEL
+    seed: int | None = None
+    """The seed that was asked for, if any."""
+    parameters: TextToImage
+    credits: Decimal | None = None
+    """What the provider says that the task cost; None when it does not say."""
+    metadata: dict[str, Any] = {}
+    """What the producer attached to the job."""
+    created_at: datetime
+    sent_at: datetime
+    """When the attempt that bought the images was sent."""
+    finished_at: datetime
