@@ -1,0 +1,154 @@
+"""One job, as its producer holds it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+import redis
+
+from limner.connection import store_errors
+from limner.errors import Cancelled, StoreUnavailable, UnknownJob
+from limner.ledger import Ledger
+from limner.models import Images
+from limner.records import JobState, JobStatus, LogEntry, Record
+from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
+
+
+class Cancellation(StrEnum):
+    """What cancelling a job came to."""
+
+    BEFORE_SENDING = "before_sending"
+    """The request was never sent: the job costs nothing."""
+    AFTER_SENDING = "after_sending"
+    """The request had been sent: the provider may finish the task and charge for it."""
+    ALREADY_ENDED = "already_ended"
+    """The job had ended; its result stays."""
+
+
+class Job:
+    """A submitted job. Cheap to make, holds no connection of its own."""
+
+    def __init__(
+        self, job_id: str, ledger: Ledger, client: "redis.Redis", async_side: Callable[[], AsyncSide]
+    ) -> None:
+        self.id = job_id
+        self._ledger = ledger
+        self._redis = client
+        self._async_side = async_side
+
+    def __repr__(self) -> str:
+        return f"Job({self.id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def status(self) -> JobStatus:
+        """How the job stands; raises UnknownJob."""
+        record = self._read()
+        position, due = (None, None) if record.state.ended else self._ledger.place(self.id)
+        return JobStatus(
+            job_id=self.id,
+            state=record.state,
+            position=position,
+            attempts=record.attempt,
+            looks=record.looks,
+            task_id=record.task_id,
+            created_at=record.created_at,
+            sent_at=record.sent_at,
+            finished_at=record.finished_at,
+            next_step_at=due,
+            last_error=(record.last_error or {}).get("message"),
+            metadata=record.metadata,
+        )
+
+    def result(self, timeout: float | None = None) -> Images:
+        """Block until the job has ended, and return its images or raise its JobFailed.
+
+        Raises :class:`TimeoutError` after ``timeout`` seconds; the job goes on all the same. A Redis that is
+        away for a while during the wait is waited for, up to half a minute.
+        """
+        patience = Patience.until(time.monotonic(), timeout)
+        record = self._read()
+        while not record.state.ended:
+            if patience.over(time.monotonic()):
+                raise still_waiting(self.id, record.state, timeout)
+            try:
+                wait_in_thread(self._redis, self._ledger.channel(self.id), self._has_ended, patience)
+                record = self._read()
+            except StoreUnavailable:
+                if patience.lost(time.monotonic()):
+                    raise
+                time.sleep(Patience.PAUSE)
+        return _images(record)
+
+    async def wait(self, timeout: float | None = None) -> Images:
+        """:meth:`result` for asynchronous code. All waits of an event loop share one connection."""
+        patience = Patience.until(time.monotonic(), timeout)
+        side = self._async_side()
+        record = await self._aread(side)
+        while not record.state.ended:
+            if patience.over(time.monotonic()):
+                raise still_waiting(self.id, record.state, timeout)
+            try:
+                async with side.watch(self._ledger.channel(self.id)) as watch:
+                    record = await self._aread(side)
+                    if not record.state.ended:
+                        await watch.ended_within(patience.nap(time.monotonic()))
+                        record = await self._aread(side)
+            except StoreUnavailable:
+                if patience.lost(time.monotonic()):
+                    raise
+                await asyncio.sleep(Patience.PAUSE)
+        return _images(record)
+
+    def cancel(self) -> Cancellation:
+        """End the job now; raises UnknownJob. Whether it was paid for by then is what this returns."""
+        found = self._ledger.cancel(
+            self.id,
+            unsent=Cancelled(
+                "The job was cancelled before it was sent", {"job_id": self.id, "charged": "no"}
+            ),
+            sent=Cancelled(
+                "The job was cancelled after it was sent; the provider may charge for it",
+                {"job_id": self.id, "charged": "maybe"},
+            ),
+        )
+        if found is None:
+            raise self._unknown()
+        if found.ended:
+            return Cancellation.ALREADY_ENDED
+        return Cancellation.BEFORE_SENDING if found is JobState.QUEUED else Cancellation.AFTER_SENDING
+
+    def log(self) -> list[LogEntry]:
+        """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""
+        self._read()
+        return self._ledger.log(self.id)
+
+    def _unknown(self) -> UnknownJob:
+        return UnknownJob(f"no job {self.id}: it never was, or its result has expired")
+
+    def _read(self) -> Record:
+        record = self._ledger.read(self.id)
+        if record is None:
+            raise self._unknown()
+        return record
+
+    def _has_ended(self) -> bool:
+        return self._read().state.ended
+
+    async def _aread(self, side: AsyncSide) -> Record:
+        with store_errors(side.client):
+            fields = await side.client.hgetall(self._ledger.record_key(self.id))
+        if not fields:
+            raise self._unknown()
+        return Record.from_hash(self.id, fields)
+
+
+def _images(record: Record) -> Images:
+    if failure := record.failure:
+        raise failure
+    return record.images()

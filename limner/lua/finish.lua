@@ -1,0 +1,12 @@
+-- Any state named in `from` -> succeeded | failed, if the step still holds: by its lease, or by its attempt.
+-- Returns the time of the end, or 0 when the step is stale.
+local state, held, attempt, outcome = get(A.job, 'state', 'lease', 'attempt', 'outcome')
+if state == A.state and outcome == A.outcome then return tonumber(get(A.job, 'finished')) end
+local allowed = false
+for _, from in ipairs(A.from) do allowed = allowed or from == state end
+if not allowed then return 0 end
+if A.lease and tonumber(held) ~= A.lease then return 0 end
+if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
+if state == 'generating' then redis.call('HINCRBY', record(A.job), 'looks', 1) end
+finish(A.job, A.state, A.outcome, A.detail)
+return NOW

@@ -1,0 +1,222 @@
+"""The producer's side: submit a request, wait for its images."""
+
+import asyncio
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakKeyDictionary
+
+from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async, store_errors
+from limner.errors import IdempotencyConflict, InvalidRequest
+from limner.job import Job
+from limner.ledger import Ledger, Submission, Submitted, script_text
+from limner.models import TextToImage
+from limner.waiting import AsyncSide
+
+__all__ = ["DAY", "Limner", "prepare"]
+
+DAY = 86400.0
+MAX_KEY_LENGTH = 255
+MAX_METADATA_BYTES = 4096
+DEFAULT_PRIORITY = 5
+
+
+class Limner:
+    """Where jobs are submitted and found again. Thread-safe; keep one per process.
+
+    ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
+    seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.
+    Creating it connects to nothing. Raises :class:`~limner.errors.InvalidRequest` on a malformed URL.
+    """
+
+    def __init__(
+        self, redis_url: str, *, timeout: float = DEFAULT_TIMEOUT, idempotency_seconds: float = DAY
+    ) -> None:
+        if idempotency_seconds <= 0:
+            raise InvalidRequest("idempotency_seconds: must be greater than 0")
+        self._url = redis_url
+        self._timeout = timeout
+        self._idempotency_seconds = idempotency_seconds
+        self._redis = connect(redis_url, timeout=timeout)
+        self._ledger = Ledger(self._redis)
+        self._async_sides: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncSide] = WeakKeyDictionary()
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """With ``LIMNER_REDIS_URL`` and, if set, ``LIMNER_IDEMPOTENCY_SECONDS`` of the environment."""
+        url = os.environ.get("LIMNER_REDIS_URL", "").strip()
+        if not url:
+            raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
+        seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
+        try:
+            return cls(url, idempotency_seconds=float(seconds))
+        except ValueError as error:
+            if isinstance(error, InvalidRequest):
+                raise
+            raise InvalidRequest(f"LIMNER_IDEMPOTENCY_SECONDS: not a number: {seconds!r}") from None
+
+    def __repr__(self) -> str:
+        return f"Limner({address(self._redis)})"
+
+    def submit(
+        self,
+        request: TextToImage | str,
+        *,
+        idempotency_key: str | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """Hand a request to the fleet; once this returns, the job is not lost.
+
+        The same ``idempotency_key`` gives the same job, however often and from wherever it is submitted,
+        until ``idempotency_seconds`` after the job's end. ``priority`` runs from 0 to 9, the highest first.
+        ``metadata`` is a JSON object of at most 4 KiB that comes back with the result and in events.
+
+        Raises :class:`~limner.errors.InvalidRequest`, which names the argument,
+        :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and
+        :class:`~limner.errors.StoreUnavailable`; after the last it is safe to submit again with the same
+        key.
+        """
+        new = self._prepare(request, idempotency_key, priority, metadata)
+        return self._job(self._ledger.submit(new))
+
+    def submit_many(
+        self,
+        requests: Iterable[TextToImage | str],
+        *,
+        priority: int = DEFAULT_PRIORITY,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[Job]:
+        """Submit many requests in one round trip, in order. All are checked before any is stored."""
+        new = [self._prepare(request, None, priority, metadata) for request in requests]
+        return [self._job(submitted) for submitted in self._ledger.submit_many(new)]
+
+    async def asubmit(
+        self,
+        request: TextToImage | str,
+        *,
+        idempotency_key: str | None = None,
+        priority: int = DEFAULT_PRIORITY,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Job:
+        """:meth:`submit` for asynchronous code: it never blocks the event loop."""
+        new = self._prepare(request, idempotency_key, priority, metadata)
+        client = self._async_side().client
+        keys, args = self._ledger.call(self._ledger.submit_arguments(new))
+        with store_errors(client):
+            answer = await client.register_script(script_text("submit"))(keys=keys, args=args)
+        return self._job(Submitted(*answer))
+
+    def get(self, job_id: str) -> Job:
+        """The job of that id, without asking whether there is one."""
+        return Job(job_id, self._ledger, self._redis, self._async_side)
+
+    def close(self) -> None:
+        """Close the connections of the blocking calls."""
+        self._redis.close()
+
+    async def aclose(self) -> None:
+        """Close all connections that this event loop uses."""
+        side = self._async_sides.pop(asyncio.get_running_loop(), None)
+        if side:
+            await side.aclose()
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def _async_side(self) -> AsyncSide:
+        loop = asyncio.get_running_loop()
+        side = self._async_sides.get(loop)
+        if side is None:
+            side = self._async_sides[loop] = AsyncSide(connect_async(self._url, timeout=self._timeout))
+        return side
+
+    def _prepare(
+        self,
+        request: TextToImage | str,
+        idempotency_key: str | None,
+        priority: int,
+        metadata: Mapping[str, Any] | None,
+    ) -> Submission:
+        return prepare(
+            TextToImage(prompt=request) if isinstance(request, str) else request,
+            idempotency_key=idempotency_key,
+            idempotency_seconds=self._idempotency_seconds,
+            priority=priority,
+            metadata=metadata,
+        )
+
+    def _job(self, submitted: Submitted) -> Job:
+        if submitted.outcome == "conflict":
+            raise IdempotencyConflict(
+                f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"
+            )
+        return self.get(submitted.job_id)
+
+
+def prepare(
+    request: TextToImage,
+    *,
+    job_id: str | None = None,
+    idempotency_key: str | None = None,
+    idempotency_seconds: float = DAY,
+    priority: int = DEFAULT_PRIORITY,
+    metadata: Mapping[str, Any] | None = None,
+) -> Submission:
+    """A checked submission; raises InvalidRequest, which names the argument."""
+    if not isinstance(request, TextToImage):
+        raise InvalidRequest(f"request: a TextToImage or a prompt is needed, not {type(request).__name__}")
+    if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
+        raise InvalidRequest(f"priority: must be a whole number from 0 to 9, not {priority!r}")
+    text = request.model_dump_json(exclude_none=True)
+    return Submission(
+        job_id=job_id or str(uuid.uuid4()),
+        request=text,
+        digest=_digest(text),
+        metadata=_metadata(metadata),
+        priority=priority,
+        key=None if idempotency_key is None else _key(idempotency_key),
+        key_ttl=idempotency_seconds,
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _key(key: str) -> str:
+    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH:
+        raise InvalidRequest(f"idempotency_key: must be a text of 1 to {MAX_KEY_LENGTH} characters")
+    return _digest(key)
+
+
+def _metadata(metadata: Mapping[str, Any] | None) -> str:
+    if metadata is None:
+        return "{}"
+    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
+        raise InvalidRequest("metadata: must be a mapping with text keys")
+    try:
+        text = json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"metadata: cannot be written as JSON ({error})") from None
+    if len(text) > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"metadata: at most {MAX_METADATA_BYTES} bytes as JSON, these are {len(text)}")
+    return text

@@ -1,0 +1,177 @@
+"""What the ledger remembers of a job, as Python sees it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from limner.errors import JobFailed, RecordTooNew
+from limner.models import Images
+
+RECORD_VERSION: Final = 1
+"""The newest layout of a record that this version reads; ``lua/prelude.lua`` writes it."""
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    """It waits for its turn: for quota, for a back-off to pass, for a pause to end."""
+    SENDING = "sending"
+    """An attempt is on record and its request may be on the wire."""
+    IN_DOUBT = "in_doubt"
+    """It is not known whether the provider accepted the attempt."""
+    GENERATING = "generating"
+    """The provider works on it, under a task id that is known."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is over."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+
+
+def _time(milliseconds: str | None) -> datetime | None:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A job's record. Times are UTC; ``lease``, ``attempt`` and ``looks`` count from 1, 0 is none yet."""
+
+    job_id: str
+    state: JobState
+    request: dict[str, Any]
+    metadata: dict[str, Any]
+    priority: int
+    lease: int
+    attempt: int
+    tries: int
+    looks: int
+    task_id: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    accepted_at: datetime | None
+    deadline: datetime | None
+    finished_at: datetime | None
+    last_error: dict[str, Any] | None
+    outcome: dict[str, Any] | None
+
+    @classmethod
+    def from_hash(cls, job_id: str, fields: Mapping[str, str]) -> Self:
+        """The record that a Redis hash holds; raises RecordTooNew."""
+        if (version := int(fields.get("v", 0))) > RECORD_VERSION:
+            raise RecordTooNew(
+                f"job {job_id} was written by a newer version of Limner (record version {version}, "
+                f"this one knows {RECORD_VERSION}): update this installation"
+            )
+        created = _time(fields["created"])
+        assert created is not None  # noqa: S101 - written with the record
+        return cls(
+            job_id=job_id,
+            state=JobState(fields["state"]),
+            request=json.loads(fields["request"]),
+            metadata=json.loads(fields["metadata"]),
+            priority=int(fields["priority"]),
+            lease=int(fields["lease"]),
+            attempt=int(fields["attempt"]),
+            tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
+            looks=int(fields["looks"]),
+            task_id=fields.get("task_id"),
+            created_at=created,
+            sent_at=_time(fields.get("sent")),
+            accepted_at=_time(fields.get("accepted")),
+            deadline=_time(fields.get("deadline")),
+            finished_at=_time(fields.get("finished")),
+            last_error=json.loads(fields["last_error"]) if "last_error" in fields else None,
+            outcome=json.loads(fields["outcome"]) if "outcome" in fields else None,
+        )
+
+    @property
+    def failure(self) -> JobFailed | None:
+        """The error that the job ended in, if it did."""
+        error = (self.outcome or {}).get("error")
+        return JobFailed.from_json(error) if error else None
+
+    def images(self) -> Images:
+        """The result of a job that has succeeded."""
+        return Images.model_validate(
+            {
+                "job_id": self.job_id,
+                "task_id": self.task_id,
+                "seed": self.request.get("seed"),
+                "parameters": self.request,
+                "metadata": self.metadata,
+                "created_at": self.created_at,
+                "sent_at": self.sent_at,
+                "finished_at": self.finished_at,
+                **(self.outcome or {}),
+            }
+        )
+
+    def ended(self, state: JobState, outcome: dict[str, Any], finished_at: datetime) -> Self:
+        """The record as it is after the job's end."""
+        return replace(self, state=state, outcome=outcome, finished_at=finished_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A job as its producer sees it. Times are UTC."""
+
+    job_id: str
+    state: JobState
+    position: int | None
+    """The place in the line for quota, 1 being next; None when the job does not stand in it."""
+    attempts: int
+    looks: int
+    task_id: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    next_step_at: datetime | None
+    """When something happens to the job next, if that is a matter of time."""
+    last_error: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One thing that happened to a job."""
+
+    at: datetime
+    event: str
+    detail: dict[str, Any]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The entry that a transition wrote."""
+        entry = json.loads(text)
+        at, event = entry.pop("at"), entry.pop("event")
+        return cls(datetime.fromtimestamp(at / 1000, UTC), event, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the event stream; ``id`` is where to go on reading."""
+
+    id: str
+    job_id: str
+    event: str
+    at: datetime
+    detail: dict[str, Any]
+    metadata: dict[str, Any]
+
+    @classmethod
+    def from_stream(cls, entry_id: str, fields: Mapping[str, str]) -> Self:
+        """The event that a stream entry holds."""
+        entry = LogEntry.from_json(fields["detail"])
+        return cls(
+            entry_id, fields["job"], entry.event, entry.at, entry.detail, json.loads(fields["metadata"])
+        )

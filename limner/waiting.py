@@ -1,0 +1,145 @@
+"""Waiting for the end of a job: told by pub/sub, and checked now and then in case a message was lost."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import redis
+import redis.asyncio
+
+from limner.connection import store_errors
+from limner.records import JobState
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a wait may last, and how long Redis may be away meanwhile. Times are monotonic seconds."""
+
+    deadline: float | None
+    last_seen: float
+
+    RECHECK: ClassVar[float] = 5.0
+    PAUSE: ClassVar[float] = 0.2
+    OUTAGE: ClassVar[float] = 30.0
+
+    @classmethod
+    def until(cls, now: float, timeout: float | None) -> Self:
+        """The patience for a wait that begins now."""
+        return cls(None if timeout is None else now + timeout, now)
+
+    def over(self, now: float) -> bool:
+        """Whether the time is over. Asked after each answer of Redis, so it also notes that there was one."""
+        self.last_seen = now
+        return self.deadline is not None and now >= self.deadline
+
+    def lost(self, now: float) -> bool:
+        """Whether Redis has been away for too long, or for the rest of the time."""
+        return now - self.last_seen > self.OUTAGE or (self.deadline is not None and now >= self.deadline)
+
+    def nap(self, now: float) -> float:
+        """For how long to wait for the message before the record is read again."""
+        return self.RECHECK if self.deadline is None else max(0.0, min(self.RECHECK, self.deadline - now))
+
+
+def still_waiting(job_id: str, state: JobState, timeout: float | None) -> TimeoutError:
+    """The error for a wait that is over before the job is."""
+    return TimeoutError(f"job {job_id} is still {state} after {timeout} s; it goes on, ask again later")
+
+
+def wait_in_thread(
+    client: "redis.Redis", channel: str, has_ended: Callable[[], bool], patience: Patience
+) -> None:
+    """Block until the job's end is told or it is time to read its record again."""
+    with store_errors(client), client.pubsub() as subscription:  # type: ignore[no-untyped-call]
+        subscription.subscribe(channel)
+        # Only a subscription that Redis has confirmed misses nothing from here on.
+        _message(subscription, patience)
+        if not has_ended():
+            _message(subscription, patience)
+
+
+def _message(subscription: Any, patience: Patience) -> None:
+    subscription.get_message(timeout=patience.nap(time.monotonic()))
+
+
+class _Watch:
+    def __init__(self) -> None:
+        self.subscribed = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def ended_within(self, seconds: float) -> None:
+        await _within(seconds, self.ended)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass  # The record is read again either way.
+
+
+class AsyncSide:
+    """What one event loop needs: a client, and one subscription for all of its waits."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        # redis-py's annotations cannot tell decoded answers from bytes.
+        self.client: Any = client
+        self._subscription: Any = self.client.pubsub()
+        self._watches: dict[str, set[_Watch]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        self._subscribing = asyncio.Lock()
+
+    @asynccontextmanager
+    async def watch(self, channel: str) -> AsyncIterator[_Watch]:
+        """Watch a channel; the body runs once Redis has confirmed the subscription, or is slow to."""
+        watch = _Watch()
+        watches = self._watches.setdefault(channel, set())
+        watches.add(watch)
+        try:
+            with store_errors(self.client):
+                async with self._subscribing:
+                    # Subscribing anew to a channel that is subscribed is confirmed once more.
+                    await self._subscription.subscribe(channel)
+            if self._reader is None or self._reader.done():
+                self._reader = asyncio.create_task(self._read())
+            await _within(Patience.PAUSE, watch.subscribed)
+            yield watch
+        finally:
+            watches.discard(watch)
+            if not watches and self._watches.get(channel) is watches:
+                del self._watches[channel]
+                await self._forget(channel)
+
+    async def _forget(self, channel: str) -> None:
+        try:
+            async with self._subscribing:
+                if channel not in self._watches:
+                    await self._subscription.unsubscribe(channel)
+        except (redis.RedisError, OSError):
+            pass  # The subscription ended with the connection.
+
+    async def _read(self) -> None:
+        while self._watches:
+            try:
+                message = await self._subscription.get_message(timeout=Patience.RECHECK)
+            except (redis.RedisError, OSError):
+                # The waits find out by themselves; redis-py subscribes again when it reconnects.
+                await asyncio.sleep(Patience.PAUSE)
+                continue
+            for watch in self._watches.get(message["channel"], ()) if message else ():
+                if message["type"] == "subscribe":
+                    watch.subscribed.set()
+                elif message["type"] == "message":
+                    watch.ended.set()
+
+    async def aclose(self) -> None:
+        """Close the connections; waits under way end with an error."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        await self._subscription.aclose()
+        await self.client.aclose()
