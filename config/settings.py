@@ -1,0 +1,183 @@
+"""The settings: environment variables, ``.env``, and files in a folder of secrets, in this order.
+
+Each is a variable with the prefix ``LIMNER_``. Durations are in seconds.
+"""
+
+import difflib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "LIMNER_"
+SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
+DEFAULT_SECRETS_DIR: Final = "/run/secrets"
+OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+
+
+class SettingsError(ValueError):
+    """Settings are missing or wrong; each line of the message names a variable."""
+
+
+class Settings(BaseSettings):
+    """All settings of a fleet."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    redis_url: str
+    """The Redis of the ledger: redis://, rediss:// or unix://. It must be durable (AOF) and never evict."""
+    broker_url: str = ""
+    """Celery's broker; by default the ledger's Redis."""
+    result_url: str = ""
+    """Celery's result backend; by default the ledger's Redis."""
+    redis_timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
+    """What one call to Redis may take, also of a frozen server."""
+
+    api_key: SecretStr | None = None
+    """The provider's API key. Workers do not start without it."""
+    api_url: str = "https://api.kie.ai"
+    request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 20.0
+    """What one request to the provider may take in all. It answers a createTask within a second, usually;
+    giving up early on one that was accepted is what makes a job doubtful."""
+
+    rate_requests: Count = 20
+    rate_seconds: Seconds = 10.0
+    """kie.ai takes 20 new tasks in 10 s from an account, and refuses the rest."""
+    rate_guard_seconds: Annotated[float, Field(ge=0, le=60)] = 0.25
+    """By how much the window is widened, so that requests which travel at different speeds still fit it."""
+    reads_per_second: Count = 10
+    """kie.ai answers 10 status reads a second to a key."""
+    max_in_flight: Count = 100
+    """How many tasks may be in the provider's hands at once."""
+
+    callback_url: str = ""
+    callback_hmac_key: SecretStr | None = None
+    in_doubt: str = "fail"
+    in_doubt_seconds: Seconds = 900.0
+
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    """How often a request that the provider refuses for now is sent in all."""
+    backoff_seconds: Seconds = 2.0
+    """The longest wait after the first refusal; it doubles with each further one."""
+    backoff_max_seconds: Seconds = 60.0
+    job_deadline_seconds: Seconds = 900.0
+    """How long a job may take from its first attempt on. The longest task on record took 786 s."""
+    result_ttl_seconds: Seconds = 86_400.0
+    """How long a job's result and record are kept after its end."""
+    idempotency_seconds: Seconds = 86_400.0
+    """How long after a job's end its idempotency key still leads to it, for the jobs that beat submits."""
+
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
+    """Threads of a worker process."""
+    schedule_file: Path = Path("config/schedule.toml")
+    """What beat submits, and when."""
+    heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
+    """What a worker touches while it takes tasks; the health check reads its age."""
+
+    @model_validator(mode="after")
+    def _defaults(self) -> Self:
+        # Frozen for everybody else: these two defaults are other settings' values.
+        for name in ("broker_url", "result_url"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, celery_url(self.redis_url))
+        if self.backoff_max_seconds < self.backoff_seconds:
+            raise ValueError(f"{PREFIX}BACKOFF_MAX_SECONDS: is less than {PREFIX}BACKOFF_SECONDS")
+        return self
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, url: str) -> str:
+        return _url(url, {"redis", "rediss", "unix"})
+
+    @field_validator("api_url")
+    @classmethod
+    def _api_url(cls, url: str) -> str:
+        return _url(url, {"http", "https"}).rstrip("/")
+
+    @field_validator("callback_url", "callback_hmac_key")
+    @classmethod
+    def _no_callbacks(cls, value: Any) -> Any:
+        if value:
+            raise ValueError("callbacks are not available in this version; leave it unset")
+        return value
+
+    @field_validator("in_doubt")
+    @classmethod
+    def _in_doubt(cls, policy: str) -> str:
+        if policy != "fail":
+            raise ValueError("must be 'fail', the only policy of this version")
+        return policy
+
+    @field_validator("api_key")
+    @classmethod
+    def _api_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        text = key.get_secret_value().strip()
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("must be printable ASCII without spaces")
+        return SecretStr(text)
+
+
+def celery_url(redis_url: str) -> str:
+    """The URL by which Celery knows a Redis: it has a dialect of its own for unix sockets."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = next((pair[3:] for pair in parts.query.split("&") if pair.startswith("db=")), "0")
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+
+
+def _url(url: str, schemes: set[str]) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must begin with {' or '.join(sorted(scheme + '://' for scheme in schemes))}")
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError("names no host" if parts.scheme != "unix" else "names no socket")
+    return url
+
+
+def load() -> Settings:
+    """The settings of this process; raises SettingsError, which names each variable that is wrong."""
+    folder = Path(os.environ.get(SECRETS_VARIABLE, DEFAULT_SECRETS_DIR))
+    if SECRETS_VARIABLE in os.environ and not folder.is_dir():
+        raise SettingsError(f"{SECRETS_VARIABLE}: there is no folder {folder}")
+    _warn_of_misspellings(os.environ)
+    try:
+        return Settings(_secrets_dir=folder if folder.is_dir() else None)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(fault) for fault in error.errors())) from None
+
+
+def _line(fault: Any) -> str:
+    # The value itself is left out: it may be a secret, or hold one.
+    name = ".".join(str(part) for part in fault["loc"])
+    variable = PREFIX + name.removeprefix(PREFIX.lower()).upper() if name else ""
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        message = "not set"
+    return f"{variable}: {message}" if variable else message
+
+
+def _warn_of_misspellings(names: Iterable[str]) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | OF_PRODUCERS
+    for name in sorted(names):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.warn(f"{name}: there is no such setting{hint}", stacklevel=3)

@@ -1,0 +1,39 @@
+"""Putting on record what has already happened outside."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from limner.errors import StoreUnavailable
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+PATIENCE = 120.0
+PAUSE = 0.25
+
+
+def patiently(
+    transition: Callable[[], Result],
+    what: str,
+    *,
+    patience: float = PATIENCE,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Result:
+    """Repeat a transition while Redis is away, for up to ``patience`` seconds.
+
+    What the provider said is in this thread's hands alone until it is on record. ``what`` names it in the
+    log, for a person, should the patience end; StoreUnavailable is raised then.
+    """
+    deadline = monotonic() + patience
+    while True:
+        try:
+            return transition()
+        except StoreUnavailable:
+            if monotonic() >= deadline:
+                logger.critical("not on record, because Redis has been away for too long: %s", what)
+                raise
+            sleep(PAUSE)

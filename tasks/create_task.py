@@ -1,0 +1,138 @@
+"""``limner.create_task``: send a job's request to the provider.
+
+The clock sends it with a lease. Plain Celery producers send it with the parameters of a TextToImage, and
+perhaps ``priority`` and ``metadata``; it then makes the job, under the Celery task's id, and the clock takes
+over from there. The task id serves as idempotency key.
+"""
+
+import logging
+import secrets
+from functools import partial
+from typing import Any
+
+from celery.exceptions import Ignore
+from pydantic import ValidationError
+
+from limner.errors import InvalidRequest, JobFailed
+from limner.ledger import Grant
+from limner.models import TextToImage
+from limner.producer import prepare
+from limner.records import JobState, Record
+from tasks.commit import patiently
+from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late
+from worker.application import app
+from worker.fleet import Fleet
+
+logger = logging.getLogger(__name__)
+
+BEGIN_PATIENCE = 5.0
+MAX_ID_LENGTH = 200
+
+
+@app.task(name="limner.create_task", bind=True, acks_late=True, typing=False)
+def create_task(self: Any, *lease: Any, **parameters: Any) -> None:
+    """One attempt of the job with this task's id, or the making of the job."""
+    if len(lease) == 1 and not parameters and type(lease[0]) is int:
+        create(app.fleet, self.request.id, lease[0])
+    else:
+        accept(app.fleet, self.request.id, lease, parameters)
+    raise Ignore
+
+
+def create(fleet: Fleet, job_id: str, lease: int) -> None:
+    """Send one attempt, if the lease still holds, and put its outcome on record."""
+    ledger = fleet.ledger
+    token = secrets.token_urlsafe(24)
+    begin = partial(ledger.begin, job_id, lease, token, deadline=fleet.settings.job_deadline_seconds)
+    grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
+    if grant == "stale":
+        return
+    if grant == "late":
+        record = ledger.read(job_id)
+        end(fleet, record, too_late(record.last_error if record else None), [JobState.QUEUED], lease=lease)
+        return
+    assert isinstance(grant, Grant)  # noqa: S101 - what is left
+    answer = fleet.provider.create_task(TextToImage.model_validate_json(grant.request))
+    decision = after_create(
+        answer,
+        tries=grant.tries,
+        max_attempts=fleet.settings.max_attempts,
+        law=fleet.law,
+        backoff=fleet.backoff,
+        random=fleet.random,
+    )
+    logger.info("job %s attempt %d: %s", job_id, grant.attempt, decision)
+    match decision:
+        case Follow(task_id, look_in):
+            patiently(
+                partial(ledger.accepted, job_id, grant.attempt, task_id, look_in=look_in),
+                f"job {job_id} is the provider's task {task_id}",
+            )
+        case SendAgain(error, delay, pause):
+            patiently(
+                partial(ledger.retry, job_id, grant.attempt, error, delay=delay, pause=pause),
+                f"attempt {grant.attempt} of job {job_id} was refused",
+            )
+        case Doubt(error):
+            patiently(
+                partial(ledger.doubt, job_id, grant.attempt, error, grace=0.0),
+                f"attempt {grant.attempt} of job {job_id} is in doubt",
+            )
+        case Fail(error):
+            record = patiently(partial(ledger.read, job_id), f"job {job_id} failed: {error}")
+            end(fleet, record, error, [JobState.SENDING], attempt=grant.attempt)
+
+
+def end(
+    fleet: Fleet,
+    record: Record | None,
+    error: JobFailed,
+    come_from: list[JobState],
+    *,
+    lease: int | None = None,
+    attempt: int | None = None,
+) -> None:
+    """End a job in an error, and store it as its result."""
+    if record is None:
+        return
+    known = {"job_id": record.job_id, "task_id": record.task_id, "attempts": record.tries}
+    error = error.with_details(**{name: fact for name, fact in known.items() if fact})
+    ended_at = patiently(
+        partial(fleet.ledger.fail, record.job_id, error, come_from, lease=lease, attempt=attempt),
+        f"job {record.job_id} failed: {error}",
+    )
+    if ended_at:
+        ended = record.ended(JobState.FAILED, {"error": error.to_json()}, ended_at)
+        fleet.results.store(ended, fleet.ledger)
+
+
+def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:
+    """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field."""
+    try:
+        fleet.ledger.submit(submission(job_id, positional, parameters))
+    except InvalidRequest as error:
+        fleet.results.refuse(job_id, error)
+
+
+def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+    """The submission that a message asks for; raises InvalidRequest."""
+    if positional:
+        raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")
+    if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
+        raise InvalidRequest(f"task_id: at most {MAX_ID_LENGTH} printable characters")
+    fields = dict(parameters)
+    options = {name: fields.pop(name) for name in ("priority", "metadata") if name in fields}
+    try:
+        request = TextToImage.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRequest(_faults(error)) from None
+    return prepare(request, job_id=job_id, **options)
+
+
+def _faults(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in fault["loc"])
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return "; ".join(lines)

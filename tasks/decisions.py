@@ -1,0 +1,185 @@
+"""What follows from an answer of the provider: from data to data, without any effect."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from types import MappingProxyType
+from typing import Any, Final
+
+from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
+from provider import (
+    Accepted,
+    Cause,
+    CreateAnswer,
+    Disposition,
+    Done,
+    NoRecord,
+    Pending,
+    RecordAnswer,
+    Refused,
+    TaskFailed,
+    Unknown,
+    Unreadable,
+)
+from worker.backoff import Backoff
+from worker.polling import PollLaw
+
+BACKOFF_SCALE: Final[Mapping[Cause, float]] = MappingProxyType({Cause.MAINTENANCE: 5.0})
+"""How much longer than others a refusal lasts: maintenance is a matter of minutes (contract 1.4)."""
+
+PAUSE: Final = 60.0
+"""Seconds for which nothing of the account is sent when it has no credits or its key is capped."""
+
+LONGEST_RETRY_AFTER: Final = 300.0
+
+
+# After createTask
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """The task exists: look at it in ``look_in`` seconds."""
+
+    task_id: str
+    look_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """Nothing was started: send again in ``delay`` seconds; with ``pause``, the account rests that long."""
+
+    error: Mapping[str, Any]
+    delay: float
+    pause: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something may have been started."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The job ends in this error."""
+
+    error: JobFailed
+
+
+AfterCreate = Follow | SendAgain | Doubt | Fail
+
+
+def after_create(
+    answer: CreateAnswer,
+    *,
+    tries: int,
+    max_attempts: int,
+    law: PollLaw,
+    backoff: Backoff,
+    random: Random,
+) -> AfterCreate:
+    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included."""
+    match answer:
+        case Accepted(task_id):
+            return Follow(task_id, law.next_look(0.0))
+        case Unknown():
+            return Doubt(told(answer))
+        case Refused(cause=cause) if cause.disposition is Disposition.STOP:
+            return SendAgain(told(answer), delay=0.0, pause=PAUSE)
+        case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < max_attempts:
+            delay = backoff.delay(tries, random, scale=BACKOFF_SCALE.get(cause, 1.0))
+            asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
+            return SendAgain(told(answer), delay=max(delay, asked_for))
+        case Refused(cause=cause):
+            details = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
+            return Fail(cause.error(_refusal(answer, tries), details))
+
+
+def _refusal(answer: Refused, tries: int) -> str:
+    said = f"{answer.cause.value}, code {answer.code}: {answer.message or 'no message'}"
+    if answer.cause.disposition is Disposition.LATER:
+        return f"The provider refused all {tries} attempts; the last one: {said}"
+    return f"The provider refused the request: {said}"
+
+
+def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
+    """An answer as it is kept on a job's log."""
+    kind = answer.cause.value if isinstance(answer, Refused) else answer.why.value
+    facts = {
+        "cause": kind,
+        "code": answer.code,
+        "http_status": answer.http_status,
+        "message": answer.message,
+    }
+    return {name: fact for name, fact in facts.items() if fact is not None}
+
+
+# After recordInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Not ready: look again in ``delay`` seconds. ``seen`` is what the log says."""
+
+    delay: float
+    seen: str
+
+
+AfterLook = LookAgain | Done | Fail
+
+
+def after_look(answer: RecordAnswer, *, age: float, time_left: float, law: PollLaw) -> AfterLook:
+    """What follows from an answer to recordInfo.
+
+    ``age`` is in seconds since the task was accepted, ``time_left`` until the job's deadline.
+    """
+    match answer:
+        case Done(urls=()):
+            return Fail(NoImages("The task succeeded without an image"))
+        case Done():
+            return answer
+        case TaskFailed(cause=cause, code=code, message=message):
+            said = message or "no message"
+            return Fail(cause.error(f"The task failed: {cause.value}, code {code}: {said}", {"code": code}))
+    if time_left <= 0:
+        return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {seen(answer)}"))
+    # The last look is at the deadline itself, not up to half a minute after it.
+    delay = min(law.next_look(age), time_left)
+    retry_after = answer.retry_after if isinstance(answer, Unreadable) else None
+    return LookAgain(max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER)), seen(answer))
+
+
+def seen(answer: Pending | NoRecord | Unreadable) -> str:
+    """A look's answer in a few words."""
+    match answer:
+        case Pending(state=state, known_state=known):
+            return state if known else f"unknown state {state!r}"
+        case NoRecord(code=code):
+            return f"no record (code {code})"
+        case Unreadable(why=why, code=code, message=message):
+            return f"unreadable: {why.value}, code {code}, {message}"
+
+
+# Without an answer
+
+
+def lease_over() -> dict[str, Any]:
+    """Why an attempt is in doubt whose worker has vanished."""
+    return {"cause": "worker_lost", "message": "the worker that was sending vanished before it had an answer"}
+
+
+def in_doubt(error: Mapping[str, Any] | None) -> InDoubt:
+    """The error of a job whose doubt was not resolved."""
+    reason = (error or {}).get("message") or (error or {}).get("cause") or "no certain answer"
+    return InDoubt(
+        f"It is not known whether the provider accepted the request ({reason})", {"last_error": error}
+    )
+
+
+def too_late(error: Mapping[str, Any] | None) -> DeadlineExceeded:
+    """The error of a job whose time was over while it waited to be sent again: nothing was started."""
+    return DeadlineExceeded(
+        f"The provider refused all attempts until the job's time was over; the last one: {dict(error or {})}",
+        {"last_error": error, "charged": "no"},
+    )

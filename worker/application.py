@@ -1,0 +1,42 @@
+"""The Celery app: the composition root of a worker or beat process."""
+
+import sys
+from functools import cached_property
+
+from celery import Celery
+from celery.signals import worker_init
+
+from config import Settings, SettingsError, load
+from config.celery_options import celery_options
+from worker.clock import ClockStep
+from worker.fleet import Fleet, make_fleet
+from worker.heartbeat import HeartbeatStep
+from worker.preflight import preflight
+
+
+class Application(Celery):
+    """A Celery app that knows its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__("limner")
+        self.settings = settings
+        self.conf.update(celery_options(settings))
+        self.steps["worker"].add(ClockStep)
+        self.steps["consumer"].add(HeartbeatStep)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The collaborators of the steps; made when the first step needs them, so after any fork."""
+        return make_fleet(self.settings, self)
+
+
+try:
+    app = Application(load())
+except SettingsError as error:
+    # Read by the person who starts the process; a traceback would hide the variable's name.
+    sys.exit(f"limner: the settings are wrong\n{error}")
+
+
+@worker_init.connect(weak=False)
+def _before_work(**_: object) -> None:
+    preflight(app.settings)

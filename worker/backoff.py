@@ -1,0 +1,21 @@
+"""How long to wait after a refusal."""
+
+from dataclasses import dataclass
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential back-off with full jitter; ``base`` and ``cap`` in seconds."""
+
+    base: float
+    cap: float
+
+    def delay(self, refusals: int, random: Random, *, scale: float = 1.0) -> float:
+        """Seconds to wait after the given number of refusals, 1 being the first.
+
+        Uniform between nothing and a bound that doubles each time. ``scale`` widens base and cap for
+        refusals that last longer.
+        """
+        bound = min(self.cap, self.base * 2.0 ** min(refusals - 1, 60))
+        return random.uniform(0.0, bound * scale)

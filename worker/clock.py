@@ -1,0 +1,142 @@
+"""The clock: in every worker, claims what is due and sends the Celery task of each step.
+
+Clocks compete: each claim is atomic, so a step goes to one of them, and any one of them suffices.
+"""
+
+import logging
+import threading
+from typing import Any
+
+import redis
+from celery import Celery, bootsteps
+from kombu.exceptions import OperationalError
+
+from config import Settings
+from limner.connection import connect
+from limner.errors import StoreUnavailable
+from limner.ledger import LONGEST_NAP, Budget, Claim, Ledger
+from worker.quota import budget
+
+logger = logging.getLogger(__name__)
+
+TASKS = {"create": "limner.create_task", "look": "limner.check_status", "settle": "limner.settle"}
+"""The Celery task of each step."""
+
+_OUTAGE_PAUSE = 0.5
+_SEND_ERRORS = (OperationalError, redis.RedisError, OSError)
+
+
+class Clock(threading.Thread):
+    """Claims and sends until it is stopped."""
+
+    def __init__(self, app: Celery, ledger: Ledger, allowed: Budget) -> None:
+        super().__init__(name="limner-clock", daemon=True)
+        self._app: Any = app
+        self._ledger = ledger
+        self._budget = allowed
+        self._stopped = threading.Event()
+        self._producer: Any = None
+        self._away = False
+
+    def run(self) -> None:
+        """Tick until stopped; an outage of Redis is waited for."""
+        while not self._stopped.is_set():
+            try:
+                nap = self.tick()
+                if nap > 0 and not self._stopped.is_set():
+                    self._ledger.wait_for_bell(min(nap, LONGEST_NAP))
+                self._back()
+            except StoreUnavailable as error:
+                self._gone(error)
+            except Exception:
+                # A clock that dies would silence the worker while its heart still beats.
+                logger.exception("the clock stumbled and goes on")
+                self._stopped.wait(_OUTAGE_PAUSE)
+        if self._producer is not None:
+            self._producer.connection.release()
+
+    def tick(self) -> float:
+        """Claim and send once; returns the seconds until there is more to do."""
+        claimed = self._ledger.claim(self._budget)
+        for job_id in claimed.too_new:
+            logger.warning("job %s was written by a newer version of Limner: left to newer workers", job_id)
+        if claimed.steps:
+            self._send(claimed.steps)
+        return claimed.wait
+
+    def stop(self) -> None:
+        """Claim nothing any more. What is claimed and not yet sent is due again when its lease is over."""
+        self._stopped.set()
+
+    def _send(self, steps: list[Claim]) -> None:
+        try:
+            if self._producer is None:
+                self._producer = self._app.amqp.Producer(self._app.connection_for_write())
+            with self._producer.batch():
+                for step in steps:
+                    self._app.send_task(
+                        TASKS[step.step],
+                        args=[step.lease],
+                        task_id=step.job_id,
+                        producer=self._producer,
+                        ignore_result=True,
+                    )
+        except _SEND_ERRORS as error:
+            logger.warning("%d steps could not be sent and wait for their lease: %r", len(steps), error)
+            self._drop_producer()
+
+    def _drop_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        try:
+            if producer is not None:
+                producer.connection.release()
+        except _SEND_ERRORS:
+            pass  # It was broken already.
+
+    def _gone(self, error: StoreUnavailable) -> None:
+        if not self._away:
+            logger.error("the clock stands still: %s", error)
+        self._away = True
+        self._stopped.wait(_OUTAGE_PAUSE)
+
+    def _back(self) -> None:
+        if self._away:
+            logger.info("the clock goes on")
+        self._away = False
+
+
+def make_clock(app: Celery, settings: Settings) -> Clock:
+    """The clock that these settings lead to."""
+    # A claim whose answer was lost must not be repeated: the second would lease the same steps away.
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=0)
+    return Clock(app, Ledger(client), budget(settings))
+
+
+class ClockStep(bootsteps.StartStopStep):
+    """Starts the clock with the worker, and stops it before the worker drains."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self.clock: Clock | None = None
+
+    def start(self, parent: Any) -> None:
+        """Start claiming."""
+        self.clock = make_clock(parent.app, parent.app.settings)
+        self.clock.start()
+
+    def close(self, _parent: Any) -> None:
+        """Stop claiming: called on every step before the first one is stopped."""
+        if self.clock:
+            self.clock.stop()
+
+    def stop(self, _parent: Any) -> None:
+        """Wait for the last tick, which is bounded by the time-out of Redis."""
+        if self.clock:
+            self.clock.stop()
+            self.clock.join(timeout=10)
+
+    def terminate(self, parent: Any) -> None:
+        """The same in a hurry."""
+        self.stop(parent)

@@ -1,0 +1,59 @@
+"""What the steps of a job work with: one of each in a process."""
+
+from dataclasses import dataclass
+from random import Random
+
+from celery import Celery
+from pydantic import SecretStr
+
+from config import Settings
+from limner.connection import connect
+from limner.ledger import Leases, Ledger
+from provider import KieClient, Timeouts
+from worker.backoff import Backoff
+from worker.polling import PollLaw, ProviderAdvice
+from worker.results import ResultStore
+
+AFTERMATH = 10.0
+"""Seconds that a send's lease outlasts the longest request: time to put its answer on record."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The collaborators of a step."""
+
+    settings: Settings
+    ledger: Ledger
+    provider: KieClient
+    results: ResultStore
+    law: PollLaw
+    backoff: Backoff
+    random: Random
+
+
+def make_ledger(settings: Settings) -> Ledger:
+    """The ledger that these settings lead to."""
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
+    return Ledger(client, leases=Leases(send=settings.request_timeout_seconds + AFTERMATH))
+
+
+def make_provider(settings: Settings) -> KieClient:
+    """The client of kie.ai that these settings lead to."""
+    return KieClient(
+        api_url=settings.api_url,
+        api_key=settings.api_key or SecretStr(""),
+        timeouts=Timeouts(total=settings.request_timeout_seconds),
+    )
+
+
+def make_fleet(settings: Settings, app: Celery) -> Fleet:
+    """The collaborators that these settings lead to."""
+    return Fleet(
+        settings=settings,
+        ledger=make_ledger(settings),
+        provider=make_provider(settings),
+        results=ResultStore(app, settings.result_ttl_seconds),
+        law=ProviderAdvice(),
+        backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
+        random=Random(),
+    )

@@ -1,0 +1,57 @@
+"""What is checked before a worker takes its first task."""
+
+import logging
+import sys
+import time
+
+from config import Settings
+from limner.connection import address, connect
+from limner.errors import LimnerError, StoreUnavailable
+from worker.fleet import make_ledger, make_provider
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 15.0
+"""Seconds that a worker waits for Redis at its start; later it waits for as long as it takes."""
+
+
+def preflight(settings: Settings) -> None:
+    """Exit, naming the setting, if the worker could not do its work; warn of what is risky."""
+    if settings.api_key is None:
+        sys.exit("limner: LIMNER_API_KEY: not set; the worker cannot speak to the provider without it")
+    try:
+        make_provider(settings).close()
+        for risk in risks(_facts(settings)):
+            logger.warning(risk)
+    except LimnerError as error:
+        sys.exit(f"limner: {error}")
+
+
+def _facts(settings: Settings) -> dict[str, object]:
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return make_ledger(settings).server_facts()
+        except StoreUnavailable as error:
+            if time.monotonic() >= deadline:
+                raise
+            logger.warning("%s: waiting for %s", error, address(client))
+            time.sleep(1.0)
+
+
+def risks(facts: dict[str, object]) -> list[str]:
+    """What is at stake with a Redis of these facts (its INFO), in a sentence each."""
+    found = []
+    if not facts.get("aof_enabled"):
+        found.append(
+            "LIMNER_REDIS_URL: this Redis keeps no append-only file (appendonly no): when it stops, jobs are "
+            "lost and images that are already paid for are bought again"
+        )
+    policy = str(facts.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        found.append(
+            f"LIMNER_REDIS_URL: this Redis evicts keys when its memory is full (maxmemory-policy {policy}): "
+            "jobs would vanish; set it to noeviction"
+        )
+    return found
