@@ -8,13 +8,14 @@ from limner.records import JobState, Record
 from provider import Done
 from tasks.create_task import end
 from tasks.decisions import Fail, LookAgain, after_look
+from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
 
-@app.task(name="limner.check_status", bind=True, typing=False)
+@step("limner.check_status")
 def check_status(self: Any, lease: int) -> None:
     """One look at the task of the job with this task's id."""
     look(app.fleet, self.request.id, lease)

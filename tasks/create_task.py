@@ -10,16 +10,17 @@ import secrets
 from functools import partial
 from typing import Any
 
-from celery.exceptions import Ignore
+from celery.exceptions import Reject
 from pydantic import ValidationError
 
-from limner.errors import InvalidRequest, JobFailed
-from limner.ledger import Grant
+from limner.errors import InvalidRequest, JobFailed, StoreUnavailable
+from limner.ledger import Grant, Submission
 from limner.models import TextToImage
 from limner.producer import prepare
 from limner.records import JobState, Record
 from tasks.commit import patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late
+from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
 
@@ -29,14 +30,14 @@ BEGIN_PATIENCE = 5.0
 MAX_ID_LENGTH = 200
 
 
-@app.task(name="limner.create_task", bind=True, acks_late=True, typing=False)
+# Acknowledged late for plain producers: until their job is on the ledger, the message is all there is.
+@step("limner.create_task", acks_late=True)
 def create_task(self: Any, *lease: Any, **parameters: Any) -> None:
     """One attempt of the job with this task's id, or the making of the job."""
     if len(lease) == 1 and not parameters and type(lease[0]) is int:
         create(app.fleet, self.request.id, lease[0])
     else:
         accept(app.fleet, self.request.id, lease, parameters)
-    raise Ignore
 
 
 def create(fleet: Fleet, job_id: str, lease: int) -> None:
@@ -109,12 +110,15 @@ def end(
 def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field."""
     try:
-        fleet.ledger.submit(submission(job_id, positional, parameters))
+        new = submission(job_id, positional, parameters)
+        patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
     except InvalidRequest as error:
-        fleet.results.refuse(job_id, error)
+        patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
+    except StoreUnavailable as error:
+        raise Reject(error, requeue=True) from error
 
 
-def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> Submission:
     """The submission that a message asks for; raises InvalidRequest."""
     if positional:
         raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")

@@ -5,6 +5,7 @@ from typing import Any
 from limner.records import JobState, Record
 from tasks.create_task import end
 from tasks.decisions import in_doubt, lease_over
+from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
 
@@ -12,7 +13,7 @@ LATE_COMMIT = 5.0
 """Seconds in which a worker that was cut off from Redis can still put its answer on record."""
 
 
-@app.task(name="limner.settle", bind=True, typing=False)
+@step("limner.settle")
 def settle(self: Any, lease: int) -> None:
     """One settlement of the job with this task's id."""
     record = app.fleet.ledger.read(self.request.id)

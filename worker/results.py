@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import redis
 from celery import Celery, states
+from celery.exceptions import BackendError
+from kombu.exceptions import OperationalError
 
-from limner.errors import LimnerError
+from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
 from limner.records import Record
+
+_BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
 
 class ResultStore:
@@ -17,15 +22,26 @@ class ResultStore:
         self._ttl = ttl
 
     def store(self, record: Record, ledger: Ledger) -> None:
-        """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm."""
+        """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm.
+
+        Raises StoreUnavailable if the backend or the ledger is away; the job stays due until it is done.
+        """
         failure = record.failure
         if failure is None:
             images = record.images().model_dump(mode="json")
-            self._backend.store_result(record.job_id, images, states.SUCCESS)
+            self._write(record.job_id, images, states.SUCCESS)
         else:
             self.refuse(record.job_id, failure)
         ledger.stored(record.job_id, ttl=self._ttl)
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result; for a Celery message from which no job could be made, too."""
-        self._backend.store_result(job_id, error, states.FAILURE)
+        self._write(job_id, error, states.FAILURE)
+
+    def _write(self, job_id: str, result: Any, state: str) -> None:
+        try:
+            self._backend.store_result(job_id, result, state)
+        except _BACKEND_ERRORS as error:
+            raise StoreUnavailable(
+                f"the result backend did not take a result ({error!r}); LIMNER_RESULT_URL says where it is"
+            ) from error

@@ -49,10 +49,10 @@ local function schedule(id, at)
   if at < NOW + LONGEST_NAP and redis.call('ZRANGE', DUE, 0, 0)[1] == id then ring() end
 end
 
--- The turn in the line: priority first, then age.
+-- Priority first, then the order of submission, which a job keeps through all of its attempts.
 local function queue_up(id)
-  local priority, created = get(id, 'priority', 'created')
-  redis.call('ZADD', CREATE, int((9 - priority) * 1e14 + created), id)
+  local priority, turn = get(id, 'priority', 'turn')
+  redis.call('ZADD', CREATE, int((9 - priority) * 1e14 + turn), id)
 end
 
 local function leave_flight(id)

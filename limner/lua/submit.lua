@@ -11,7 +11,7 @@ end
 if redis.call('EXISTS', record(A.job)) == 1 then return {'known', A.job} end
 
 redis.call('HSET', record(A.job), 'v', VERSION, 'state', 'queued', 'request', A.request, 'digest', A.digest,
-  'metadata', A.metadata, 'priority', A.priority, 'created', int(NOW), 'lease', 0, 'attempt', 0, 'looks', 0)
+  'metadata', A.metadata, 'priority', A.priority, 'turn', redis.call('INCR', P .. 'turns'), 'created', int(NOW), 'lease', 0, 'attempt', 0, 'looks', 0)
 if key then
   redis.call('SET', key, A.job)
   redis.call('HSET', record(A.job), 'key', A.key, 'key_ttl', int(A.key_ttl))

@@ -1,0 +1,33 @@
+"""What tests of every kind share."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sandbox.valkey import EmbeddedValkey
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[EmbeddedValkey]:
+    with EmbeddedValkey() as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def valkey_url(_server: EmbeddedValkey) -> str:
+    """The URL of an empty Valkey that the whole session shares."""
+    import redis
+
+    with redis.Redis.from_url(_server.url) as client:
+        client.flushall()
+    return _server.url
+
+
+def eventually(condition: Callable[[], object], *, within: float = 20.0, every: float = 0.02) -> None:
+    """Wait until the condition holds; fails after ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {within} s: {condition}")
+        time.sleep(every)

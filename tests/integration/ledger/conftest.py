@@ -1,0 +1,70 @@
+"""A ledger on a real Valkey, with a clock that the test turns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import redis
+
+from limner.connection import connect
+from limner.ledger import Budget, Claim, Claimed, Grant, Ledger, Submission
+from limner.models import TextToImage
+from limner.producer import prepare
+
+START = 1_800_000_000.0
+
+
+@dataclass
+class Bench:
+    """The ledger under test, its time, and shortcuts to the states of a job."""
+
+    client: "redis.Redis"
+    now: float = START
+    budget: Budget = field(default_factory=lambda: Budget(20, 10.0, 10, 1.0, 100))
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.client, clock=lambda: self.now)
+
+    def claim(self, budget: Budget | None = None) -> Claimed:
+        return self.ledger.claim(budget or self.budget)
+
+    def claim_one(self) -> Claim:
+        [step] = self.claim().steps
+        return step
+
+    def submit(self, prompt: str = "a fox", **options: object) -> str:
+        return self.ledger.submit(new(prompt, **options)).job_id
+
+    def sending(self, prompt: str = "a fox") -> tuple[str, Grant]:
+        job_id = self.submit(prompt)
+        grant = self.ledger.begin(job_id, self.claim_one().lease, "token", deadline=900)
+        assert isinstance(grant, Grant)
+        return job_id, grant
+
+    def generating(self, prompt: str = "a fox", look_in: float = 2.0) -> str:
+        job_id, grant = self.sending(prompt)
+        assert self.ledger.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=look_in)
+        return job_id
+
+    def state(self, job_id: str) -> str:
+        record = self.ledger.read(job_id)
+        assert record
+        return record.state
+
+    def places(self, job_id: str) -> list[str]:
+        """In which of the indexes the job stands."""
+        return [
+            name
+            for name in ("due", "line:create", "line:look")
+            if self.client.zscore(self.ledger.prefix + name, job_id) is not None
+        ]
+
+
+def new(prompt: str = "a fox", **options: object) -> Submission:
+    return prepare(TextToImage(prompt=prompt), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench(valkey_url: str) -> Iterator[Bench]:
+    with connect(valkey_url) as client:
+        yield Bench(client)

@@ -1,0 +1,251 @@
+"""What each transition does, and when it refuses."""
+
+from decimal import Decimal
+
+import pytest
+
+from limner.errors import GenerationFailed, JobFailed, RecordTooNew
+from limner.ledger import Grant
+from limner.records import JobState
+from tests.integration.ledger.conftest import Bench, new
+
+ERROR = {"cause": "rate_limited", "message": "slow down"}
+
+
+def test_a_new_job_waits_in_the_line(bench: Bench) -> None:
+    job_id = bench.submit()
+    assert bench.state(job_id) == "queued"
+    assert bench.places(job_id) == ["line:create"]
+    assert bench.ledger.place(job_id) == (1, None)
+
+
+def test_the_same_key_gives_the_same_job(bench: Bench) -> None:
+    first = bench.ledger.submit(new(idempotency_key="order 7"))
+    again = bench.ledger.submit(new(idempotency_key="order 7"))
+    assert (first.outcome, again.outcome) == ("created", "known")
+    assert first.job_id == again.job_id
+
+
+def test_the_same_key_with_another_request_is_a_conflict(bench: Bench) -> None:
+    first = bench.ledger.submit(new("a fox", idempotency_key="order 7"))
+    other = bench.ledger.submit(new("a hen", idempotency_key="order 7"))
+    assert (other.outcome, other.job_id) == ("conflict", first.job_id)
+
+
+def test_a_job_id_is_used_once(bench: Bench) -> None:
+    bench.ledger.submit(new("a fox", job_id="mine"))
+    assert bench.ledger.submit(new("a hen", job_id="mine")).outcome == "known"
+    assert "fox" in str(bench.ledger.read("mine"))
+
+
+def test_an_attempt_is_on_record_before_it_is_sent(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    record = bench.ledger.read(job_id)
+    assert record
+    assert (record.state, record.attempt, grant.attempt) == (JobState.SENDING, 1, 1)
+    assert bench.places(job_id) == ["due"]
+
+
+def test_a_lost_grant_is_given_again_to_its_token_only(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one().lease
+    first = bench.ledger.begin(job_id, lease, "mine", deadline=900)
+    assert isinstance(first, Grant)
+    assert bench.ledger.begin(job_id, lease, "mine", deadline=900) == first
+    assert bench.ledger.begin(job_id, lease, "yours", deadline=900) == "stale"
+
+
+def test_an_old_lease_begins_nothing(bench: Bench) -> None:
+    job_id = bench.submit()
+    old = bench.claim_one().lease
+    bench.now += bench.ledger.leases.step
+    new_lease = bench.claim_one().lease
+    assert bench.ledger.begin(job_id, old, "late", deadline=900) == "stale"
+    assert isinstance(bench.ledger.begin(job_id, new_lease, "new", deadline=900), Grant)
+
+
+def test_a_refused_attempt_is_due_again_after_its_delay(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    assert bench.ledger.retry(job_id, grant.attempt, ERROR, delay=3.0)
+    assert not bench.ledger.retry(job_id, grant.attempt, ERROR, delay=3.0)
+    assert bench.claim().steps == []
+    bench.now += 3.0
+    assert bench.claim_one().step == "create"
+
+
+def test_an_attempt_past_the_deadline_is_not_granted(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=1.0)
+    bench.now += 900
+    assert bench.ledger.begin(job_id, bench.claim_one().lease, "late", deadline=900) == "late"
+
+
+def test_time_in_the_line_does_not_count_towards_the_deadline(bench: Bench) -> None:
+    job_id = bench.submit()
+    bench.now += 100_000
+    assert isinstance(bench.ledger.begin(job_id, bench.claim_one().lease, "t", deadline=900), Grant)
+
+
+def test_a_pause_stops_the_account_and_pardons_the_attempt(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    other = bench.submit("a hen")
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=60.0)
+    paused = bench.claim()
+    assert paused.steps == []
+    assert paused.wait == pytest.approx(60.0)
+    bench.now += 60.0
+    leases = {step.job_id: step.lease for step in bench.claim().steps}
+    assert set(leases) == {job_id, other}
+    again = bench.ledger.begin(job_id, leases[job_id], "t2", deadline=900)
+    assert isinstance(again, Grant)
+    assert (again.attempt, again.tries) == (2, 1)
+
+
+def test_an_accepted_task_is_looked_at_when_it_is_due(bench: Bench) -> None:
+    job_id = bench.generating(look_in=2.0)
+    assert bench.claim().steps == []
+    bench.now += 2.0
+    assert bench.claim_one().step == "look"
+    record = bench.ledger.read(job_id)
+    assert record
+    assert (record.state, record.task_id) == (JobState.GENERATING, "task of a fox")
+
+
+def test_accepting_twice_is_one_acceptance(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    assert bench.ledger.accepted(job_id, grant.attempt, "T", look_in=2)
+    assert bench.ledger.accepted(job_id, grant.attempt, "T", look_in=2)
+    assert [entry.event for entry in bench.ledger.log(job_id)].count("generating") == 1
+
+
+def test_an_answer_that_comes_while_in_doubt_is_taken(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    assert bench.ledger.doubt(job_id, grant.attempt, ERROR, grace=5.0)
+    assert bench.ledger.accepted(job_id, grant.attempt, "T", look_in=2)
+    assert bench.state(job_id) == "generating"
+
+
+def test_an_answer_for_another_attempt_is_kept_on_the_log(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0)
+    assert not bench.ledger.accepted(job_id, grant.attempt, "T", look_in=2)
+    last = bench.ledger.log(job_id)[-1]
+    assert (last.event, last.detail["task_id"]) == ("late_answer", "T")
+
+
+def test_success_ends_a_job_once(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    lease = bench.claim_one().lease
+    first = bench.ledger.succeed(job_id, lease, ["https://a/1.png"], Decimal("3.5"))
+    again = bench.ledger.succeed(job_id, lease, ["https://a/1.png"], Decimal("3.5"))
+    assert first is not None
+    assert first == again
+    assert bench.ledger.succeed(job_id, lease, ["https://a/2.png"], None) is None
+    record = bench.ledger.read(job_id)
+    assert record
+    assert record.images().urls == ["https://a/1.png"]
+    assert record.images().credits == Decimal("3.5")
+
+
+def test_a_look_with_an_old_lease_changes_nothing(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    old = bench.claim_one().lease
+    bench.now += bench.ledger.leases.step
+    bench.claim_one()
+    assert not bench.ledger.looked(job_id, old, "waiting", look_in=2)
+    assert bench.ledger.succeed(job_id, old, ["https://a"], None) is None
+    assert bench.ledger.fail(job_id, GenerationFailed("no"), [JobState.GENERATING], lease=old) is None
+
+
+def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    bench.now += bench.ledger.leases.store
+    assert bench.claim_one().step == "settle"
+    assert bench.ledger.stored(job_id, ttl=60)
+    assert bench.places(job_id) == []
+    assert 0 < bench.client.pttl(bench.ledger.record_key(job_id)) <= 60_000
+
+
+def test_the_key_and_the_record_outlive_the_result_by_the_keys_own_time(bench: Bench) -> None:
+    job_id = bench.ledger.submit(new(idempotency_key="k", idempotency_seconds=1000)).job_id
+    assert bench.client.ttl(bench.ledger.prefix + "key:" + _digest("k")) == -1
+    bench.ledger.cancel(job_id, JobFailed("no"), JobFailed("no"))
+    bench.ledger.stored(job_id, ttl=60)
+    assert bench.client.ttl(bench.ledger.record_key(job_id)) > 900
+    assert bench.client.ttl(bench.ledger.prefix + "key:" + _digest("k")) > 900
+
+
+def _digest(key: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("state", ["queued", "sending", "in_doubt", "generating"])
+def test_a_job_is_cancelled_from_any_state_and_is_due_for_its_result(bench: Bench, state: str) -> None:
+    if state == "queued":
+        job_id = bench.submit()
+    elif state == "generating":
+        job_id = bench.generating()
+    else:
+        job_id, grant = bench.sending()
+        if state == "in_doubt":
+            bench.ledger.doubt(job_id, grant.attempt, ERROR, grace=900)
+    assert bench.ledger.cancel(job_id, JobFailed("unsent"), JobFailed("sent")) == state
+    record = bench.ledger.read(job_id)
+    assert record
+    assert record.failure
+    assert record.failure.message == ("unsent" if state == "queued" else "sent")
+    assert bench.places(job_id) == ["due"]
+    assert bench.claim_one().step == "settle"
+    assert bench.client.scard(bench.ledger.prefix + "in-flight") == 0
+
+
+def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    assert bench.ledger.cancel(job_id, JobFailed("a"), JobFailed("b")) is JobState.SUCCEEDED
+    assert bench.state(job_id) == "succeeded"
+    assert bench.ledger.cancel("nobody", JobFailed("a"), JobFailed("b")) is None
+
+
+def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    lease = bench.claim_one().lease
+    bench.client.hset(bench.ledger.record_key(job_id), "v", 2)
+    before = bench.client.hgetall(bench.ledger.record_key(job_id))
+    with pytest.raises(RecordTooNew, match=job_id):
+        bench.ledger.succeed(job_id, lease, ["https://a"], None)
+    with pytest.raises(RecordTooNew, match="update this installation"):
+        bench.ledger.read(job_id)
+    bench.now += bench.ledger.leases.step
+    claimed = bench.claim()
+    assert (claimed.steps, claimed.too_new) == ([], [job_id])
+    assert bench.client.hgetall(bench.ledger.record_key(job_id)) == before
+    assert bench.places(job_id) == ["due"]
+
+
+def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(bench: Bench) -> None:
+    job_id = bench.ledger.submit(new(metadata={"order": 7})).job_id
+    bench.ledger.begin(job_id, bench.claim_one().lease, "secret token", deadline=900)
+    bench.ledger.accepted(job_id, 1, "T", look_in=0)
+    bench.ledger.looked(job_id, bench.claim_one().lease, "waiting", look_in=0)
+    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    logged = [entry.event for entry in bench.ledger.log(job_id)]
+    events = bench.ledger.events("0")
+    assert logged == ["submitted", "sending", "generating", "looked", "succeeded"]
+    assert [event.event for event in events] == ["submitted", "sending", "generating", "succeeded"]
+    assert {event.metadata["order"] for event in events} == {7}
+    assert "secret token" not in str(events) + str(bench.ledger.log(job_id)) + str(bench.ledger.read(job_id))
+
+
+def test_the_log_is_bounded(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    for _ in range(230):
+        assert bench.ledger.looked(job_id, bench.claim_one().lease, "waiting", look_in=0.0)
+        bench.now += 1
+    assert len(bench.ledger.log(job_id)) == 200
+    record = bench.ledger.read(job_id)
+    assert record
+    assert record.looks == 230
