@@ -1,0 +1,50 @@
+"""How Limner speaks to kie.ai: one client, and the tables of what its answers mean."""
+
+from provider.answers import (
+    Accepted,
+    Cause,
+    CreateAnswer,
+    Disposition,
+    Done,
+    FailCause,
+    NoRecord,
+    Pending,
+    RecordAnswer,
+    Refused,
+    TaskFailed,
+    Unknown,
+    Unreadable,
+    Why,
+)
+from provider.client import KieClient, ProviderError, Timeouts
+from provider.prices import PRICES, PriceList, price
+from provider.reading import read_create, read_credits, read_record
+from provider.wire import create_body, request_digest
+
+__all__ = [
+    "PRICES",
+    "Accepted",
+    "Cause",
+    "CreateAnswer",
+    "Disposition",
+    "Done",
+    "FailCause",
+    "KieClient",
+    "NoRecord",
+    "Pending",
+    "PriceList",
+    "ProviderError",
+    "RecordAnswer",
+    "Refused",
+    "TaskFailed",
+    "Timeouts",
+    "Unknown",
+    "Unreadable",
+    "Why",
+    "create_body",
+    "price",
+    "read_create",
+    "read_credits",
+    "read_record",
+    "request_digest",
+]

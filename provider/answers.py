@@ -1,0 +1,191 @@
+"""What the provider can have meant: one frozen dataclass for each kind of answer.
+
+A createTask ends in a :data:`CreateAnswer`, a recordInfo in a :data:`RecordAnswer`. Which wire answer becomes
+which is a table in :mod:`provider.codes`; what a job does next follows from the members here alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from limner.errors import (
+    AttemptsExhausted,
+    FeatureDisabled,
+    GenerationFailed,
+    InsufficientCredits,
+    JobFailed,
+    ModerationRefused,
+    RequestRejected,
+    Unauthorized,
+)
+
+
+class Disposition(StrEnum):
+    """What a refusal means for the job and the fleet. In every case no task was started."""
+
+    LATER = "later"
+    """The same request may be sent again after a back-off."""
+    NEVER = "never"
+    """The same request will be refused again: the job ends."""
+    STOP = "stop"
+    """Every request of this account will be refused until a person acts: the fleet pauses, the job waits."""
+
+
+class Cause(StrEnum):
+    """Why the provider refused."""
+
+    RATE_LIMITED = "rate_limited"
+    MAINTENANCE = "maintenance"
+    SERVER_FAULT = "server_fault"
+    NOT_CONNECTED = "not_connected"
+    NO_CREDITS = "no_credits"
+    KEY_CAPPED = "key_capped"
+    UNAUTHORIZED = "unauthorized"
+    BAD_REQUEST = "bad_request"
+    DISABLED = "disabled"
+
+    @property
+    def disposition(self) -> Disposition:
+        """What follows for the job and the fleet."""
+        return _REFUSALS[self][0]
+
+    @property
+    def error(self) -> type[JobFailed]:
+        """The error of a job that ends in this cause."""
+        return _REFUSALS[self][1]
+
+
+_REFUSALS: Final[Mapping[Cause, tuple[Disposition, type[JobFailed]]]] = {
+    Cause.RATE_LIMITED: (Disposition.LATER, AttemptsExhausted),
+    Cause.MAINTENANCE: (Disposition.LATER, AttemptsExhausted),
+    Cause.SERVER_FAULT: (Disposition.LATER, AttemptsExhausted),
+    Cause.NOT_CONNECTED: (Disposition.LATER, AttemptsExhausted),
+    Cause.NO_CREDITS: (Disposition.STOP, InsufficientCredits),
+    Cause.KEY_CAPPED: (Disposition.STOP, InsufficientCredits),
+    Cause.UNAUTHORIZED: (Disposition.NEVER, Unauthorized),
+    Cause.BAD_REQUEST: (Disposition.NEVER, RequestRejected),
+    Cause.DISABLED: (Disposition.NEVER, FeatureDisabled),
+}
+
+
+class FailCause(StrEnum):
+    """Why an accepted task failed (contract 2.3)."""
+
+    MODERATION = "moderation"
+    BAD_INPUT = "bad_input"
+    NO_CREDITS = "no_credits"
+    PROVIDER_FAULT = "provider_fault"
+
+    @property
+    def error(self) -> type[JobFailed]:
+        """The error of a job whose task failed so."""
+        return _FAILURES[self]
+
+
+_FAILURES: Final[Mapping[FailCause, type[JobFailed]]] = {
+    FailCause.MODERATION: ModerationRefused,
+    FailCause.BAD_INPUT: RequestRejected,
+    FailCause.NO_CREDITS: InsufficientCredits,
+    FailCause.PROVIDER_FAULT: GenerationFailed,
+}
+
+
+class Why(StrEnum):
+    """Why an answer says nothing certain."""
+
+    NOT_CONNECTED = "not_connected"
+    TIMED_OUT = "timed_out"
+    BROKEN_OFF = "broken_off"
+    TOO_LONG = "too_long"
+    BAD_ENCODING = "bad_encoding"
+    NOT_JSON = "not_json"
+    NO_CODE = "no_code"
+    UNKNOWN_CODE = "unknown_code"
+    CONTRADICTORY = "contradictory"
+    NO_TASK_ID = "no_task_id"
+    BAD_DATA = "bad_data"
+    REFUSED = "refused"
+    """The read itself was refused: the answer's ``cause`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The task exists and will be charged."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Certainly no task was started. ``retry_after`` is in seconds, None if the provider named no time."""
+
+    cause: Cause
+    code: int | None
+    http_status: int | None
+    message: str
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The task may have been started: never send the request again blindly (contract 1.6)."""
+
+    why: Why
+    code: int | None
+    http_status: int | None
+    message: str
+
+
+CreateAnswer = Accepted | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The task is not finished. A state that no documentation names counts as unfinished."""
+
+    state: str
+    known_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The task succeeded; with no usable URL, ``urls`` is empty. Times are in epoch milliseconds."""
+
+    urls: tuple[str, ...]
+    credits: Decimal | None
+    created_ms: int | None
+    completed_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """The task ended without images. ``code`` is the provider's: a number, a word, or None."""
+
+    cause: FailCause
+    code: int | str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoRecord:
+    """The provider knows no such task, or does not know it yet (contract 2.4)."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The answer says nothing about the task: read again. ``cause`` is set if the read was refused."""
+
+    why: Why
+    code: int | None
+    http_status: int | None
+    message: str
+    cause: Cause | None = None
+    retry_after: float | None = None
+
+
+RecordAnswer = Pending | Done | TaskFailed | NoRecord | Unreadable

@@ -1,0 +1,53 @@
+"""Reading an answer's body within bounds, before and after decompression."""
+
+import zlib
+from typing import Final
+
+import httpx
+
+from provider.answers import Why
+
+_ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
+
+
+class UnusableBody(Exception):
+    """The body cannot be had; ``why`` says for what reason."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+def read_body(response: httpx.Response, limit: int) -> bytes:
+    """The decoded body of a streamed response. Raises :class:`UnusableBody` beyond ``limit`` bytes."""
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.iter_raw():
+        chunks.append(chunk)
+        if (size := size + len(chunk)) > limit:
+            raise UnusableBody(Why.TOO_LONG)
+    return decode(b"".join(chunks), response.headers.get("content-encoding", ""), limit)
+
+
+def decode(raw: bytes, encoding: str, limit: int) -> bytes:
+    """The body without its content encoding: at most ``limit`` bytes, however small the raw body is."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return raw
+        case "gzip" | "x-gzip" | "deflate":
+            return _inflate(raw, limit)
+        case _:
+            raise UnusableBody(Why.BAD_ENCODING)
+
+
+def _inflate(raw: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(_ZLIB_OR_GZIP)
+    try:
+        body = stream.decompress(raw, limit + 1)
+    except zlib.error:
+        raise UnusableBody(Why.BAD_ENCODING) from None
+    if len(body) > limit:
+        raise UnusableBody(Why.TOO_LONG)
+    if not stream.eof:
+        raise UnusableBody(Why.BAD_ENCODING)
+    return body

@@ -1,0 +1,213 @@
+"""The one HTTP client of a worker process."""
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Final, Self
+from urllib.parse import quote
+
+import httpcore
+import httpx
+from pydantic import SecretStr
+
+from limner.errors import LimnerError
+from limner.models import TextToImage
+from provider.answers import Cause, CreateAnswer, RecordAnswer, Refused, Unknown, Unreadable, Why
+from provider.body import UnusableBody, read_body
+from provider.endpoint import checked_api_key, checked_api_url, environment_proxy
+from provider.envelope import clean
+from provider.reading import read_create, read_credits, read_record
+from provider.transport import DEADLINE, ThreadTransport
+from provider.wire import create_body, encode
+
+CREATE_PATH: Final = "/api/v1/jobs/createTask"
+RECORD_PATH: Final = "/api/v1/jobs/recordInfo"
+CREDIT_PATH: Final = "/api/v1/chat/credit"
+
+_SHORTEST_REAL_KEY: Final = 16
+
+# Verified on raw sockets in tests/integration/provider: in all of these no byte of the request went out.
+_NEVER_SENT: Final = (
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.PoolTimeout,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+_BROKEN: Final = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpx.HTTPError,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds: for each single operation, and in total for request and answer.
+
+    A createTask takes 0.4 to 0.8 s, a recordInfo 0.2 to 0.4 s (contract 1.2). The patience beyond that is
+    cheap compared with a job in doubt. A step's lease must be longer than ``total``.
+    """
+
+    connect: float = 5.0
+    read: float = 30.0
+    write: float = 10.0
+    pool: float = 5.0
+    total: float = 45.0
+
+
+DEFAULT_TIMEOUTS: Final = Timeouts()
+
+
+class ProviderError(LimnerError):
+    """The provider did not answer a question about the account; ``answer`` says what came instead."""
+
+    def __init__(self, message: str, answer: Unreadable) -> None:
+        super().__init__(message, answer)
+        self.answer = answer
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    http_status: int
+    headers: httpx.Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _NoAnswer:
+    why: Why
+    http_status: int | None
+    message: str
+
+
+class KieClient:
+    """Speaks to kie.ai's job API. Thread-safe, with one connection a thread; nothing is ever sent twice.
+
+    Redirects are not followed and cookies not kept. Of the environment, the proxy variables and
+    ``SSL_CERT_FILE`` / ``SSL_CERT_DIR`` are heeded when the client is made, since a fleet behind a firewall
+    needs them; a ``.netrc`` has no say over the key.
+
+    Raises :class:`limner.errors.InvalidRequest`, which names the setting, for an unusable URL or key.
+    """
+
+    def __init__(
+        self,
+        api_url: str,
+        api_key: SecretStr,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        *,
+        user_agent: str = "limner",
+        max_body_bytes: int = 1_000_000,
+    ) -> None:
+        self._api_url = checked_api_url(api_url)
+        self._api_key = SecretStr(checked_api_key(api_key))
+        self._total = timeouts.total
+        self._max_body_bytes = max_body_bytes
+        self._transport = ThreadTransport(httpx.create_ssl_context(), environment_proxy(self._api_url))
+        self._http = httpx.Client(
+            transport=self._transport,
+            headers={
+                "Accept": "application/json",
+                # Answers are a kilobyte or two. What is compressed all the same is decoded within bounds.
+                "Accept-Encoding": "identity",
+                "Authorization": f"Bearer {self._api_key.get_secret_value()}",
+                "User-Agent": user_agent,
+            },
+            # The provider sets a JSESSIONID with every answer (contract 1.2).
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            timeout=httpx.Timeout(
+                connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool
+            ),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __repr__(self) -> str:
+        return f"KieClient({self._api_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads. What is asked afterwards is not sent."""
+        # Not the httpx client itself: it would answer later calls with a RuntimeError instead of an answer.
+        self._transport.close()
+
+    def create_task(self, request: TextToImage, callback_url: str | None = None) -> CreateAnswer:
+        """Ask for images: one POST, sent at most once, whose outcome is always one of three."""
+        content = encode(create_body(request, callback_url))
+        answer = self._ask("POST", CREATE_PATH, content)
+        if isinstance(answer, _Answer):
+            return read_create(answer.http_status, answer.headers, answer.body)
+        if answer.why is Why.NOT_CONNECTED:
+            return Refused(Cause.NOT_CONNECTED, None, None, answer.message)
+        return Unknown(answer.why, None, answer.http_status, answer.message)
+
+    def record_info(self, task_id: str) -> RecordAnswer:
+        """Read how a task is doing."""
+        answer = self._ask("GET", f"{RECORD_PATH}?taskId={quote(task_id, safe='')}")
+        if isinstance(answer, _Answer):
+            return read_record(answer.http_status, answer.headers, answer.body)
+        return _unread(answer)
+
+    def credits(self) -> Decimal:
+        """The account's balance in credits. Raises :class:`ProviderError`.
+
+        A good check of the URL and the key; it proves nothing about generation (contract 1.4).
+        """
+        answer = self._ask("GET", CREDIT_PATH)
+        if isinstance(answer, _Answer):
+            balance = read_credits(answer.http_status, answer.headers, answer.body)
+        else:
+            balance = _unread(answer)
+        if isinstance(balance, Decimal):
+            return balance
+        cause = balance.cause.value if balance.cause else balance.why.value
+        raise ProviderError(f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance)
+
+    def _ask(self, method: str, path: str, content: bytes | None = None) -> _Answer | _NoAnswer:
+        status: int | None = None
+        try:
+            with self._http.stream(
+                method,
+                self._api_url + path,
+                content=content,
+                headers=None if content is None else {"Content-Type": "application/json"},
+                extensions={DEADLINE: time.monotonic() + self._total},
+            ) as response:
+                status = response.status_code
+                body = read_body(response, self._max_body_bytes)
+                return _Answer(status, response.headers, self._without_key(body))
+        except _NEVER_SENT as error:
+            return _NoAnswer(Why.NOT_CONNECTED, status, self._describe(error))
+        except UnusableBody as error:
+            return _NoAnswer(error.why, status, self._describe(error))
+        except _BROKEN as error:
+            timed_out = isinstance(error, httpcore.TimeoutException)
+            why = Why.TIMED_OUT if timed_out else Why.BROKEN_OFF
+            return _NoAnswer(why, status, self._describe(error))
+
+    def _without_key(self, body: bytes) -> bytes:
+        # An answer may quote the key ("invalid key …"), and its message goes to logs and records. A short key
+        # is a made-up one, which may well be part of a word, a task id or a URL.
+        key = self._api_key.get_secret_value().encode()
+        return body if len(key) < _SHORTEST_REAL_KEY else body.replace(key, b"***")
+
+    def _describe(self, error: Exception) -> str:
+        text = self._without_key(f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
+        return clean(text.decode())
+
+
+def _unread(answer: _NoAnswer) -> Unreadable:
+    cause = Cause.NOT_CONNECTED if answer.why is Why.NOT_CONNECTED else None
+    return Unreadable(answer.why, None, answer.http_status, answer.message, cause)

@@ -1,0 +1,92 @@
+"""Sockets that keep to the deadline of the whole exchange.
+
+HTTP clients time single reads and writes, so a peer that drips a byte a second holds a worker for ever. These
+streams cut every wait to what is left of the exchange, and send nothing once it is over: a step whose lease
+has run out must not buy images any more.
+"""
+
+import ssl
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpcore
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer: when it must be over (monotonic seconds), and what has happened so far."""
+
+    ends_at: float = 0.0
+    sent: bool = False
+    received: bool = False
+
+    def begin(self, ends_at: float) -> None:
+        """Start the next exchange on the same connection."""
+        self.ends_at, self.sent, self.received = ends_at, False, False
+
+    def left(self, timeout: float | None) -> float:
+        """Seconds that an operation may still take; zero or less if the exchange is over."""
+        left = self.ends_at - time.monotonic()
+        return left if timeout is None else min(left, timeout)
+
+
+class DeadlineStream(httpcore.NetworkStream):
+    """A stream whose operations end with the exchange that is under way."""
+
+    def __init__(self, stream: httpcore.NetworkStream, exchange: Exchange) -> None:
+        self._stream = stream
+        self._exchange = exchange
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if (left := self._exchange.left(timeout)) <= 0:
+            raise httpcore.ReadTimeout("the time for the whole exchange is over")
+        data = self._stream.read(max_bytes, left)
+        self._exchange.received = True
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if (left := self._exchange.left(timeout)) <= 0:
+            if not self._exchange.sent:
+                raise httpcore.ConnectTimeout("the time was over before anything was sent")
+            raise httpcore.WriteTimeout("the time for the whole exchange is over")
+        self._exchange.sent = True
+        self._stream.write(buffer, left)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        if (left := self._exchange.left(timeout)) <= 0:
+            raise httpcore.ConnectTimeout("the time was over before anything was sent")
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left), self._exchange)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class DeadlineBackend(httpcore.NetworkBackend):
+    """Opens such streams.
+
+    The system's name resolution cannot be timed; if it overruns, nothing is sent.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        if (left := self._exchange.left(timeout)) <= 0:
+            raise httpcore.ConnectTimeout("the time was over before anything was sent")
+        stream = self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        return DeadlineStream(stream, self._exchange)

@@ -1,0 +1,183 @@
+"""The client as its users see it: reads, connections, cookies, threads, and the key that nobody sees."""
+
+import logging
+import os
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+
+from provider import (
+    Accepted,
+    Cause,
+    Done,
+    KieClient,
+    Pending,
+    ProviderError,
+    Refused,
+    Unreadable,
+    Why,
+)
+from tests.integration.provider.conftest import KEY, PROMPT, MakeClient
+from tests.integration.provider.raw import ACCEPTED, TASK, Conversation, RawServer, always, http
+
+DONE = (
+    b'{"code":200,"msg":"success","data":{"state":"success","creditsConsumed":3.5,'
+    b'"resultJson":"{\\"resultUrls\\":[\\"https://images.example/a.png\\"]}"}}'
+)
+
+
+def test_a_record_is_read(make_client: MakeClient) -> None:
+    with RawServer(always(http(DONE))) as server:
+        answer = make_client(server.url).record_info("a/b?c=ü")
+    assert answer == Done(("https://images.example/a.png",), Decimal("3.5"), None, None)
+    assert server.requests[0].startswith(b"GET /api/v1/jobs/recordInfo?taskId=a%2Fb%3Fc%3D%C3%BC HTTP/1.1")
+
+
+def test_a_read_that_breaks_says_nothing_about_the_task(make_client: MakeClient) -> None:
+    with RawServer(Conversation.reset) as server:
+        answer = make_client(server.url).record_info(TASK)
+    assert isinstance(answer, Unreadable)
+    assert (answer.why, answer.cause) == (Why.BROKEN_OFF, None)
+
+
+def test_a_read_without_a_connection_says_so(make_client: MakeClient) -> None:
+    with RawServer(Conversation.wait) as server:
+        url = server.url
+    answer = make_client(url).record_info(TASK)
+    assert isinstance(answer, Unreadable)
+    assert (answer.why, answer.cause) == (Why.NOT_CONNECTED, Cause.NOT_CONNECTED)
+
+
+def test_a_balance_is_read(make_client: MakeClient) -> None:
+    with RawServer(always(http(b'{"code":200,"msg":"success","data":5916.25}'))) as server:
+        assert make_client(server.url).credits() == Decimal("5916.25")
+    assert server.requests[0].startswith(b"GET /api/v1/chat/credit HTTP/1.1")
+
+
+def test_no_balance_is_a_typed_error(make_client: MakeClient) -> None:
+    with RawServer(always(http(b'{"code":401,"msg":"Unauthorized"}'))) as server:
+        client = make_client(server.url)
+        with pytest.raises(ProviderError, match="unauthorized") as caught:
+            client.credits()
+    assert caught.value.answer.cause is Cause.UNAUTHORIZED
+
+
+def test_a_thread_keeps_its_connection_and_threads_share_none(make_client: MakeClient) -> None:
+    together = threading.Barrier(4)
+
+    def three_times(client: KieClient) -> None:
+        together.wait(5)
+        for _ in range(3):
+            assert client.create_task(PROMPT) == Accepted(TASK)
+
+    with RawServer(always(http(ACCEPTED))) as server, ThreadPoolExecutor(4) as threads:
+        client = make_client(server.url)
+        for done in [threads.submit(three_times, client) for _ in range(4)]:
+            done.result(10)
+        client.close()
+    assert (server.connections, len(server.requests)) == (4, 12)
+
+
+def test_a_thread_that_ends_takes_its_connection_along(make_client: MakeClient) -> None:
+    hung_up = threading.Event()
+
+    def script(conversation: Conversation) -> None:
+        always(http(ACCEPTED))(conversation)
+        hung_up.set()
+
+    with RawServer(script) as server:
+        client = make_client(server.url)
+        thread = threading.Thread(target=client.create_task, args=(PROMPT,))
+        thread.start()
+        thread.join(5)
+        assert hung_up.wait(5)
+
+
+def test_a_forked_child_does_not_speak_on_its_parents_connection(make_client: MakeClient) -> None:
+    with RawServer(always(http(ACCEPTED))) as server:
+        client = make_client(server.url)
+        client.create_task(PROMPT)
+        child = os.fork()
+        if child == 0:
+            accepted = False
+            try:
+                accepted = client.create_task(PROMPT) == Accepted(TASK)
+            finally:
+                os._exit(0 if accepted else 1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert client.create_task(PROMPT) == Accepted(TASK)
+        client.close()
+    assert (server.connections, len(server.requests)) == (2, 3)
+
+
+def test_no_cookie_is_kept(make_client: MakeClient) -> None:
+    answer = http(ACCEPTED, headers="Set-Cookie: JSESSIONID=abc; Path=/\r\n")
+    with RawServer(always(answer)) as server:
+        client = make_client(server.url)
+        client.create_task(PROMPT)
+        client.create_task(PROMPT)
+        client.close()
+    assert len(server.requests) == 2
+    assert b"cookie" not in server.requests[1].lower()
+
+
+def test_a_proxy_that_refuses_the_tunnel_sends_nothing_on(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(always(http(b"", status="403 Forbidden"))) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        answer = make_client("https://api.kie.test").create_task(PROMPT)
+    assert isinstance(answer, Refused)
+    assert answer.cause is Cause.NOT_CONNECTED
+    [request] = proxy.requests
+    assert request.startswith(b"CONNECT api.kie.test:443")
+    assert KEY.encode() not in request
+
+
+def test_the_key_is_in_the_authorization_header_and_nowhere_else(
+    make_client: MakeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    seen: list[object] = []
+    turns = [
+        http(ACCEPTED),
+        http(f'{{"code":401,"msg":"the key {KEY} is unknown"}}'.encode()),
+        http(f"<html>{KEY}".encode(), status="502 Bad Gateway"),
+        b"HTTP/1.1 200 OK\r\n" + KEY.encode() + b"\r\n\r\n",
+        b"",
+    ]
+    for turn in turns:
+
+        def once(conversation: Conversation, turn: bytes = turn) -> None:
+            conversation.receive()
+            conversation.send(turn)
+
+        with RawServer(once) as server:
+            client = make_client(server.url)
+            seen += [client, vars(client), client.create_task(PROMPT), client.record_info(TASK)]
+            with pytest.raises(ProviderError) as caught:
+                client.credits()
+            seen += [caught.value, caught.value.args, *traceback.format_exception(caught.value)]
+            assert caught.value.__context__ is None
+        assert server.requests
+        for request in server.requests:
+            assert request.count(KEY.encode()) == 1
+            assert f"authorization: bearer {KEY}".encode() in request.lower()
+    seen += [(record.getMessage(), record.args, record.exc_text) for record in caplog.records]
+    assert {record.name for record in caplog.records} >= {"httpx"}
+    for thing in seen:
+        assert KEY not in f"{thing} {thing!r}"
+
+
+def test_a_refused_read_is_told_from_a_pending_task(make_client: MakeClient) -> None:
+    pending = http(b'{"code":200,"data":{"state":"waiting"}}')
+    with RawServer(always(pending)) as server:
+        assert make_client(server.url).record_info(TASK) == Pending("waiting", known_state=True)
+    with RawServer(always(http(b"", status="429 Too Many", headers="Retry-After: 2\r\n"))) as server:
+        answer = make_client(server.url).record_info(TASK)
+    assert isinstance(answer, Unreadable)
+    assert (answer.cause, answer.retry_after) == (Cause.RATE_LIMITED, 2.0)

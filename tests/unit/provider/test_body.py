@@ -1,0 +1,40 @@
+import gzip
+import zlib
+
+import pytest
+
+from provider import Why
+from provider.body import UnusableBody, decode
+
+BODY = b'{"code":200}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding"),
+    [
+        (BODY, ""),
+        (BODY, "identity"),
+        (gzip.compress(BODY), " GZIP "),
+        (gzip.compress(BODY), "x-gzip"),
+        (zlib.compress(BODY), "deflate"),
+    ],
+)
+def test_a_body_is_decoded(raw: bytes, encoding: str) -> None:
+    assert decode(raw, encoding, 100) == BODY
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding"),
+    [(BODY, "br"), (BODY, "gzip"), (gzip.compress(BODY)[:-9], "gzip"), (b"", "gzip"), (BODY, "gzip, gzip")],
+)
+def test_a_body_that_cannot_be_decoded_is_unusable(raw: bytes, encoding: str) -> None:
+    with pytest.raises(UnusableBody) as caught:
+        decode(raw, encoding, 100)
+    assert caught.value.why is Why.BAD_ENCODING
+
+
+def test_a_body_is_bounded_after_decompression() -> None:
+    assert len(decode(gzip.compress(b" " * 1000), "gzip", 1000)) == 1000
+    with pytest.raises(UnusableBody) as caught:
+        decode(gzip.compress(b" " * 1001), "gzip", 1000)
+    assert caught.value.why is Why.TOO_LONG

@@ -1,0 +1,73 @@
+import pytest
+from pydantic import SecretStr
+
+from limner.errors import InvalidRequest
+from provider import KieClient
+from provider.endpoint import environment_proxy
+
+KEY = SecretStr("kie-secret-5c94f1aa3f0c9a5b")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "api.kie.ai",
+        "ftp://api.kie.ai",
+        "https://",
+        "https:///jobs",
+        "https://a:port",
+        "https://a:99999",
+        "https://user:hunter2@api.kie.ai",
+        "https://hunter2@api.kie.ai",
+        "https://api.kie.ai?k=hunter2",
+        "https://api.kie.ai/#x",
+        "https://api.kie.ai/a b",
+        "https://api.kie.ai\n",
+        "https://[::1",
+        "https://ä",
+    ],
+)
+def test_an_unusable_url_is_refused_by_the_settings_name(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="LIMNER_API_URL") as caught:
+        KieClient(url, KEY)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["https://api.kie.ai", "http://sandbox:8080/", "https://[::1]:1/kie"])
+def test_a_usable_url_is_taken(url: str) -> None:
+    with KieClient(url, KEY) as client:
+        assert repr(client) == f"KieClient({url.rstrip('/')!r})"
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "hunter2\n", "hunter2\r\nX: y", "hunter 2", "hunter2é", "hunter2\x00"]
+)
+def test_an_unusable_key_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(InvalidRequest, match="LIMNER_API_KEY") as caught:
+        KieClient("https://api.kie.ai", SecretStr(key))
+    assert "hunter" not in repr(caught.value)
+
+
+def test_the_environments_proxy_is_used_unless_the_host_is_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert environment_proxy("https://api.kie.ai") is None
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:p%40ss@proxy.internal:3128")
+    proxy = environment_proxy("https://api.kie.ai")
+    assert proxy is not None
+    assert (proxy.url.host, proxy.url.port, proxy.auth) == (b"proxy.internal", 3128, (b"user", b"p@ss"))
+    assert environment_proxy("http://api.kie.ai") is None
+    monkeypatch.setenv("NO_PROXY", "api.kie.ai")
+    assert environment_proxy("https://api.kie.ai") is None
+
+
+def test_a_proxy_that_does_not_speak_http_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.internal:1080")
+    with pytest.raises(InvalidRequest, match="HTTPS_PROXY"):
+        KieClient("https://api.kie.ai", KEY)
