@@ -5,8 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery.exceptions import Ignore
-
 from limner.errors import StoreUnavailable
 from worker.application import app
 
@@ -16,7 +14,8 @@ logger = logging.getLogger(__name__)
 def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
     """A Celery task for one step of the job whose id is the task's.
 
-    It stores no result of its own: the job's result is stored when the job ends. A step that Redis cuts short
+    It stores no result of its own, as ``task_ignore_result`` says: the job's result is stored when the job
+    ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.) A step that Redis cuts short
     is logged and left, because its lease brings it back.
     """
 
@@ -27,7 +26,6 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
                 run(self, *arguments, **parameters)
             except StoreUnavailable as error:
                 logger.warning("job %s waits for its lease to be over: %s", self.request.id, error)
-            raise Ignore
 
         register: Any = app.task(name=name, bind=True, typing=False, **options)
         return register(body)

@@ -16,12 +16,14 @@ from limner.connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Budget, Claim, Ledger
 from worker.quota import budget
+from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
 TASKS = {"create": "limner.create_task", "look": "limner.check_status", "settle": "limner.settle"}
 """The Celery task of each step."""
 
+_HEADERS = {STEP: 1}
 _OUTAGE_PAUSE = 0.5
 _SEND_ERRORS = (OperationalError, redis.RedisError, OSError)
 
@@ -80,6 +82,7 @@ class Clock(threading.Thread):
                         task_id=step.job_id,
                         producer=self._producer,
                         ignore_result=True,
+                        headers=_HEADERS,
                     )
         except _SEND_ERRORS as error:
             logger.warning("%d steps could not be sent and wait for their lease: %r", len(steps), error)
