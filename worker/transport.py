@@ -1,8 +1,8 @@
 """kombu's Redis transport, mended and lightened.
 
 Mended: when the connection drops while a message is unacknowledged, kombu 5.7.0 asks the closed connection
-for its parameters and the worker exits, ``AttributeError: 'NoneType' object has no attribute 'hostname'``. Told
-as a lost connection, the same moment is one that Celery knows how to survive.
+for its parameters and the worker exits, ``AttributeError: 'NoneType' object has no attribute 'hostname'``.
+Told as a lost connection, the same moment is one that Celery knows how to survive.
 
 Lightened: kombu copies each message that it takes to a hash in Redis, and removes it there when it is
 acknowledged. The ledger brings a lost step back by its lease, so a step's message needs no copy: half of the

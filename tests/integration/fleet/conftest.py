@@ -1,0 +1,46 @@
+"""A fleet of real processes that a module's tests share, with a provider that is quick."""
+
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+
+from limner import Limner
+from sandbox.fleet import LocalFleet
+from sandbox.server import SandboxProvider
+
+# Roomy limits: these tests are about what happens to a job, not about its turn.
+ROOMY = {
+    "LIMNER_RATE_REQUESTS": "10000",
+    "LIMNER_READS_PER_SECOND": "1000",
+    "LIMNER_MAX_IN_FLIGHT": "500",
+    "LIMNER_BACKOFF_SECONDS": "0.2",
+    "LIMNER_REQUEST_TIMEOUT_SECONDS": "3",
+    "LIMNER_REDIS_TIMEOUT_SECONDS": "2",
+}
+
+
+def quick_provider(**options: object) -> SandboxProvider:
+    """A stand-in without limits whose tasks take a tenth of a second."""
+    return SandboxProvider(**{"duration": 0.1, "creates": 0, "reads": 0, **options})  # type: ignore[arg-type]
+
+
+def plain_celery(redis_url: str) -> Celery:
+    """A Celery app that has none of our code."""
+    app = Celery("backend", broker=redis_url, backend=redis_url)
+    app.conf.broker_connection_retry_on_startup = True
+    return app
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[LocalFleet]:
+    with LocalFleet(settings=ROOMY, provider=quick_provider()) as running:
+        yield running
+
+
+@pytest.fixture
+def limner(fleet: LocalFleet) -> Iterator[Limner]:
+    assert fleet.provider
+    fleet.provider.reset()
+    with Limner(fleet.redis_url) as producer:
+        yield producer

@@ -1,0 +1,273 @@
+"""From a submit to a result, and to every kind of failure, on real processes."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from limner import Images, JobFailed, Limner, TextToImage, errors
+from sandbox.fleet import LocalFleet
+from tests.integration.fleet.conftest import plain_celery
+
+WAIT = 60.0
+
+
+def created(fleet: LocalFleet, prompt: str) -> int:
+    """How many tasks the provider has made of a prompt."""
+    assert fleet.provider
+    return len(fleet.provider.ledger(prompt=prompt))
+
+
+def unique(text: str) -> str:
+    return f"{text} {uuid.uuid4()}"
+
+
+def test_a_job_ends_in_its_images(fleet: LocalFleet, limner: Limner) -> None:
+    request = TextToImage(
+        prompt=unique("a lighthouse"),
+        negative_prompt="people",
+        rendering_speed="TURBO",
+        style="DESIGN",
+        expand_prompt=False,
+        image_size="landscape_16_9",
+        num_images=3,
+        seed=7,
+    )
+    job = limner.submit(request, metadata={"order": 7})
+    images = job.result(WAIT)
+    assert isinstance(images, Images)
+    assert len(images.urls) == 3
+    assert images.parameters == request
+    assert images.metadata == {"order": 7}
+    assert images.seed == 7
+    assert images.credits is not None
+    assert float(images.credits) == 10.5
+    assert images.created_at <= images.sent_at <= images.finished_at
+    assert datetime.now(UTC) - images.finished_at < timedelta(seconds=WAIT)
+    assert fleet.provider
+    [task] = fleet.provider.ledger(prompt=request.prompt)
+    assert task["task_id"] == images.task_id
+    assert task["input"] == {
+        "prompt": request.prompt,
+        "negative_prompt": "people",
+        "rendering_speed": "TURBO",
+        "style": "DESIGN",
+        "expand_prompt": False,
+        "image_size": "landscape_16_9",
+        "num_images": "3",
+        "seed": 7,
+    }
+
+
+def test_plain_celery_reads_the_same_result(fleet: LocalFleet, limner: Limner) -> None:
+    job = limner.submit(unique("a kite"))
+    images = job.result(WAIT)
+    result = plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
+    assert Images.model_validate(result) == images
+
+
+def test_a_hundred_waits_share_a_loop(limner: Limner, fleet: LocalFleet) -> None:
+    async def backend() -> list[Images]:
+        async with Limner(fleet.redis_url) as producer:
+            jobs = [await producer.asubmit(unique(f"boat {number}")) for number in range(100)]
+            return await asyncio.gather(*(job.wait(WAIT) for job in jobs))
+
+    assert len({images.task_id for images in asyncio.run(backend())}) == 100
+
+
+def test_a_failed_job_raises_its_own_error_everywhere(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
+    job = limner.submit(unique("something forbidden"))
+    with pytest.raises(errors.ModerationRefused) as refused:
+        job.result(WAIT)
+    assert refused.value.job_id == job.id
+    assert refused.value.task_id
+    assert refused.value.charged == "no"
+    with pytest.raises(errors.ModerationRefused):
+        asyncio.run(_wait(fleet, job.id))
+    with pytest.raises(errors.ModerationRefused) as stored:
+        plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
+    assert stored.value.details == refused.value.details
+
+
+async def _wait(fleet: LocalFleet, job_id: str) -> Images:
+    async with Limner(fleet.redis_url) as producer:
+        return await producer.get(job_id).wait(WAIT)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("create_401", errors.Unauthorized),
+        ("create_505", errors.FeatureDisabled),
+        ("create_500_input", errors.RequestRejected),
+        ("create_500_paused", errors.FeatureDisabled),
+    ],
+)
+def test_a_refusal_for_good_is_not_repeated(
+    fleet: LocalFleet, limner: Limner, fault: str, error: type[JobFailed]
+) -> None:
+    assert fleet.provider
+    fleet.provider.faults(**{fault: {"next": 1}})
+    job = limner.submit(unique(fault))
+    with pytest.raises(error) as refused:
+        job.result(WAIT)
+    assert refused.value.details["attempts"] == 1
+    assert refused.value.safe_to_resend
+
+
+@pytest.mark.parametrize("fault", ["create_429", "create_455", "create_500"])
+def test_a_refusal_for_now_is_repeated(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+    assert fleet.provider
+    prompt = unique(fault)
+    fleet.provider.faults(**{fault: {"next": 2}})
+    job = limner.submit(prompt)
+    job.result(WAIT)
+    assert [entry.event for entry in job.log()].count("refused") == 2
+    assert job.status().attempts == 3
+    assert created(fleet, prompt) == 1
+
+
+def test_the_last_refusal_is_in_the_final_error(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(create_429=1.0)
+    job = limner.submit(unique("never"))
+    with pytest.raises(errors.AttemptsExhausted, match=r"all 8 attempts.*429") as exhausted:
+        job.result(WAIT)
+    assert exhausted.value.details["last_error"]["cause"] == "rate_limited"
+    assert exhausted.value.code == 429
+
+
+@pytest.mark.parametrize(
+    ("fault", "bought"),
+    [
+        ("drop_before_accept", 0),
+        ("html_before", 0),
+        ("unknown_code", 0),
+        ("accept_then_drop", 1),
+        ("html_after", 1),
+        ("no_task_id", 1),
+        ("truncated_json", 1),
+        ("reset_mid_body", 1),
+        ("slow_answer", 1),
+    ],
+)
+def test_an_uncertain_answer_ends_in_doubt_and_is_never_sent_again(
+    fleet: LocalFleet, limner: Limner, fault: str, bought: int
+) -> None:
+    assert fleet.provider
+    prompt = unique(fault)
+    fleet.provider.faults(**{fault: {"next": 1, "seconds": 30}})
+    job = limner.submit(prompt)
+    with pytest.raises(errors.InDoubt) as doubt:
+        job.result(WAIT)
+    assert doubt.value.charged == "maybe"
+    assert not doubt.value.safe_to_resend
+    assert created(fleet, prompt) == bought
+    assert job.status().attempts == 1
+
+
+@pytest.mark.parametrize("fault", ["no_urls", "result_null", "result_invalid"])
+def test_a_success_without_images_says_that_it_is_charged(
+    fleet: LocalFleet, limner: Limner, fault: str
+) -> None:
+    assert fleet.provider
+    fleet.provider.faults(**{fault: {"next": 1}})
+    with pytest.raises(errors.NoImages) as withheld:
+        limner.submit(unique(fault)).result(WAIT)
+    assert withheld.value.charged == "yes"
+
+
+@pytest.mark.parametrize("fault", ["record_500", "record_html", "record_drop"])
+def test_a_look_that_fails_is_a_look_and_no_failure(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+    assert fleet.provider
+    fleet.provider.faults(**{fault: {"next": 1}})
+    job = limner.submit(unique(fault))
+    assert job.result(WAIT).urls
+    assert job.status().looks == 2
+
+
+def test_a_record_that_is_not_there_yet_is_waited_for(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(record_null_seconds=4.0)
+    job = limner.submit(unique("early"))
+    assert job.result(WAIT).urls
+    assert any("no record" in str(entry.detail.get("answer")) for entry in job.log())
+
+
+def test_a_job_is_cancelled_before_it_is_sent(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    prompt = unique("changed my mind")
+    fleet.provider.faults(create_455=1.0)
+    job = limner.submit(prompt)
+    job.cancel()
+    fleet.provider.faults(create_455=0)
+    with pytest.raises(errors.Cancelled):
+        job.result(WAIT)
+    with pytest.raises(errors.Cancelled):
+        plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
+    assert created(fleet, prompt) == 0
+
+
+class TestPlainProducers:
+    """Celery apps that send ``limner.create_task`` by its name."""
+
+    def send(self, fleet: LocalFleet, *args: Any, **kwargs: Any) -> Any:
+        return plain_celery(fleet.redis_url).send_task("limner.create_task", args=args, kwargs=kwargs)
+
+    def test_the_task_id_is_the_job_id(self, fleet: LocalFleet, limner: Limner) -> None:
+        prompt = unique("from celery")
+        result = self.send(fleet, prompt=prompt, priority=7, metadata={"shop": 3})
+        images = Images.model_validate(result.get(timeout=WAIT))
+        assert images.job_id == result.id
+        assert images.metadata == {"shop": 3}
+        assert limner.get(result.id).status().state == "succeeded"
+        assert created(fleet, prompt) == 1
+
+    @pytest.mark.parametrize(
+        ("kwargs", "named"),
+        [
+            ({}, "prompt"),
+            ({"prompt": ""}, "prompt"),
+            ({"prompt": "a", "num_images": 5}, "num_images"),
+            ({"prompt": "a", "num_images": "2"}, "num_images"),
+            ({"prompt": "a", "style": "ANIME"}, "style"),
+            ({"prompt": "a", "rendering_speed": "turbo"}, "rendering_speed"),
+            ({"prompt": "a", "image_size": "huge"}, "image_size"),
+            ({"prompt": "a", "colour": "red"}, "colour"),
+            ({"prompt": "a", "priority": 10}, "priority"),
+            ({"prompt": "a", "metadata": [1]}, "metadata"),
+            ({"prompt": "a", "style": "AUTO", "style_codes": ["0123ABCD"]}, "style_codes"),
+        ],
+    )
+    def test_a_bad_argument_is_a_failure_that_names_the_field(
+        self, fleet: LocalFleet, limner: Limner, kwargs: dict[str, Any], named: str
+    ) -> None:
+        result = self.send(fleet, **kwargs)
+        with pytest.raises(errors.InvalidRequest, match=named):
+            result.get(timeout=WAIT)
+        assert result.state == "FAILURE"
+        with pytest.raises(errors.UnknownJob):
+            limner.get(result.id).status()
+
+    def test_positional_arguments_are_refused(self, fleet: LocalFleet) -> None:
+        with pytest.raises(errors.InvalidRequest, match="by name"):
+            self.send(fleet, "a prompt").get(timeout=WAIT)
+
+    def test_a_repeated_message_is_one_job(self, fleet: LocalFleet) -> None:
+        prompt = unique("twice")
+        app, job_id = plain_celery(fleet.redis_url), str(uuid.uuid4())
+        for _ in range(3):
+            app.send_task("limner.create_task", kwargs={"prompt": prompt}, task_id=job_id)
+        app.AsyncResult(job_id).get(timeout=WAIT)
+        assert created(fleet, prompt) == 1
+
+
+def test_the_api_key_is_in_no_log(fleet: LocalFleet) -> None:
+    assert fleet.provider
+    key = min(fleet.provider.options.accepted_keys)
+    assert fleet.workers[0].log.stat().st_size > 0
+    assert key not in fleet.workers[0].log.read_text()

@@ -1,0 +1,219 @@
+"""Redis goes away, freezes or is wrong; workers are stopped and killed."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from celery.result import AsyncResult
+
+from limner import Limner, errors
+from limner.ledger import Ledger
+from sandbox.fleet import LocalFleet
+from sandbox.valkey import EmbeddedValkey
+from tests.conftest import eventually
+from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+
+WAIT = 60.0
+ROOT = Path(__file__).parents[3]
+
+
+def durable() -> EmbeddedValkey:
+    return EmbeddedValkey(aof=True, appendfsync="always")
+
+
+def in_state(limner: Limner, job_id: str, state: str) -> bool:
+    return limner.get(job_id).status().state == state
+
+
+def test_a_busy_worker_survives_redis_going_away_and_coming_back() -> None:
+    # kombu 5.7.0 without our transport: the worker exits with an AttributeError, each time.
+    with LocalFleet(settings=ROOMY, provider=quick_provider(), valkey=durable()) as fleet:
+        assert fleet.provider
+        assert fleet.valkey
+        with Limner(fleet.redis_url) as limner:
+            jobs = limner.submit_many(f"boat {number}" for number in range(400))
+            for outage in range(2):
+                eventually(lambda: fleet.provider.summary()["created"] >= 60 * (outage + 1))  # type: ignore[union-attr] # noqa: B023
+                fleet.valkey.kill()
+                time.sleep(1.0)
+                fleet.valkey.restart()
+            for job in jobs:
+                assert job.result(WAIT * 2).urls
+        fleet.check()
+        assert fleet.provider.summary()["bought_more_than_once"] == 0
+        assert fleet.provider.summary()["created"] == 400
+
+
+def test_a_frozen_redis_hangs_neither_producer_nor_worker() -> None:
+    with LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet:
+        assert fleet.valkey
+        with Limner(fleet.redis_url, timeout=0.5) as limner:
+            job = limner.submit("before")
+            fleet.valkey.pause()
+            began = time.monotonic()
+            for call in (lambda: limner.submit("frozen"), job.status, lambda: job.result(30)):
+                with pytest.raises(errors.StoreUnavailable, match="LIMNER_REDIS_URL"):
+                    call()
+            assert time.monotonic() - began < 10.0
+            time.sleep(3.0)  # longer than the worker's own time-out for Redis
+            fleet.valkey.resume()
+            assert job.result(WAIT).urls
+            assert limner.submit("after").result(WAIT).urls
+        fleet.check()
+
+
+def test_a_result_that_could_not_be_stored_is_stored_later() -> None:
+    with (
+        EmbeddedValkey() as results,
+        LocalFleet(settings={**ROOMY, "LIMNER_RESULT_URL": results.url}, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        results.pause()
+        job = limner.submit("a gull")
+        assert job.result(WAIT).urls
+        results.resume()
+        app = plain_celery(fleet.redis_url)
+        app.conf.result_backend = results.url
+        assert AsyncResult(job.id, app=app).get(timeout=WAIT)["job_id"] == job.id
+
+
+def test_a_stopping_worker_finishes_what_is_on_the_wire() -> None:
+    with (
+        LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        fleet.provider.faults(slow_answer={"next": 1, "seconds": 2})
+        job = limner.submit("nearly there")
+        eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
+        fleet.workers[0].child.signal(signal.SIGTERM)
+        assert fleet.workers[0].child.wait(20) == 0
+        assert in_state(limner, job.id, "generating")
+        fleet.start_worker()
+        assert job.result(WAIT).urls
+
+
+def test_a_killed_attempt_ends_in_doubt_and_is_never_sent_again() -> None:
+    with (
+        LocalFleet(workers=2, settings=ROOMY, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        fleet.provider.faults(slow_answer={"next": 1, "seconds": 60})
+        job = limner.submit("cut off")
+        eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
+        fleet.kill_worker(0)
+        fleet.kill_worker(1)
+        fleet.start_worker()
+        with pytest.raises(errors.InDoubt, match="vanished"):
+            job.result(WAIT)
+        assert len(fleet.provider.ledger(prompt="cut off")) == 1
+
+
+def test_a_job_submitted_while_no_worker_runs_is_done_when_one_does() -> None:
+    with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet:
+        with Limner(fleet.redis_url) as limner:
+            job = limner.submit("patience")
+            assert job.status().position == 1
+            fleet.start_worker()
+            assert job.result(WAIT).urls
+
+
+def test_a_stale_message_does_nothing() -> None:
+    with LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet, Limner(fleet.redis_url) as limner:
+        assert fleet.provider
+        job = limner.submit("once")
+        assert job.result(WAIT).urls
+        app = plain_celery(fleet.redis_url)
+        for name in ("limner.create_task", "limner.check_status", "limner.settle"):
+            for lease in (1, 2, 3, 99):
+                app.send_task(name, args=[lease], task_id=job.id, ignore_result=True)
+        marker = limner.submit("marker")
+        assert marker.result(WAIT).urls
+        assert fleet.provider.summary()["created"] == 2
+        assert job.status().state == "succeeded"
+
+
+# At the start
+
+
+def start_worker(environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a worker that ends by itself."""
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-mingle"]
+    clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment}
+    return subprocess.run(
+        command, env=clean, cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_worker_without_a_key_says_so(valkey_url: str) -> None:
+    ended = start_worker({"LIMNER_REDIS_URL": valkey_url})
+    assert ended.returncode == 1
+    assert "LIMNER_API_KEY: not set" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_with_wrong_settings_names_them_all(valkey_url: str) -> None:
+    ended = start_worker({"LIMNER_API_URL": "ftp://x", "LIMNER_RATE_REQUESTS": "0"})
+    assert ended.returncode == 1
+    for name in ("LIMNER_REDIS_URL: not set", "LIMNER_API_URL:", "LIMNER_RATE_REQUESTS:"):
+        assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_worker_that_cannot_reach_redis_gives_up_with_a_clear_message() -> None:
+    with EmbeddedValkey() as valkey:
+        url = valkey.url
+    ended = start_worker({"LIMNER_REDIS_URL": url, "LIMNER_API_KEY": "k"})
+    assert ended.returncode == 1
+    assert "LIMNER_REDIS_URL" in ended.stderr
+    assert "cannot be reached" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert url.split(":")[2].split("@")[0] not in ended.stderr
+
+
+def test_a_redis_that_may_lose_jobs_is_warned_of() -> None:
+    valkey = EmbeddedValkey(aof=False)
+    with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider(), valkey=valkey) as fleet:
+        import redis
+
+        with redis.Redis.from_url(fleet.redis_url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        log = fleet.start_worker().log.read_text()
+    assert "appendonly no" in log
+    assert "bought again" in log
+    assert "allkeys-lru" in log
+
+
+def test_a_producer_that_cannot_reach_redis_is_told_within_moments() -> None:
+    with EmbeddedValkey() as valkey:
+        url = valkey.url
+    began = time.monotonic()
+    with Limner(url, timeout=1.0) as limner, pytest.raises(errors.StoreUnavailable) as away:
+        limner.submit("nobody home")
+    assert time.monotonic() - began < 5.0
+    assert "LIMNER_REDIS_URL" in str(away.value)
+    assert url.split(":")[2].split("@")[0] not in str(away.value)
+
+
+def test_a_worker_leaves_a_newer_record_alone() -> None:
+    with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet:
+        import redis
+
+        with Limner(fleet.redis_url) as limner, redis.Redis.from_url(fleet.redis_url) as client:
+            job = limner.submit("from the future")
+            ledger = Ledger(client)
+            client.hset(ledger.record_key(job.id), "v", "2")
+            # Due rather than in the line, as a newer version may have put it.
+            client.zrem(ledger.prefix + "line:create", job.id)
+            client.zadd(ledger.prefix + "due", {job.id: 1})
+            worker = fleet.start_worker()
+            eventually(lambda: "newer version" in worker.log.read_text())
+            assert limner.submit("from today").result(WAIT).urls
+            with pytest.raises(errors.RecordTooNew):
+                job.status()
+        fleet.check()
