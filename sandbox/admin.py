@@ -1,0 +1,44 @@
+"""What a test or a curious person asks the stand-in itself. No API key is needed."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from sandbox.faults import InvalidFault
+from sandbox.state import ProviderState
+
+__all__ = ["AdminApi"]
+
+
+class AdminApi:
+    """The endpoints below ``/sandbox``."""
+
+    def __init__(self, state: ProviderState) -> None:
+        self._state = state
+
+    async def ledger(self, request: Request) -> Response:
+        """``GET /sandbox/ledger``: the summary, and ``tasks`` unless ``summary=1``.
+
+        ``prompt=…`` keeps only the tasks with exactly that prompt.
+        """
+        answer = self._state.summary()
+        if request.query_params.get("summary") != "1":
+            prompt = request.query_params.get("prompt")
+            answer["tasks"] = self._state.ledger.rows(self._state.now() * 1000, prompt=prompt)
+        return JSONResponse(answer)
+
+    async def faults(self, request: Request) -> Response:
+        """``POST /sandbox/faults``: change those that are named; answers with all that are on."""
+        try:
+            self._state.faults.update(await request.json())
+        except (InvalidFault, ValueError, AttributeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse(self._state.faults.to_json())
+
+    async def reset(self, _request: Request) -> Response:
+        """``POST /sandbox/reset``: forget everything, and the faults as they were at start."""
+        await self._state.reset()
+        return JSONResponse({"reset": True})
+
+    async def healthz(self, _request: Request) -> Response:
+        """``GET /sandbox/healthz``."""
+        return JSONResponse({"ok": True, "created": len(self._state.ledger.tasks), "seed": self._state.seed})

@@ -1,0 +1,62 @@
+"""Answers that break off: what a client sees when a proxy or a network fails it.
+
+ASGI offers no way to end a connection without an answer, so the protocol class puts its transport where the
+response can reach it.
+"""
+
+import asyncio
+import socket
+import struct
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+__all__ = ["Breakable", "Broken", "gateway_page"]
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends RST and not FIN
+_CANNOT_OVERTAKE_SECONDS: Final = 0.05
+
+
+class Breakable(H11Protocol):
+    """uvicorn's protocol; ``scope["state"]["transport"]`` is the connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # asyncio does this only for sockets made with an explicit protocol number. Without it every answer,
+        # written as head and body, waits 40 ms for the client's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class Broken(Response):
+    """Ends the connection after ``part`` of an answer, or without a single byte of one."""
+
+    def __init__(self, part: bytes = b"", *, reset: bool) -> None:
+        """``reset``: the client sees a reset connection; otherwise an orderly end of it."""
+        super().__init__()
+        self._part = part
+        self._reset = reset
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport: asyncio.Transport = scope["state"]["transport"]
+        if self._part:
+            length = str(len(self._part) * 2).encode()
+            headers = [(b"content-type", b"application/json;charset=UTF-8"), (b"content-length", length)]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": self._part, "more_body": True})
+            await asyncio.sleep(_CANNOT_OVERTAKE_SECONDS)  # a reset may discard what it overtakes
+        if self._reset and not transport.is_closing():
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
+            )
+        transport.abort()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def gateway_page(status: int) -> Response:
+    """What an intermediary says in the API's place: HTML without a code (contract 1.4)."""
+    page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1></body></html>"
+    return Response(page, status, media_type="text/html")

@@ -1,0 +1,170 @@
+"""Running the stand-in: in this process, or as a child for tests, the demo and users' own CI."""
+
+import atexit
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+import uvicorn
+
+from sandbox.children import Child
+from sandbox.connections import Breakable
+from sandbox.options import ProviderOptions
+from sandbox.provider import provider_app
+
+__all__ = ["ProviderDied", "SandboxProvider", "serve"]
+
+STOP_SECONDS: Final = 5.0
+_CHECKOUT: Final = Path(__file__).parent.parent
+
+
+class ProviderDied(RuntimeError):
+    """The stand-in ended before it was ready; its own message is on standard error."""
+
+
+def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` gets the URL once connections are accepted.
+
+    Raises :class:`OSError` if the address cannot be bound.
+    """
+    with socket.create_server((options.host, options.port), backlog=2048) as listener:
+        host = "127.0.0.1" if options.host in ("", "0.0.0.0") else options.host
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            provider_app(options, url),
+            http=Breakable,
+            ws="none",
+            loop="asyncio",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        ready(url)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+class SandboxProvider:
+    """The stand-in in a process of its own, as a context manager::
+
+        with SandboxProvider(speed=20, faults={"create_429": 0.1}) as provider:
+            Client(provider.url, key="sandbox-key")
+
+    Keywords are the fields of :class:`~sandbox.options.ProviderOptions`, which raises :class:`ValueError` for
+    a wrong one; ``faults`` may be a mapping. The process never outlives the one that started it.
+    """
+
+    def __init__(self, *, faults: Mapping[str, Any] | str = "", **options: Any) -> None:
+        text = faults if isinstance(faults, str) else json.dumps(faults)
+        self.options = ProviderOptions(faults=text, **options)
+        self._owner = os.getpid()
+        self._child: Child | None = None
+        self._url = ""
+        self._admin: httpx.Client | None = None
+
+    @property
+    def url(self) -> str:
+        """The start of every path, such as ``http://127.0.0.1:41234``; empty before the start."""
+        return self._url
+
+    @property
+    def pid(self) -> int:
+        return self._live().pid
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start it and wait until it accepts connections. Raises :class:`ProviderDied` if it does not."""
+        atexit.register(self.stop)
+        ready, said = os.pipe()
+        try:
+            argv = [sys.executable, "-m", "sandbox", "provider", "--ready-fd", str(said)]
+            self._child = Child(
+                [*argv, *self.options.arguments()], env=_with_checkout(os.environ), pass_fds=[said]
+            )
+        finally:
+            os.close(said)
+        with os.fdopen(ready) as pipe:
+            self._url = pipe.readline().strip()  # ends at once if the child does
+        if not self._url:
+            self.stop()
+            raise ProviderDied("The sandbox provider did not start; see its message on standard error.")
+        self._admin = httpx.Client(base_url=self._url, timeout=60, trust_env=False)
+        return self
+
+    def stop(self) -> None:
+        """End it in order."""
+        if os.getpid() != self._owner:
+            return  # a forked copy of the owner runs the same atexit handlers
+        atexit.unregister(self.stop)
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        if self._child is not None:
+            self._child.stop(STOP_SECONDS)
+            self._child = None
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and its memory with it."""
+        self._live().kill()
+
+    def restart(self) -> None:
+        """Start it again on the same port, with an empty ledger."""
+        port = httpx.URL(self._url).port
+        self.stop()
+        self.options = replace(self.options, port=port or 0)
+        self.start()
+
+    def faults(self, **changes: Any) -> dict[str, Any]:
+        """Change the faults that are named, such as ``create_429={"next": 3}``; all that are on then.
+
+        Raises :class:`ValueError` for a fault that does not exist.
+        """
+        response = self._http().post("/sandbox/faults", json=changes)
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            raise ValueError(response.json()["error"])
+        return dict(response.raise_for_status().json())
+
+    def ledger(self, *, prompt: str | None = None) -> list[dict[str, Any]]:
+        """Every task that was ever created, oldest first, or those with exactly that prompt."""
+        params = {} if prompt is None else {"prompt": prompt}
+        return list(self._http().get("/sandbox/ledger", params=params).raise_for_status().json()["tasks"])
+
+    def summary(self) -> dict[str, Any]:
+        """The ledger's figures and counters."""
+        response = self._http().get("/sandbox/ledger", params={"summary": "1"})
+        return dict(response.raise_for_status().json())
+
+    def reset(self) -> None:
+        """Forget every task and count, and go back to the faults of the start."""
+        self._http().post("/sandbox/reset").raise_for_status()
+
+    def _http(self) -> httpx.Client:
+        if self._admin is None:
+            raise ProviderDied("The sandbox provider was not started.")
+        return self._admin
+
+    def _live(self) -> Child:
+        if self._child is None:
+            raise ProviderDied("The sandbox provider was not started.")
+        return self._child
+
+
+def _with_checkout(environment: Mapping[str, str]) -> dict[str, str]:
+    # The caller may run from anywhere; `sandbox` is not installed but found in the checkout.
+    paths = [str(_CHECKOUT), *filter(None, [environment.get("PYTHONPATH")])]
+    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,108 @@
+"""Everything that the stand-in remembers while it runs."""
+
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sandbox.account import Account
+from sandbox.callbacks import Courier
+from sandbox.faults import CALLBACK_FATES, FATES, Fault, Faults, Rule, load
+from sandbox.latency import DurationProfile
+from sandbox.ledger import Ledger, Task, digest
+from sandbox.options import ProviderOptions, TaskIds
+from sandbox.orders import Order
+
+__all__ = ["ProviderState"]
+
+
+class ProviderState:
+    """The account, the ledger, the faults and the courier of one provider.
+
+    Every call draws from a random generator seeded with the run's seed, the request's content and how often
+    that content was sent before. So a seed gives the same fate to the same requests in whatever order they
+    arrive.
+    """
+
+    def __init__(
+        self, options: ProviderOptions, base_url: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.options = options
+        self.base_url = (options.public_url or base_url).rstrip("/")
+        self.now = clock
+        self.courier = Courier(options, self.base_url, clock)
+        self._durations = DurationProfile(
+            sigma=options.sigma, tail=options.tail, fixed=options.duration, speed=options.speed
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        self.seed = self.options.seed or secrets.randbits(32)
+        self.faults = Faults(load(self.options.faults))
+        self.account = Account(self.options)
+        self.ledger = Ledger(self.options.window_seconds)
+        self._sent: Counter[str] = Counter()
+        self._last_id_ms = 0
+
+    async def reset(self) -> None:
+        """Back to how it was started: no tasks, no counts, the faults of the start."""
+        await self.courier.forget()
+        self._begin()
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now() * 1000)
+
+    def randomness(self, content: str) -> random.Random:
+        """The generator for one call, given its content."""
+        self._sent[content] += 1
+        return random.Random(f"{self.seed}/{content}/{self._sent[content]}")
+
+    def accept(self, order: Order, rng: random.Random) -> Task:
+        """Create a task: from here on it exists and is billed, whatever its caller learns of it."""
+        now = self.now()
+        task_id = self._task_id(rng)
+        seconds = self._durations.seconds(order.rendering_speed, rng)
+        fate = self._fate(order, rng)
+        task = Task(
+            id=task_id,
+            model=order.model,
+            input=order.input,
+            callback_url=order.callback_url,
+            images=order.images,
+            credits=order.credits,
+            digest=digest(order.model, order.input),
+            created_ms=int(now * 1000),
+            finish_ms=float("inf") if Fault.STUCK in fate else int((now + seconds) * 1000),
+            fate=fate,
+        )
+        if Fault.CALLBACK_EARLY in fate:
+            task.finish_ms = task.created_ms
+        self.ledger.add(task)
+        self.account.book(order.credits, now, task.finish_ms / 1000, refunded=Fault.TASK_FAIL in fate)
+        self.courier.expect(task)
+        return task
+
+    def summary(self) -> dict[str, Any]:
+        """The ledger's figures, and where the account stands."""
+        now = self.now()
+        return {
+            **self.ledger.summary(now * 1000),
+            "running": self.account.running(now),
+            "balance": self.account.balance(now),
+            "seed": self.seed,
+            "faults": self.faults.to_json(),
+        }
+
+    def _fate(self, order: Order, rng: random.Random) -> Mapping[Fault, Rule]:
+        fate = self.faults.draw(FATES, rng)
+        return fate | self.faults.draw(CALLBACK_FATES, rng) if order.callback_url else fate
+
+    def _task_id(self, rng: random.Random) -> str:
+        digits = f"{rng.getrandbits(128):032x}"
+        if self.options.task_ids is TaskIds.HEX:
+            return digits
+        self._last_id_ms = max(self._last_id_ms + 1, self.now_ms)
+        return f"task_ideogram_{self._last_id_ms}"

@@ -1,0 +1,157 @@
+"""Callbacks as a receiver of the test's own gets them."""
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.callbacks import signature
+from sandbox.server import SandboxProvider
+from tests.integration.sandbox.conftest import HMAC_KEY, create, ended, record, until
+
+
+@dataclass
+class Receiver:
+    url: str = ""
+    got: list[tuple[dict[str, str], dict[str, Any], float]] = field(default_factory=list)
+    """Headers, body and arrival (seconds of the monotonic clock)."""
+    statuses: list[int] = field(default_factory=list)
+    """What to answer next; 200 when used up."""
+
+    def take(self, count: int = 1) -> list[tuple[dict[str, str], dict[str, Any], float]]:
+        return until(lambda: self.got[:count] if len(self.got) >= count else None)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    kept = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            kept.got.append((headers, body, time.monotonic()))
+            self.send_response(kept.statuses.pop(0) if kept.statuses else 200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+            """Keep the test's output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        kept.url = f"http://127.0.0.1:{server.server_port}/callbacks/job/token"
+        yield kept
+        server.shutdown()
+
+
+def verified(headers: dict[str, str], task_id: str) -> bool:
+    timestamp = int(headers["x-webhook-timestamp"])
+    return headers["x-webhook-signature"] == signature(HMAC_KEY, task_id, timestamp)
+
+
+def test_a_callback_is_signed_and_tells_the_end(receiver: Receiver, client: httpx.Client) -> None:
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(headers, body, _)] = receiver.take()
+    assert verified(headers, task_id)
+    assert (body["code"], body["data"]["taskId"], body["data"]["state"]) == (200, task_id, "success")
+    assert record(client, task_id)["data"]["state"] == "success"
+
+
+def test_a_failed_delivery_is_repeated_three_times(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    receiver.statuses = [500, 301, 404, 503, 500]
+    create(client, callback=receiver.url)
+    arrivals = [arrival for _, _, arrival in receiver.take(4)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
+    assert gaps[0] < gaps[1] < gaps[2]
+    statuses = until(
+        lambda: [each["status"] for each in provider.ledger()[0]["callbacks"]] if len(gaps) == 3 else None
+    )
+    assert statuses == [500, 301, 404, 503]
+
+
+def test_a_lost_callback_never_comes(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_lost={"next": 1})
+    ended(client, create(client, "lost", callback=receiver.url)["data"]["taskId"])
+    told = create(client, "told", callback=receiver.url)["data"]["taskId"]
+    [(_, body, _)] = receiver.take()
+    assert body["data"]["taskId"] == told
+    assert provider.ledger(prompt="lost")[0]["callbacks"] == []
+
+
+def test_a_duplicate_comes_twice(receiver: Receiver, client: httpx.Client, provider: SandboxProvider) -> None:
+    provider.faults(callback_duplicate=1)
+    create(client, callback=receiver.url)
+    [(_, first, _), (_, second, _)] = receiver.take(2)
+    assert first == second
+
+
+def test_an_early_callback_precedes_the_answer(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_early=1)
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    assert [body["data"]["taskId"] for _, body, _ in receiver.got] == [task_id]
+
+
+def test_a_callback_can_precede_the_end(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_before_terminal=1)
+    create(client, callback=receiver.url)
+    [(_, body, _)] = receiver.take()
+    row = until(lambda: next((row for row in provider.ledger() if row["callbacks"]), None))
+    assert body["data"]["state"] == "success"
+    assert row["callbacks"][0]["at_ms"] < row["finish_ms"]
+
+
+def test_a_callback_can_be_late(receiver: Receiver, client: httpx.Client, provider: SandboxProvider) -> None:
+    provider.faults(callback_late=0.4)
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    ended(client, task_id)
+    over = time.monotonic()
+    [(_, _, arrival)] = receiver.take()
+    assert arrival - over > 0.2
+
+
+def test_a_signature_can_be_wrong_or_missing(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_bad_signature={"next": 1})
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(headers, _, _)] = receiver.take()
+    assert not verified(headers, task_id)
+    provider.faults(callback_unsigned={"next": 1})
+    create(client, callback=receiver.url)
+    assert "x-webhook-signature" not in receiver.take(2)[1][0]
+
+
+def test_a_tampered_body_has_a_valid_signature(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_tampered=1, task_fail=1)
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(headers, body, _)] = receiver.take()
+    assert verified(headers, task_id)
+    assert body["data"]["state"] == "success"
+    assert ended(client, task_id)["state"] == "fail"
+
+
+def test_the_id_can_be_named_as_in_the_sibling_pages(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_task_id=1)
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(_, body, _)] = receiver.take()
+    assert body["data"]["task_id"] == task_id
+    assert "taskId" not in body["data"]

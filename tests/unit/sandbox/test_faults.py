@@ -1,0 +1,84 @@
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.faults import CALLBACK_FATES, CREATE_REFUSED, FATES, Fault, Faults, InvalidFault, load
+from sandbox.refusals import ON_DEMAND
+
+
+def strikes(faults: Faults, fault: Fault, calls: int, seed: int = 1) -> int:
+    rng = random.Random(seed)
+    return sum(1 for _ in range(calls) if faults.strikes(fault, rng))
+
+
+def test_a_probability_strikes_its_share_of_calls() -> None:
+    assert 2350 <= strikes(Faults({"create_429": 0.25}), Fault.CREATE_429, 10_000) <= 2650
+
+
+def test_the_next_calls_are_struck_for_certain_and_no_more() -> None:
+    faults = Faults({"create_429": {"next": 3}})
+    assert strikes(faults, Fault.CREATE_429, 10) == 3
+    assert faults.to_json() == {}
+
+
+def test_after_the_next_calls_the_probability_goes_on() -> None:
+    assert strikes(Faults({"stuck": {"next": 2, "probability": 1.0}}), Fault.STUCK, 5) == 5
+
+
+def test_a_change_leaves_other_faults_alone() -> None:
+    faults = Faults({"create_429": 0.1, "stuck": 1})
+    faults.update({"create_429": 0, "html_after": None, "no_urls": 1.0})
+    assert set(faults.to_json()) == {"stuck", "no_urls"}
+
+
+def test_a_bare_number_is_seconds_where_the_fault_takes_them() -> None:
+    rule = Faults({"slow_answer": 2.5}).strikes(Fault.SLOW_ANSWER, random.Random(1))
+    assert rule is not None
+    assert (rule.seconds, rule.probability) == (2.5, 1.0)
+
+
+def test_an_object_without_a_probability_always_strikes() -> None:
+    assert strikes(Faults({"task_fail": {"variant": "moderation"}}), Fault.TASK_FAIL, 5) == 5
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"create_430": 1}, "create_430: no such fault"),
+        ({"create_429": 3}, "create_429: a probability is from 0 to 1"),
+        ({"create_429": {"often": 1}}, "create_429: probability, next"),
+        ({"create_429": "yes"}, "create_429: a number"),
+        ({"stuck": {"next": -1}}, "stuck: next and seconds"),
+        ({"task_fail": {"variant": "bad mood"}}, "task_fail: no such variant"),
+    ],
+)
+def test_a_mistake_is_named_and_changes_nothing(rules: dict[str, Any], said: str) -> None:
+    faults = Faults()
+    with pytest.raises(InvalidFault, match=said):
+        faults.update({"stuck": 1, **rules})
+    assert faults.to_json() == {}
+
+
+def test_faults_come_from_text_or_from_a_file(tmp_path: Path) -> None:
+    written = tmp_path / "faults.json"
+    written.write_text('{"stuck": 0.5}')
+    assert load('{"stuck": 0.5}') == load(str(written)) == {"stuck": 0.5}
+    assert load("") == {}
+    with pytest.raises(InvalidFault, match="JSON object"):
+        load(_list_file(tmp_path))
+
+
+def _list_file(folder: Path) -> str:
+    (folder / "list.json").write_text("[]")
+    return str(folder / "list.json")
+
+
+def test_every_refusal_on_demand_has_a_code_and_a_text() -> None:
+    assert set(ON_DEMAND) == set(CREATE_REFUSED)
+
+
+def test_the_groups_of_fates_begin_and_end_where_they_should() -> None:
+    assert (FATES[0], FATES[-1]) == (Fault.TASK_FAIL, Fault.RECORD_NULL_SECONDS)
+    assert all(fault.startswith("callback_") for fault in CALLBACK_FATES)

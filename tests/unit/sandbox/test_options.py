@@ -1,0 +1,30 @@
+import pytest
+from typer.testing import CliRunner
+
+from sandbox.cli import app
+from sandbox.limits import Window
+from sandbox.options import ProviderOptions
+
+
+def test_arguments_name_only_what_differs_from_the_defaults() -> None:
+    assert ProviderOptions().arguments() == []
+    options = ProviderOptions(speed=20.0, window=Window.FIXED, hmac_key="secret")
+    assert options.arguments() == ["--window", "fixed", "--speed", "20.0", "--hmac-key", "secret"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("speed", 0.0), ("tail", 1.5), ("http_status", -0.1)])
+def test_a_value_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        ProviderOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_every_option_is_on_the_command_line() -> None:
+    shown = CliRunner().invoke(app, ["provider", "--help"], env={"COLUMNS": "300"}).output
+    names = [f"--{name.replace('_', '-')}" for name in ProviderOptions.__dataclass_fields__]
+    assert [name for name in names if name not in shown] == []
+
+
+def test_a_wrong_fault_is_refused_before_anything_is_served() -> None:
+    result = CliRunner().invoke(app, ["provider", "--faults", '{"create_430": 1}'], env={"COLUMNS": "300"})
+    assert result.exit_code == 2
+    assert "create_430" in result.output
