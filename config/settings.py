@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "LIMNER_"
+ENV_FILE: Final = ".env"
 SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
 DEFAULT_SECRETS_DIR: Final = "/run/secrets"
 OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
@@ -32,14 +34,14 @@ class Settings(BaseSettings):
     """All settings of a fleet."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    redis_url: str
+    redis_url: Annotated[str, Field(repr=False)]
     """The Redis of the ledger: redis://, rediss:// or unix://. It must be durable (AOF) and never evict."""
-    broker_url: str = ""
+    broker_url: Annotated[str, Field(repr=False)] = ""
     """Celery's broker; by default the ledger's Redis."""
-    result_url: str = ""
+    result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
     redis_timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     """What one call to Redis may take, also of a frozen server."""
@@ -87,10 +89,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:
-        # Frozen for everybody else: these two defaults are other settings' values.
+        # Frozen for everybody else: these two defaults are another setting's value.
         for name in ("broker_url", "result_url"):
-            if not getattr(self, name):
-                object.__setattr__(self, name, celery_url(self.redis_url))
+            object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
         if self.backoff_max_seconds < self.backoff_seconds:
             raise ValueError(f"{PREFIX}BACKOFF_MAX_SECONDS: is less than {PREFIX}BACKOFF_SECONDS")
         return self
@@ -98,7 +99,21 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, url: str) -> str:
-        return _url(url, {"redis", "rediss", "unix"})
+        url = _url(url, {"redis", "rediss", "unix"})
+        parts = urlsplit(url)
+        database = parts.path.strip("/")
+        # For a name that is not a number redis-py would silently take database 0.
+        if parts.scheme != "unix" and database and not database.isdecimal():
+            raise ValueError("the database after the host must be a number, such as /0")
+        return url
+
+    @field_validator("broker_url", "result_url")
+    @classmethod
+    def _celery_url(cls, url: str) -> str:
+        # Celery speaks to more than Redis, so only what no URL can lack is asked for.
+        if url and not (_parts(url).scheme and "://" in url):
+            raise ValueError("is not a URL")
+        return url
 
     @field_validator("api_url")
     @classmethod
@@ -130,21 +145,33 @@ class Settings(BaseSettings):
         return SecretStr(text)
 
 
-def celery_url(redis_url: str) -> str:
-    """The URL by which Celery knows a Redis: it has a dialect of its own for unix sockets."""
-    parts = urlsplit(redis_url)
-    if parts.scheme != "unix":
-        return redis_url
-    database = next((pair[3:] for pair in parts.query.split("&") if pair.startswith("db=")), "0")
-    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+def celery_url(url: str) -> str:
+    """The same place in Celery's words, which differ from redis-py's for two schemes.
+
+    A unix socket has a scheme of its own. And to ``rediss://`` without ``ssl_cert_reqs`` the broker's side
+    would connect without looking at the certificate, and the result backend not at all (Celery 5.7).
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        database = next((pair[3:] for pair in parts.query.split("&") if pair.startswith("db=")), "0")
+        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+    if parts.scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
+        query = "&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))
+        return parts._replace(query=query).geturl()
+    return url
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number is found out only when it is read
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    return parts
 
 
 def _url(url: str, schemes: set[str]) -> str:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
+    parts = _parts(url)
     if parts.scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(sorted(scheme + '://' for scheme in schemes))}")
     if not (parts.path if parts.scheme == "unix" else parts.hostname):
@@ -154,14 +181,21 @@ def _url(url: str, schemes: set[str]) -> str:
 
 def load() -> Settings:
     """The settings of this process; raises SettingsError, which names each variable that is wrong."""
-    folder = Path(os.environ.get(SECRETS_VARIABLE, DEFAULT_SECRETS_DIR))
-    if SECRETS_VARIABLE in os.environ and not folder.is_dir():
+    chosen = os.environ.get(SECRETS_VARIABLE)
+    folder = Path(chosen or DEFAULT_SECRETS_DIR)
+    if chosen and not folder.is_dir():
         raise SettingsError(f"{SECRETS_VARIABLE}: there is no folder {folder}")
-    _warn_of_misspellings(os.environ)
+    secrets = folder if folder.is_dir() else None
     try:
-        return Settings(_secrets_dir=folder if folder.is_dir() else None)
+        _warn_of_misspellings(_names(secrets))
+        return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         raise SettingsError("\n".join(_line(fault) for fault in error.errors())) from None
+    except OSError as error:
+        # A container's user is often not the owner of the secrets that are mounted into it.
+        raise SettingsError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{ENV_FILE} or a file in {folder} is not UTF-8") from None
 
 
 def _line(fault: Any) -> str:
@@ -172,6 +206,11 @@ def _line(fault: Any) -> str:
     if fault["type"] == "missing":
         message = "not set"
     return f"{variable}: {message}" if variable else message
+
+
+def _names(secrets: Path | None) -> set[str]:
+    files = [path.name for path in secrets.iterdir()] if secrets else []
+    return {*os.environ, *dotenv_values(ENV_FILE), *(name.upper() for name in files)}
 
 
 def _warn_of_misspellings(names: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Mapping
@@ -36,11 +37,9 @@ class Limner:
     def __init__(
         self, redis_url: str, *, timeout: float = DEFAULT_TIMEOUT, idempotency_seconds: float = DAY
     ) -> None:
-        if idempotency_seconds <= 0:
-            raise InvalidRequest("idempotency_seconds: must be greater than 0")
         self._url = redis_url
-        self._timeout = timeout
-        self._idempotency_seconds = idempotency_seconds
+        self._timeout = _seconds(timeout, "timeout")
+        self._idempotency_seconds = _seconds(idempotency_seconds, "idempotency_seconds")
         self._redis = connect(redis_url, timeout=timeout)
         self._ledger = Ledger(self._redis)
         self._async_sides: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncSide] = WeakKeyDictionary()
@@ -52,12 +51,7 @@ class Limner:
         if not url:
             raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
-        try:
-            return cls(url, idempotency_seconds=float(seconds))
-        except ValueError as error:
-            if isinstance(error, InvalidRequest):
-                raise
-            raise InvalidRequest(f"LIMNER_IDEMPOTENCY_SECONDS: not a number: {seconds!r}") from None
+        return cls(url, idempotency_seconds=_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"))
 
     def __repr__(self) -> str:
         return f"Limner({address(self._redis)})"
@@ -196,6 +190,16 @@ def prepare(
         key=None if idempotency_key is None else _key(idempotency_key),
         key_ttl=idempotency_seconds,
     )
+
+
+def _seconds(value: float | str, name: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidRequest(f"{name}: must be a number of seconds greater than 0, not {value!r}")
+    return seconds
 
 
 def _digest(text: str) -> str:

@@ -77,7 +77,7 @@ def test_a_result_that_could_not_be_stored_is_stored_later() -> None:
         assert job.result(WAIT).urls
         results.resume()
         app = plain_celery(fleet.redis_url)
-        app.conf.result_backend = results.url
+        app.conf.update(result_backend=results.url)
         assert AsyncResult(job.id, app=app).get(timeout=WAIT)["job_id"] == job.id
 
 

@@ -1,0 +1,82 @@
+"""What a submission is refused for, without a Redis."""
+
+import json
+from typing import Any
+
+import pytest
+
+from limner import InvalidRequest, Limner, TextToImage
+from limner.producer import prepare
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "http://localhost:6379",
+        "redis+socket:///tmp/x",
+        "redis://localhost:port",
+        "redis://localhost:99999999",
+        "unix://",
+    ],
+)
+def test_a_malformed_url_is_refused_by_the_settings_name(url: str) -> None:
+    with pytest.raises(InvalidRequest, match="LIMNER_REDIS_URL"):
+        Limner(url)
+
+
+def test_a_password_is_in_no_error_and_no_repr() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        Limner("redis://:hunter2@localhost:port/0")
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(Limner("redis://:hunter2@localhost/0"))
+
+
+def test_the_environment_must_name_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIMNER_REDIS_URL", raising=False)
+    with pytest.raises(InvalidRequest, match="LIMNER_REDIS_URL: not set"):
+        Limner.from_env()
+    monkeypatch.setenv("LIMNER_REDIS_URL", "redis://localhost/0")
+    assert isinstance(Limner.from_env(), Limner)
+    for wrong in ("soon", "-1", "nan"):
+        monkeypatch.setenv("LIMNER_IDEMPOTENCY_SECONDS", wrong)
+        with pytest.raises(InvalidRequest, match="LIMNER_IDEMPOTENCY_SECONDS"):
+            Limner.from_env()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"priority": -1}, "priority"),
+        ({"priority": 10}, "priority"),
+        ({"priority": "5"}, "priority"),
+        ({"priority": True}, "priority"),
+        ({"idempotency_key": ""}, "idempotency_key"),
+        ({"idempotency_key": "  "}, "idempotency_key"),
+        ({"idempotency_key": "k" * 256}, "idempotency_key"),
+        ({"idempotency_key": 7}, "idempotency_key"),
+        ({"metadata": "text"}, "metadata"),
+        ({"metadata": {1: 2}}, "metadata"),
+        ({"metadata": {"a": object()}}, "metadata"),
+        ({"metadata": {"a": float("nan")}}, "metadata"),
+        ({"metadata": {"a": "x" * 4100}}, "metadata"),
+    ],
+)
+def test_a_bad_option_is_refused_by_its_name(options: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidRequest, match=named):
+        prepare(TextToImage(prompt="a"), **options)
+
+
+def test_equal_requests_have_equal_digests_whatever_was_left_to_the_defaults() -> None:
+    one = prepare(TextToImage(prompt="a"))
+    same = prepare(TextToImage(prompt="a", num_images=1, image_size="square_hd"))
+    other = prepare(TextToImage(prompt="a", num_images=2))
+    assert one.digest == same.digest != other.digest
+    assert json.loads(one.request)["prompt"] == "a"
+
+
+def test_a_key_is_stored_as_a_digest() -> None:
+    key = prepare(TextToImage(prompt="a"), idempotency_key="customer 7").key
+    assert key is not None
+    assert "customer" not in key

@@ -1,0 +1,128 @@
+"""What follows from each answer: from data to data."""
+
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from limner import errors
+from provider import (
+    Accepted,
+    Cause,
+    Disposition,
+    Done,
+    FailCause,
+    NoRecord,
+    Pending,
+    RecordAnswer,
+    Refused,
+    TaskFailed,
+    Unknown,
+    Unreadable,
+    Why,
+)
+from tasks import decisions
+from tasks.decisions import Doubt, Fail, Follow, LookAgain, SendAgain
+from worker.backoff import Backoff
+from worker.polling import ProviderAdvice
+
+LAW = ProviderAdvice()
+BACKOFF = Backoff(base=2.0, cap=60.0)
+
+
+def after_create(answer: Accepted | Refused | Unknown, tries: int = 1) -> Follow | SendAgain | Doubt | Fail:
+    return decisions.after_create(
+        answer, tries=tries, max_attempts=8, law=LAW, backoff=BACKOFF, random=Random(7)
+    )
+
+
+def refused(cause: Cause, retry_after: float | None = None) -> Refused:
+    return Refused(cause, 429, 200, "no", retry_after)
+
+
+def test_an_accepted_task_is_followed() -> None:
+    assert after_create(Accepted("T")) == Follow("T", 2.5)
+
+
+def test_an_unknown_outcome_is_a_doubt_whatever_the_attempt() -> None:
+    for tries in (1, 8, 100):
+        assert isinstance(after_create(Unknown(Why.TIMED_OUT, None, None, "?"), tries), Doubt)
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.LATER])
+def test_a_refusal_for_now_is_sent_again_until_the_attempts_are_used_up(cause: Cause) -> None:
+    assert isinstance(after_create(refused(cause), 7), SendAgain)
+    last = after_create(refused(cause), 8)
+    assert isinstance(last, Fail)
+    assert isinstance(last.error, errors.AttemptsExhausted)
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.NEVER])
+def test_a_refusal_for_good_ends_the_job_in_its_own_error(cause: Cause) -> None:
+    end = after_create(refused(cause))
+    assert isinstance(end, Fail)
+    assert type(end.error) is cause.error
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.STOP])
+def test_a_refusal_that_concerns_the_account_pauses_it_and_keeps_the_job(cause: Cause) -> None:
+    for tries in (1, 8, 100):
+        again = after_create(refused(cause), tries)
+        assert isinstance(again, SendAgain)
+        assert again.pause == decisions.PAUSE
+
+
+def test_retry_after_is_honoured_within_bounds() -> None:
+    asked = after_create(refused(Cause.RATE_LIMITED, retry_after=90.0))
+    endless = after_create(refused(Cause.RATE_LIMITED, retry_after=1e9))
+    assert isinstance(asked, SendAgain)
+    assert isinstance(endless, SendAgain)
+    assert asked.delay == 90.0
+    assert endless.delay == decisions.LONGEST_RETRY_AFTER
+
+
+def after_look(answer: RecordAnswer, age: float = 10.0, time_left: float = 800.0) -> LookAgain | Done | Fail:
+    return decisions.after_look(answer, age=age, time_left=time_left, law=LAW)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Pending("waiting", known_state=True),
+        Pending("dreaming", known_state=False),
+        NoRecord(422, "recordInfo is null"),
+        Unreadable(Why.TIMED_OUT, None, None, ""),
+    ],
+)
+def test_what_is_not_an_end_is_looked_at_again_until_the_deadline(answer: RecordAnswer) -> None:
+    assert after_look(answer) == LookAgain(2.5, decisions.seen(answer))  # type: ignore[arg-type]
+    near = after_look(answer, age=899.0, time_left=1.0)
+    assert isinstance(near, LookAgain)
+    assert near.delay == 1.0
+    over = after_look(answer, time_left=0.0)
+    assert isinstance(over, Fail)
+    assert isinstance(over.error, errors.DeadlineExceeded)
+    assert not over.error.safe_to_resend
+
+
+def test_images_are_taken_even_past_the_deadline() -> None:
+    done = Done(("https://a/1.png",), Decimal("3.5"), None, None)
+    assert after_look(done, time_left=-100.0) is done
+
+
+def test_a_success_without_images_is_its_own_failure() -> None:
+    end = after_look(Done((), Decimal(7), None, None))
+    assert isinstance(end, Fail)
+    assert isinstance(end.error, errors.NoImages)
+
+
+@pytest.mark.parametrize("cause", list(FailCause))
+def test_a_failed_task_ends_in_the_error_of_its_cause(cause: FailCause) -> None:
+    end = after_look(TaskFailed(cause, "501", "it broke"))
+    assert isinstance(end, Fail)
+    assert type(end.error) is cause.error
+    assert "it broke" in str(end.error)
+
+
+def test_attempts_that_never_were_accepted_cost_nothing() -> None:
+    assert decisions.too_late({"cause": "maintenance"}).safe_to_resend
