@@ -98,6 +98,7 @@ class LocalFleet:
         valkey: EmbeddedValkey | None = None,
         provider: SandboxProvider | None = None,
         log_dir: Path | None = None,
+        log_level: str = "INFO",
     ) -> None:
         self._settings = dict(settings or {})
         self.valkey = valkey or (None if self._settings.get("LIMNER_REDIS_URL") else EmbeddedValkey())
@@ -108,6 +109,7 @@ class LocalFleet:
         self._initial_workers = workers
         self._with_beat = beat
         self._log_dir = log_dir
+        self._log_level = log_level
         self._owner = os.getpid()
         self._temporary: Path | None = None
         self._workers: list[FleetProcess] = []
@@ -242,7 +244,7 @@ class LocalFleet:
         log = self.log_dir / f"{name}.log"
         with log.open("ab") as output:
             child = Child(
-                [sys.executable, "-m", "celery", "-A", "worker", *command, "-l", "INFO"],
+                [sys.executable, "-m", "celery", "-A", "worker", *command, "-l", self._log_level],
                 output=output,
                 env={**_inherited(), **self._environment, **settings},
                 cwd=self._work_dir,  # not the checkout: a developer's .env there would change the fleet

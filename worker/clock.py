@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 TASKS = {"create": "limner.create_task", "look": "limner.check_status", "settle": "limner.settle"}
 """The Celery task of each step."""
 
-_HEADERS = {STEP: 1}
 _OUTAGE_PAUSE = 0.5
 _SEND_ERRORS = (OperationalError, redis.RedisError, OSError)
 
@@ -76,17 +75,24 @@ class Clock(threading.Thread):
                 self._producer = self._app.amqp.Producer(self._app.connection_for_write())
             with self._producer.batch():
                 for step in steps:
-                    self._app.send_task(
-                        TASKS[step.step],
-                        args=[step.lease],
-                        task_id=step.job_id,
-                        producer=self._producer,
-                        ignore_result=True,
-                        headers=_HEADERS,
-                    )
+                    self._publish(step)
         except _SEND_ERRORS as error:
             logger.warning("%d steps could not be sent and wait for their lease: %r", len(steps), error)
             self._drop_producer()
+
+    def _publish(self, step: Claim) -> None:
+        # Celery's own message without the rest of send_task, which costs twice as much as the message.
+        message = self._app.amqp.as_task_v2(
+            step.job_id, TASKS[step.step], args=[step.lease], ignore_result=True
+        )
+        self._producer.publish(
+            message.body,
+            exchange="",
+            routing_key=self._app.conf.task_default_queue,
+            serializer="json",
+            headers={**message.headers, STEP: 1},
+            **message.properties,
+        )
 
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None

@@ -1,0 +1,26 @@
+"""``python -m bench [NAME …]``: measure, and print a table for each. Without a name, all of them."""
+
+import sys
+
+from bench import cpu, latency, memory, submits
+from bench.report import machine
+
+BENCHES = {"cpu": cpu.run, "latency": latency.run, "submits": submits.run, "memory": memory.run}
+
+
+def main(names: list[str]) -> int:
+    """Run the benches of these names."""
+    unknown = sorted(set(names) - set(BENCHES))
+    if unknown:
+        print(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    print(machine())
+    for name in names or BENCHES:
+        print(f"\n## {name}: `python -m bench {name}`\n", flush=True)
+        for line in BENCHES[name]():
+            print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
