@@ -1,0 +1,68 @@
+"""The demo from the first job to the last."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+
+from examples.demo.jobs import Ended, Watched, ended, has_ended, is_sent, scheduled, submit
+from examples.demo.orders import PAID, PLAYED, REFUSED, VIA_CELERY
+from examples.demo.screen import Screen, screen_for
+from limner import Limner
+from sandbox.fleet import LocalFleet
+from sandbox.server import SandboxProvider
+
+__all__ = ["play", "with_credits"]
+
+PLAY_SECONDS: Final = 90.0
+PAID_SECONDS: Final = 900.0
+"""Longer than the longest task on record."""
+LOOK_SECONDS: Final = 0.2
+
+TROUBLE: Final = {"create_429": {"next": 2}, "create_455": {"next": 1}, "create_500": {"next": 2}}
+"""What the stand-in answers to the next five requests, so that retries are seen in every run."""
+
+
+def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list[Ended]:
+    """Against the stand-in: with refusals, a typed error, a plain Celery producer and a scheduled job."""
+    with Limner(fleet.redis_url) as limner, screen_for(console) as screen:
+        deadline = time.monotonic() + PLAY_SECONDS
+        provider.faults(task_fail={"next": 1, "variant": "moderation"})
+        jobs = list(submit(limner, fleet.redis_url, [REFUSED]))
+        _watch(screen, jobs, deadline, until_sent=True)  # now the verdict is on it and on no other
+        provider.faults(**TROUBLE)
+        jobs += submit(limner, fleet.redis_url, [*PLAYED, VIA_CELERY])
+        while (planned := scheduled(limner, fleet.redis_url)) is None and time.monotonic() < deadline:
+            screen.show([(job, job.status()) for job in jobs])
+            time.sleep(LOOK_SECONDS)
+        jobs += filter(None, [planned])
+        _watch(screen, jobs, deadline)
+    return [ended(job) for job in jobs]
+
+
+def with_credits(console: Console, fleet: LocalFleet) -> list[Ended]:
+    """Against the real provider: a few small jobs."""
+    with Limner(fleet.redis_url) as limner, screen_for(console) as screen:
+        jobs = list(submit(limner, fleet.redis_url, PAID))
+        _watch(screen, jobs, time.monotonic() + PAID_SECONDS)
+    return [ended(job) for job in jobs]
+
+
+def _watch(screen: Screen, jobs: Sequence[Watched], deadline: float, *, until_sent: bool = False) -> None:
+    enough = is_sent if until_sent else has_ended
+    while time.monotonic() < deadline:
+        statuses = [(job, job.status()) for job in jobs]
+        screen.show(statuses)
+        if all(enough(status) for _, status in statuses):
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def surprises(all_ended: Iterable[Ended]) -> list[str]:
+    """What did not end as it should have, a line for each."""
+    return [
+        f"{each.watched.order.request.prompt}: {each.error or 'did not end as expected'}"
+        for each in all_ended
+        if not each.as_expected
+    ]

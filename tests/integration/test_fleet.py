@@ -1,0 +1,96 @@
+"""The local fleet: what it starts, and that nothing of it stays."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from limner import Limner
+from sandbox.fleet import CHECKOUT, FleetError, LocalFleet
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+from tests.processes import MARK, running_for, wait_until
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """All that the test starts is told by this folder."""
+    monkeypatch.setenv(MARK, str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it would remember the one of before
+    return tmp_path
+
+
+def quick() -> SandboxProvider:
+    return SandboxProvider(duration=0.1)
+
+
+def test_two_workers_draw_and_nothing_stays_after_the_stop(folder: Path) -> None:
+    with LocalFleet(workers=2, provider=quick()) as fleet, Limner(fleet.redis_url) as limner:
+        log = fleet.workers[0].log
+        assert len(running_for(folder)) == 4  # two workers, the stand-in, Valkey
+        assert limner.submit("a red kite").result(timeout=30).urls[0].startswith(f"{fleet.api_url}/")
+        assert "ready" in log.read_text()
+    assert running_for(folder) == []
+    assert list(folder.iterdir()) == []
+
+
+def test_a_killed_worker_stays_listed_and_another_takes_over() -> None:
+    with LocalFleet(provider=quick()) as fleet, Limner(fleet.redis_url) as limner:
+        fleet.kill_worker(0)
+        assert not fleet.workers[0].running
+        with pytest.raises(FleetError, match=r"worker-1 ended with status -9"):
+            fleet.check()
+        assert fleet.start_worker() is fleet.workers[1]
+        assert limner.submit("a red kite").result(timeout=30).urls
+
+
+def test_a_worker_that_cannot_start_is_reported_with_its_own_words(folder: Path) -> None:
+    with pytest.raises(FleetError, match="LIMNER_RATE_REQUESTS"):
+        LocalFleet(settings={"LIMNER_RATE_REQUESTS": "many"}).start()
+    assert running_for(folder) == []
+
+
+def test_the_settings_around_it_do_not_reach_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_RATE_REQUESTS", "many")
+    with LocalFleet() as fleet:
+        assert fleet.workers[0].running
+
+
+def test_settings_that_name_servers_start_none(folder: Path) -> None:
+    with EmbeddedValkey() as valkey, quick() as provider:
+        settings = {
+            "LIMNER_REDIS_URL": valkey.url,
+            "LIMNER_API_URL": provider.url,
+            "LIMNER_API_KEY": "sandbox-key",
+        }
+        with LocalFleet(settings=settings) as fleet, Limner(valkey.url) as limner:
+            assert (fleet.valkey, fleet.provider, fleet.redis_url) == (None, None, valkey.url)
+            assert limner.submit("a red kite").result(timeout=30).urls
+        assert len(running_for(folder)) == 2  # not ours to stop
+
+
+def test_a_frozen_worker_does_not_hold_up_the_stop(folder: Path) -> None:
+    with LocalFleet() as fleet:
+        os.kill(fleet.workers[0].pid, signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 15
+    assert running_for(folder) == []
+
+
+def test_nothing_outlives_an_owner_that_is_killed(folder: Path) -> None:
+    program = "from sandbox.fleet import LocalFleet; LocalFleet().start(); print('up', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout
+        assert owner.stdout.readline() == b"up\n"
+        assert len(psutil.Process(owner.pid).children()) == 3
+        owner.kill()
+    wait_until(lambda: not running_for(folder))

@@ -1,0 +1,97 @@
+"""The example of a web backend, over real HTTP and on a real fleet."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from sandbox.fleet import CHECKOUT, LocalFleet
+from sandbox.server import SandboxProvider
+from tests.processes import wait_until
+
+PROGRAM = """
+import socket, uvicorn
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(listener.getsockname()[1], flush=True)
+    config = uvicorn.Config("examples.web_backend:app", log_level="warning")
+    uvicorn.Server(config).run(sockets=[listener])
+"""
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[LocalFleet]:
+    with LocalFleet(provider=SandboxProvider(duration=0.5)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def backend(fleet: LocalFleet) -> Iterator[httpx.Client]:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "LIMNER_REDIS_URL": fleet.redis_url},
+    ) as server:
+        try:
+            assert server.stdout
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            with httpx.Client(base_url=url, timeout=40, trust_env=False) as client:
+                yield client
+        finally:
+            server.terminate()
+
+
+def test_a_request_is_answered_at_once_and_its_images_can_be_waited_for(backend: httpx.Client) -> None:
+    accepted = backend.post("/images", json={"prompt": "a red kite", "num_images": 2})
+    assert accepted.status_code == 202
+    assert backend.get(accepted.json()["url"]).json()["state"] in ("queued", "sending", "generating")
+    done = backend.get(accepted.headers["location"], params={"wait": 25}).json()
+    assert done["state"] == "succeeded"
+    assert len(done["urls"]) == 2
+
+
+def test_a_repeated_request_with_its_key_is_the_same_job(backend: httpx.Client) -> None:
+    headers = {"Idempotency-Key": "order-1"}
+    first = backend.post("/images", json={"prompt": "once"}, headers=headers).json()
+    assert backend.post("/images", json={"prompt": "once"}, headers=headers).json() == first
+    assert backend.post("/images", json={"prompt": "twice"}, headers=headers).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [('{"prompt": ""}', "prompt"), ('{"prompt": "x", "styl": 1}', "styl"), ("[", "JSON"), ('"x"', "object")],
+)
+def test_a_bad_request_is_told_what_is_wrong(backend: httpx.Client, body: str, word: str) -> None:
+    answer = backend.post("/images", content=body)
+    assert answer.status_code == 422
+    assert word in answer.text
+
+
+def test_a_failed_job_says_why_and_what_to_do(backend: httpx.Client, fleet: LocalFleet) -> None:
+    assert fleet.provider
+    fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
+    where = backend.post("/images", json={"prompt": "flagged"}).json()["url"]
+    error = backend.get(where, params={"wait": 25}).json()["error"]
+    assert error["type"] == "ModerationRefused"
+    assert error["retryable"] is False
+
+
+def test_a_job_that_never_was_is_not_found(backend: httpx.Client) -> None:
+    assert backend.get("/images/nobody").status_code == 404
+
+
+@pytest.mark.parametrize("wait", ["-1", "26", "nan", "soon"])
+def test_a_wait_is_bounded(backend: httpx.Client, wait: str) -> None:
+    assert backend.get("/images/nobody", params={"wait": wait}).status_code == 422
+
+
+def test_a_redis_that_is_away_is_a_503_and_passes(backend: httpx.Client, fleet: LocalFleet) -> None:
+    assert fleet.valkey
+    fleet.valkey.kill()
+    answer = backend.post("/images", json={"prompt": "later"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    fleet.valkey.restart()
+    wait_until(lambda: backend.post("/images", json={"prompt": "later"}).status_code == 202)
