@@ -1,8 +1,13 @@
 """What the tasks run on. ``celery -A worker worker`` and ``celery -A worker beat`` find the app here."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 __all__ = ["app"]
+
+# The celery command puts the checkout on the path while it looks for the app, and takes it off again.
+sys.path.append(str(Path(__file__).parent.parent))
 
 
 def __getattr__(name: str) -> Any:

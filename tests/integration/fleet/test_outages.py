@@ -115,12 +115,14 @@ def test_a_killed_attempt_ends_in_doubt_and_is_never_sent_again() -> None:
 
 
 def test_a_job_submitted_while_no_worker_runs_is_done_when_one_does() -> None:
-    with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet:
-        with Limner(fleet.redis_url) as limner:
-            job = limner.submit("patience")
-            assert job.status().position == 1
-            fleet.start_worker()
-            assert job.result(WAIT).urls
+    with (
+        LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        job = limner.submit("patience")
+        assert job.status().position == 1
+        fleet.start_worker()
+        assert job.result(WAIT).urls
 
 
 def test_a_stale_message_does_nothing() -> None:
@@ -217,3 +219,24 @@ def test_a_worker_leaves_a_newer_record_alone() -> None:
             with pytest.raises(errors.RecordTooNew):
                 job.status()
         fleet.check()
+
+
+@pytest.mark.parametrize("service", ["worker", "beat"])
+def test_the_celery_command_runs_from_a_bare_checkout(service: str) -> None:
+    with EmbeddedValkey() as valkey:
+        url = valkey.url
+    celery = str(Path(sys.executable).with_name("celery"))
+    # Neither PYTHONPATH nor a key: the app is found, and says what is missing.
+    environment = {"PATH": "/usr/bin:/bin", "LIMNER_REDIS_URL": url, "LIMNER_SCHEDULE_FILE": "/nowhere.toml"}
+    ended = subprocess.run(
+        [celery, "-A", "worker", service],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert {"worker": "LIMNER_API_KEY", "beat": "/nowhere.toml"}[service] in ended.stderr
+    assert "Traceback" not in ended.stderr
