@@ -1,0 +1,172 @@
+"""What beat writes to a real Valkey, at times that the test gives."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import redis
+
+from limner.connection import connect
+from limner.errors import StoreUnavailable
+from limner.ledger import Ledger
+from limner.models import TextToImage
+from limner.records import Event
+from sandbox.valkey import EmbeddedValkey
+from worker.beat import Progress, Timekeeper
+from worker.schedule import Entry
+from worker.ticks import Every, iso
+
+NOON = 1_795_435_200
+HOUR = 3600
+KITE = Entry("kite", Every(HOUR), TextToImage(prompt="a red kite"), 7, {"tenant": "t1"}, catch_up=HOUR)
+
+
+@dataclass
+class Bench:
+    """One Valkey, and as many beats as the test starts."""
+
+    valkey: EmbeddedValkey
+    client: "redis.Redis"
+
+    def start(self, *entries: Entry, at: int) -> Timekeeper:
+        ledger = Ledger(self.client)
+        progress = Progress(self.client, ledger.prefix)
+        return Timekeeper(entries, ledger, progress, started=at, idempotency_seconds=86_400)
+
+    def submitted(self) -> list[Event]:
+        return Ledger(self.client).events("0", block=0.001, count=1000)
+
+    def jobs(self) -> list[str]:
+        return [event.job_id for event in self.submitted()]
+
+    def ticks(self) -> list[str]:
+        return [event.metadata["tick"] for event in self.submitted()]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with EmbeddedValkey(aof=True) as valkey:
+        client = connect(valkey.url, timeout=1.0)
+        yield Bench(valkey, client)
+        client.close()
+
+
+def test_a_tick_becomes_a_job(bench: Bench) -> None:
+    beat = bench.start(KITE, at=NOON - 10)
+    assert beat.run(NOON - 10) == NOON
+    assert bench.jobs() == []
+    assert beat.run(NOON) == NOON + HOUR
+    [job_id] = bench.jobs()
+    record: Any = Ledger(bench.client).read(job_id)
+    assert record.request["prompt"] == "a red kite"
+    assert record.priority == 7
+    assert record.metadata == {"tenant": "t1", "schedule": "kite", "tick": iso(NOON)}
+    beat.run(NOON + 1)
+    assert bench.jobs() == [job_id]
+
+
+def test_two_beats_buy_once(bench: Bench) -> None:
+    first, second = bench.start(KITE, at=NOON - 10), bench.start(KITE, at=NOON - 5)
+    for now in (NOON, NOON + HOUR):
+        first.run(now)
+        second.run(now + 1)
+    assert bench.ticks() == [iso(NOON), iso(NOON + HOUR)]
+
+
+def test_a_new_entry_begins_with_its_next_tick(bench: Bench) -> None:
+    beat = bench.start(KITE, at=NOON + 1)
+    beat.run(NOON + 1)
+    assert bench.ticks() == []
+    beat.run(NOON + HOUR)
+    assert bench.ticks() == [iso(NOON + HOUR)]
+
+
+def test_the_first_tick_of_a_new_entry_is_caught_up_on(bench: Bench) -> None:
+    bench.start(KITE, at=NOON - 10).run(NOON - 10)
+    bench.start(KITE, at=NOON + 10).run(NOON + 10)
+    assert bench.ticks() == [iso(NOON)]
+
+
+def test_after_a_stop_the_latest_missed_tick_is_made_up_for(bench: Bench) -> None:
+    bench.start(KITE, at=NOON - 10).run(NOON)
+    late = NOON + 5 * HOUR + 60
+    bench.start(KITE, at=late).run(late)
+    bench.start(KITE, at=late + 60).run(late + 60)
+    assert bench.ticks() == [iso(NOON), iso(NOON + 5 * HOUR)]
+
+
+def test_an_entry_that_is_not_to_catch_up_does_not(bench: Bench) -> None:
+    punctual = replace(KITE, catch_up=0)
+    bench.start(punctual, at=NOON - 10).run(NOON)
+    late = NOON + HOUR + 60
+    bench.start(punctual, at=late).run(late)
+    assert bench.ticks() == [iso(NOON)]
+
+
+@pytest.mark.parametrize("between", [[], [replace(KITE, rhythm=Every(1800))]])
+def test_an_entry_that_comes_back_begins_as_a_new_one(bench: Bench, between: list[Entry]) -> None:
+    bench.start(KITE, at=NOON - 10).run(NOON)
+    bench.start(*between, at=NOON + 10).run(NOON + 10)
+    late = NOON + HOUR + 60
+    bench.start(KITE, at=late).run(late)
+    assert bench.ticks() == [iso(NOON)]
+
+
+def test_a_changed_request_leaves_the_job_of_its_tick(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.start(KITE, at=NOON - 10).run(NOON)
+    newer = bench.start(replace(KITE, request=TextToImage(prompt="a blue kite")), at=NOON - 5)
+    newer.run(NOON + 1)
+    [job_id] = bench.jobs()
+    assert job_id in caplog.text
+    assert "another request" in caplog.text
+    newer.run(NOON + HOUR)
+    assert bench.ticks() == [iso(NOON), iso(NOON + HOUR)]
+
+
+def test_a_tick_outlives_an_outage(bench: Bench) -> None:
+    beat = bench.start(KITE, at=NOON - 10)
+    beat.run(NOON - 10)
+    bench.valkey.kill()
+    for now in (NOON, NOON + 2):
+        with pytest.raises(StoreUnavailable):
+            beat.run(now)
+    bench.valkey.restart()
+    assert beat.run(NOON + 600) == NOON + HOUR
+    assert bench.ticks() == [iso(NOON)]
+
+
+def test_what_a_long_outage_leaves_out_is_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    beat = bench.start(KITE, at=NOON - 10)
+    beat.run(NOON - 10)
+    bench.valkey.kill()
+    for now in (NOON + 2 * HOUR, NOON + 2 * HOUR + 30):
+        with pytest.raises(StoreUnavailable):
+            beat.run(now)
+    bench.valkey.restart()
+    beat.run(NOON + 2 * HOUR + 60)
+    assert bench.ticks() == [iso(NOON + 2 * HOUR)]
+    assert caplog.text.count(f"left out from {iso(NOON)} until {iso(NOON + 2 * HOUR)}") == 1
+
+
+def test_a_tick_that_is_too_late_is_left_out_and_told_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    beat = bench.start(replace(KITE, catch_up=60), at=NOON - 10)
+    beat.run(NOON - 10)
+    beat.run(NOON + 61)
+    beat.run(NOON + 62)
+    assert bench.ticks() == []
+    assert caplog.text.count(f"left out from {iso(NOON)}") == 1
+
+
+def test_a_clock_that_was_ahead_does_not_silence_an_entry(bench: Bench) -> None:
+    beat = bench.start(KITE, at=NOON - 10)
+    beat.run(NOON + 100 * HOUR)
+    for now in (NOON - 5, NOON):
+        beat.run(now)
+    assert bench.ticks() == [iso(NOON + 100 * HOUR), iso(NOON)]
+
+
+def test_without_entries_there_is_no_next_tick(bench: Bench) -> None:
+    assert bench.start(at=NOON).run(NOON) == float("inf")

@@ -1,0 +1,203 @@
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.ticks import LEEWAY, Crontab, Every, Rhythm, due, iso, resume
+
+MINUTELY = Crontab.parse("* * * * *", UTC)
+HOURLY = Every(3600)
+NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
+YEAR = 365 * 86_400
+
+
+def tick(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def ticks(rhythm: Rhythm, after: str, number: int) -> list[str]:
+    at, found = tick(after), []
+    for _ in range(number):
+        at = rhythm.next(at)
+        found.append(iso(at).removesuffix(":00Z"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "after", "expected"),
+    [
+        ("0 7 * * *", "UTC", "2026-11-23T06:59", ["2026-11-23T07:00", "2026-11-24T07:00"]),
+        ("0 7 * * *", "UTC", "2026-11-23T07:00", ["2026-11-24T07:00"]),
+        ("0 7 * * *", "Europe/Berlin", "2026-11-23T06:00", ["2026-11-24T06:00"]),
+        # The clocks go forward: 02:30 is skipped, and ticked at 03:30.
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2026-03-28T12:00",
+            ["2026-03-29T01:30", "2026-03-30T00:30"],
+        ),
+        # 02:00 is skipped and ticked at 03:00, where there is a tick already.
+        ("0 2,3 * * *", "Europe/Berlin", "2026-03-28T12:00", ["2026-03-29T01:00", "2026-03-30T00:00"]),
+        # The clocks go back: 02:30 comes twice, and is ticked once.
+        (
+            "30 2 * * *",
+            "Europe/Berlin",
+            "2026-10-24T12:00",
+            ["2026-10-25T00:30", "2026-10-26T01:30"],
+        ),
+        # For every hour: neither gap nor double.
+        (
+            "*/30 * * * *",
+            "Europe/Berlin",
+            "2026-10-25T00:00",
+            ["2026-10-25T00:30", "2026-10-25T01:00", "2026-10-25T01:30", "2026-10-25T02:00"],
+        ),
+        (
+            "*/30 * * * *",
+            "Europe/Berlin",
+            "2026-03-29T00:00",
+            ["2026-03-29T00:30", "2026-03-29T01:00", "2026-03-29T01:30"],
+        ),
+        # Half an hour is skipped there, from 02:00 to 02:30.
+        ("15 * * * *", "Australia/Lord_Howe", "2026-10-03T14:00", ["2026-10-03T14:45", "2026-10-03T16:15"]),
+        # Midnight itself is skipped there.
+        ("0 0 * * *", "Africa/Cairo", "2026-04-23T12:00", ["2026-04-23T22:00", "2026-04-24T21:00"]),
+        ("0 0 31 * *", "UTC", "2026-01-01T00:00", ["2026-01-31T00:00", "2026-03-31T00:00"]),
+        ("59 23 31 12 *", "UTC", "2026-12-31T23:59", ["2027-12-31T23:59"]),
+        ("0 0 29 2 *", "UTC", "2026-01-01T00:00", ["2028-02-29T00:00", "2032-02-29T00:00"]),
+        ("0 0 29 2 *", "UTC", "2096-03-01T00:00", ["2104-02-29T00:00"]),
+        ("0 0 29 2 fri", "UTC", "2026-01-01T00:00", ["2036-02-29T00:00"]),
+        # As in Celery, a day must fit both fields.
+        ("0 0 13 * 5", "UTC", "2026-11-01T00:00", ["2026-11-13T00:00", "2027-08-13T00:00"]),
+        ("0 9 * nov MON-FRI", "UTC", "2026-11-20T10:00", ["2026-11-23T09:00"]),
+        ("0-10/5,30  8 * * *", "UTC", "2026-11-20T08:05", ["2026-11-20T08:10", "2026-11-20T08:30"]),
+    ],
+)
+def test_the_ticks_of_a_crontab(text: str, zone: str, after: str, expected: list[str]) -> None:
+    rhythm = Crontab.parse(text, ZoneInfo(zone))
+    assert ticks(rhythm, after, len(expected)) == expected
+    last = tick(expected[-1])
+    assert rhythm.latest(last) == rhythm.latest(last + 59) == last
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "0 24 * * *",
+        "0 0 0 * *",
+        "0 0 * 13 *",
+        "0 0 * * 7",
+        "0 0 30 2 *",
+        "*/0 * * * *",
+        "5/2 * * * *",
+        "1-5-7 * * * *",
+        "*/15-3 * * * *",
+        "1,,2 * * * *",
+        "0 mon * * *",
+        "0 0 * * mar",
+        "@daily",
+    ],
+)
+def test_what_is_no_crontab_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"crontab"):
+        Crontab.parse(text, UTC)
+
+
+def test_every_counts_from_the_epoch() -> None:
+    assert Every(7).next(0) == 7
+    assert [HOURLY.latest(NOON - 1), HOURLY.latest(NOON), HOURLY.next(NOON)] == [
+        NOON - 3600,
+        NOON,
+        NOON + 3600,
+    ]
+
+
+minutes, hours = st.sets(st.integers(0, 59), min_size=1), st.sets(st.integers(0, 23), min_size=1)
+days, weekdays = st.sets(st.integers(1, 28), min_size=1), st.sets(st.integers(0, 6), min_size=4)
+
+
+@given(minutes, hours, days, weekdays, st.integers(0, 86_400 * 365))
+def test_a_tick_is_the_first_minute_that_fits_all_fields(
+    minutes: set[int], hours: set[int], days: set[int], weekdays: set[int], offset: int
+) -> None:
+    fields = [",".join(map(str, one)) for one in (minutes, hours, days, ["*"], weekdays)]
+    rhythm = Crontab.parse(" ".join(fields), UTC)
+    after = NOON + offset
+    found = rhythm.next(after)
+
+    day = datetime.fromtimestamp(after, UTC).replace(hour=0, minute=0, second=0)
+    fitting = (
+        int((day + timedelta(days=number, hours=hour, minutes=minute)).timestamp())
+        for number in range(366)
+        if (day + timedelta(days=number)).day in days
+        and (day + timedelta(days=number)).isoweekday() % 7 in weekdays
+        for hour in sorted(hours)
+        for minute in sorted(minutes)
+    )
+    assert found == next(at for at in fitting if at > after)
+    assert rhythm.latest(found) == found
+    assert rhythm.latest(found - 1) <= after
+
+
+@given(
+    st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "15 1-3 * * 0", "0 12 31 1,3 *"]),
+    st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Africa/Cairo"]),
+    st.integers(NOON, NOON + 3 * YEAR),
+)
+def test_looking_back_finds_the_tick_that_looking_ahead_found(text: str, zone: str, now: int) -> None:
+    rhythm = Crontab.parse(text, ZoneInfo(zone))
+    upcoming = rhythm.next(now)
+    assert upcoming > now
+    assert rhythm.latest(upcoming) == upcoming
+    assert rhythm.next(rhythm.latest(now)) == upcoming
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "after", "now", "catch_up", "expected"),
+    [
+        (HOURLY, NOON, NOON + 3599, 3600, []),
+        (HOURLY, NOON - 1, NOON, 3600, [NOON]),
+        (HOURLY, NOON, NOON, 3600, []),
+        (HOURLY, NOON + 5, NOON, 3600, []),
+        # A short delay costs nothing, a longer one all but the latest tick.
+        (Every(1), NOON, NOON + 3, 3600, [NOON + 1, NOON + 2, NOON + 3]),
+        (Every(5), NOON - 60, NOON, 3600, [NOON - 10, NOON - 5, NOON]),
+        (HOURLY, NOON - 7200, NOON + 60, 3600, [NOON]),
+        (MINUTELY, NOON - YEAR, NOON + 30, 3600, [NOON]),
+        # Not later than catch_up, which never undercuts the short delay.
+        (HOURLY, NOON - 1, NOON + 60, 60, [NOON]),
+        (HOURLY, NOON - 1, NOON + 60, 59, []),
+        (HOURLY, NOON - 1, NOON + LEEWAY - 1, 0, [NOON]),
+        (HOURLY, NOON - 1, NOON + LEEWAY, 0, []),
+    ],
+)
+def test_what_is_due(rhythm: Rhythm, after: int, now: int, catch_up: int, expected: list[int]) -> None:
+    assert due(rhythm, after, now, catch_up=catch_up) == expected
+
+
+@pytest.mark.parametrize(
+    ("fired", "now", "catch_up", "expected"),
+    [
+        (NOON, NOON + 60, 3600, []),  # nothing was missed
+        (NOON - 3600, NOON + 60, 3600, [NOON]),
+        (NOON - 3600, NOON + 60, 60, [NOON]),
+        (NOON - 3600, NOON + 60, 59, []),
+        (NOON - YEAR, NOON + 60, 3600, [NOON]),  # many were missed
+        (NOON - 3600, NOON + 5, 0, []),
+        (NOON + YEAR, NOON + 60, 3600, []),  # the clock was ahead
+    ],
+)
+def test_what_is_due_after_a_stop(fired: int, now: int, catch_up: int, expected: list[int]) -> None:
+    after = resume(HOURLY, fired, now, catch_up=catch_up)
+    assert due(HOURLY, after, now, catch_up=catch_up) == expected
+
+
+def test_after_a_short_stop_only_the_latest_tick_is_made_up_for() -> None:
+    after = resume(Every(1), NOON - 10, NOON, catch_up=3600)
+    assert due(Every(1), after, NOON, catch_up=3600) == [NOON]

@@ -1,0 +1,189 @@
+"""Celery beat for the schedule: submits a job at each tick of each entry.
+
+It writes to the ledger and sends no message; a worker's clock does that. The key of a job is made of its
+entry and tick, so any number of beats may run: the first one buys, the others find the job there.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import celery.beat
+import redis
+
+from config import Settings
+from limner.connection import connect, store_errors
+from limner.errors import StoreUnavailable
+from limner.ledger import Ledger
+from worker.schedule import Entry, ScheduleError, read_schedule
+from worker.ticks import Tick, due, iso, resume
+
+if TYPE_CHECKING:
+    from worker.application import Application
+
+logger = logging.getLogger(__name__)
+
+OUTAGE_PAUSE: Final = 2.0
+"""Seconds until a tick that Redis did not take is tried again."""
+
+
+class Progress:
+    """The last tick of each entry, in Redis, so that beat knows after a stop what it has missed."""
+
+    def __init__(self, client: "redis.Redis", prefix: str) -> None:
+        # redis-py's annotations cannot tell decoded answers from bytes.
+        self._redis: Any = client
+        self._key = prefix + "ticks"
+
+    def take_up(self, marks: Iterable[str], now: Tick) -> dict[str, Tick]:
+        """The last tick of each mark, which is ``now`` for a new one; all other marks are forgotten.
+
+        Raises :class:`~limner.errors.StoreUnavailable`.
+        """
+        wanted = set(marks)
+        with store_errors(self._redis):
+            found = {mark: int(tick) for mark, tick in self._redis.hgetall(self._key).items()}
+            if gone := found.keys() - wanted:
+                self._redis.hdel(self._key, *gone)
+            if new := dict.fromkeys(wanted - found.keys(), now):
+                self._redis.hset(self._key, mapping=new)
+        return {mark: found.get(mark, now) for mark in wanted}
+
+    def record(self, mark: str, tick: Tick) -> None:
+        """The tick is on the ledger; raises :class:`~limner.errors.StoreUnavailable`."""
+        with store_errors(self._redis):
+            self._redis.hset(self._key, mark, tick)
+
+
+class Timekeeper:
+    """Submits what is due of the entries, since the time at which it was ``started``.
+
+    All times are in whole seconds since the epoch. ``idempotency_seconds`` is for how long after a job's end
+    its tick still leads to it, at least.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        ledger: Ledger,
+        progress: Progress,
+        *,
+        started: Tick,
+        idempotency_seconds: float,
+    ) -> None:
+        self._entries = entries
+        self._ledger = ledger
+        self._progress = progress
+        self._started = started
+        self._idempotency_seconds = idempotency_seconds
+        self._after: dict[str, Tick] = {}
+
+    def run(self, now: Tick) -> float:
+        """Submit once; returns the time of the next tick, infinity if there is none.
+
+        Raises :class:`~limner.errors.StoreUnavailable`; what was due is then still due.
+        """
+        if not self._after:
+            self._after = self._begin()
+        for entry in self._entries:
+            self._run_entry(entry, now)
+        return min((entry.rhythm.next(now) for entry in self._entries), default=math.inf)
+
+    def _begin(self) -> dict[str, Tick]:
+        last = self._progress.take_up((entry.mark for entry in self._entries), self._started)
+        return {
+            entry.name: resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
+            for entry in self._entries
+        }
+
+    def _run_entry(self, entry: Entry, now: Tick) -> None:
+        # A clock that was ahead and has been set right must not silence the entry until that time comes.
+        after = self._after[entry.name] = min(self._after[entry.name], now)
+        first = entry.rhythm.next(after)
+        if first > now:
+            return
+        ticks = due(entry.rhythm, after, now, catch_up=entry.catch_up)
+        for tick in ticks:
+            self._submit(entry, tick)
+            self._progress.record(entry.mark, tick)
+            self._after[entry.name] = tick
+        if not ticks:
+            self._after[entry.name] = now
+        if ticks[:1] != [first]:
+            until = iso(ticks[0]) if ticks else "now"
+            logger.warning(
+                "schedule %s: held up too long; left out from %s until %s", entry.name, iso(first), until
+            )
+
+    def _submit(self, entry: Entry, tick: Tick) -> None:
+        new = entry.submission(tick, idempotency_seconds=self._idempotency_seconds)
+        answer = self._ledger.submit(new)
+        if answer.outcome == "conflict":
+            logger.warning(
+                "schedule %s: its tick of %s belongs to job %s, which another beat submitted with another "
+                "request; that job stays",
+                entry.name,
+                iso(tick),
+                answer.job_id,
+            )
+        else:
+            logger.info(
+                "schedule %s: the tick of %s is job %s (%s)",
+                entry.name,
+                iso(tick),
+                answer.job_id,
+                answer.outcome,
+            )
+
+
+class Scheduler(celery.beat.Scheduler):
+    """What ``celery -A worker beat`` runs. It keeps no file, and no connection to the broker."""
+
+    def __init__(self, app: "Application", *args: Any, **kwargs: Any) -> None:
+        self._settings = app.settings
+        self._away = False
+        try:
+            self._entries = read_schedule(app.settings.schedule_file)
+        except ScheduleError as error:
+            # Read by the person who starts the process; a traceback would hide the entry's name.
+            sys.exit(f"limner: the schedule is wrong, so nothing is submitted\n{error}")
+        super().__init__(app, *args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Begin: the entries are those of the file, Celery's own schedule is not used."""
+        self._timekeeper = make_timekeeper(self._settings, self._entries, time.time())
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Submit what is due; returns the seconds until there is more to do."""
+        try:
+            upcoming = self._timekeeper.run(int(time.time()))
+        except StoreUnavailable as error:
+            if not self._away:
+                logger.warning("the schedule stands still: %s", error)
+            self._away = True
+            return OUTAGE_PAUSE
+        if self._away:
+            logger.warning("the schedule goes on")
+        self._away = False
+        return min(max(upcoming - time.time(), 0.0), self.max_interval or math.inf)
+
+    @property
+    def info(self) -> str:
+        """The line about the schedule that beat shows at its start."""
+        return f"    . schedule -> {self._settings.schedule_file} ({len(self._entries)} enabled)"
+
+
+def make_timekeeper(settings: Settings, entries: Sequence[Entry], started: float) -> Timekeeper:
+    """The timekeeper that these settings lead to."""
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
+    ledger = Ledger(client)
+    return Timekeeper(
+        entries,
+        ledger,
+        Progress(client, ledger.prefix),
+        started=int(started),
+        idempotency_seconds=settings.idempotency_seconds,
+    )

@@ -1,0 +1,153 @@
+"""The schedule: the file that says what beat submits, and when.
+
+A TOML file with one table an entry; docs/schedule.md describes it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from limner.errors import InvalidRequest
+from limner.ledger import Submission
+from limner.models import TextToImage
+from limner.producer import prepare
+from worker.ticks import Crontab, Every, Rhythm, Tick, iso
+
+YEAR: Final = 366 * 86_400
+DAWDLE: Final = 60.0
+"""Seconds that a tick's key outlasts the latest moment at which a beat finds the tick due."""
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+
+
+class ScheduleError(ValueError):
+    """The schedule cannot be used; each line of the message names the file, the entry and the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What beat submits at each tick of a rhythm."""
+
+    name: str
+    rhythm: Rhythm
+    request: TextToImage
+    priority: int
+    metadata: Mapping[str, Any]
+    catch_up: int
+    """How many seconds late a tick may be submitted, at most."""
+
+    @property
+    def mark(self) -> str:
+        """Under what the last tick is remembered. With another rhythm the entry is a new one."""
+        return f"{self.name} {self.rhythm}"
+
+    def submission(self, tick: Tick, *, idempotency_seconds: float) -> Submission:
+        """The job of a tick, the same from every beat; its key holds ``idempotency_seconds`` at least."""
+        return prepare(
+            self.request,
+            idempotency_key=f"beat:{self.name}:{iso(tick)}",
+            # However late another beat is, it must still find the job.
+            idempotency_seconds=max(idempotency_seconds, self.catch_up + DAWDLE),
+            priority=self.priority,
+            metadata=_marked(self.metadata, self.name, tick),
+        )
+
+
+def _marked(metadata: Mapping[str, Any], name: str, tick: Tick) -> dict[str, Any]:
+    return {**metadata, "schedule": name, "tick": iso(tick)}
+
+
+def _zone(name: str) -> tzinfo:
+    if name == "UTC":
+        return UTC  # It needs no time zone data on the machine.
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name!r}") from None
+
+
+def _known_zone(name: str) -> str:
+    _zone(name)
+    return name
+
+
+def _crontab(text: str) -> str:
+    Crontab.parse(text, UTC)
+    return text
+
+
+class _Table(BaseModel):
+    """An entry as it is written."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    crontab: Annotated[str, AfterValidator(_crontab)] | None = None
+    timezone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    every: Annotated[int, Field(ge=1, le=YEAR)] | None = None
+    request: TextToImage
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    metadata: dict[str, Any] = {}
+    enabled: bool = True
+    catch_up: Annotated[int, Field(ge=0, le=YEAR)] = 3600
+
+    def entry(self, name: str) -> Entry:
+        return Entry(name, self._rhythm(), self.request, self.priority, self.metadata, self.catch_up)
+
+    def _rhythm(self) -> Rhythm:
+        if self.every is not None:
+            return Every(self.every)
+        return Crontab.parse(self.crontab or "", _zone(self.timezone or "UTC"))
+
+
+def read_schedule(path: Path) -> list[Entry]:
+    """The enabled entries of a file; raises ScheduleError with all that is wrong, one fault a line."""
+    tables = _tables(path)
+    faults = [f"{path}: [{name}] {fault}" for name, table in tables.items() for fault in _faults(name, table)]
+    if faults:
+        raise ScheduleError("\n".join(faults))
+    written = {name: _Table.model_validate(table) for name, table in tables.items()}
+    return [table.entry(name) for name, table in written.items() if table.enabled]
+
+
+def _tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ScheduleError(
+            f"{path}: cannot be read ({error.strerror}); LIMNER_SCHEDULE_FILE says where the schedule is"
+        ) from None
+    except ValueError as error:
+        raise ScheduleError(f"{path}: is not TOML: {error}") from None
+
+
+def _faults(name: str, table: Any) -> Iterator[str]:
+    if not _NAME.fullmatch(name):
+        yield "the name must be 1 to 100 letters, digits, dots, hyphens and underscores"
+    if not isinstance(table, dict):
+        yield "must be a table"
+        return
+    if ("crontab" in table) == ("every" in table):
+        yield "crontab, every: exactly one of the two is needed"
+    elif "timezone" in table and "every" in table:
+        yield "timezone: goes with crontab only"
+    try:
+        written = _Table.model_validate(table)
+    except ValidationError as error:
+        yield from (_fault(detail) for detail in error.errors())
+        return
+    try:
+        prepare(written.request, metadata=_marked(written.metadata, name, 0))
+    except InvalidRequest as error:
+        yield str(error)
+
+
+def _fault(detail: Any) -> str:
+    field = ".".join(str(part) for part in detail["loc"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{field}: {'there is no such field' if detail['type'] == 'extra_forbidden' else message}"
