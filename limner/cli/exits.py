@@ -1,0 +1,55 @@
+"""What a command's exit code says."""
+
+from enum import IntEnum
+from typing import Final, Self
+
+import redis
+
+from limner.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    JobFailed,
+    RecordTooNew,
+    StoreUnavailable,
+    UnknownJob,
+)
+
+
+class ExitCode(IntEnum):
+    """A command's exit code; of several jobs, the largest."""
+
+    OK = 0, "done"
+    JOB_FAILED = 1, "a job that was waited for has failed or was cancelled"
+    BAD_INPUT = 2, "bad input; the message names the field, and nothing was stored"
+    TIMEOUT = 3, "the time to wait is over, and the job goes on"
+    UNKNOWN_JOB = 4, "no such job: it never was, or its result has expired"
+    STORE_UNAVAILABLE = 5, "Redis cannot be reached, or refuses"
+    RECORD_TOO_NEW = 6, "the job was written by a newer version of Limner"
+    FAULT = 70, "a fault of Limner itself; please report it"
+    INTERRUPTED = 130, "Ctrl-C; jobs go on"
+    PIPE_CLOSED = 141, "the reader of the output has gone"
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+_CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
+    (JobFailed, ExitCode.JOB_FAILED),
+    (InvalidRequest, ExitCode.BAD_INPUT),
+    (IdempotencyConflict, ExitCode.BAD_INPUT),
+    (TimeoutError, ExitCode.TIMEOUT),
+    (UnknownJob, ExitCode.UNKNOWN_JOB),
+    (StoreUnavailable, ExitCode.STORE_UNAVAILABLE),
+    (redis.RedisError, ExitCode.STORE_UNAVAILABLE),
+    (RecordTooNew, ExitCode.RECORD_TOO_NEW),
+)
+
+
+def exit_code(error: Exception) -> ExitCode:
+    """The code with which a command ends on this error."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.FAULT)

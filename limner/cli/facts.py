@@ -1,0 +1,76 @@
+"""What ``--json`` prints: plain JSON values under the names that ``docs/cli.md`` promises. Times are UTC."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from limner.cli.exits import ExitCode
+from limner.cli.words import happened
+from limner.errors import Cancelled, JobFailed
+from limner.models import Images
+from limner.records import Event, JobState, JobStatus, LogEntry
+
+Facts = dict[str, Any]
+
+
+def moment(at: datetime) -> str:
+    """A time in ISO 8601, to the millisecond."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status_facts(status: JobStatus) -> Facts:
+    """How a job stands."""
+    return {
+        name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in asdict(status).items()
+    }
+
+
+def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:
+    """How a job ended: all of its Images, or what its error says."""
+    if isinstance(outcome, Images):
+        return {"job_id": job_id, "state": JobState.SUCCEEDED, **outcome.model_dump(mode="json")}
+    return {
+        "job_id": job_id,
+        "state": JobState.CANCELLED if isinstance(outcome, Cancelled) else JobState.FAILED,
+        "task_id": outcome.task_id,
+        "error": {
+            "type": type(outcome).__name__,
+            "message": outcome.message,
+            "code": outcome.code,
+            "charged": outcome.charged,
+            "retryable": outcome.retryable,
+            "safe_to_resend": outcome.safe_to_resend,
+            "advice": outcome.advice,
+            "details": outcome.details,
+        },
+    }
+
+
+def entry_facts(entry: LogEntry, created_at: datetime) -> Facts:
+    """One thing that happened to a job; ``seconds`` counts from its submission."""
+    return {
+        "at": moment(entry.at),
+        "seconds": (entry.at - created_at).total_seconds(),
+        "event": entry.event,
+        "text": happened(entry.event, entry.detail),
+        "detail": entry.detail,
+    }
+
+
+def event_facts(event: Event) -> Facts:
+    """One entry of the event stream."""
+    return {
+        "id": event.id,
+        "job_id": event.job_id,
+        "at": moment(event.at),
+        "event": event.event,
+        "text": happened(event.event, event.detail),
+        "detail": event.detail,
+        "metadata": event.metadata,
+    }
+
+
+def error_facts(kind: str, message: str, code: ExitCode, job_id: str | None = None) -> Facts:
+    """Why a command did not do what it was asked, on standard error."""
+    facts: Facts = {"error": kind, "message": message, "exit_code": int(code)}
+    return facts if job_id is None else {**facts, "job_id": job_id}

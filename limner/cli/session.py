@@ -1,0 +1,89 @@
+"""What all commands share: where Redis is, how to print, and how an error ends a command."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import redis
+import typer
+
+from limner.cli.exits import ExitCode
+from limner.cli.output import Output
+from limner.connection import check_url
+from limner.errors import InvalidRequest, LimnerError, RecordTooNew, UnknownJob
+from limner.job import Job
+from limner.producer import Limner
+
+RedisUrl = Annotated[
+    str | None,
+    typer.Option("--redis-url", help="The fleet's Redis; LIMNER_REDIS_URL by default.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line, errors too.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """What was given before the command's name."""
+
+    redis_url: str | None
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a command. ``redis_url`` has been checked."""
+
+    redis_url: str
+    out: Output
+
+    def each(self, job_ids: Iterable[str], act: Callable[[Job], ExitCode]) -> ExitCode:
+        """Act on each job; what is wrong with one does not keep the others from their turn."""
+        worst = ExitCode.OK
+        with Limner(self.redis_url) as limner:
+            for job_id in job_ids:
+                try:
+                    code = act(limner.get(job_id))
+                except (UnknownJob, RecordTooNew, TimeoutError) as error:
+                    code = self.out.error(error, job_id=job_id)
+                worst = max(worst, code)
+        return worst
+
+
+def checked_url(url: str | None) -> str:
+    """The URL of a Redis; raises InvalidRequest with no part of it, since any part may be of a password."""
+    if not url or not url.strip():
+        raise InvalidRequest("LIMNER_REDIS_URL: not set; it, or --redis-url, is the URL of the fleet's Redis")
+    try:
+        check_url(url.strip(), "LIMNER_REDIS_URL")
+        # An unknown option in the query shows only when a connection is made; this one is never opened.
+        redis.ConnectionPool.from_url(url.strip()).make_connection()
+    except (TypeError, ValueError):
+        raise InvalidRequest(
+            "LIMNER_REDIS_URL or --redis-url: not the URL of a Redis; one looks like "
+            "redis://:password@host:6379/0, with special characters of the password percent-encoded"
+        ) from None
+    return url.strip()
+
+
+def command(body: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Make ``body(session, …)`` a command for Typer: with the shared options, and with errors told."""
+
+    def run(
+        ctx: typer.Context, *, redis_url: RedisUrl = None, as_json: AsJson = False, **options: Any
+    ) -> ExitCode:
+        given: Globals = ctx.obj
+        out = Output(as_json=as_json or given.as_json)
+        try:
+            return body(Session(checked_url(redis_url or given.redis_url), out), **options)
+        except (LimnerError, redis.RedisError, TimeoutError) as error:
+            return out.error(error)
+
+    # Typer reads a command's options from its signature.
+    context, *shared, _ = inspect.signature(run).parameters.values()
+    _, *own = inspect.signature(body).parameters.values()
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (context, *own, *shared)]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__name__, run.__doc__ = body.__name__, body.__doc__
+    return run

@@ -1,0 +1,158 @@
+"""A job's life in plain words: from data to text, without any effect."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from limner.errors import JobFailed
+from limner.job import Cancellation
+from limner.models import Images
+from limner.records import JobStatus
+
+Detail = Mapping[str, Any]
+
+CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
+    Cancellation.BEFORE_SENDING: "cancelled before sending: it cost nothing",
+    Cancellation.AFTER_SENDING: "cancelled after sending: the provider may finish it and charge for it",
+    Cancellation.ALREADY_ENDED: "had already ended: its result stays",
+}
+
+
+def seconds(number: float) -> str:
+    """A duration, to the tenth of a second."""
+    return f"{number:.1f} s"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# What happened
+
+
+def happened(event: str, detail: Detail) -> str:
+    """An event of a job's log. One that this version does not know is told by its details."""
+    tell = _EVENTS.get(event)
+    if tell:
+        return tell(detail)
+    told = ", ".join(f"{name} {fact}" for name, fact in detail.items())
+    return f"{event}: {told}" if told else event
+
+
+def _then(what: str, detail: Detail) -> str:
+    # At zero, something else holds the job up: the account's pause, which has an event of its own.
+    milliseconds = detail.get("next")
+    return f"; {what} in {seconds(milliseconds / 1000)}" if milliseconds else ""
+
+
+def _answer(error: Any) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    codes = [f"code {error['code']}"] if "code" in error else []
+    # The provider tells its codes inside HTTP 200 (contract 1.3), so only another status says anything.
+    if error.get("http_status", 200) != 200:
+        codes.append(f"HTTP {error['http_status']}")
+    told = str(error.get("cause", "no reason given")) + (f" ({', '.join(codes)})" if codes else "")
+    return f"{told}: {error['message']}" if error.get("message") else told
+
+
+def _sending(detail: Detail) -> str:
+    return f"attempt {detail.get('attempt')}: sending the request"
+
+
+def _refused(detail: Detail) -> str:
+    return f"refused: {_answer(detail.get('error'))}{_then('sent again', detail)}"
+
+
+def _paused(detail: Detail) -> str:
+    return f"the whole account is paused for {seconds(detail.get('seconds', 0))}"
+
+
+def _in_doubt(detail: Detail) -> str:
+    return f"in doubt whether it was accepted: {_answer(detail.get('error'))}{_then('decided', detail)}"
+
+
+def _generating(detail: Detail) -> str:
+    return f"accepted as provider task {detail.get('task_id')}{_then('first look', detail)}"
+
+
+def _late_answer(detail: Detail) -> str:
+    return (
+        f"accepted as provider task {detail.get('task_id')} when the job had moved on from attempt "
+        f"{detail.get('attempt')}: that task may be charged for as well"
+    )
+
+
+def _looked(detail: Detail) -> str:
+    return f"looked: {detail.get('answer')}{_then('next look', detail)}"
+
+
+def _succeeded(detail: Detail) -> str:
+    cost = f", {detail['credits']} credits" if "credits" in detail else ""
+    return f"succeeded: {counted(detail.get('urls', 0), 'image')}{cost}"
+
+
+def _failed(detail: Detail) -> str:
+    error = JobFailed.from_json(detail.get("error", {}))
+    return f"failed: {type(error).__name__}: {error.message}"
+
+
+_EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
+    "submitted": lambda _: "submitted",
+    "sending": _sending,
+    "refused": _refused,
+    "paused": _paused,
+    "in_doubt": _in_doubt,
+    "generating": _generating,
+    "late_answer": _late_answer,
+    "looked": _looked,
+    "succeeded": _succeeded,
+    "failed": _failed,
+    "cancelled": lambda _: "cancelled",
+}
+
+
+# How it stands, and how it ended
+
+
+def standing(status: JobStatus, now: datetime) -> str:
+    """How a job stands, in one line."""
+    parts: list[str] = [status.state]
+    if status.position is not None:
+        parts.append(f"number {status.position} in the line")
+    if status.next_step_at is not None:
+        parts.append(f"next step in {seconds(max(0.0, (status.next_step_at - now).total_seconds()))}")
+    if status.attempts:
+        parts.append(counted(status.attempts, "attempt"))
+    if status.looks:
+        parts.append(counted(status.looks, "look"))
+    if status.task_id:
+        parts.append(f"provider task {status.task_id}")
+    if status.finished_at:
+        parts.append(f"after {seconds((status.finished_at - status.created_at).total_seconds())}")
+    if status.last_error and not status.state.ended:
+        parts.append(f"last answer: {status.last_error}")
+    return ", ".join(parts)
+
+
+def ending(outcome: Images | JobFailed) -> list[str]:
+    """How a job ended, in lines: what became of it, and what to do next."""
+    if isinstance(outcome, Images):
+        cost = "not told" if outcome.credits is None else str(outcome.credits)
+        facts = [f"image: {url}" for url in outcome.urls]
+        return [*facts, f"credits: {cost}", f"provider task: {outcome.task_id}"]
+    advice = [f"advice: {outcome.advice}"] if outcome.advice else []
+    return [
+        f"{type(outcome).__name__}: {outcome.message}",
+        *advice,
+        f"credits: {_CHARGED[outcome.charged]}",
+        f"provider task: {outcome.task_id or 'none is known'}",
+    ]
+
+
+_CHARGED: Final[Mapping[str, str]] = {
+    "no": "none were charged",
+    "maybe": "may have been charged",
+    "yes": "were charged",
+}

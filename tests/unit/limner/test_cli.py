@@ -1,0 +1,218 @@
+"""The command line's pure parts: words, facts, codes, and what it says of itself."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from limner.cli.app import app
+from limner.cli.exits import ExitCode, exit_code
+from limner.cli.facts import entry_facts, moment, outcome_facts, status_facts
+from limner.cli.words import CANCELLATIONS, ending, happened, standing
+from limner.errors import (
+    Cancelled,
+    GenerationFailed,
+    IdempotencyConflict,
+    InvalidRequest,
+    NoImages,
+    RecordTooNew,
+    StoreUnavailable,
+    UnknownJob,
+)
+from limner.job import Cancellation
+from limner.models import Images, TextToImage
+from limner.records import JobState, JobStatus, LogEntry
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
+RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too many."}
+IMAGES = Images(
+    job_id="j1",
+    urls=["https://files.example/1.png"],
+    task_id="t1",
+    parameters=TextToImage(prompt="a red kite"),
+    credits=Decimal("3.5"),
+    created_at=NOW,
+    sent_at=NOW,
+    finished_at=NOW + timedelta(seconds=9),
+)
+
+
+def make_status(**facts: Any) -> JobStatus:
+    usual: dict[str, Any] = {
+        "job_id": "j1",
+        "state": JobState.QUEUED,
+        "position": None,
+        "attempts": 0,
+        "looks": 0,
+        "task_id": None,
+        "created_at": NOW,
+        "sent_at": None,
+        "finished_at": None,
+        "next_step_at": None,
+        "last_error": None,
+        "metadata": {},
+    }
+    return JobStatus(**{**usual, **facts})
+
+
+@pytest.mark.parametrize(
+    ("event", "detail", "words"),
+    [
+        ("submitted", {}, "submitted"),
+        ("sending", {"attempt": 2}, "attempt 2: sending the request"),
+        (
+            "refused",
+            {"attempt": 1, "error": RATE_LIMITED, "next": 1300},
+            "refused: rate_limited (code 429): Too many.; sent again in 1.3 s",
+        ),
+        ("refused", {"error": {"cause": "no_credits"}, "next": 0}, "refused: no_credits"),
+        (
+            "refused",
+            {"error": {"cause": "server_fault", "http_status": 502}},
+            "refused: server_fault (HTTP 502)",
+        ),
+        ("paused", {"seconds": 60, "error": {}}, "the whole account is paused for 60.0 s"),
+        (
+            "in_doubt",
+            {"error": {"cause": "timed_out"}, "next": 900_000},
+            "in doubt whether it was accepted: timed_out; decided in 900.0 s",
+        ),
+        ("generating", {"task_id": "t1", "next": 2500}, "accepted as provider task t1; first look in 2.5 s"),
+        (
+            "late_answer",
+            {"attempt": 1, "task_id": "t1"},
+            (
+                "accepted as provider task t1 when the job had moved on from attempt 1: "
+                "that task may be charged for as well"
+            ),
+        ),
+        ("looked", {"answer": "generating", "next": 2500}, "looked: generating; next look in 2.5 s"),
+        ("succeeded", {"urls": 1, "credits": "3.5"}, "succeeded: 1 image, 3.5 credits"),
+        ("succeeded", {"urls": 2}, "succeeded: 2 images"),
+        ("failed", {"error": NoImages("None came").to_json()}, "failed: NoImages: None came"),
+        ("cancelled", {}, "cancelled"),
+    ],
+)
+def test_an_event_is_told_in_plain_words(event: str, detail: dict[str, Any], words: str) -> None:
+    assert happened(event, detail) == words
+
+
+def test_an_event_of_a_newer_version_is_told_by_its_details() -> None:
+    assert happened("copied", {"files": 2, "to": "store"}) == "copied: files 2, to store"
+    assert happened("copied", {}) == "copied"
+
+
+@pytest.mark.parametrize("event", ["sending", "refused", "in_doubt", "generating", "looked", "failed"])
+def test_an_event_without_its_details_is_told_all_the_same(event: str) -> None:
+    assert happened(event, {})
+
+
+def test_the_standing_of_a_job_names_its_place_and_its_next_step() -> None:
+    assert standing(make_status(position=14), NOW) == "queued, number 14 in the line"
+    generating = make_status(
+        state=JobState.GENERATING,
+        attempts=1,
+        looks=3,
+        task_id="t1",
+        next_step_at=NOW + timedelta(seconds=2.5),
+    )
+    assert standing(generating, NOW) == (
+        "generating, next step in 2.5 s, 1 attempt, 3 looks, provider task t1"
+    )
+
+
+def test_the_last_refusal_is_told_until_the_job_has_ended() -> None:
+    assert standing(make_status(last_error="Too many."), NOW) == "queued, last answer: Too many."
+    ended = make_status(
+        last_error="Too many.", state=JobState.SUCCEEDED, finished_at=NOW + timedelta(seconds=9)
+    )
+    assert standing(ended, NOW) == "succeeded, after 9.0 s"
+
+
+def test_a_step_that_is_overdue_is_due_now() -> None:
+    overdue = make_status(next_step_at=NOW - timedelta(seconds=5))
+    assert standing(overdue, NOW) == "queued, next step in 0.0 s"
+
+
+def test_the_end_tells_images_credits_and_task() -> None:
+    assert ending(IMAGES) == ["image: https://files.example/1.png", "credits: 3.5", "provider task: t1"]
+
+
+def test_the_end_of_a_failed_job_tells_advice_and_charge() -> None:
+    assert ending(GenerationFailed("It broke", {"task_id": "t1"})) == [
+        "GenerationFailed: It broke",
+        "advice: Submit again.",
+        "credits: none were charged",
+        "provider task: t1",
+    ]
+    assert "credits: were charged" in ending(NoImages("None came"))
+    assert "credits: may have been charged" in ending(Cancelled("Ended"))
+
+
+def test_every_cancellation_has_its_words() -> None:
+    assert set(CANCELLATIONS) == set(Cancellation)
+
+
+def test_times_are_written_in_utc_to_the_millisecond() -> None:
+    assert moment(NOW) == "2026-11-23T12:00:00.250Z"
+    facts = status_facts(make_status(sent_at=NOW))
+    assert (facts["sent_at"], facts["finished_at"]) == ("2026-11-23T12:00:00.250Z", None)
+
+
+def test_an_entry_counts_its_seconds_from_the_submission() -> None:
+    entry = LogEntry(NOW + timedelta(seconds=1.5), "looked", {"answer": "generating"})
+    assert entry_facts(entry, NOW) == {
+        "at": "2026-11-23T12:00:01.750Z",
+        "seconds": 1.5,
+        "event": "looked",
+        "text": "looked: generating",
+        "detail": {"answer": "generating"},
+    }
+
+
+def test_the_facts_of_an_outcome_name_its_state() -> None:
+    assert outcome_facts("j1", IMAGES)["state"] == "succeeded"
+    assert outcome_facts("j1", Cancelled("Ended"))["state"] == "cancelled"
+    failed = outcome_facts("j1", GenerationFailed("It broke", {"code": "500"}))
+    assert (failed["state"], failed["error"]["type"], failed["error"]["code"]) == (
+        "failed",
+        "GenerationFailed",
+        "500",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (GenerationFailed("no"), ExitCode.JOB_FAILED),
+        (InvalidRequest("no"), ExitCode.BAD_INPUT),
+        (IdempotencyConflict("no"), ExitCode.BAD_INPUT),
+        (TimeoutError("no"), ExitCode.TIMEOUT),
+        (UnknownJob("no"), ExitCode.UNKNOWN_JOB),
+        (StoreUnavailable("no"), ExitCode.STORE_UNAVAILABLE),
+        (RecordTooNew("no"), ExitCode.RECORD_TOO_NEW),
+        (RuntimeError("no"), ExitCode.FAULT),
+    ],
+)
+def test_every_error_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    assert exit_code(error) is code
+
+
+def test_submit_has_an_option_for_every_field_of_a_request() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    options = {parameter.name for parameter in commands["submit"].params}
+    fields = {"style_code" if name == "style_codes" else name for name in TextToImage.model_fields}
+    assert fields <= options
+
+
+def test_the_documentation_lists_every_command_option_and_exit_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text("utf-8")
+    for code in ExitCode:
+        assert f"| {code} | {code.meaning} |" in page
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        assert f"## {name}" in page
+        for parameter in command.params:
+            assert parameter.param_type_name == "argument" or parameter.opts[0] in page
