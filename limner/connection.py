@@ -15,29 +15,29 @@ from limner.errors import InvalidRequest, RecordTooNew, StoreUnavailable
 
 DEFAULT_TIMEOUT = 5.0
 _RETRY_PAUSE = 0.05
-_SCHEMES = ("redis", "rediss", "unix")
+_WORTH_A_RETRY = (redis.ConnectionError,)
+_THREADS = 10_000
+"""A thread that waits for a job holds a connection: the default of 100 would fail the next one."""
+_ASYNC_CONNECTIONS = 32
 
 
 def check_url(url: str, setting: str) -> str:
-    """The URL itself, if it is one of a Redis; raises InvalidRequest, which names the setting."""
+    """The URL without surrounding space, if it is one of a Redis; raises InvalidRequest.
+
+    The message names the setting and shows nothing of the URL, which may hold a password.
+    """
+    url = url.strip()
     try:
-        parts = urlsplit(url)
-        redis.connection.parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        raise InvalidRequest(f"{setting}: not a Redis URL ({_without_secrets(str(error), url)})") from None
-    if parts.scheme not in _SCHEMES:
-        raise InvalidRequest(f"{setting}: the URL must begin with redis://, rediss:// or unix://")
-    if parts.scheme == "unix" and not parts.path:
-        raise InvalidRequest(f"{setting}: the URL names no socket")
+        # Only a connection reads all of it; making one connects to nothing.
+        redis.ConnectionPool.from_url(url).make_connection()
+        if urlsplit(url).scheme == "unix" and not urlsplit(url).path:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InvalidRequest(
+            f"{setting}: not the URL of a Redis; one looks like redis://:password@host:6379/0, rediss://… or "
+            "unix:///path, with special characters of the password percent-encoded"
+        ) from None
     return url
-
-
-def _without_secrets(message: str, url: str) -> str:
-    return (
-        message.replace(url, "…")
-        if urlsplit(url).password is None
-        else "its credentials or port are malformed"
-    )
 
 
 def _options(timeout: float) -> dict[str, Any]:
@@ -52,20 +52,29 @@ def _options(timeout: float) -> dict[str, Any]:
 def connect(
     url: str, *, timeout: float = DEFAULT_TIMEOUT, setting: str = "LIMNER_REDIS_URL", retries: int = 1
 ) -> "redis.Redis":
-    """A client whose calls each take ``timeout`` seconds at most, once more for each retry.
+    """A client whose calls wait for ``timeout`` seconds at most.
 
-    A retry is harmless: every transition of a job recognises its own repetition.
+    A connection that is found closed is replaced, ``retries`` times; a server that does not answer is not
+    asked again. Repeating is harmless: every transition of a job recognises its own repetition.
     """
-    retry = Retry(ConstantBackoff(_RETRY_PAUSE), retries)
-    return redis.Redis.from_url(check_url(url, setting), retry=retry, **_options(timeout))
+    retry = Retry(ConstantBackoff(_RETRY_PAUSE), retries, _WORTH_A_RETRY)
+    return redis.Redis.from_url(
+        check_url(url, setting), retry=retry, max_connections=_THREADS, **_options(timeout)
+    )
 
 
 def connect_async(
     url: str, *, timeout: float = DEFAULT_TIMEOUT, setting: str = "LIMNER_REDIS_URL"
 ) -> "redis.asyncio.Redis":
-    """The same for asyncio."""
-    retry = AsyncRetry(ConstantBackoff(_RETRY_PAUSE), 1)
-    return redis.asyncio.Redis.from_url(check_url(url, setting), retry=retry, **_options(timeout))
+    """The same for asyncio; more calls at once than connections wait for one."""
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
+        check_url(url, setting),
+        max_connections=_ASYNC_CONNECTIONS,
+        timeout=timeout,
+        retry=AsyncRetry(ConstantBackoff(_RETRY_PAUSE), 1, _WORTH_A_RETRY),
+        **_options(timeout),
+    )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def address(client: "redis.Redis | redis.asyncio.Redis") -> str:
@@ -92,6 +101,8 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
         message = str(error)
         if message.startswith("NEWER "):
             raise RecordTooNew(f"{message.removeprefix('NEWER ')}: update this installation") from error
-        if message.startswith(("OOM ", "READONLY ", "MISCONF ", "LOADING ", "MASTERDOWN ")):
-            raise StoreUnavailable(f"Redis at {address(client)} does not take writes: {message}") from error
+        if message.startswith(
+            ("OOM ", "READONLY ", "MISCONF ", "LOADING ", "MASTERDOWN ", "NOPERM ", "DB index")
+        ):
+            raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {message}") from error
         raise

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 MODEL: Final = "ideogram/v3-text-to-image"
 MAX_PROMPT_LENGTH: Final = 5000
@@ -67,6 +67,14 @@ class TextToImage(BaseModel):
         if self.style is not None and self.style_codes is not None:
             raise ValueError("style: cannot be used together with style_codes")
         return self
+
+
+def faults(error: ValidationError) -> list[str]:
+    """What is wrong, a line each: the field's name and why. Values are left out."""
+    return [
+        ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
 
 
 class Images(BaseModel):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, JobFailed, StoreUnavailable
 from limner.ledger import Grant, Submission
-from limner.models import TextToImage
+from limner.models import TextToImage, faults
 from limner.producer import prepare
 from limner.records import JobState, Record
 from tasks.commit import patiently
@@ -129,14 +129,5 @@ def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, A
     try:
         request = TextToImage.model_validate(fields)
     except ValidationError as error:
-        raise InvalidRequest(_faults(error)) from None
+        raise InvalidRequest("; ".join(faults(error))) from None
     return prepare(request, job_id=job_id, **options)
-
-
-def _faults(error: ValidationError) -> str:
-    lines = []
-    for fault in error.errors(include_url=False, include_input=False):
-        name = ".".join(str(part) for part in fault["loc"])
-        message = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message}" if name else message)
-    return "; ".join(lines)

@@ -15,8 +15,8 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
     """A Celery task for one step of the job whose id is the task's.
 
     It stores no result of its own, as ``task_ignore_result`` says: the job's result is stored when the job
-    ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.) A step that Redis cuts short
-    is logged and left, because its lease brings it back.
+    ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.) A step that Redis
+    cuts short is logged and left, because its lease brings it back.
     """
 
     def decorate(run: Callable[..., None]) -> Any:

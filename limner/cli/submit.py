@@ -11,7 +11,7 @@ from limner.cli.exits import ExitCode
 from limner.cli.jobs import deliver
 from limner.cli.session import Session
 from limner.errors import InvalidRequest
-from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage
+from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
 from limner.producer import DAY, DEFAULT_PRIORITY, Limner
 
 _DEFAULTS: Final = TextToImage(prompt="any")
@@ -77,7 +77,7 @@ def submit(
             seed=seed,
         )
     except ValidationError as error:
-        raise InvalidRequest(_faults(error)) from None
+        raise InvalidRequest("; ".join(faults(error))) from None
     with Limner(session.redis_url, idempotency_seconds=idempotency_seconds) as limner:
         job = limner.submit(
             request, idempotency_key=idempotency_key, priority=priority, metadata=_metadata(metadata)
@@ -106,11 +106,3 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     if not isinstance(metadata, dict):
         raise InvalidRequest("metadata: must be a JSON object")
     return metadata
-
-
-def _faults(error: ValidationError) -> str:
-    faults = []
-    for fault in error.errors(include_url=False, include_input=False):
-        message = fault["msg"].removeprefix("Value error, ")
-        faults.append(": ".join([*(str(part) for part in fault["loc"]), message]))
-    return "; ".join(faults)

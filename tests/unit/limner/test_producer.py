@@ -80,3 +80,20 @@ def test_a_key_is_stored_as_a_digest() -> None:
     key = prepare(TextToImage(prompt="a"), idempotency_key="customer 7").key
     assert key is not None
     assert "customer" not in key
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pa/ss@host",
+        "redis://[::1",
+        "redis://:pass℀@host",
+        "redis://:pass@h?foo=1",
+        "redis://:pass@h:x",
+    ],
+)
+def test_no_part_of_a_malformed_url_is_shown(url: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        Limner(url)
+    assert "pa" not in str(refused.value).replace("password", "").replace("path", "")
+    assert refused.value.__suppress_context__
