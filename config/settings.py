@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
@@ -191,11 +192,8 @@ def load() -> Settings:
         return Settings(_secrets_dir=secrets)
     except ValidationError as error:
         raise SettingsError("\n".join(_line(fault) for fault in error.errors())) from None
-    except OSError as error:
-        # A container's user is often not the owner of the secrets that are mounted into it.
-        raise SettingsError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{ENV_FILE} or a file in {folder} is not UTF-8") from None
+    except (OSError, UnicodeDecodeError, SourceError) as error:
+        raise SettingsError(_unreadable(error, folder)) from None
 
 
 def _line(fault: Any) -> str:
@@ -206,6 +204,16 @@ def _line(fault: Any) -> str:
     if fault["type"] == "missing":
         message = "not set"
     return f"{variable}: {message}" if variable else message
+
+
+def _unreadable(error: BaseException, folder: Path) -> str:
+    cause = error.__cause__ if isinstance(error, SourceError) else error
+    if isinstance(cause, OSError):
+        # A container's user is often not the owner of the secrets that are mounted into it.
+        return f"{cause.filename or folder}: cannot be read ({cause.strerror})"
+    if isinstance(cause, UnicodeDecodeError):
+        return f"{ENV_FILE} or a file in {folder} is not UTF-8"
+    return str(error)
 
 
 def _names(secrets: Path | None) -> set[str]:

@@ -1,0 +1,51 @@
+# The fleet's image:            docker build -t limner .
+# With the stand-in and Flower: docker build -t limner-local --target local .
+
+FROM python:3.13-slim AS base
+# The root file system is meant to be read-only, so byte code is compiled while the image is built.
+ENV PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    PATH=/venv/bin:$PATH
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin limner
+WORKDIR /app
+STOPSIGNAL SIGTERM
+
+
+FROM base AS packages
+RUN python -m venv --without-pip /venv
+COPY requirements/fleet.lock requirements/
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --only-binary=:all: \
+    -r requirements/fleet.lock
+
+
+FROM base AS local-packages
+RUN python -m venv --without-pip /venv
+COPY requirements/local.lock requirements/
+RUN pip --python /venv/bin/python install --no-cache-dir --require-hashes --only-binary=:all: \
+    -r requirements/local.lock
+
+
+FROM base AS local
+COPY --from=local-packages /venv /venv
+COPY limner limner
+COPY provider provider
+COPY config config
+COPY worker worker
+COPY tasks tasks
+COPY sandbox sandbox
+RUN python -m compileall -q /app
+USER 10001:10001
+CMD ["python", "-m", "sandbox", "--help"]
+
+
+FROM base AS fleet
+COPY --from=packages /venv /venv
+COPY limner limner
+COPY provider provider
+COPY config config
+COPY worker worker
+COPY tasks tasks
+RUN python -m compileall -q /app
+USER 10001:10001
+HEALTHCHECK --interval=15s --timeout=10s --start-period=30s --retries=3 CMD ["python", "-m", "worker.health"]
+CMD ["celery", "-A", "worker", "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"]

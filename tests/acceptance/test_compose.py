@@ -1,0 +1,193 @@
+"""The compose file: what it promises, and its services run as it says."""
+
+import json
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import Settings
+from limner import Limner, TextToImage
+from sandbox.children import Child
+from sandbox.fleet import CHECKOUT
+from tests.acceptance.compose import PORTS, Stack, copied, seconds, services
+from tests.conftest import eventually
+from worker.fleet import AFTERMATH
+
+SERVICES = sorted(services())
+OURS = sorted(name for name, service in services().items() if "build" in service)
+FLEET = {"limner", "provider", "config", "worker", "tasks"}
+
+
+def option(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return services()[request.param]
+
+
+def test_a_service_can_gain_no_privilege_and_write_nowhere_but_in_its_volumes(
+    service: dict[str, Any],
+) -> None:
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] not in {"", "root", "0", "0:0"}
+    assert not service.get("privileged")
+
+
+def test_a_service_is_restarted_and_its_memory_bounded(service: dict[str, Any]) -> None:
+    assert service["restart"] == "unless-stopped"
+    assert service["deploy"]["resources"]["limits"]["memory"]
+
+
+def test_a_port_is_open_on_loopback_only(service: dict[str, Any]) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_no_health_check_asks_the_workers_over_the_broker(service: dict[str, Any]) -> None:
+    assert "inspect" not in str(service["healthcheck"])
+
+
+def test_redis_keeps_what_it_is_told_and_drops_nothing() -> None:
+    command = services()["redis"]["command"]
+    assert option(command, "--appendonly") == "yes"
+    assert option(command, "--appendfsync") == "everysec"
+    assert option(command, "--maxmemory-policy") == "noeviction"
+    assert services()["redis"]["volumes"] == [f"redis-data:{option(command, '--dir')}"]
+
+
+def test_a_worker_may_end_what_it_has_begun() -> None:
+    longest = Settings.model_fields["request_timeout_seconds"].default + AFTERMATH
+    assert seconds(services()["worker"]["stop_grace_period"]) > longest
+
+
+def test_only_workers_see_the_key_and_no_image_holds_one() -> None:
+    assert [name for name, service in services().items() if "secrets" in service] == ["worker"]
+    assert "API_KEY" not in (CHECKOUT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(("target", "packages"), [("fleet", FLEET), ("local", FLEET | {"sandbox"})])
+def test_an_image_holds_the_packages_that_its_services_need(target: str, packages: set[str]) -> None:
+    assert copied(target) == packages
+
+
+def test_what_the_images_are_made_of_reaches_the_builder() -> None:
+    kept = re.findall(r"^!(.+)$", (CHECKOUT / ".dockerignore").read_text(), re.MULTILINE)
+    assert set(kept) == copied("local") | {"requirements/*.lock"}
+
+
+def test_the_image_and_the_compose_file_start_and_check_a_worker_alike() -> None:
+    dockerfile = (CHECKOUT / "Dockerfile").read_text()
+    listed = re.findall(r"CMD (\[.+\])$", dockerfile, re.MULTILINE)
+    worker = services()["worker"]
+    assert worker["command"] in [json.loads(words) for words in listed]
+    assert worker["healthcheck"]["test"][1:] in [json.loads(words) for words in listed]
+
+
+def free_ports() -> list[int]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("compose")
+    for name in ("tmp", "data", "secrets", "no-secrets"):
+        (folder / name).mkdir()
+    (folder / "secrets" / "limner_api_key").write_text("sandbox-key\n")
+    ports = dict(zip(PORTS, free_ports(), strict=True))
+    return Stack(folder, ports, env_file={"LIMNER_API_URL": "http://sandbox:8080"})
+
+
+def wait_until_healthy(stack: Stack, name: str, child: Child) -> None:
+    def is_healthy() -> bool:
+        assert child.running, stack.log(name).read_text()
+        return stack.probe(name).returncode == 0
+
+    eventually(is_healthy, within=40, every=0.2)
+
+
+@pytest.fixture(scope="module")
+def running(stack: Stack) -> Iterator[dict[str, Child]]:
+    """Every service, started in the order of the dependencies, each once the one before is healthy."""
+    children: dict[str, Child] = {}
+    try:
+        for name in ("redis", "sandbox", "worker", "flower", "beat"):
+            # The stand-in's images would take as long as the real ones.
+            children[name] = stack.start(name, *(["--duration", "0.3"] if name == "sandbox" else []))
+            if "test" in services()[name]["healthcheck"]:
+                wait_until_healthy(stack, name, children[name])
+        yield children
+    finally:
+        for child in reversed(children.values()):
+            child.stop(10)
+
+
+def test_a_service_that_does_not_run_is_not_healthy(tmp_path: Path) -> None:
+    idle = Stack(tmp_path, dict(zip(PORTS, free_ports(), strict=True)), env_file={})
+    (tmp_path / "no-secrets").mkdir()
+    (tmp_path / "secrets").mkdir()
+    checked = [name for name in SERVICES if "test" in services()[name]["healthcheck"]]
+    assert [name for name in checked if idle.probe(name).returncode == 0] == []
+
+
+def test_each_service_runs(stack: Stack, running: dict[str, Child]) -> None:
+    assert set(running) == set(SERVICES)
+    eventually(lambda: b"beat: Starting" in stack.log("beat").read_bytes())
+    for name, child in running.items():
+        assert child.running, stack.log(name).read_text()
+
+
+def test_a_job_is_done(stack: Stack, running: dict[str, Child]) -> None:
+    with Limner(f"redis://127.0.0.1:{stack.ports['6379']}/0") as limner:
+        result = limner.submit(TextToImage(prompt="a harbour in the compose file")).result(timeout=30)
+    (url,) = result.urls
+    assert url.startswith(f"http://127.0.0.1:{stack.ports['8080']}/")
+
+
+def test_a_job_survives_a_killed_redis(stack: Stack, running: dict[str, Child]) -> None:
+    with Limner(f"redis://127.0.0.1:{stack.ports['6379']}/0") as limner:
+        job = limner.submit(TextToImage(prompt="a harbour after the storm"))
+        job.result(timeout=30)
+        persisted(stack.folder / "data", job.id)
+        running["redis"].kill()
+        assert stack.probe("redis").returncode != 0
+        running["redis"] = stack.start("redis")
+        wait_until_healthy(stack, "redis", running["redis"])
+        assert job.result(timeout=30).urls
+
+
+def persisted(data: Path, job_id: str) -> None:
+    """Wait until the append-only file holds the job; it is synced once a second."""
+    eventually(lambda: any(job_id.encode() in path.read_bytes() for path in data.rglob("*.aof")))
+
+
+def test_services_end_in_order_and_have_written_nothing_into_the_image(
+    stack: Stack, running: dict[str, Child]
+) -> None:
+    for name in OURS:
+        running[name].signal(signal.SIGTERM)
+    for name in OURS:
+        # uvicorn puts itself in order and then ends by the signal that it was sent.
+        assert running[name].wait(15) in {0, -signal.SIGTERM}, stack.log(name).read_text()
+        app = stack.app(name)
+        assert written(app) == written(CHECKOUT, only=copied(services()[name]["build"]["target"]))
+
+
+def written(root: Path, only: set[str] | None = None) -> set[str]:
+    """Every file below the root, or below those folders of it, by its path from the root."""
+    return {
+        path.relative_to(root).as_posix()
+        for folder in sorted(only or {"."})
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
