@@ -42,8 +42,6 @@ def _broker(url: str, timeout: float) -> dict[str, Any]:
     if not url.startswith(("redis://", "rediss://", "redis+socket://")):
         return {}
     return {
-        # Mends a fault of kombu 5.7 by which a busy worker exits when Redis drops.
-        "broker_transport": "worker.transport:Transport",
         "broker_transport_options": {
             # kombu asks for no time-out at all, and then a frozen Redis hangs a publish for ever.
             "socket_timeout": timeout,

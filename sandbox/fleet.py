@@ -213,7 +213,8 @@ class LocalFleet:
         if self.valkey is not None:
             found["LIMNER_REDIS_URL"] = self.valkey.start().url
         if self.provider is not None:
-            found["LIMNER_API_URL"] = self.provider.start().url
+            with (self.log_dir / "provider.log").open("ab") as output:
+                found["LIMNER_API_URL"] = self.provider.start(output=output).url
             found["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
         return found
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 
 import httpx
 import uvicorn
@@ -87,14 +87,20 @@ class SandboxProvider:
     ) -> None:
         self.stop()
 
-    def start(self) -> Self:
-        """Start it and wait until it accepts connections. Raises :class:`ProviderDied` if it does not."""
+    def start(self, *, output: IO[bytes] | None = None) -> Self:
+        """Start it and wait until it accepts connections. Raises :class:`ProviderDied` if it does not.
+
+        ``output`` takes what it writes; by default that is this process' own output.
+        """
         atexit.register(self.stop)
         ready, said = os.pipe()
         try:
             argv = [sys.executable, "-m", "sandbox", "provider", "--ready-fd", str(said)]
             self._child = Child(
-                [*argv, *self.options.arguments()], env=_with_checkout(os.environ), pass_fds=[said]
+                [*argv, *self.options.arguments()],
+                output=output,
+                env=_with_checkout(os.environ),
+                pass_fds=[said],
             )
         finally:
             os.close(said)

@@ -12,6 +12,7 @@ from worker.clock import ClockStep
 from worker.fleet import Fleet, make_fleet
 from worker.heartbeat import HeartbeatStep
 from worker.preflight import preflight
+from worker.transport import install
 
 
 class Application(Celery):
@@ -19,6 +20,7 @@ class Application(Celery):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("limner")
+        install()
         self.settings = settings
         self.conf.update(celery_options(settings))
         self.steps["worker"].add(ClockStep)

@@ -11,11 +11,11 @@ commands and a third of the worker's CPU.
 
 from typing import Any
 
+from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
-from kombu.transport import virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-__all__ = ["STEP", "Transport"]
+__all__ = ["STEP", "Transport", "install"]
 
 STEP = "limner-step"
 """The header of a message that the clock sent."""
@@ -74,3 +74,9 @@ class Transport(kombu_redis.Transport):
     """The Redis transport with that channel."""
 
     Channel = Channel
+
+
+def install() -> None:
+    """Make it the transport of every Redis URL, whatever its dialect."""
+    for alias in ("redis", "rediss"):
+        TRANSPORT_ALIASES[alias] = f"{__name__}:{Transport.__name__}"
