@@ -114,6 +114,9 @@ class Settings(BaseSettings):
         # Celery speaks to more than Redis, so only what no URL can lack is asked for.
         if url and not (_parts(url).scheme and "://" in url):
             raise ValueError("is not a URL")
+        if url.startswith("sentinel://"):
+            # kombu's Sentinel transport is another class, with the fault that worker/transport.py mends.
+            raise ValueError("Redis Sentinel is not available in this version")
         return url
 
     @field_validator("api_url")

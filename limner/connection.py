@@ -19,6 +19,14 @@ _WORTH_A_RETRY = (redis.ConnectionError,)
 _THREADS = 10_000
 """A thread that waits for a job holds a connection: the default of 100 would fail the next one."""
 _ASYNC_CONNECTIONS = 32
+_REFUSALS = (
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.NoPermissionError,
+    redis.exceptions.MasterDownError,
+)
+_REFUSING_WORDS = ("MISCONF ", "DB index")
+"""Refusals for which redis-py has no class; it strips the first word of those for which it has one."""
 
 
 def check_url(url: str, setting: str) -> str:
@@ -26,13 +34,17 @@ def check_url(url: str, setting: str) -> str:
 
     The message names the setting and shows nothing of the URL, which may hold a password.
     """
-    url = url.strip()
     try:
+        url = url.strip()
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and not parts.path:
+            raise ValueError
+        # redis-py takes a database that is no number for 0.
+        if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+            raise ValueError
         # Only a connection reads all of it; making one connects to nothing.
         redis.ConnectionPool.from_url(url).make_connection()
-        if urlsplit(url).scheme == "unix" and not urlsplit(url).path:
-            raise ValueError
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         raise InvalidRequest(
             f"{setting}: not the URL of a Redis; one looks like redis://:password@host:6379/0, rediss://… or "
             "unix:///path, with special characters of the password percent-encoded"
@@ -101,8 +113,6 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
         message = str(error)
         if message.startswith("NEWER "):
             raise RecordTooNew(f"{message.removeprefix('NEWER ')}: update this installation") from error
-        if message.startswith(
-            ("OOM ", "READONLY ", "MISCONF ", "LOADING ", "MASTERDOWN ", "NOPERM ", "DB index")
-        ):
+        if isinstance(error, _REFUSALS) or message.startswith(_REFUSING_WORDS):
             raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {message}") from error
         raise

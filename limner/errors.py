@@ -195,7 +195,7 @@ class DeadlineExceeded(JobFailed):
 
     usually_charged: ClassVar[Charged] = "maybe"
     retryable = True
-    advice = "If a provider task is named, its images may still arrive there: look before submitting again."
+    advice = "Submit again; if a provider task is named, look first whether its images have arrived there."
 
 
 class Cancelled(JobFailed):

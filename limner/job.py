@@ -79,6 +79,7 @@ class Job:
             try:
                 wait_in_thread(self._redis, self._ledger.channel(self.id), self._has_ended, patience)
                 record = self._read()
+                patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise
@@ -89,8 +90,13 @@ class Job:
         """:meth:`result` for asynchronous code. All waits of an event loop share one connection."""
         patience = Patience.until(time.monotonic(), timeout)
         side = self._async_side()
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
         record = await self._aread(side)
         while not record.state.ended:
+            if task and task.cancelling() > cancellations:
+                # redis-py sends through asyncio.wait_for, which loses a cancellation on Python 3.11.
+                raise asyncio.CancelledError
             if patience.over(time.monotonic()):
                 raise still_waiting(self.id, record.state, timeout)
             try:
@@ -99,6 +105,7 @@ class Job:
                     if not record.state.ended:
                         await watch.ended_within(patience.nap(time.monotonic()))
                         record = await self._aread(side)
+                patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise

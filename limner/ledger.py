@@ -34,6 +34,8 @@ class Leases:
 
     step: float = 20.0
     """From the claim until the step begins: a message may be lost, or wait in the broker."""
+    look: float = 30.0
+    """From the claim of a look until its answer is on record; longer than a request can take."""
     send: float = 30.0
     """From the begin of an attempt until its outcome is on record; longer than a request can take."""
     store: float = 10.0
@@ -131,6 +133,8 @@ class Ledger:
         self._redis: Any = client
         self._clock = clock
         self._scripts: dict[str, Any] = {}
+        # A call that blocks for longer than the client's time-out looks like a server that does not answer.
+        self._longest_block = (client.connection_pool.connection_kwargs.get("socket_timeout") or 60.0) / 2
 
     def _run(self, name: str, **arguments: Any) -> Any:
         script = self._scripts.get(name)
@@ -179,6 +183,7 @@ class Ledger:
         steps, newer, wait = self._run(
             "claim",
             lease=_ms(self.leases.step),
+            look_lease=_ms(self.leases.look),
             creates=budget.creates,
             creates_span=_ms(budget.creates_span),
             looks=budget.looks,
@@ -306,9 +311,12 @@ class Ledger:
 
     def read(self, job_id: str) -> Record | None:
         """The job's record, or None for an unknown one."""
-        with store_errors(self._redis):
-            fields = self._redis.hgetall(self.record_key(job_id))
-        return Record.from_hash(job_id, fields) if fields else None
+        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(self.record_key(job_id))
+            pipe.time()
+            fields, (seconds, microseconds) = pipe.execute()
+        now = self._clock() if self._clock else seconds + microseconds / 1e6
+        return Record.from_hash(job_id, fields, datetime.fromtimestamp(now, UTC)) if fields else None
 
     def log(self, job_id: str) -> list[LogEntry]:
         """What happened to the job, oldest first; at most the last 200 entries."""
@@ -334,9 +342,8 @@ class Ledger:
         "0" begins with the oldest one kept, "$" with the next to come.
         """
         with store_errors(self._redis):
-            answer: Any = self._redis.xread(
-                {self.prefix + "events": after}, count=count, block=max(1, _ms(block))
-            )
+            wait = max(1, _ms(min(block, self._longest_block)))
+            answer: Any = self._redis.xread({self.prefix + "events": after}, count=count, block=wait)
         entries = answer[0][1] if answer else []
         return [Event.from_stream(entry_id, fields) for entry_id, fields in entries]
 
@@ -351,7 +358,7 @@ class Ledger:
     def wait_for_bell(self, timeout: float) -> None:
         """Sleep until something may be due sooner than was thought, at most ``timeout`` seconds."""
         with store_errors(self._redis):
-            self._redis.blpop([self.prefix + "bell"], timeout=max(timeout, 0.001))
+            self._redis.blpop([self.prefix + "bell"], timeout=max(min(timeout, self._longest_block), 0.001))
 
     def record_key(self, job_id: str) -> str:
         """Where the record lies, for asynchronous readers; only this module's scripts write there."""

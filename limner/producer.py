@@ -9,18 +9,20 @@ import uuid
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
-from weakref import WeakKeyDictionary
+
+from pydantic import ValidationError
 
 from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async, store_errors
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted, script_text
-from limner.models import TextToImage
+from limner.models import TextToImage, faults
 from limner.waiting import AsyncSide
 
 __all__ = ["DAY", "Limner", "prepare"]
 
 DAY = 86400.0
+LONGEST = 10_000_000.0
 MAX_KEY_LENGTH = 255
 MAX_METADATA_BYTES = 4096
 DEFAULT_PRIORITY = 5
@@ -40,9 +42,9 @@ class Limner:
         self._url = redis_url
         self._timeout = _seconds(timeout, "timeout")
         self._idempotency_seconds = _seconds(idempotency_seconds, "idempotency_seconds")
-        self._redis = connect(redis_url, timeout=timeout)
+        self._redis = connect(redis_url, timeout=self._timeout)
         self._ledger = Ledger(self._redis)
-        self._async_sides: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncSide] = WeakKeyDictionary()
+        self._async_sides: dict[asyncio.AbstractEventLoop, AsyncSide] = {}
 
     @classmethod
     def from_env(cls) -> Self:
@@ -82,11 +84,23 @@ class Limner:
         self,
         requests: Iterable[TextToImage | str],
         *,
+        idempotency_keys: Iterable[str] | None = None,
         priority: int = DEFAULT_PRIORITY,
         metadata: Mapping[str, Any] | None = None,
     ) -> list[Job]:
-        """Submit many requests in one round trip, in order. All are checked before any is stored."""
-        new = [self._prepare(request, None, priority, metadata) for request in requests]
+        """Submit many requests in one round trip, in order. All are checked before any is stored.
+
+        With ``idempotency_keys``, one for each request, it is safe to submit all of them again after
+        :class:`~limner.errors.StoreUnavailable`; without, some may be stored already. On a conflict, the rest
+        is stored all the same. Raises as :meth:`submit`.
+        """
+        asked = list(requests)
+        keys = [None] * len(asked) if idempotency_keys is None else list(idempotency_keys)
+        if len(keys) != len(asked):
+            raise InvalidRequest(f"idempotency_keys: {len(keys)} keys for {len(asked)} requests")
+        new = [
+            self._prepare(request, key, priority, metadata) for request, key in zip(asked, keys, strict=True)
+        ]
         return [self._job(submitted) for submitted in self._ledger.submit_many(new)]
 
     async def asubmit(
@@ -106,7 +120,9 @@ class Limner:
         return self._job(Submitted(*answer))
 
     def get(self, job_id: str) -> Job:
-        """The job of that id, without asking whether there is one."""
+        """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""
+        if not isinstance(job_id, str) or not job_id or not _encodable(job_id):
+            raise InvalidRequest("job_id: must be a text")
         return Job(job_id, self._ledger, self._redis, self._async_side)
 
     def close(self) -> None:
@@ -140,6 +156,10 @@ class Limner:
         loop = asyncio.get_running_loop()
         side = self._async_sides.get(loop)
         if side is None:
+            # Loops that asyncio.run has closed leave their connections to the garbage collector.
+            self._async_sides = {
+                other: kept for other, kept in self._async_sides.items() if not other.is_closed()
+            }
             side = self._async_sides[loop] = AsyncSide(connect_async(self._url, timeout=self._timeout))
         return side
 
@@ -151,7 +171,7 @@ class Limner:
         metadata: Mapping[str, Any] | None,
     ) -> Submission:
         return prepare(
-            TextToImage(prompt=request) if isinstance(request, str) else request,
+            _of_prompt(request) if isinstance(request, str) else request,
             idempotency_key=idempotency_key,
             idempotency_seconds=self._idempotency_seconds,
             priority=priority,
@@ -192,13 +212,20 @@ def prepare(
     )
 
 
+def _of_prompt(prompt: str) -> TextToImage:
+    try:
+        return TextToImage(prompt=prompt)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(faults(error))) from None
+
+
 def _seconds(value: float | str, name: str) -> float:
     try:
         seconds = float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise InvalidRequest(f"{name}: must be a number of seconds greater than 0, not {value!r}")
+    if not 0 < seconds <= LONGEST:
+        raise InvalidRequest(f"{name}: must be a number of seconds above 0 and up to {LONGEST:.0f}")
     return seconds
 
 
@@ -207,7 +234,7 @@ def _digest(text: str) -> str:
 
 
 def _key(key: str) -> str:
-    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH:
+    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH or not _encodable(key):
         raise InvalidRequest(f"idempotency_key: must be a text of 1 to {MAX_KEY_LENGTH} characters")
     return _digest(key)
 
@@ -218,9 +245,14 @@ def _metadata(metadata: Mapping[str, Any] | None) -> str:
     if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
         raise InvalidRequest("metadata: must be a mapping with text keys")
     try:
-        text = json.dumps(dict(metadata), allow_nan=False, separators=(",", ":"))
+        text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata: cannot be written as JSON ({error})") from None
-    if len(text) > MAX_METADATA_BYTES:
-        raise InvalidRequest(f"metadata: at most {MAX_METADATA_BYTES} bytes as JSON, these are {len(text)}")
+    if size > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"metadata: at most {MAX_METADATA_BYTES} bytes as JSON, these are {size}")
     return text
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

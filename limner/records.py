@@ -63,9 +63,11 @@ class Record:
     finished_at: datetime | None
     last_error: dict[str, Any] | None
     outcome: dict[str, Any] | None
+    read_at: datetime | None = None
+    """When the record was read, by the clock that wrote its times."""
 
     @classmethod
-    def from_hash(cls, job_id: str, fields: Mapping[str, str]) -> Self:
+    def from_hash(cls, job_id: str, fields: Mapping[str, str], read_at: datetime | None = None) -> Self:
         """The record that a Redis hash holds; raises RecordTooNew."""
         if (version := int(fields.get("v", 0))) > RECORD_VERSION:
             raise RecordTooNew(
@@ -92,6 +94,7 @@ class Record:
             finished_at=_time(fields.get("finished")),
             last_error=json.loads(fields["last_error"]) if "last_error" in fields else None,
             outcome=json.loads(fields["outcome"]) if "outcome" in fields else None,
+            read_at=read_at,
         )
 
     @property

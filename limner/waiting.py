@@ -30,9 +30,12 @@ class Patience:
         """The patience for a wait that begins now."""
         return cls(None if timeout is None else now + timeout, now)
 
-    def over(self, now: float) -> bool:
-        """Whether the time is over. Asked after each answer of Redis, so it also notes that there was one."""
+    def seen(self, now: float) -> None:
+        """Redis has answered."""
         self.last_seen = now
+
+    def over(self, now: float) -> bool:
+        """Whether the time is over."""
         return self.deadline is not None and now >= self.deadline
 
     def lost(self, now: float) -> bool:

@@ -1,7 +1,8 @@
 """``limner.check_status``: look at a job's task, and deliver what is there."""
 
 import logging
-from datetime import UTC, datetime
+import time
+from datetime import timedelta
 from typing import Any
 
 from limner.records import JobState, Record
@@ -26,9 +27,11 @@ def look(fleet: Fleet, job_id: str, lease: int) -> None:
     record = fleet.ledger.read(job_id)
     if record is None or record.state is not JobState.GENERATING or record.lease != lease:
         return
-    assert record.task_id and record.accepted_at and record.deadline  # noqa: S101,PT018 - set with the state
+    assert record.read_at and record.task_id and record.accepted_at and record.deadline  # noqa: S101,PT018
+    began = time.monotonic()
     answer = fleet.provider.record_info(record.task_id)
-    now = datetime.now(UTC)
+    # The ledger's own clock: this machine's may go wrong.
+    now = record.read_at + timedelta(seconds=time.monotonic() - began)
     decision = after_look(
         answer,
         age=(now - record.accepted_at).total_seconds(),

@@ -23,6 +23,7 @@ from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_la
 from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
+from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,17 @@ BEGIN_PATIENCE = 5.0
 MAX_ID_LENGTH = 200
 
 
+def tell_the_producer(self: Any, error: Exception, job_id: str, *_: Any) -> None:
+    """Store what went wrong with a plain message before it could become a job: somebody waits for it."""
+    if not self.request.get(STEP):
+        app.fleet.results.refuse(job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))
+
+
 # Acknowledged late for plain producers: until their job is on the ledger, the message is all there is.
-@step("limner.create_task", acks_late=True)
-def create_task(self: Any, *lease: Any, **parameters: Any) -> None:
+@step("limner.create_task", acks_late=True, reject_on_worker_lost=True, on_failure=tell_the_producer)
+def create_task(self: Any, /, *lease: Any, **parameters: Any) -> None:
     """One attempt of the job with this task's id, or the making of the job."""
-    if len(lease) == 1 and not parameters and type(lease[0]) is int:
+    if self.request.get(STEP):
         create(app.fleet, self.request.id, lease[0])
     else:
         accept(app.fleet, self.request.id, lease, parameters)

@@ -179,7 +179,9 @@ def in_doubt(error: Mapping[str, Any] | None) -> InDoubt:
 
 def too_late(error: Mapping[str, Any] | None) -> DeadlineExceeded:
     """The error of a job whose time was over while it waited to be sent again: nothing was started."""
+    last = error or {}
+    said = f"{last.get('cause')}, code {last.get('code')}: {last.get('message')}"
     return DeadlineExceeded(
-        f"The provider refused all attempts until the job's time was over; the last one: {dict(error or {})}",
+        f"The provider refused all attempts until the job's time was over; the last one: {said}",
         {"last_error": error, "charged": "no"},
     )

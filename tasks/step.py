@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from limner.errors import StoreUnavailable
+from limner.errors import RecordTooNew, StoreUnavailable
 from worker.application import app
 
 logger = logging.getLogger(__name__)
@@ -21,10 +21,10 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
 
     def decorate(run: Callable[..., None]) -> Any:
         @functools.wraps(run)
-        def body(self: Any, *arguments: Any, **parameters: Any) -> None:
+        def body(self: Any, /, *arguments: Any, **parameters: Any) -> None:
             try:
                 run(self, *arguments, **parameters)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, RecordTooNew) as error:
                 logger.warning("job %s waits for its lease to be over: %s", self.request.id, error)
 
         register: Any = app.task(name=name, bind=True, typing=False, **options)

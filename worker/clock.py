@@ -3,18 +3,17 @@
 Clocks compete: each claim is atomic, so a step goes to one of them, and any one of them suffices.
 """
 
+import contextlib
 import logging
 import threading
 from typing import Any
 
-import redis
 from celery import Celery, bootsteps
-from kombu.exceptions import OperationalError
 
 from config import Settings
-from limner.connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Budget, Claim, Ledger
+from worker.fleet import make_ledger
 from worker.quota import budget
 from worker.transport import STEP
 
@@ -24,7 +23,6 @@ TASKS = {"create": "limner.create_task", "look": "limner.check_status", "settle"
 """The Celery task of each step."""
 
 _OUTAGE_PAUSE = 0.5
-_SEND_ERRORS = (OperationalError, redis.RedisError, OSError)
 
 
 class Clock(threading.Thread):
@@ -76,9 +74,10 @@ class Clock(threading.Thread):
             with self._producer.batch():
                 for step in steps:
                     self._publish(step)
-        except _SEND_ERRORS as error:
+        except Exception as error:
             logger.warning("%d steps could not be sent and wait for their lease: %r", len(steps), error)
             self._drop_producer()
+            self._stopped.wait(_OUTAGE_PAUSE)
 
     def _publish(self, step: Claim) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
@@ -96,11 +95,10 @@ class Clock(threading.Thread):
 
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        try:
+        # It was broken already.
+        with contextlib.suppress(Exception):
             if producer is not None:
                 producer.connection.release()
-        except _SEND_ERRORS:
-            pass  # It was broken already.
 
     def _gone(self, error: StoreUnavailable) -> None:
         if not self._away:
@@ -117,8 +115,7 @@ class Clock(threading.Thread):
 def make_clock(app: Celery, settings: Settings) -> Clock:
     """The clock that these settings lead to."""
     # A claim whose answer was lost must not be repeated: the second would lease the same steps away.
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=0)
-    return Clock(app, Ledger(client), budget(settings))
+    return Clock(app, make_ledger(settings, retries=0), budget(settings))
 
 
 class ClockStep(bootsteps.StartStopStep):

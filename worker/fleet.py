@@ -15,7 +15,7 @@ from worker.polling import PollLaw, ProviderAdvice
 from worker.results import ResultStore
 
 AFTERMATH = 10.0
-"""Seconds that a send's lease outlasts the longest request: time to put its answer on record."""
+"""Seconds that a lease outlasts the longest request: time to put its answer on record."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,20 @@ class Fleet:
     random: Random
 
 
-def make_ledger(settings: Settings) -> Ledger:
+def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     """The ledger that these settings lead to."""
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
-    return Ledger(client, leases=Leases(send=settings.request_timeout_seconds + AFTERMATH))
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
+    request = settings.request_timeout_seconds + AFTERMATH
+    return Ledger(client, leases=Leases(look=request, send=request))
 
 
 def make_provider(settings: Settings) -> KieClient:
     """The client of kie.ai that these settings lead to."""
+    total = settings.request_timeout_seconds
     return KieClient(
         api_url=settings.api_url,
         api_key=settings.api_key or SecretStr(""),
-        timeouts=Timeouts(total=settings.request_timeout_seconds),
+        timeouts=Timeouts(read=total, total=total),
     )
 
 

@@ -5,7 +5,6 @@ import sys
 import time
 
 from config import Settings
-from limner.connection import address, connect
 from limner.errors import LimnerError, StoreUnavailable
 from worker.fleet import make_ledger, make_provider
 
@@ -28,15 +27,15 @@ def preflight(settings: Settings) -> None:
 
 
 def _facts(settings: Settings) -> dict[str, object]:
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
+    ledger = make_ledger(settings)
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return make_ledger(settings).server_facts()
+            return ledger.server_facts()
         except StoreUnavailable as error:
             if time.monotonic() >= deadline:
                 raise
-            logger.warning("%s: waiting for %s", error, address(client))
+            logger.warning("%s; waiting for it", error)
             time.sleep(1.0)
 
 

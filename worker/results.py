@@ -13,6 +13,10 @@ from limner.records import Record
 
 _BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
+KEEP_RECORD = 900.0
+"""Seconds that a record is kept at least. For the message of a plain Celery producer, which the broker may
+deliver again after its visibility timeout, the record is all that tells that the job is done."""
+
 
 class ResultStore:
     """Celery's result backend, and for how long results stay on the ledger too."""
@@ -32,7 +36,7 @@ class ResultStore:
             self._write(record.job_id, images, states.SUCCESS)
         else:
             self.refuse(record.job_id, failure)
-        ledger.stored(record.job_id, ttl=self._ttl)
+        ledger.stored(record.job_id, ttl=max(self._ttl, KEEP_RECORD))
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result; for a Celery message from which no job could be made, too."""

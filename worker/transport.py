@@ -43,6 +43,11 @@ class QoS(kombu_redis.QoS):
         else:
             super().ack(delivery_tag)
 
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Refuse a message."""
+        super().reject(delivery_tag, requeue)
+        self._steps.pop(delivery_tag, None)
+
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Give a message back to the queue, as when the worker stops."""
         message = self._steps.pop(tag, None)

@@ -13,11 +13,21 @@ if state ~= 'queued' or tonumber(held) ~= A.lease then return {'stale'} end
 local deadline = tonumber(get(A.job, 'deadline'))
 if deadline and NOW >= deadline then return {'late'} end
 
+-- A permit that has left the window does not count there any more: the job takes another turn.
+local permit = A.job .. ':' .. A.lease
+if not redis.call('ZSCORE', CREATES, permit) then
+  redis.call('ZREM', DUE, A.job)
+  leave_flight(A.job)
+  queue_up(A.job)
+  ring()
+  return {'stale'}
+end
+
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)
 redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token, 'sent', int(NOW))
 if not deadline then redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline)) end
 -- The window counts requests by when they are sent, not by when they were allowed.
-redis.call('ZADD', CREATES, 'XX', int(NOW), A.job .. ':' .. A.lease)
+redis.call('ZADD', CREATES, 'XX', int(NOW), permit)
 schedule(A.job, NOW + A.send_lease)
 announce(A.job, 'sending', {attempt = number})
 return granted()

@@ -1,10 +1,11 @@
--- Any state that has not ended -> cancelled. Returns the state that the job was in, or nothing for an unknown
--- job. What the error says of charges depends on that state, so both texts come along.
-local state = get(A.job, 'state')
+-- Any state that has not ended -> cancelled. Returns the state that the job was in, again if it is repeated, or
+-- nothing for an unknown job. What the error says of charges depends on that state, so both texts come along.
+local state, found = get(A.job, 'state', 'cancelled_as')
+if state == 'cancelled' then return found end
 if state == 'queued' then
-  redis.call('ZREM', DUE, A.job)
   finish(A.job, 'cancelled', A.unsent)
 elseif state == 'sending' or state == 'in_doubt' or state == 'generating' then
   finish(A.job, 'cancelled', A.sent)
 end
+if get(A.job, 'state') == 'cancelled' then redis.call('HSET', record(A.job), 'cancelled_as', state) end
 return state

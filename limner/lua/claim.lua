@@ -6,19 +6,24 @@ local steps, newer = {}, {}
 
 local function lease(id, step)
   local number = redis.call('HINCRBY', record(id), 'lease', 1)
-  redis.call('ZADD', DUE, int(NOW + A.lease), id)
+  redis.call('ZADD', DUE, int(NOW + (step == 'look' and A.look_lease or A.lease)), id)
   steps[#steps + 1] = {id, step, number}
   return number
 end
 
+-- Out of the way of this version's claims, and back in sight of the newer workers' soon.
+local function leave_to_newer(id)
+  redis.call('ZADD', DUE, int(NOW + A.lease), id)
+  newer[#newer + 1] = id
+end
+
 local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, A.batch)
 for _, id in ipairs(due) do
-  local v, state, held = get(id, 'v', 'state', 'lease')
+  local v, state = get(id, 'v', 'state')
   if not v then
     redis.call('ZREM', DUE, id)
   elseif tonumber(v) > VERSION then
-    redis.call('ZADD', DUE, int(NOW + A.lease), id)
-    newer[#newer + 1] = id
+    leave_to_newer(id)
   elseif state == 'queued' then
     redis.call('ZREM', DUE, id)
     leave_flight(id)
@@ -47,9 +52,13 @@ local function grant(line, window, step, count)
   if count < 1 then return end
   for _, id in ipairs(redis.call('ZRANGE', line, 0, count - 1)) do
     redis.call('ZREM', line, id)
-    local number = lease(id, step)
-    redis.call('ZADD', window, int(NOW), id .. ':' .. number)
-    if step == 'create' then redis.call('SADD', IN_FLIGHT, id) end
+    local v = tonumber(get(id, 'v'))
+    if v and v > VERSION then
+      leave_to_newer(id)
+    elseif v then
+      redis.call('ZADD', window, int(NOW), id .. ':' .. lease(id, step))
+      if step == 'create' then redis.call('SADD', IN_FLIGHT, id) end
+    end
   end
 end
 

@@ -7,7 +7,12 @@ leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
 announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay})
 if A.pause then
-  redis.call('HINCRBY', record(A.job), 'pardoned', 1)
+  -- Waiting for the account is not the job's own time.
+  if redis.call('HINCRBY', record(A.job), 'pardoned', 1) == A.attempt then
+    redis.call('HDEL', record(A.job), 'deadline')
+  else
+    redis.call('HINCRBY', record(A.job), 'deadline', int(A.pause))
+  end
   redis.call('SET', P .. 'paused', int(NOW + A.pause), 'PX', int(A.pause))
   announce(A.job, 'paused', {seconds = A.pause / 1000, error = A.error})
 end

@@ -271,3 +271,11 @@ def test_the_api_key_is_in_no_log(fleet: LocalFleet) -> None:
     key = min(fleet.provider.options.accepted_keys)
     assert fleet.workers[0].log.stat().st_size > 0
     assert key not in fleet.workers[0].log.read_text()
+
+
+def test_plain_messages_that_look_like_steps_are_failures_too(fleet: LocalFleet) -> None:
+    app = plain_celery(fleet.redis_url)
+    for args, kwargs in (([5], {}), ([], {"self": 1}), ([], {"prompt": "a", "lease": 1})):
+        result = app.send_task("limner.create_task", args=args, kwargs=kwargs)
+        with pytest.raises(errors.InvalidRequest):
+            result.get(timeout=WAIT)

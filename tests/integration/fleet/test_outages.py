@@ -1,5 +1,6 @@
 """Redis goes away, freezes or is wrong; workers are stopped and killed."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -240,3 +241,37 @@ def test_the_celery_command_runs_from_a_bare_checkout(service: str) -> None:
     assert ended.returncode != 0
     assert {"worker": "LIMNER_API_KEY", "beat": "/nowhere.toml"}[service] in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_look_that_takes_longer_than_a_step_still_counts() -> None:
+    settings = {**ROOMY, "LIMNER_REQUEST_TIMEOUT_SECONDS": "24", "LIMNER_JOB_DEADLINE_SECONDS": "10"}
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults={"stuck": 1.0})) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        job = limner.submit("slow to tell")
+        eventually(lambda: in_state(limner, job.id, "generating"))
+        os.kill(fleet.provider.pid, signal.SIGSTOP)
+        with pytest.raises(errors.DeadlineExceeded):
+            job.result(WAIT)
+        os.kill(fleet.provider.pid, signal.SIGCONT)
+
+
+def test_an_answer_outlasts_a_redis_that_refuses_to_write() -> None:
+    with (
+        LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        import redis
+
+        with redis.Redis.from_url(fleet.redis_url) as client:
+            fleet.provider.faults(slow_answer={"next": 1, "seconds": 2})
+            job = limner.submit("paid for")
+            eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
+            client.config_set("maxmemory", 1)
+            time.sleep(4.0)  # the answer comes meanwhile, and cannot be put on record
+            client.config_set("maxmemory", 0)
+        assert job.result(WAIT).urls
+        assert fleet.provider.summary()["created"] == 1

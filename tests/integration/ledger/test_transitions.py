@@ -86,6 +86,48 @@ def test_time_in_the_line_does_not_count_towards_the_deadline(bench: Bench) -> N
     assert isinstance(bench.ledger.begin(job_id, bench.claim_one().lease, "t", deadline=900), Grant)
 
 
+def test_a_pause_does_not_count_towards_the_deadline(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    for _ in range(30):
+        bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=60.0)
+        bench.now += 60.0
+        again = bench.ledger.begin(job_id, bench.claim_one().lease, f"t{bench.now}", deadline=900)
+        assert isinstance(again, Grant)
+        grant = again
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0)
+    bench.now += 900.0
+    assert bench.ledger.begin(job_id, bench.claim_one().lease, "late", deadline=900) == "late"
+
+
+def test_a_permit_that_has_left_the_window_sends_nothing(bench: Bench) -> None:
+    for number in range(40):
+        bench.submit(f"fox {number}")
+    old = bench.claim().steps
+    bench.now += 11.0
+    new_steps = bench.claim().steps
+    sent = [
+        step
+        for step in (*old, *new_steps)
+        if bench.ledger.begin(step.job_id, step.lease, step.job_id, deadline=900) != "stale"
+    ]
+    assert len(old) == len(new_steps) == len(sent) == 20
+    bench.now += 11.0
+    assert len(bench.claim().steps) == 20  # the others stand in the line again
+
+
+def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
+    newer = [bench.submit(f"new {number}") for number in range(100)]
+    for job_id in newer:
+        bench.client.hset(bench.ledger.record_key(job_id), "v", 2)
+    ours = bench.submit("ours")
+    granted = []
+    for _ in range(20):
+        granted += [step.job_id for step in bench.claim().steps]
+        bench.now += 1.0
+    assert granted == [ours]
+    assert {place for job_id in newer for place in bench.places(job_id)} == {"due"}
+
+
 def test_a_pause_stops_the_account_and_pardons_the_attempt(bench: Bench) -> None:
     job_id, grant = bench.sending()
     other = bench.submit("a hen")
@@ -150,7 +192,7 @@ def test_success_ends_a_job_once(bench: Bench) -> None:
 def test_a_look_with_an_old_lease_changes_nothing(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
     old = bench.claim_one().lease
-    bench.now += bench.ledger.leases.step
+    bench.now += bench.ledger.leases.look
     bench.claim_one()
     assert not bench.ledger.looked(job_id, old, "waiting", look_in=2)
     assert bench.ledger.succeed(job_id, old, ["https://a"], None) is None
@@ -202,6 +244,12 @@ def test_a_job_is_cancelled_from_any_state_and_is_due_for_its_result(bench: Benc
     assert bench.client.scard(bench.ledger.prefix + "in-flight") == 0
 
 
+def test_cancelling_again_says_the_same(bench: Bench) -> None:
+    job_id, _ = bench.sending()
+    for _ in range(2):
+        assert bench.ledger.cancel(job_id, JobFailed("unsent"), JobFailed("sent")) is JobState.SENDING
+
+
 def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
     bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
@@ -219,7 +267,7 @@ def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
         bench.ledger.succeed(job_id, lease, ["https://a"], None)
     with pytest.raises(RecordTooNew, match="update this installation"):
         bench.ledger.read(job_id)
-    bench.now += bench.ledger.leases.step
+    bench.now += bench.ledger.leases.look
     claimed = bench.claim()
     assert (claimed.steps, claimed.too_new) == ([], [job_id])
     assert bench.client.hgetall(bench.ledger.record_key(job_id)) == before

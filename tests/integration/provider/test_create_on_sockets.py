@@ -147,7 +147,6 @@ BOMB = gzip.compress(b'{"code":200,"data":{"taskId":"' + b"a" * 50_000_000 + b'"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 IN_DOUBT: dict[str, tuple[Callable[[Conversation], None], Why]] = {
-    "reset before anything was read": (Conversation.reset, Why.BROKEN_OFF),
     "reset after the request": (after_request(Conversation.reset), Why.BROKEN_OFF),
     "hung up after the request": (after_request(lambda _: None), Why.BROKEN_OFF),
     "half a header": (send_then_reset(b"HTTP/1.1 200 OK\r\nContent-Le"), Why.BROKEN_OFF),
@@ -198,6 +197,14 @@ def test_what_breaks_after_bytes_went_out_is_unknown_and_sent_once(
     assert server.connections == 1
     assert len(server.requests) <= 1
     assert took < QUICK.total + 0.5
+
+
+def test_a_reset_at_once_is_sent_once_at_most(make_client: MakeClient) -> None:
+    # Whether it strikes while the connection is still being made is a matter of microseconds.
+    with RawServer(Conversation.reset) as server:
+        answer = make_client(server.url).create_task(PROMPT)
+    assert isinstance(answer, Unknown) or (answer.cause is Cause.NOT_CONNECTED and not server.requests)  # type: ignore[union-attr]
+    assert server.connections == 1
 
 
 def test_a_compressed_answer_is_understood(make_client: MakeClient) -> None:

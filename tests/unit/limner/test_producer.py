@@ -97,3 +97,28 @@ def test_no_part_of_a_malformed_url_is_shown(url: str) -> None:
         Limner(url)
     assert "pa" not in str(refused.value).replace("password", "").replace("path", "")
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize("seconds", ["2 s", None, 0, -1, float("nan"), float("inf"), 1e18])
+def test_durations_are_bounded(seconds: Any) -> None:
+    for option in ("timeout", "idempotency_seconds"):
+        with pytest.raises(InvalidRequest, match=option):
+            Limner("redis://localhost/0", **{option: seconds})
+
+
+def test_what_cannot_be_encoded_is_refused() -> None:
+    request = TextToImage(prompt="a")
+    with pytest.raises(InvalidRequest, match="idempotency_key"):
+        prepare(request, idempotency_key="\ud800")
+    with pytest.raises(InvalidRequest, match="metadata"):
+        prepare(request, metadata={"a": "\ud800"})
+
+
+def test_a_bad_prompt_in_short_form_is_an_invalid_request() -> None:
+    with pytest.raises(InvalidRequest, match="prompt"):
+        Limner("redis://localhost/0").submit("")
+
+
+def test_a_database_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="LIMNER_REDIS_URL"):
+        Limner("redis://localhost/main")
