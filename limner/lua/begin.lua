@@ -9,6 +9,8 @@ end
 local state, held, token = get(A.job, 'state', 'lease', 'token')
 if state == 'sending' and token == A.token then return granted() end
 if state ~= 'queued' or tonumber(held) ~= A.lease then return {'stale'} end
+-- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
+if redis.call('SISMEMBER', IN_FLIGHT, A.job) == 0 then return {'stale'} end
 
 local deadline = tonumber(get(A.job, 'deadline'))
 if deadline and NOW >= deadline then return {'late'} end

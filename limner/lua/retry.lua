@@ -13,7 +13,8 @@ if A.pause then
   else
     redis.call('HINCRBY', record(A.job), 'deadline', int(A.pause))
   end
-  redis.call('SET', P .. 'paused', int(NOW + A.pause), 'PX', int(A.pause))
+  local paused = tonumber(redis.call('GET', P .. 'paused') or 0) or 0
+  if NOW + A.pause > paused then redis.call('SET', P .. 'paused', int(NOW + A.pause), 'PX', int(A.pause)) end
   announce(A.job, 'paused', {seconds = A.pause / 1000, error = A.error})
 end
 return 1

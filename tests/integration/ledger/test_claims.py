@@ -84,6 +84,51 @@ def test_a_lost_step_frees_its_place_and_is_granted_again(bench: Bench) -> None:
     assert bench.client.scard(bench.ledger.prefix + "in-flight") == 1
 
 
+def test_a_used_lease_begins_nothing(bench: Bench) -> None:
+    job_id = bench.submit()
+    lease = bench.claim_one().lease
+    bench.ledger.begin(job_id, lease, "first", deadline=900)
+    bench.ledger.retry(job_id, 1, {"cause": "rate_limited"}, delay=100.0)
+    assert bench.ledger.begin(job_id, lease, "second", deadline=900) == "stale"
+    assert bench.places(job_id) == ["due"]
+    bench.now += 11.0
+    bench.claim()
+    assert bench.ledger.begin(job_id, lease, "third", deadline=900) == "stale"
+    assert bench.places(job_id) == ["due"]
+
+
+def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) -> None:
+    first, second = bench.submit("first"), bench.submit("second")
+    leases = {step.job_id: step.lease for step in bench.claim().steps}
+    bench.ledger.begin(second, leases[second], "t", deadline=900)
+    bench.ledger.retry(second, 1, {"cause": "no_credits"}, delay=0.0, pause=60.0)
+    bench.now += 20.0
+    bench.claim()
+    assert bench.ledger.begin(first, leases[first], "t", deadline=900) == "stale"
+    assert bench.places(first) == ["line:create"]
+
+
+def test_a_look_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
+    one_read = Budget(20, 10.0, 1, 1.0, 100)
+    jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(2)]
+    bench.now += 5.0
+    [step] = bench.claim(one_read).steps
+    bench.now += bench.ledger.leases.look
+    bench.claim(one_read)
+    assert step.job_id in jobs
+    assert bench.places(step.job_id) == ["line:look"]
+    assert not bench.ledger.looked(step.job_id, step.lease, "waiting", look_in=2.0)
+    assert bench.places(step.job_id) == ["line:look"]
+
+
+def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
+    (first, grant), (second, other) = bench.sending("first"), bench.sending("second")
+    bench.ledger.retry(first, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=60.0)
+    bench.ledger.retry(second, other.attempt, {"cause": "no_credits"}, delay=0.0, pause=1.0)
+    bench.now += 59.0
+    assert bench.claim().steps == []
+
+
 def test_an_attempt_whose_lease_is_over_is_settled_and_not_sent_again(bench: Bench) -> None:
     job_id, _ = bench.sending()
     bench.now += bench.ledger.leases.send - 0.001
