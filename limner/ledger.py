@@ -230,7 +230,7 @@ class Ledger:
             )
         )
 
-    def doubt(self, job_id: str, attempt: int | None, error: Mapping[str, Any], *, grace: float) -> bool:
+    def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
         """sending → in_doubt: whether the provider accepted is not known."""
         return bool(self._run("doubt", job=job_id, attempt=attempt, error=error, grace=_ms(grace)))
 

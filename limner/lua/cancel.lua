@@ -6,6 +6,8 @@ if state == 'queued' then
   finish(A.job, 'cancelled', A.unsent)
 elseif state == 'sending' or state == 'in_doubt' or state == 'generating' then
   finish(A.job, 'cancelled', A.sent)
+else
+  return state
 end
-if get(A.job, 'state') == 'cancelled' then redis.call('HSET', record(A.job), 'cancelled_as', state) end
+redis.call('HSET', record(A.job), 'cancelled_as', state)
 return state
