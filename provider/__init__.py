@@ -18,7 +18,7 @@ from provider.answers import (
 )
 from provider.client import KieClient, ProviderError, Timeouts
 from provider.prices import PRICES, PriceList, price
-from provider.reading import read_create, read_credits, read_record
+from provider.reading import callback_url, read_create, read_credits, read_record
 from provider.wire import create_body, request_digest
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "Unknown",
     "Unreadable",
     "Why",
+    "callback_url",
     "create_body",
     "price",
     "read_create",

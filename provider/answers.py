@@ -5,10 +5,10 @@ which is a table in :mod:`provider.codes`; what a job does next follows from the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from limner.errors import (
     AttemptsExhausted,
@@ -141,12 +141,17 @@ class Unknown:
 CreateAnswer = Accepted | Refused | Unknown
 
 
+# The request as the provider kept it, unread; its callback URL holds a secret, so it is not shown.
+_PARAM: Final[Any] = field(default=None, repr=False, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """The task is not finished. A state that no documentation names counts as unfinished."""
 
     state: str
     known_state: bool
+    param: object = _PARAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,7 @@ class Done:
     credits: Decimal | None
     created_ms: int | None
     completed_ms: int | None
+    param: object = _PARAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,7 @@ class TaskFailed:
     cause: FailCause
     code: int | str | None
     message: str
+    param: object = _PARAM
 
 
 @dataclass(frozen=True, slots=True)

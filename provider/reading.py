@@ -87,6 +87,16 @@ def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
     return _unreadable(envelope, code, http_status, headers)
 
 
+def callback_url(answer: RecordAnswer) -> str | None:
+    """The callback URL with which a task was asked for, if the provider tells it (contract 2.1).
+
+    ``param`` is JSON within JSON in more than one shape, so it is read only where something depends on it.
+    """
+    param = read_nested(getattr(answer, "param", None))
+    url = param.get("callBackUrl") if isinstance(param, dict) else None
+    return url if isinstance(url, str) and url else None
+
+
 def read_credits(http_status: int, headers: Mapping[str, str], body: bytes) -> Decimal | Unreadable:
     """The account's balance in credits: ``data`` is a bare number, which may be fractional (contract 4)."""
     envelope = read_envelope(body)
@@ -136,8 +146,8 @@ def _task(data: Mapping[str, Any], envelope_message: str) -> Pending | Done | Ta
     if state in FAIL_STATES:
         code = _fail_code(data.get("failCode"))
         message = clean(data.get("failMsg")) or envelope_message
-        return TaskFailed(failure(code, message), code, message)
-    return Pending(state, state in PENDING_STATES)
+        return TaskFailed(failure(code, message), code, message, data.get("param"))
+    return Pending(state, state in PENDING_STATES, data.get("param"))
 
 
 def _done(data: Mapping[str, Any]) -> Done:
@@ -148,6 +158,7 @@ def _done(data: Mapping[str, Any]) -> Done:
         credits=next((amount for amount in spent if amount is not None and amount >= 0), None),
         created_ms=read_integer(data.get("createTime")),
         completed_ms=read_integer(data.get("completeTime")),
+        param=data.get("param"),
     )
 
 
