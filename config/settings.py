@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
@@ -65,9 +65,18 @@ class Settings(BaseSettings):
     """How many tasks may be in the provider's hands at once."""
 
     callback_url: str = ""
+    """Where the provider reaches ``worker.callbacks:app``, without the /callbacks/… that follows. Empty:
+    results are learned by looking alone, and an attempt in doubt cannot be resolved by itself."""
     callback_hmac_key: SecretStr | None = None
-    in_doubt: str = "fail"
+    """The key with which the account signs its callbacks, if that is switched on there."""
+    callback_patience_seconds: Seconds = 60.0
+    """With callbacks, how long a task is left alone before the first look for a lost one, and how long an
+    attempt that met a server fault waits, in case a callback says that it was accepted all the same."""
+    in_doubt: Literal["fail", "hold", "resubmit"] = "fail"
+    """What becomes of an attempt in doubt that no callback resolves: the job fails, a person decides, or it
+    is sent again, once, at the risk of paying twice."""
     in_doubt_seconds: Seconds = 900.0
+    """How long a callback may take to resolve a doubt. Without a callback URL, nothing is waited for."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
     """How often a request that the provider refuses for now is sent in all."""
@@ -76,6 +85,12 @@ class Settings(BaseSettings):
     backoff_max_seconds: Seconds = 60.0
     job_deadline_seconds: Seconds = 900.0
     """How long a job may take from its first attempt on. The longest task on record took 786 s."""
+    late_result_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 86_400.0
+    """For how long the paid task of a job that has ended without it is looked at, ever more rarely. The
+    provider keeps results for a day at least."""
+    durability: Literal["server", "disk", "replica"] = "server"
+    """What an attempt waits for before its request is sent: what the server's appendfsync says, the server's
+    disk, or also a replica's (WAITAOF of Redis 7.2 and Valkey)."""
     result_ttl_seconds: Seconds = 86_400.0
     """How long a job's result and record are kept after its end."""
     idempotency_seconds: Seconds = 86_400.0
@@ -124,19 +139,26 @@ class Settings(BaseSettings):
     def _api_url(cls, url: str) -> str:
         return _url(url, {"http", "https"}).rstrip("/")
 
-    @field_validator("callback_url", "callback_hmac_key")
+    @field_validator("callback_url")
     @classmethod
-    def _no_callbacks(cls, value: Any) -> Any:
-        if value:
-            raise ValueError("callbacks are not available in this version; leave it unset")
-        return value
+    def _callback_url(cls, url: str) -> str:
+        if not url:
+            return url
+        parts = urlsplit(_url(url, {"http", "https"}))
+        if parts.query or parts.fragment or parts.username is not None:
+            raise ValueError("must have no credentials, query or fragment")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError("must be printable ASCII without spaces")
+        return url.rstrip("/")
 
-    @field_validator("in_doubt")
+    @field_validator("callback_hmac_key")
     @classmethod
-    def _in_doubt(cls, policy: str) -> str:
-        if policy != "fail":
-            raise ValueError("must be 'fail', the only policy of this version")
-        return policy
+    def _hmac_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is None:
+            return None
+        if not key.get_secret_value().strip():
+            raise ValueError("is blank")
+        return SecretStr(key.get_secret_value().strip())
 
     @field_validator("api_key")
     @classmethod

@@ -21,6 +21,7 @@ __all__ = [
     "LimnerError",
     "ModerationRefused",
     "NoImages",
+    "NotDurable",
     "RecordTooNew",
     "RequestRejected",
     "StoreUnavailable",
@@ -45,6 +46,10 @@ class IdempotencyConflict(LimnerError):
 
 class StoreUnavailable(LimnerError, ConnectionError):
     """Redis cannot be reached, or did not answer in time. The message names the server and the setting."""
+
+
+class NotDurable(StoreUnavailable):
+    """Redis took a write, and did not confirm in time that it is as durable as LIMNER_DURABILITY asks for."""
 
 
 class RecordTooNew(LimnerError):

@@ -4,15 +4,19 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Final
 
 import redis
 
 from limner.connection import store_errors
-from limner.errors import Cancelled, StoreUnavailable, UnknownJob
+from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
 from limner.ledger import Ledger
 from limner.models import Images
 from limner.records import JobState, JobStatus, LogEntry, Record
+from limner.terms import Adoption
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
+
+MAX_TASK_ID: Final = 256
 
 
 class Cancellation(StrEnum):
@@ -60,6 +64,9 @@ class Job:
             created_at=record.created_at,
             sent_at=record.sent_at,
             finished_at=record.finished_at,
+            tasks=record.tasks,
+            resubmitted=record.resubmitted,
+            held=record.held_at is not None,
             next_step_at=due,
             last_error=(record.last_error or {}).get("message"),
             metadata=record.metadata,
@@ -129,6 +136,44 @@ class Job:
         if found.ended:
             return Cancellation.ALREADY_ENDED
         return Cancellation.BEFORE_SENDING if found is JobState.QUEUED else Cancellation.AFTER_SENDING
+
+    def adopt(self, task_id: str) -> None:
+        """Say that a task of the provider belongs to this job's last attempt.
+
+        The next look confirms it, and delivers its images even if the job has failed. Raises UnknownJob, and
+        InvalidRequest if the job has another task for certain or this one has ended.
+        """
+        task_id = task_id.strip()
+        if not task_id or len(task_id) > MAX_TASK_ID or not task_id.isprintable() or " " in task_id:
+            raise InvalidRequest(f"task_id: one printable word of at most {MAX_TASK_ID} characters")
+        found = self._ledger.adopt(self.id, task_id)
+        if found is Adoption.UNKNOWN_JOB:
+            raise self._unknown()
+        if found not in (Adoption.ADOPTED, Adoption.EXPECTED):
+            raise InvalidRequest(f"task_id: job {self.id} cannot adopt it ({found})")
+
+    def resubmit(self) -> None:
+        """Send a job that is in doubt again, at the risk of paying twice.
+
+        Raises UnknownJob, and InvalidRequest if the job is not in doubt.
+        """
+        if not self._ledger.resubmit(self.id):
+            raise self._not_in_doubt()
+
+    def give_up(self) -> None:
+        """End a job that is in doubt in InDoubt; raises as :meth:`resubmit`.
+
+        Should a callback come after all, its images are delivered still.
+        """
+        error = InDoubt(
+            "It is not known whether the provider accepted the request, and a person gave it up",
+            {"job_id": self.id},
+        )
+        if not self._ledger.fail(self.id, error, [JobState.IN_DOUBT]):
+            raise self._not_in_doubt()
+
+    def _not_in_doubt(self) -> InvalidRequest:
+        return InvalidRequest(f"job {self.id} is {self._read().state}, and not in doubt")
 
     def log(self) -> list[LogEntry]:
         """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""

@@ -6,99 +6,61 @@ the job is not where the caller believes it to be. Durations are in seconds. All
 :class:`~limner.errors.RecordTooNew` for the record of a newer version.
 """
 
+import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import redis
 
 from limner.connection import store_errors
-from limner.errors import JobFailed
-from limner.records import Event, JobState, LogEntry, Record
+from limner.errors import JobFailed, NotDurable
+from limner.records import Event, JobState, LogEntry, Record, TaskState
+from limner.terms import (
+    Adoption,
+    Budget,
+    Claim,
+    Claimed,
+    Durability,
+    Grant,
+    Leases,
+    Step,
+    Stray,
+    Submission,
+    Submitted,
+    TaskEnd,
+)
 
-Step = Literal["create", "look", "settle"]
+__all__ = [
+    "LONGEST_NAP",
+    "Adoption",
+    "Budget",
+    "Claim",
+    "Claimed",
+    "Durability",
+    "Grant",
+    "Leases",
+    "Ledger",
+    "Step",
+    "Stray",
+    "Submission",
+    "Submitted",
+    "TaskEnd",
+    "script_text",
+]
+
 Milliseconds = int
 
 LONGEST_NAP = 1.0
 """Seconds that a clock may sleep without asking what is due; ``lua/prelude.lua`` relies on it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Leases:
-    """For how long a step belongs to one worker, in seconds."""
-
-    step: float = 20.0
-    """From the claim until the step begins: a message may be lost, or wait in the broker."""
-    look: float = 30.0
-    """From the claim of a look until its answer is on record; longer than a request can take."""
-    send: float = 30.0
-    """From the begin of an attempt until its outcome is on record; longer than a request can take."""
-    store: float = 10.0
-    """From the end of a job until its result lies in the result backend."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What may be granted: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
-
-    creates: int
-    creates_span: float
-    looks: int
-    looks_span: float
-    max_in_flight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A job about to be written. ``request`` and ``metadata`` are JSON texts, ``key`` is a digest."""
-
-    job_id: str
-    request: str
-    digest: str
-    metadata: str = "{}"
-    priority: int = 5
-    key: str | None = None
-    key_ttl: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What became of a submission: ``conflict`` if the key belongs to another request."""
-
-    outcome: Literal["created", "known", "conflict"]
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A step that the caller may take, until its lease is over."""
-
-    job_id: str
-    step: Step
-    lease: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The steps granted, the jobs left to newer workers, and the seconds until there is more to do."""
-
-    steps: list[Claim]
-    too_new: list[str]
-    wait: float
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """The permission to send one attempt. ``tries`` counts the attempts that count against the maximum."""
-
-    attempt: int
-    tries: int
-    request: str
+KEEP_STRAYS: Final = 10_000
+STRAYS_SECONDS: Final = 14 * 86_400
+"""How many callbacks for unknown jobs are kept, and for how long after the last one."""
 
 
 @cache
@@ -112,11 +74,15 @@ def _ms(seconds: float) -> Milliseconds:
     return round(seconds * 1000)
 
 
+def _moment(milliseconds: Milliseconds) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
 class Ledger:
     """All jobs of one account group.
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
-    the clocks of the machines do not matter.
+    the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
     """
 
     def __init__(
@@ -125,10 +91,12 @@ class Ledger:
         *,
         group: str = "main",
         leases: Leases | None = None,
+        durability: Durability = Durability.SERVER,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.prefix = f"limner:{{{group}}}:"
         self.leases = leases or Leases()
+        self._durability = durability
         # redis-py's annotations cannot tell decoded answers from bytes.
         self._redis: Any = client
         self._clock = clock
@@ -143,6 +111,38 @@ class Ledger:
         keys, args = self.call(arguments)
         with store_errors(self._redis):
             return script(keys=keys, args=args)
+
+    def _run_durably(self, name: str, **arguments: Any) -> Any:
+        """Raises NotDurable when the write has happened and is not known to be durable."""
+        wait = self.wait_command()
+        if wait is None:
+            return self._run(name, **arguments)
+        script = self._redis.register_script(script_text(name))
+        keys, args = self.call(arguments)
+        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
+            script(keys=keys, args=args, client=pipe)
+            pipe.execute_command(*wait)
+            answer, copies = pipe.execute(raise_on_error=False)
+            for reply in (answer, copies):
+                if isinstance(reply, Exception):
+                    raise reply
+        self.check_copies(copies)
+        return answer
+
+    def wait_command(self) -> tuple[str | int, ...] | None:
+        """What makes Redis wait for its disk, for less than a call may take; None if nothing is asked for."""
+        if self._durability is Durability.SERVER:
+            return None
+        replicas = int(self._durability is Durability.REPLICA)
+        return "WAITAOF", 1, replicas, _ms(self._longest_block)
+
+    def check_copies(self, copies: Sequence[int]) -> None:
+        """Raises NotDurable if that wait was in vain."""
+        if copies[0] < 1 or copies[1] < int(self._durability is Durability.REPLICA):
+            raise NotDurable(
+                f"Redis did not confirm in time that a write is on its {self._durability.value} "
+                f"({copies[0]} of 1 disks, {copies[1]} replicas); LIMNER_DURABILITY asks for it"
+            )
 
     def call(self, arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         """The keys and arguments with which a script is called."""
@@ -166,17 +166,25 @@ class Ledger:
         }
 
     def submit(self, new: Submission) -> Submitted:
-        """Write a new job, unless its id or idempotency key is known."""
-        return Submitted(*self._run("submit", **self.submit_arguments(new)))
+        """Write a new job, unless its id or idempotency key is known. Raises NotDurable, too."""
+        return Submitted(*self._run_durably("submit", **self.submit_arguments(new)))
 
     def submit_many(self, new: list[Submission]) -> list[Submitted]:
         """Write many jobs in one round trip, each as :meth:`submit` would."""
+        if not new:
+            return []
         script = self._redis.register_script(script_text("submit"))
         with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
             for one in new:
                 keys, args = self.call(self.submit_arguments(one))
                 script(keys=keys, args=args, client=pipe)
-            return [Submitted(*answer) for answer in pipe.execute()]
+            wait = self.wait_command()
+            if wait is not None:
+                pipe.execute_command(*wait)
+            answers = pipe.execute()
+        if wait is not None:
+            self.check_copies(answers.pop())
+        return [Submitted(*answer) for answer in answers]
 
     def claim(self, budget: Budget, *, batch: int = 100) -> Claimed:
         """Take up to ``batch`` steps of each kind that may happen now."""
@@ -193,15 +201,23 @@ class Ledger:
         )
         return Claimed([Claim(*step) for step in steps], newer, LONGEST_NAP if wait < 0 else wait / 1000)
 
+    def give_back(self, steps: Iterable[Claim]) -> int:
+        """Steps that were claimed and will not be taken: their permits and places are free again at once.
+
+        Those that have been begun, or belong to others by now, stay as they are. Returns how many did not.
+        """
+        given = [(step.job_id, step.step, step.lease) for step in steps]
+        return int(self._run("give_back", steps=given)) if given else 0
+
     def begin(
         self, job_id: str, lease: int, token: str, *, deadline: float
     ) -> Grant | Literal["stale", "late"]:
         """queued → sending: put an attempt on record, with its secret token, before its request goes out.
 
         ``deadline`` is the time that the job has from its first attempt on. Calling again with the same token
-        returns the same grant.
+        returns the same grant. Raises NotDurable, after which nothing may be sent.
         """
-        answer, *grant = self._run(
+        answer, *grant = self._run_durably(
             "begin",
             job=job_id,
             lease=lease,
@@ -211,9 +227,40 @@ class Ledger:
         )
         return Grant(*grant) if answer == "granted" else answer
 
-    def accepted(self, job_id: str, attempt: int, task_id: str, *, look_in: float) -> bool:
-        """sending, in_doubt → generating: the provider's task id is known. False if the job has moved on."""
-        return bool(self._run("accepted", job=job_id, attempt=attempt, task_id=task_id, delay=_ms(look_in)))
+    def accepted(self, job_id: str, attempt: int, task_id: str, *, look_in: float) -> Adoption:
+        """The provider's answer to an attempt names its task: sending, in_doubt, queued → generating.
+
+        Of a job that has ended, or that has another task already, this one is followed as well.
+        """
+        return self._adopt(job_id, attempt, task_id, by="answer", sure=True, delay=_ms(look_in))
+
+    def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
+        """A callback names a task. Its token proves the attempt; the task is to be confirmed by a look."""
+        fields = self._hash(job_id)
+        if not fields:
+            self._keep_stray(job_id, task_id)
+            return Adoption.UNKNOWN_JOB
+        tokens = Record.from_hash(job_id, fields).tokens
+        # All are compared, so that the time it takes tells nothing.
+        proven = [
+            attempt
+            for attempt, secret in tokens.items()
+            if hmac.compare_digest(secret.encode(), token.encode("utf-8", "replace"))
+        ]
+        if not proven:
+            self.count_callback(Adoption.BAD_TOKEN)
+            return Adoption.BAD_TOKEN
+        return self._adopt(job_id, proven[0], task_id, by="callback", count=1)
+
+    def adopt(self, job_id: str, task_id: str) -> Adoption:
+        """A person says that a task belongs to the job's last attempt; a look is to confirm it."""
+        record = self.read(job_id)
+        if record is None:
+            return Adoption.UNKNOWN_JOB
+        return self._adopt(job_id, record.attempt, task_id, by="person")
+
+    def _adopt(self, job_id: str, attempt: int, task_id: str, **how: Any) -> Adoption:
+        return Adoption(self._run("adopt", job=job_id, attempt=attempt, task_id=task_id, **how))
 
     def retry(
         self, job_id: str, attempt: int, error: Mapping[str, Any], *, delay: float, pause: float | None = None
@@ -231,24 +278,105 @@ class Ledger:
         )
 
     def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
-        """sending → in_doubt: whether the provider accepted is not known."""
+        """sending → in_doubt: whether the provider accepted is not known. To be settled after ``grace``."""
         return bool(self._run("doubt", job=job_id, attempt=attempt, error=error, grace=_ms(grace)))
 
-    def looked(self, job_id: str, lease: int, answer: str, *, look_in: float) -> bool:
-        """generating: the task was not ready; look again in ``look_in`` seconds."""
-        return bool(self._run("looked", job=job_id, lease=lease, answer=answer, delay=_ms(look_in)))
+    def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
+        """in_doubt: leave the decision to a person; the job is to be settled again after that time."""
+        return bool(self._run("hold", job=job_id, lease=lease, delay=_ms(ask_again_in)))
 
-    def succeed(self, job_id: str, lease: int, urls: Sequence[str], cost: Decimal | None) -> datetime | None:
-        """generating → succeeded. ``cost`` is in credits. Returns the time of the end, None if stale."""
-        spent = None if cost is None else str(cost)
-        return self._finish(
-            job_id,
-            JobState.SUCCEEDED,
-            {"urls": list(urls), "credits": spent},
-            {"urls": len(urls), "credits": spent},
-            [JobState.GENERATING],
-            lease=lease,
+    def resubmit(self, job_id: str, *, lease: int | None = None) -> int:
+        """in_doubt → queued, at the risk of paying twice; with a lease, by policy, and only once.
+
+        Returns how often the job has been, 0 if it may not be.
+        """
+        return int(self._run("resubmit", job=job_id, lease=lease))
+
+    def looked(
+        self, job_id: str, lease: int, answer: str, *, look_in: float, confirmed: str | None = None
+    ) -> bool:
+        """generating, or ended: the task was not ready; look again in ``look_in`` seconds.
+
+        ``confirmed`` is the task if the provider has named it, and if the job has others or knew it from
+        elsewhere only.
+        """
+        return bool(
+            self._run(
+                "looked",
+                job=job_id,
+                lease=lease,
+                answer=answer,
+                delay=_ms(look_in),
+                task_id=confirmed,
+                sure=confirmed is not None,
+            )
         )
+
+    def task_succeeded(
+        self, job_id: str, task_id: str, urls: Sequence[str], cost: Decimal | None, *, ttl: float
+    ) -> TaskEnd:
+        """A task has made its images. ``cost`` is in credits.
+
+        The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or
+        of one that has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of
+        which nothing more is expected.
+        """
+        spent = None if cost is None else str(cost)
+        return self._task_ended(
+            job_id,
+            task_id,
+            TaskState.SUCCEEDED,
+            outcome={"urls": list(urls), "credits": spent},
+            ttl=ttl,
+            credits=spent,
+            urls=list(urls),
+            count=len(urls),
+        )
+
+    def task_failed(
+        self, job_id: str, task_id: str, error: JobFailed, *, ttl: float, cost: Decimal | None = None
+    ) -> TaskEnd:
+        """A task has ended without images, and with it the job, unless another one is still open."""
+        told = error.to_json()
+        return self._task_ended(
+            job_id,
+            task_id,
+            TaskState.FAILED,
+            outcome={"error": told},
+            ttl=ttl,
+            error=told,
+            credits=None if cost is None else str(cost),
+        )
+
+    def task_lost(
+        self, job_id: str, task_id: str, reason: Mapping[str, Any], *, grace: float, ttl: float
+    ) -> TaskEnd:
+        """A task is not looked at any more. A job that has no other one is in doubt again, for ``grace``."""
+        return self._task_ended(
+            job_id, task_id, TaskState.LOST, outcome={}, ttl=ttl, error=reason, grace=_ms(grace)
+        )
+
+    def _task_ended(
+        self,
+        job_id: str,
+        task_id: str,
+        result: TaskState,
+        *,
+        outcome: Mapping[str, Any],
+        ttl: float,
+        **facts: Any,
+    ) -> TaskEnd:
+        what, at = self._run(
+            "task_ended",
+            job=job_id,
+            task_id=task_id,
+            result=result,
+            outcome=json.dumps(outcome),
+            ttl=_ms(ttl),
+            store_lease=_ms(self.leases.store),
+            **facts,
+        )
+        return TaskEnd(what, _moment(at) if at else None)
 
     def fail(
         self,
@@ -259,35 +387,23 @@ class Ledger:
         lease: int | None = None,
         attempt: int | None = None,
     ) -> datetime | None:
-        """Any of ``come_from`` → failed, if the lease or attempt still holds; returns as :meth:`succeed`."""
-        told = error.to_json()
-        return self._finish(
-            job_id, JobState.FAILED, {"error": told}, {"error": told}, come_from, lease=lease, attempt=attempt
-        )
+        """Any of ``come_from`` → failed, if the lease or attempt still holds.
 
-    def _finish(
-        self,
-        job_id: str,
-        state: JobState,
-        outcome: Mapping[str, Any],
-        detail: Mapping[str, Any],
-        come_from: list[JobState],
-        *,
-        lease: int | None = None,
-        attempt: int | None = None,
-    ) -> datetime | None:
-        arguments = {
-            "job": job_id,
-            "state": state,
-            "outcome": json.dumps(outcome),
-            "detail": {name: value for name, value in detail.items() if value is not None},
-            "from": come_from,
-            "lease": lease,
-            "attempt": attempt,
-            "store_lease": _ms(self.leases.store),
-        }
-        ended = self._run("finish", **arguments)
-        return datetime.fromtimestamp(ended / 1000, UTC) if ended else None
+        Returns the time of the end, None if the step is stale or an earlier attempt's task is still open.
+        """
+        told = error.to_json()
+        ended = self._run(
+            "finish",
+            job=job_id,
+            state=JobState.FAILED,
+            outcome=json.dumps({"error": told}),
+            detail={"error": told},
+            **{"from": come_from},
+            lease=lease,
+            attempt=attempt,
+            store_lease=_ms(self.leases.store),
+        )
+        return _moment(ended) if ended else None
 
     def cancel(self, job_id: str, unsent: JobFailed, sent: JobFailed) -> JobState | None:
         """Any state → cancelled, with the first error before the request is sent and the second after.
@@ -303,9 +419,12 @@ class Ledger:
         )
         return JobState(state) if state else None
 
-    def stored(self, job_id: str, *, ttl: float) -> bool:
-        """The result of a job that has ended is in the result backend; its record goes in ``ttl`` seconds."""
-        return bool(self._run("stored", job=job_id, ttl=_ms(ttl)))
+    def stored(self, job_id: str, *, ttl: float, follow: float = 0.0) -> bool:
+        """The result of a job that has ended is in the result backend; its record goes in ``ttl`` seconds.
+
+        If a task of it is still open, that one is looked at after ``follow`` seconds, and the record stays.
+        """
+        return bool(self._run("stored", job=job_id, ttl=_ms(ttl), follow=_ms(follow)))
 
     # Reading
 
@@ -317,6 +436,57 @@ class Ledger:
             fields, (seconds, microseconds) = pipe.execute()
         now = self._clock() if self._clock else seconds + microseconds / 1e6
         return Record.from_hash(job_id, fields, datetime.fromtimestamp(now, UTC)) if fields else None
+
+    def _hash(self, job_id: str) -> dict[str, str]:
+        with store_errors(self._redis):
+            fields: dict[str, str] = self._redis.hgetall(self.record_key(job_id))
+        return fields
+
+    def doubts(self) -> list[Record]:
+        """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
+
+        Those that have ended so are among them, for 30 days or as long as their record is kept.
+        """
+        index = self.prefix + "doubts"
+        with store_errors(self._redis):
+            job_ids = self._redis.zrange(index, 0, -1)
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hgetall(self.record_key(job_id))
+                found = list(zip(job_ids, pipe.execute(), strict=True))
+            if gone := [job_id for job_id, fields in found if not fields]:
+                self._redis.zrem(index, *gone)
+        return [Record.from_hash(job_id, fields) for job_id, fields in found if fields]
+
+    # Callbacks
+
+    def _keep_stray(self, job_id: str, task_id: str) -> None:
+        strays = self.prefix + "strays"
+        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
+            pipe.xadd(strays, {"job": job_id, "task": task_id}, maxlen=KEEP_STRAYS, approximate=True)
+            pipe.expire(strays, STRAYS_SECONDS)
+            pipe.hincrby(self.prefix + "callbacks", Adoption.UNKNOWN_JOB, 1)
+            pipe.execute()
+
+    def strays(self) -> list[Stray]:
+        """The callbacks for jobs that are not known here, the newest last: they may have been paid for."""
+        with store_errors(self._redis):
+            entries = self._redis.xrange(self.prefix + "strays")
+        return [
+            Stray(fields["job"], fields["task"], _moment(int(entry.partition("-")[0])))
+            for entry, fields in entries
+        ]
+
+    def count_callback(self, outcome: str) -> None:
+        """Count a callback that did not get as far as :meth:`called_back`."""
+        with store_errors(self._redis):
+            self._redis.hincrby(self.prefix + "callbacks", outcome, 1)
+
+    def callback_counts(self) -> dict[str, int]:
+        """How many callbacks there were, by what they came to."""
+        with store_errors(self._redis):
+            counts = self._redis.hgetall(self.prefix + "callbacks")
+        return {outcome: int(count) for outcome, count in counts.items()}
 
     def log(self, job_id: str) -> list[LogEntry]:
         """What happened to the job, oldest first; at most the last 200 entries."""

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -38,8 +39,49 @@ class JobState(StrEnum):
 _ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 
+_TOKEN: Final = "token:"  # noqa: S105 - the start of field names
+
+
 def _time(milliseconds: str | None) -> datetime | None:
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
+
+
+class TaskState(StrEnum):
+    """What is known of a task of the provider."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    """It was never seen, is not this job's, or did not end for as long as anybody looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task of the provider that belongs to a job. A job has more than one only if it was paid for twice."""
+
+    task_id: str
+    attempt: int
+    """The attempt that made it, counting from 1."""
+    state: TaskState
+    confirmed: bool
+    """The provider itself has named it, in an answer to its request or to a look, not only a callback."""
+    credits: Decimal | None
+    urls: tuple[str, ...]
+    """The images, if they are not the job's result."""
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """The task that the ledger keeps so."""
+        spent = stored.get("credits")
+        return cls(
+            task_id=stored["id"],
+            attempt=stored["attempt"],
+            state=TaskState(stored["state"]),
+            confirmed=bool(stored.get("sure")),
+            credits=None if spent is None else Decimal(spent),
+            urls=tuple(stored.get("urls") or ()),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +98,20 @@ class Record:
     tries: int
     looks: int
     task_id: str | None
+    """The task that is looked at, or whose images are the result."""
+    tasks: tuple[Task, ...]
+    """All tasks that are known, the next one to be looked at first."""
+    tokens: Mapping[int, str] = field(repr=False)
+    """The secret of each attempt."""
+    resubmitted: int
+    """How often it was sent again although it was in doubt."""
     created_at: datetime
     sent_at: datetime | None
     accepted_at: datetime | None
+    hinted_at: datetime | None
+    """When a callback last said that there is something to see."""
+    held_at: datetime | None
+    """Since when a person is to decide about the doubt."""
     deadline: datetime | None
     finished_at: datetime | None
     last_error: dict[str, Any] | None
@@ -87,9 +140,18 @@ class Record:
             tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
             looks=int(fields["looks"]),
             task_id=fields.get("task_id"),
+            tasks=tuple(Task.from_json(task) for task in json.loads(fields.get("tasks", "[]"))),
+            tokens={
+                int(name.removeprefix(_TOKEN)): token
+                for name, token in fields.items()
+                if name.startswith(_TOKEN)
+            },
+            resubmitted=int(fields.get("resubmitted", 0)),
             created_at=created,
             sent_at=_time(fields.get("sent")),
             accepted_at=_time(fields.get("accepted")),
+            hinted_at=_time(fields.get("hinted")),
+            held_at=_time(fields.get("held")),
             deadline=_time(fields.get("deadline")),
             finished_at=_time(fields.get("finished")),
             last_error=json.loads(fields["last_error"]) if "last_error" in fields else None,
@@ -98,10 +160,20 @@ class Record:
         )
 
     @property
+    def open_task(self) -> Task | None:
+        """The task that is looked at next, if any is still open."""
+        return next((task for task in self.tasks if task.state is TaskState.OPEN), None)
+
+    @property
     def failure(self) -> JobFailed | None:
         """The error that the job ended in, if it did."""
         error = (self.outcome or {}).get("error")
-        return JobFailed.from_json(error) if error else None
+        if not error:
+            return None
+        failure = JobFailed.from_json(error)
+        if failure.charged == "maybe" and any(task.state is TaskState.SUCCEEDED for task in self.tasks):
+            return failure.with_details(charged="yes")
+        return failure
 
     def images(self) -> Images:
         """The result of a job that has succeeded."""
@@ -138,10 +210,48 @@ class JobStatus:
     created_at: datetime
     sent_at: datetime | None
     finished_at: datetime | None
+    tasks: tuple[Task, ...]
+    """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
+    resubmitted: int
+    """How often it was sent again although an attempt was in doubt."""
+    held: bool
+    """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
     next_step_at: datetime | None
     """When something happens to the job next, if that is a matter of time."""
     last_error: str | None
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """An attempt of which it is not known whether the provider accepted it. Times are UTC."""
+
+    job_id: str
+    state: JobState
+    """``IN_DOUBT``, or the end of a job whose doubt nobody has resolved."""
+    held: bool
+    """Whether the job waits for a person."""
+    attempt: int
+    sent_at: datetime | None
+    reason: str
+    request: dict[str, Any]
+    """What was asked for: the provider's own log shows the prompt and the time."""
+    metadata: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The doubt on a job's record."""
+        error = record.last_error or {}
+        return cls(
+            job_id=record.job_id,
+            state=record.state,
+            held=record.held_at is not None,
+            attempt=record.attempt,
+            sent_at=record.sent_at,
+            reason=error.get("message") or error.get("cause") or "no certain answer",
+            request=record.request,
+            metadata=record.metadata,
+        )
 
 
 @dataclass(frozen=True, slots=True)

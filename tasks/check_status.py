@@ -1,14 +1,20 @@
-"""``limner.check_status``: look at a job's task, and deliver what is there."""
+"""``limner.check_status``: look at a job's task, and deliver what is there.
+
+A job that has ended without its task is looked at in the same way, only quietly: what was paid for is
+recorded, and delivered if the job had failed.
+"""
 
 import logging
 import time
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from limner.records import JobState, Record
-from provider import Done
-from tasks.create_task import end
-from tasks.decisions import Fail, LookAgain, after_look
+from limner.records import JobState, Record, Task
+from limner.terms import TaskEnd
+from provider import Done, Pending, RecordAnswer
+from tasks.create_task import end, facts
+from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
 from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
@@ -25,33 +31,60 @@ def check_status(self: Any, lease: int) -> None:
 def look(fleet: Fleet, job_id: str, lease: int) -> None:
     """Read the task's state, if the lease still holds, and put what follows on record."""
     record = fleet.ledger.read(job_id)
-    if record is None or record.state is not JobState.GENERATING or record.lease != lease:
+    if record is None or record.lease != lease:
         return
-    assert record.read_at and record.task_id and record.accepted_at and record.deadline  # noqa: S101,PT018
+    task = record.open_task
+    if task is None or not (record.state is JobState.GENERATING or record.state.ended):
+        return
+    assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
-    answer = fleet.provider.record_info(record.task_id)
+    answer = fleet.provider.record_info(task.task_id)
     # The ledger's own clock: this machine's may go wrong.
     now = record.read_at + timedelta(seconds=time.monotonic() - began)
-    decision = after_look(
-        answer,
-        age=(now - record.accepted_at).total_seconds(),
-        time_left=(record.deadline - now).total_seconds(),
-        law=fleet.law,
-    )
+    put_on_record(fleet, record, task, answer, decide(fleet, record, task, answer, now))
+
+
+def decide(fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, now: datetime) -> AfterLook:
+    """What follows from an answer at that time."""
+    assert record.accepted_at and record.deadline  # noqa: S101,PT018 - there is a task
+    age = (now - record.accepted_at).total_seconds()
+    hinted = None if record.hinted_at is None else (now - record.hinted_at).total_seconds()
+    token = None if task.confirmed else record.tokens.get(task.attempt)
+    if record.state.ended:
+        left = fleet.settings.late_result_seconds - age
+        return after_quiet_look(answer, Look(age, left, hinted, token), fleet.quiet_law)
+    left = (record.deadline - now).total_seconds()
+    return after_look(answer, Look(age, left, hinted, token), fleet.law)
+
+
+def put_on_record(
+    fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, decision: AfterLook
+) -> None:
+    """Tell the ledger, and store the result of a job that has ended by it."""
+    ledger, ttl = fleet.ledger, fleet.results.record_ttl
     match decision:
         case LookAgain(delay, seen):
-            fleet.ledger.looked(job_id, lease, seen, look_in=delay)
-        case Done():
-            deliver(fleet, record, decision)
+            # A task that is known for certain, and alone, need not be written again.
+            news = isinstance(answer, Pending) and (not task.confirmed or len(record.tasks) > 1)
+            confirmed = task.task_id if news else None
+            ledger.looked(record.job_id, record.lease, seen, look_in=delay, confirmed=confirmed)
+        case Done(urls, spent):
+            what = ledger.task_succeeded(record.job_id, task.task_id, urls, spent, ttl=ttl)
+            outcome: dict[str, Any] = {"urls": list(urls), "credits": spent}
+            deliver(fleet, replace(record, state=JobState.SUCCEEDED, outcome=outcome), task, what)
+        case TaskOver(error, spent):
+            told = error.with_details(**facts(record, task.task_id))
+            what = ledger.task_failed(record.job_id, task.task_id, told, ttl=ttl, cost=spent)
+            outcome = {"error": told.to_json()}
+            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
+        case Lost(reason):
+            ledger.task_lost(record.job_id, task.task_id, reason, grace=fleet.grace, ttl=ttl)
         case Fail(error):
-            end(fleet, record, error, [JobState.GENERATING], lease=lease)
+            end(fleet, record, error, [JobState.GENERATING], lease=record.lease)
 
 
-def deliver(fleet: Fleet, record: Record, done: Done) -> None:
-    """End a job in its images, and store them as its result."""
-    ended_at = fleet.ledger.succeed(record.job_id, record.lease, done.urls, done.credits)
-    if ended_at is None:
-        return
-    outcome = {"urls": list(done.urls), "credits": done.credits}
-    fleet.results.store(record.ended(JobState.SUCCEEDED, outcome, ended_at), fleet.ledger)
-    logger.info("job %s succeeded with %d images", record.job_id, len(done.urls))
+def deliver(fleet: Fleet, ended: Record, task: Task, what: TaskEnd) -> None:
+    """Store the result of a job, if it was this task that ended it."""
+    if what.what in ("ended", "late"):
+        fleet.results.store(replace(ended, task_id=task.task_id, finished_at=what.at), fleet.ledger)
+        logger.info("job %s %s with task %s", ended.job_id, ended.state, task.task_id)

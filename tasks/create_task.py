@@ -9,11 +9,13 @@ import logging
 import secrets
 from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 from celery.exceptions import Reject
 from pydantic import ValidationError
 
-from limner.errors import InvalidRequest, JobFailed, StoreUnavailable
+from config import Settings
+from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
 from limner.producer import prepare
@@ -52,7 +54,11 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     ledger = fleet.ledger
     token = secrets.token_urlsafe(24)
     begin = partial(ledger.begin, job_id, lease, token, deadline=fleet.settings.job_deadline_seconds)
-    grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
+    try:
+        grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
+    except NotDurable as risk:
+        not_sent(fleet, job_id, token, risk)
+        return
     if grant == "stale":
         return
     if grant == "late":
@@ -60,7 +66,9 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         end(fleet, record, too_late(record.last_error if record else None), [JobState.QUEUED], lease=lease)
         return
     assert isinstance(grant, Grant)  # noqa: S101 - what is left
-    answer = fleet.provider.create_task(TextToImage.model_validate_json(grant.request))
+    answer = fleet.provider.create_task(
+        TextToImage.model_validate_json(grant.request), callback_url(fleet.settings, job_id, token)
+    )
     decision = after_create(
         answer,
         tries=grant.tries,
@@ -68,6 +76,7 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         law=fleet.law,
         backoff=fleet.backoff,
         random=fleet.random,
+        callback_patience=fleet.settings.callback_patience_seconds if fleet.settings.callback_url else 0.0,
     )
     logger.info("job %s attempt %d: %s", job_id, grant.attempt, decision)
     match decision:
@@ -83,12 +92,40 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
             )
         case Doubt(error):
             patiently(
-                partial(ledger.doubt, job_id, grant.attempt, error, grace=0.0),
+                partial(ledger.doubt, job_id, grant.attempt, error, grace=fleet.grace),
                 f"attempt {grant.attempt} of job {job_id} is in doubt",
             )
         case Fail(error):
             record = patiently(partial(ledger.read, job_id), f"job {job_id} failed: {error}")
             end(fleet, record, error, [JobState.SENDING], attempt=grant.attempt)
+
+
+def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
+    """Where the provider tells the end of this attempt's task: the token proves that it speaks of it."""
+    if not settings.callback_url:
+        return None
+    return f"{settings.callback_url}/callbacks/{quote(job_id, safe='')}/{token}"
+
+
+def not_sent(fleet: Fleet, job_id: str, token: str, risk: NotDurable) -> None:
+    """An attempt that might be forgotten must not be sent: it is taken back, and made again."""
+    record = fleet.ledger.read(job_id)
+    if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
+        return
+    logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, risk)
+    told = {"cause": "not_durable", "message": str(risk)}
+    patiently(
+        partial(fleet.ledger.retry, job_id, record.attempt, told, delay=fleet.backoff.base),
+        f"attempt {record.attempt} of job {job_id} was not sent",
+    )
+
+
+def facts(record: Record, task_id: str | None) -> dict[str, Any]:
+    """What an error tells of its job."""
+    known = {"job_id": record.job_id, "task_id": task_id, "attempts": record.tries}
+    # The attempt that was in doubt may have been paid for, whatever became of the one after it.
+    doubtful = {"charged": "maybe"} if record.resubmitted else {}
+    return {name: fact for name, fact in known.items() if fact} | doubtful
 
 
 def end(
@@ -103,8 +140,7 @@ def end(
     """End a job in an error, and store it as its result."""
     if record is None:
         return
-    known = {"job_id": record.job_id, "task_id": record.task_id, "attempts": record.tries}
-    error = error.with_details(**{name: fact for name, fact in known.items() if fact})
+    error = error.with_details(**facts(record, record.task_id))
     ended_at = patiently(
         partial(fleet.ledger.fail, record.job_id, error, come_from, lease=lease, attempt=attempt),
         f"job {record.job_id} failed: {error}",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 from types import MappingProxyType
 from typing import Any, Final
@@ -20,6 +21,7 @@ from provider import (
     TaskFailed,
     Unknown,
     Unreadable,
+    callback_url,
 )
 from worker.backoff import Backoff
 from worker.polling import PollLaw
@@ -31,6 +33,9 @@ PAUSE: Final = 60.0
 """Seconds for which nothing of the account is sent when it has no credits or its key is capped."""
 
 LONGEST_RETRY_AFTER: Final = 300.0
+
+NO_RECORD_GRACE: Final = 120.0
+"""Seconds for which "no such record" says nothing of a task (contract 2.4)."""
 
 
 # After createTask
@@ -78,8 +83,12 @@ def after_create(
     law: PollLaw,
     backoff: Backoff,
     random: Random,
+    callback_patience: float = 0.0,
 ) -> AfterCreate:
-    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included."""
+    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included.
+
+    ``callback_patience`` is for how many seconds a callback may prove that a server fault was none.
+    """
     match answer:
         case Accepted(task_id):
             return Follow(task_id, law.next_look(0.0))
@@ -90,7 +99,8 @@ def after_create(
         case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < max_attempts:
             delay = backoff.delay(tries, random, scale=BACKOFF_SCALE.get(cause, 1.0))
             asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
-            return SendAgain(told(answer), delay=max(delay, asked_for))
+            doubtful = callback_patience if cause is Cause.SERVER_FAULT else 0.0
+            return SendAgain(told(answer), delay=max(delay, asked_for, doubtful))
         case Refused(cause=cause):
             details = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
             return Fail(cause.error(_refusal(answer, tries), details))
@@ -126,26 +136,82 @@ class LookAgain:
     seen: str
 
 
-AfterLook = LookAgain | Done | Fail
+@dataclass(frozen=True, slots=True)
+class TaskOver:
+    """The task has ended without images, and with it the job, if it has no other one."""
+
+    error: JobFailed
+    credits: Decimal | None = None
 
 
-def after_look(answer: RecordAnswer, *, age: float, time_left: float, law: PollLaw) -> AfterLook:
-    """What follows from an answer to recordInfo.
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The task is not looked at any more."""
 
-    ``age`` is in seconds since the task was accepted, ``time_left`` until the job's deadline.
-    """
+    reason: Mapping[str, Any]
+
+
+AfterLook = LookAgain | Done | TaskOver | Lost | Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of a task when its answer comes. Times are in seconds."""
+
+    age: float
+    """Since it was accepted or adopted."""
+    time_left: float
+    """Until the job's deadline, or until a job that has ended is not followed any more."""
+    since_callback: float | None = None
+    """Since a callback last named it."""
+    token: str | None = None
+    """Its attempt's secret, if the provider has yet to confirm that the task is this job's."""
+
+
+def after_look(answer: RecordAnswer, look: Look, law: PollLaw) -> AfterLook:
+    """What follows for a job whose task was looked at."""
+    over = _over(answer, look)
+    if over is not None:
+        return over
+    assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
+    if look.time_left <= 0:
+        return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {seen(answer)}"))
+    return _again(answer, look, law)
+
+
+def after_quiet_look(answer: RecordAnswer, look: Look, law: PollLaw) -> LookAgain | Done | TaskOver | Lost:
+    """What follows for a job that had ended without its task."""
+    over = _over(answer, look)
+    if over is not None:
+        return over
+    assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
+    if look.time_left <= 0:
+        return Lost({"cause": "given_up", "message": f"not looked at any more: {seen(answer)}"})
+    return _again(answer, look, law)
+
+
+def _over(answer: RecordAnswer, look: Look) -> Done | TaskOver | Lost | None:
+    if look.token is not None:
+        url = callback_url(answer)
+        if url is not None and look.token not in url:
+            return Lost({"cause": "foreign", "message": "the provider says that the task is another job's"})
+        if isinstance(answer, NoRecord) and look.age >= NO_RECORD_GRACE:
+            return Lost({"cause": "no_record", "message": "the provider does not know the task"})
     match answer:
-        case Done(urls=()):
-            return Fail(NoImages("The task succeeded without an image"))
+        case Done(urls=(), credits=spent):
+            return TaskOver(NoImages("The task succeeded without an image"), spent)
         case Done():
             return answer
         case TaskFailed(cause=cause, code=code, message=message):
             said = message or "no message"
-            return Fail(cause.error(f"The task failed: {cause.value}, code {code}: {said}", {"code": code}))
-    if time_left <= 0:
-        return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {seen(answer)}"))
+            error = cause.error(f"The task failed: {cause.value}, code {code}: {said}", {"code": code})
+            return TaskOver(error)
+    return None
+
+
+def _again(answer: Pending | NoRecord | Unreadable, look: Look, law: PollLaw) -> LookAgain:
     # The last look is at the deadline itself, not up to half a minute after it.
-    delay = min(law.next_look(age), time_left)
+    delay = min(law.next_look(look.age, look.since_callback), look.time_left)
     retry_after = answer.retry_after if isinstance(answer, Unreadable) else None
     return LookAgain(max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER)), seen(answer))
 

@@ -1,6 +1,7 @@
 """``limner.settle``: what is left to do for a job whose step was not brought to its end."""
 
-from typing import Any
+import logging
+from typing import Any, Final
 
 from limner.records import JobState, Record
 from tasks.create_task import end
@@ -9,8 +10,13 @@ from tasks.step import step
 from worker.application import app
 from worker.fleet import Fleet
 
-LATE_COMMIT = 5.0
+logger = logging.getLogger(__name__)
+
+LATE_COMMIT: Final = 5.0
 """Seconds in which a worker that was cut off from Redis can still put its answer on record."""
+
+ASK_AGAIN: Final = 3600.0
+"""Seconds after which a held job is settled again: the policy may have changed."""
 
 
 @step("limner.settle")
@@ -24,8 +30,22 @@ def settle(self: Any, lease: int) -> None:
 def bring_to_end(fleet: Fleet, record: Record) -> None:
     """Do what the job's state says must happen when its time is over."""
     if record.state is JobState.SENDING:
-        fleet.ledger.doubt(record.job_id, record.attempt, lease_over(), grace=LATE_COMMIT)
+        grace = max(LATE_COMMIT, fleet.grace)
+        fleet.ledger.doubt(record.job_id, record.attempt, lease_over(), grace=grace)
     elif record.state is JobState.IN_DOUBT:
-        end(fleet, record, in_doubt(record.last_error), [JobState.IN_DOUBT], lease=record.lease)
+        decide(fleet, record)
     elif record.state.ended:
         fleet.results.store(record, fleet.ledger)
+
+
+def decide(fleet: Fleet, record: Record) -> None:
+    """What the policy says of a doubt that nothing has resolved."""
+    policy = fleet.settings.in_doubt
+    if policy == "hold":
+        if fleet.ledger.hold(record.job_id, record.lease, ask_again_in=ASK_AGAIN) and not record.held_at:
+            logger.warning("job %s is held: python -m limner resolve decides", record.job_id)
+    elif policy == "resubmit" and not record.resubmitted:
+        if fleet.ledger.resubmit(record.job_id, lease=record.lease):
+            logger.warning("job %s is sent again and may be paid for twice", record.job_id)
+    else:
+        end(fleet, record, in_doubt(record.last_error), [JobState.IN_DOUBT], lease=record.lease)

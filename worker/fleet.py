@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from config import Settings
 from limner.connection import connect
-from limner.ledger import Leases, Ledger
+from limner.ledger import Durability, Leases, Ledger
 from provider import KieClient, Timeouts
 from worker.backoff import Backoff
-from worker.polling import PollLaw, ProviderAdvice
+from worker.polling import Callbacks, PollLaw, ProviderAdvice, Quiet
 from worker.results import ResultStore
 
 AFTERMATH = 10.0
@@ -27,15 +27,25 @@ class Fleet:
     provider: KieClient
     results: ResultStore
     law: PollLaw
+    quiet_law: PollLaw
     backoff: Backoff
     random: Random
+
+    @property
+    def grace(self) -> float:
+        """Seconds in which a callback may resolve a doubt."""
+        return self.settings.in_doubt_seconds if self.settings.callback_url else 0.0
 
 
 def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     """The ledger that these settings lead to."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
     request = settings.request_timeout_seconds + AFTERMATH
-    return Ledger(client, leases=Leases(look=request, send=request))
+    return Ledger(
+        client,
+        leases=Leases(look=request, send=request),
+        durability=Durability(settings.durability),
+    )
 
 
 def make_provider(settings: Settings) -> KieClient:
@@ -50,12 +60,15 @@ def make_provider(settings: Settings) -> KieClient:
 
 def make_fleet(settings: Settings, app: Celery) -> Fleet:
     """The collaborators that these settings lead to."""
+    quiet = Quiet()
+    patience = settings.callback_patience_seconds
     return Fleet(
         settings=settings,
         ledger=make_ledger(settings),
         provider=make_provider(settings),
-        results=ResultStore(app, settings.result_ttl_seconds),
-        law=ProviderAdvice(),
+        results=ResultStore(app, settings.result_ttl_seconds, quiet),
+        law=Callbacks(patience) if settings.callback_url else ProviderAdvice(),
+        quiet_law=quiet,
         backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
         random=Random(),
     )

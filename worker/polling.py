@@ -7,8 +7,11 @@ from typing import Protocol
 class PollLaw(Protocol):
     """Tells the time until the next look."""
 
-    def next_look(self, age: float) -> float:
-        """Seconds until the next look at a task of that age, in seconds since it was accepted."""
+    def next_look(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next look at a task.
+
+        ``age`` is in seconds since it was accepted, ``since_callback`` since a callback last named it.
+        """
         ...
 
 
@@ -19,6 +22,37 @@ class ProviderAdvice:
     steps: tuple[tuple[float, float], ...] = ((30.0, 2.5), (120.0, 7.0))
     tail: float = 20.0
 
-    def next_look(self, age: float) -> float:
-        """Seconds until the next look at a task of that age."""
-        return next((pause for until, pause in self.steps if age < until), self.tail)
+    def next_look(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next look."""
+        known = age if since_callback is None else min(age, since_callback)
+        return next((pause for until, pause in self.steps if known < until), self.tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """With callbacks, looks only guard against a lost one: after ``patience``, then ever more rarely.
+
+    Once a callback has come for a task that still works, it is looked at as without them.
+    """
+
+    patience: float
+    after_callback: PollLaw = ProviderAdvice()
+
+    def next_look(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next look."""
+        if since_callback is not None:
+            return self.after_callback.next_look(age, since_callback)
+        return max(self.patience, age)
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """For jobs that have ended without their task: a result is worth having, and nobody waits for it."""
+
+    first: float = 5.0
+    longest: float = 3600.0
+
+    def next_look(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next look: a quarter of the task's age."""
+        known = age if since_callback is None else min(age, since_callback)
+        return min(max(self.first, known / 4), self.longest)

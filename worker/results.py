@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
 from limner.records import Record
+from worker.polling import PollLaw
 
 _BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
@@ -21,9 +22,11 @@ deliver again after its visibility timeout, the record is all that tells that th
 class ResultStore:
     """Celery's result backend, and for how long results stay on the ledger too."""
 
-    def __init__(self, app: Celery, ttl: float) -> None:
+    def __init__(self, app: Celery, ttl: float, quiet: PollLaw) -> None:
         self._backend: Any = app.backend
-        self._ttl = ttl
+        self._quiet = quiet
+        self.record_ttl = max(ttl, KEEP_RECORD)
+        """Seconds that a record is kept of which nothing more is expected."""
 
     def store(self, record: Record, ledger: Ledger) -> None:
         """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm.
@@ -36,7 +39,10 @@ class ResultStore:
             self._write(record.job_id, images, states.SUCCESS)
         else:
             self.refuse(record.job_id, failure)
-        ledger.stored(record.job_id, ttl=max(self._ttl, KEEP_RECORD))
+        age = 0.0
+        if record.finished_at and record.accepted_at:
+            age = (record.finished_at - record.accepted_at).total_seconds()
+        ledger.stored(record.job_id, ttl=self.record_ttl, follow=self._quiet.next_look(age))
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result; for a Celery message from which no job could be made, too."""

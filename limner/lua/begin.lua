@@ -27,7 +27,9 @@ end
 
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)
 redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token, 'sent', int(NOW))
-if not deadline then redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline)) end
+if not deadline then
+  redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline), 'allowance', int(A.deadline))
+end
 -- The window counts requests by when they are sent, not by when they were allowed.
 redis.call('ZADD', CREATES, 'XX', int(NOW), permit)
 schedule(A.job, NOW + A.send_lease)

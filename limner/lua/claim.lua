@@ -6,6 +6,7 @@ local steps, newer = {}, {}
 
 local function lease(id, step)
   local number = redis.call('HINCRBY', record(id), 'lease', 1)
+  if step == 'look' then redis.call('HSET', record(id), 'looking', int(NOW)) end
   redis.call('ZADD', DUE, int(NOW + (step == 'look' and A.look_lease or A.lease)), id)
   steps[#steps + 1] = {id, step, number}
   return number
@@ -19,7 +20,7 @@ end
 
 local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, A.batch)
 for _, id in ipairs(due) do
-  local v, state = get(id, 'v', 'state')
+  local v, state, stored = get(id, 'v', 'state', 'stored')
   if not v then
     redis.call('ZREM', DUE, id)
   elseif tonumber(v) > VERSION then
@@ -32,6 +33,10 @@ for _, id in ipairs(due) do
     local score = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
     redis.call('ZADD', LOOK, score, id)
+  elseif stored then
+    -- The quiet look of a job that has ended: those that somebody waits for go before.
+    redis.call('ZREM', DUE, id)
+    redis.call('ZADD', LOOK, int(NOW + AHEAD), id)
   else
     lease(id, 'settle')
   end

@@ -1,5 +1,5 @@
 -- Any state named in `from` -> succeeded | failed, if the step still holds: by its lease, or by its attempt.
--- Returns the time of the end, or 0 when the step is stale.
+-- Returns the time of the end, or 0 when the step is stale, or when an earlier attempt has a task to wait for.
 local state, held, attempt, outcome = get(A.job, 'state', 'lease', 'attempt', 'outcome')
 if state == A.state and outcome == A.outcome then return tonumber(get(A.job, 'finished')) end
 local allowed = false
@@ -7,6 +7,9 @@ for _, from in ipairs(A.from) do allowed = allowed or from == state end
 if not allowed then return 0 end
 if A.lease and tonumber(held) ~= A.lease then return 0 end
 if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
-if state == 'generating' then redis.call('HINCRBY', record(A.job), 'looks', 1) end
+if state == 'sending' and go_on_looking(A.job) then
+  note(A.job, 'attempt_failed', A.detail)
+  return 0
+end
 finish(A.job, A.state, A.outcome, A.detail)
 return NOW

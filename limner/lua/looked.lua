@@ -1,9 +1,22 @@
--- generating -> generating: not ready, look again later. Returns 1, or 0 when the step is stale.
-local state, held = get(A.job, 'state', 'lease')
-if state ~= 'generating' or tonumber(held) ~= A.lease then return 0 end
+-- generating, or ended with a task that is still open: not ready, look again later. With `task_id`, that task is
+-- the provider's for sure and the others have their turn before it. Returns 1, or 0 when the step is stale.
+local state, held, looks, hinted, looking = get(A.job, 'state', 'lease', 'looks', 'hinted', 'looking')
+if not (state == 'generating' or ended(state)) or tonumber(held) ~= A.lease then return 0 end
 -- Not due: the lease has run out, and the job stands in the line for another look.
-if not redis.call('ZSCORE', DUE, A.job) then return 0 end
-redis.call('HINCRBY', record(A.job), 'looks', 1)
-schedule(A.job, NOW + A.delay)
-note(A.job, 'looked', {answer = A.answer, next = A.delay})
+if looking == '' or not redis.call('ZSCORE', DUE, A.job) then return 0 end
+local delay = A.delay
+if (tonumber(hinted) or 0) >= (tonumber(looking) or NOW) then delay = math.min(delay, HINT_PAUSE) end
+redis.call('HSET', record(A.job), 'looks', looks + 1, 'looking', '', 'seen', int(NOW))
+if A.task_id then
+  local tasks = tasks_of(A.job)
+  local task, place = find_task(tasks, A.task_id)
+  if task then
+    task.sure = A.sure or task.sure
+    table.insert(tasks, table.remove(tasks, place))
+    keep_tasks(A.job, tasks)
+    if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', open_task(tasks).id) end
+  end
+end
+schedule(A.job, NOW + delay)
+note(A.job, 'looked', {answer = A.answer, next = delay})
 return 1

@@ -11,10 +11,13 @@ local VERSION = 1
 local KEEP_LOG = 200
 local KEEP_EVENTS = 100000
 local LONGEST_NAP = 1000
+local HINT_PAUSE = 1000
+local AHEAD = 60000
 
 local DUE, BELL, EVENTS, IN_FLIGHT = P .. 'due', P .. 'bell', P .. 'events', P .. 'in-flight'
 local CREATE, LOOK = P .. 'line:create', P .. 'line:look'
 local CREATES, LOOKS = P .. 'window:create', P .. 'window:look'
+local DOUBTS = P .. 'doubts'
 
 local NOW = tonumber(ARGV[1])
 if not NOW then
@@ -59,6 +62,68 @@ local function leave_flight(id)
   if redis.call('SREM', IN_FLIGHT, id) == 1 and redis.call('ZCARD', CREATE) > 0 then ring() end
 end
 
+-- The provider's tasks of a job: {id, attempt, state = open|succeeded|failed|lost, sure, credits, urls}. One is
+-- `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
+local function tasks_of(id)
+  local text = get(id, 'tasks')
+  return text and cjson.decode(text) or {}
+end
+
+local function keep_tasks(id, tasks)
+  redis.call('HSET', record(id), 'tasks', cjson.encode(tasks))
+end
+
+local function find_task(tasks, name)
+  for place, task in ipairs(tasks) do
+    if task.id == name then return task, place end
+  end
+end
+
+local function open_task(tasks)
+  for _, task in ipairs(tasks) do
+    if task.state == 'open' then return task end
+  end
+end
+
+local function ended(state)
+  return state == 'succeeded' or state == 'failed' or state == 'cancelled'
+end
+
+-- Looks come before others when the provider has said that there is something to see; one look is enough for
+-- many hints, and a look that is under way is followed by another one.
+local function look_soon(id)
+  local looking, seen = get(id, 'looking', 'seen')
+  redis.call('HSET', record(id), 'hinted', int(NOW))
+  if looking and looking ~= '' and redis.call('ZSCORE', DUE, id) then return end
+  local at = math.max(NOW, (tonumber(seen) or 0) + HINT_PAUSE)
+  if at > NOW then
+    if not redis.call('ZSCORE', LOOK, id) then schedule(id, at) end
+  else
+    redis.call('ZREM', DUE, id)
+    redis.call('ZADD', LOOK, int(NOW - AHEAD), id)
+    ring()
+  end
+end
+
+local function generate(id, task_id)
+  local deadline, allowance = get(id, 'deadline', 'allowance')
+  redis.call('HSET', record(id), 'state', 'generating', 'task_id', task_id,
+    'deadline', deadline or int(NOW + (tonumber(allowance) or 0)))
+  redis.call('HDEL', record(id), 'held')
+  redis.call('ZREM', CREATE, id)
+  redis.call('SADD', IN_FLIGHT, id)
+  redis.call('ZREM', DOUBTS, id)
+end
+
+-- A job with a task that is still open has something to wait for, whatever became of its last attempt.
+local function go_on_looking(id)
+  local task = open_task(tasks_of(id))
+  if not task then return false end
+  generate(id, task.id)
+  look_soon(id)
+  return true
+end
+
 -- Kept on the record, so that a job can explain itself.
 local function note(id, event, detail)
   local entry = detail or {}
@@ -77,12 +142,33 @@ local function announce(id, event, detail)
 end
 
 -- The end of a job. It stays due until its result lies in the result backend as well.
-local function finish(id, state, outcome, detail)
-  redis.call('HSET', record(id), 'state', state, 'outcome', outcome, 'finished', int(NOW))
+local function finish(id, state, outcome, detail, event)
+  redis.call('HSET', record(id), 'state', state, 'outcome', outcome, 'finished', int(NOW), 'looking', '')
+  redis.call('HDEL', record(id), 'stored')
   redis.call('ZREM', CREATE, id)
   redis.call('ZREM', LOOK, id)
   leave_flight(id)
   schedule(id, NOW + A.store_lease)
-  announce(id, state, detail)
+  announce(id, event or state, detail)
   redis.call('PUBLISH', P .. 'ended:' .. id, state)
+end
+
+-- Nothing more is due: the record may go when its time is over. The idempotency key outlives the job by its own
+-- time, and the record with it.
+local function let_go(id, ttl)
+  local key, key_ttl = get(id, 'key', 'key_ttl')
+  local longer = math.max(ttl, tonumber(key_ttl) or 0)
+  redis.call('PEXPIRE', record(id), int(longer))
+  redis.call('PEXPIRE', P .. 'log:' .. id, int(longer))
+  if key then redis.call('PEXPIRE', P .. 'key:' .. key, int(key_ttl)) end
+  redis.call('ZREM', DUE, id)
+  redis.call('ZREM', LOOK, id)
+end
+
+-- Something is due again for a job that had been let go.
+local function hold_on_to(id)
+  local key = get(id, 'key')
+  redis.call('PERSIST', record(id))
+  redis.call('PERSIST', P .. 'log:' .. id)
+  if key and redis.call('GET', P .. 'key:' .. key) == id then redis.call('PERSIST', P .. 'key:' .. key) end
 end

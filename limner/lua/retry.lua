@@ -6,9 +6,11 @@ redis.call('HSET', record(A.job), 'state', 'queued', 'last_error', cjson.encode(
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
 announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay})
+local adopted = go_on_looking(A.job)
 if A.pause then
   -- Waiting for the account is not the job's own time.
-  if redis.call('HINCRBY', record(A.job), 'pardoned', 1) == A.attempt then
+  local pardoned = redis.call('HINCRBY', record(A.job), 'pardoned', 1)
+  if pardoned == A.attempt and not adopted then
     redis.call('HDEL', record(A.job), 'deadline')
   else
     redis.call('HINCRBY', record(A.job), 'deadline', int(A.pause))

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import pytest
 import redis
 
 from limner.connection import connect
-from limner.ledger import Budget, Claim, Claimed, Grant, Ledger, Submission
+from limner.ledger import Budget, Claim, Claimed, Grant, Ledger, Submission, TaskEnd
 from limner.models import TextToImage
 from limner.producer import prepare
 
@@ -45,6 +46,19 @@ class Bench:
         job_id, grant = self.sending(prompt)
         assert self.ledger.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=look_in)
         return job_id
+
+    def succeed(self, job_id: str, url: str = "https://a", cost: Decimal | None = None) -> TaskEnd:
+        """The task that is looked at has made its image."""
+        return self.ledger.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
+
+    def task_id(self, job_id: str) -> str:
+        record = self.ledger.read(job_id)
+        assert record
+        assert record.task_id
+        return record.task_id
+
+    def events(self, job_id: str) -> list[str]:
+        return [entry.event for entry in self.ledger.log(job_id)]
 
     def state(self, job_id: str) -> str:
         record = self.ledger.read(job_id)

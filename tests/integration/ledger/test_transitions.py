@@ -167,22 +167,14 @@ def test_an_answer_that_comes_while_in_doubt_is_taken(bench: Bench) -> None:
     assert bench.state(job_id) == "generating"
 
 
-def test_an_answer_for_another_attempt_is_kept_on_the_log(bench: Bench) -> None:
-    job_id, grant = bench.sending()
-    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0)
-    assert not bench.ledger.accepted(job_id, grant.attempt, "T", look_in=2)
-    last = bench.ledger.log(job_id)[-1]
-    assert (last.event, last.detail["task_id"]) == ("late_answer", "T")
-
-
 def test_success_ends_a_job_once(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
-    lease = bench.claim_one().lease
-    first = bench.ledger.succeed(job_id, lease, ["https://a/1.png"], Decimal("3.5"))
-    again = bench.ledger.succeed(job_id, lease, ["https://a/1.png"], Decimal("3.5"))
-    assert first is not None
+    bench.claim_one()
+    first = bench.succeed(job_id, "https://a/1.png", Decimal("3.5"))
+    again = bench.succeed(job_id, "https://a/1.png", Decimal("3.5"))
+    assert first.what == "ended"
     assert first == again
-    assert bench.ledger.succeed(job_id, lease, ["https://a/2.png"], None) is None
+    assert bench.succeed(job_id, "https://a/2.png").what == "stale"
     record = bench.ledger.read(job_id)
     assert record
     assert record.images().urls == ["https://a/1.png"]
@@ -195,13 +187,13 @@ def test_a_look_with_an_old_lease_changes_nothing(bench: Bench) -> None:
     bench.now += bench.ledger.leases.look
     bench.claim_one()
     assert not bench.ledger.looked(job_id, old, "waiting", look_in=2)
-    assert bench.ledger.succeed(job_id, old, ["https://a"], None) is None
     assert bench.ledger.fail(job_id, GenerationFailed("no"), [JobState.GENERATING], lease=old) is None
 
 
 def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
-    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    bench.claim_one()
+    bench.succeed(job_id)
     bench.now += bench.ledger.leases.store
     assert bench.claim_one().step == "settle"
     assert bench.ledger.stored(job_id, ttl=60)
@@ -252,7 +244,8 @@ def test_cancelling_again_says_the_same(bench: Bench) -> None:
 
 def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
-    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    bench.claim_one()
+    bench.succeed(job_id)
     assert bench.ledger.cancel(job_id, JobFailed("a"), JobFailed("b")) is JobState.SUCCEEDED
     assert bench.state(job_id) == "succeeded"
     assert bench.ledger.cancel("nobody", JobFailed("a"), JobFailed("b")) is None
@@ -260,11 +253,11 @@ def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
 
 def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
-    lease = bench.claim_one().lease
+    bench.claim_one()
     bench.client.hset(bench.ledger.record_key(job_id), "v", 2)
     before = bench.client.hgetall(bench.ledger.record_key(job_id))
     with pytest.raises(RecordTooNew, match=job_id):
-        bench.ledger.succeed(job_id, lease, ["https://a"], None)
+        bench.ledger.task_succeeded(job_id, "task of a fox", ["https://a"], None, ttl=60)
     with pytest.raises(RecordTooNew, match="update this installation"):
         bench.ledger.read(job_id)
     bench.now += bench.ledger.leases.look
@@ -279,7 +272,8 @@ def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(benc
     bench.ledger.begin(job_id, bench.claim_one().lease, "secret token", deadline=900)
     bench.ledger.accepted(job_id, 1, "T", look_in=0)
     bench.ledger.looked(job_id, bench.claim_one().lease, "waiting", look_in=0)
-    bench.ledger.succeed(job_id, bench.claim_one().lease, ["https://a"], None)
+    bench.claim_one()
+    bench.succeed(job_id)
     logged = [entry.event for entry in bench.ledger.log(job_id)]
     events = bench.ledger.events("0")
     assert logged == ["submitted", "sending", "generating", "looked", "succeeded"]

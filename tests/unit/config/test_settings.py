@@ -93,9 +93,16 @@ def test_without_a_redis_url_the_message_says_that_it_is_not_set(load_with: Load
         ("JOB_DEADLINE_SECONDS", "-1"),
         ("CONCURRENCY", "1001"),
         ("BACKOFF_MAX_SECONDS", "1"),
-        ("IN_DOUBT", "resubmit"),
-        ("CALLBACK_URL", "https://example.com"),
-        ("CALLBACK_HMAC_KEY", "secret"),
+        ("IN_DOUBT", "shrug"),
+        ("DURABILITY", "hope"),
+        ("LATE_RESULT_SECONDS", "-1"),
+        ("CALLBACK_URL", "hooks.example.com"),
+        ("CALLBACK_URL", "ftp://hooks.example.com"),
+        ("CALLBACK_URL", "https://"),
+        ("CALLBACK_URL", "https://hooks.example.com/?job=1"),
+        ("CALLBACK_URL", "https://user:word@hooks.example.com"),
+        ("CALLBACK_URL", "https://hooks.example.com/a b"),
+        ("CALLBACK_HMAC_KEY", "  "),
     ],
 )
 def test_a_wrong_value_is_refused_and_the_message_names_the_variable(
@@ -123,7 +130,7 @@ def test_every_wrong_value_has_its_line(load_with: Loader) -> None:
         ("REDIS_URL", "redis://:hunter2@host:port/0"),
         ("BROKER_URL", "amqp://user:hunter2@host:port"),
         ("API_URL", "ftp://user:hunter2@host"),
-        ("CALLBACK_HMAC_KEY", "hunter2"),
+        ("CALLBACK_URL", "https://user:hunter2@hooks.example.com"),
         ("RATE_REQUESTS", "hunter2"),
     ],
 )

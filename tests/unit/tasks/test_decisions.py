@@ -1,7 +1,9 @@
 """What follows from each answer: from data to data."""
 
+import json
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -22,9 +24,9 @@ from provider import (
     Why,
 )
 from tasks import decisions
-from tasks.decisions import Doubt, Fail, Follow, LookAgain, SendAgain
+from tasks.decisions import AfterLook, Doubt, Fail, Follow, Look, LookAgain, Lost, SendAgain, TaskOver
 from worker.backoff import Backoff
-from worker.polling import ProviderAdvice
+from worker.polling import ProviderAdvice, Quiet
 
 LAW = ProviderAdvice()
 BACKOFF = Backoff(base=2.0, cap=60.0)
@@ -81,19 +83,28 @@ def test_retry_after_is_honoured_within_bounds() -> None:
     assert endless.delay == decisions.LONGEST_RETRY_AFTER
 
 
-def after_look(answer: RecordAnswer, age: float = 10.0, time_left: float = 800.0) -> LookAgain | Done | Fail:
-    return decisions.after_look(answer, age=age, time_left=time_left, law=LAW)
+TOKEN = "the-attempts-secret"
+OURS = {"callBackUrl": f"https://hooks.example.test/callbacks/job/{TOKEN}"}
+NOT_ENDS = [
+    Pending("waiting", known_state=True),
+    Pending("dreaming", known_state=False),
+    NoRecord(422, "recordInfo is null"),
+    Unreadable(Why.TIMED_OUT, None, None, ""),
+    Unreadable(Why.UNKNOWN_CODE, 408, 200, "nothing for ten minutes"),
+]
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Pending("waiting", known_state=True),
-        Pending("dreaming", known_state=False),
-        NoRecord(422, "recordInfo is null"),
-        Unreadable(Why.TIMED_OUT, None, None, ""),
-    ],
-)
+def after_look(answer: RecordAnswer, age: float = 10.0, time_left: float = 800.0, **known: Any) -> AfterLook:
+    return decisions.after_look(answer, Look(age, time_left, **known), LAW)
+
+
+def after_quiet_look(
+    answer: RecordAnswer, age: float = 1000.0, time_left: float = 800.0
+) -> LookAgain | Done | TaskOver | Lost:
+    return decisions.after_quiet_look(answer, Look(age, time_left), Quiet())
+
+
+@pytest.mark.parametrize("answer", NOT_ENDS)
 def test_what_is_not_an_end_is_looked_at_again_until_the_deadline(answer: RecordAnswer) -> None:
     assert after_look(answer) == LookAgain(2.5, decisions.seen(answer))  # type: ignore[arg-type]
     near = after_look(answer, age=899.0, time_left=1.0)
@@ -110,18 +121,83 @@ def test_images_are_taken_even_past_the_deadline() -> None:
     assert after_look(done, time_left=-100.0) is done
 
 
-def test_a_success_without_images_is_its_own_failure() -> None:
-    end = after_look(Done((), Decimal(7), None, None))
-    assert isinstance(end, Fail)
-    assert isinstance(end.error, errors.NoImages)
+def test_a_success_without_images_is_its_own_failure_and_is_paid_for() -> None:
+    for end in (after_look(Done((), Decimal(7), None, None)), after_quiet_look(Done((), Decimal(7), 0, 0))):
+        assert isinstance(end, TaskOver)
+        assert isinstance(end.error, errors.NoImages)
+        assert end.credits == Decimal(7)
 
 
 @pytest.mark.parametrize("cause", list(FailCause))
 def test_a_failed_task_ends_in_the_error_of_its_cause(cause: FailCause) -> None:
     end = after_look(TaskFailed(cause, "501", "it broke"))
-    assert isinstance(end, Fail)
+    assert isinstance(end, TaskOver)
     assert type(end.error) is cause.error
     assert "it broke" in str(end.error)
+
+
+@pytest.mark.parametrize("answer", NOT_ENDS)
+def test_a_job_that_has_ended_is_looked_at_ever_more_rarely_and_then_no_more(answer: RecordAnswer) -> None:
+    assert isinstance(soon := after_quiet_look(answer, age=1000.0, time_left=80_000.0), LookAgain)
+    assert isinstance(later := after_quiet_look(answer, age=10_000.0, time_left=70_000.0), LookAgain)
+    assert soon.delay < later.delay <= 3600.0
+    assert isinstance(after_quiet_look(answer, time_left=0.0), Lost)
+
+
+# A task that a callback has named
+
+
+def test_a_task_that_the_provider_gives_to_another_job_is_not_adopted() -> None:
+    theirs = {"callBackUrl": "https://hooks.example.test/callbacks/job/another-secret"}
+    for answer in (
+        Pending("waiting", known_state=True, param=theirs),
+        Done(("https://a/1.png",), None, None, None, param=json.dumps(theirs)),
+        TaskFailed(FailCause.MODERATION, "422", "no", param=json.dumps(json.dumps(theirs))),
+    ):
+        assert isinstance(after_look(answer, token=TOKEN), Lost)
+        assert not isinstance(after_look(answer, token=None), Lost)
+
+
+def test_a_task_that_the_provider_gives_to_this_attempt_is_believed() -> None:
+    done = Done(("https://a/1.png",), None, None, None, param=json.dumps(OURS))
+    assert after_look(done, token=TOKEN) is done
+    for unreadable in (None, "", "{", 7, {"callBackUrl": 7}):
+        assert isinstance(
+            after_look(Done(("https://a/1.png",), None, None, None, unreadable), token=TOKEN), Done
+        )
+
+
+def test_a_task_that_the_provider_does_not_know_is_given_up_after_its_grace() -> None:
+    nothing = NoRecord(422, "recordInfo is null")
+    assert isinstance(after_look(nothing, age=119.0, token=TOKEN), LookAgain)
+    assert isinstance(after_look(nothing, age=120.0, token=TOKEN), Lost)
+    assert isinstance(after_look(nothing, age=500.0, token=None), LookAgain)
+
+
+def test_no_decision_shows_the_token() -> None:
+    answer = Pending("waiting", known_state=True, param=OURS)
+    assert TOKEN not in repr(answer) + repr(after_look(answer, token=TOKEN))
+
+
+# With callbacks
+
+
+def test_a_server_fault_waits_for_a_callback_and_other_refusals_do_not() -> None:
+    def delay(cause: Cause) -> float:
+        again = decisions.after_create(
+            refused(cause),
+            tries=1,
+            max_attempts=8,
+            law=LAW,
+            backoff=BACKOFF,
+            random=Random(7),
+            callback_patience=60.0,
+        )
+        assert isinstance(again, SendAgain)
+        return again.delay
+
+    assert delay(Cause.SERVER_FAULT) == 60.0
+    assert delay(Cause.RATE_LIMITED) < 60.0
 
 
 def test_attempts_that_never_were_accepted_cost_nothing() -> None:

@@ -1,0 +1,26 @@
+-- Claimed steps that nobody will take: each permit and each place is free again. Steps that somebody has begun,
+-- or that are somebody else's by now, stay as they are. Returns how many were given back.
+local count = 0
+for _, step in ipairs(A.steps) do
+  local id, kind, lease = step[1], step[2], step[3]
+  local v, state, held, looking = get(id, 'v', 'state', 'lease', 'looking')
+  if v and tonumber(v) <= VERSION and tonumber(held) == lease and redis.call('ZSCORE', DUE, id) then
+    if kind == 'create' and state == 'queued' and redis.call('SREM', IN_FLIGHT, id) == 1 then
+      redis.call('ZREM', CREATES, id .. ':' .. lease)
+      redis.call('ZREM', DUE, id)
+      queue_up(id)
+      count = count + 1
+    elseif kind == 'look' and looking and looking ~= '' then
+      redis.call('ZREM', LOOKS, id .. ':' .. lease)
+      redis.call('ZREM', DUE, id)
+      redis.call('ZADD', LOOK, looking, id)
+      redis.call('HSET', record(id), 'looking', '')
+      count = count + 1
+    elseif kind == 'settle' then
+      schedule(id, NOW)
+      count = count + 1
+    end
+  end
+end
+if count > 0 then ring() end
+return count

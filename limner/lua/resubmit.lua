@@ -1,0 +1,13 @@
+-- in_doubt -> queued: sent again although the attempt may have been accepted. By policy, with the lease, once;
+-- by a person, whenever. Returns the number of times, or 0 when it may not be.
+local state, held, times, attempt = get(A.job, 'state', 'lease', 'resubmitted', 'attempt')
+if state ~= 'in_doubt' then return 0 end
+if A.lease and (tonumber(held) ~= A.lease or times) then return 0 end
+-- The doubt was not the job's own time.
+redis.call('HDEL', record(A.job), 'held', 'deadline')
+redis.call('HSET', record(A.job), 'state', 'queued')
+redis.call('ZREM', DOUBTS, A.job)
+leave_flight(A.job)
+schedule(A.job, NOW)
+announce(A.job, 'resubmitted', {attempt = tonumber(attempt), by = A.lease and 'policy' or 'person'})
+return redis.call('HINCRBY', record(A.job), 'resubmitted', 1)

@@ -1,0 +1,66 @@
+-- A look's last word on one of the job's tasks: it `succeeded`, it `failed`, or it is `lost`. What the provider
+-- says is true whoever asked, so this asks for no lease: the first word on a task is the last.
+-- Returns {what, time}: 'ended' if this ended the job, 'late' if a job that had failed has succeeded by it,
+-- 'noted', or 'stale'. Time is that of the job's end.
+local state, outcome, finished = get(A.job, 'state', 'outcome', 'finished')
+local tasks = tasks_of(A.job)
+local task = find_task(tasks, A.task_id)
+if not task then return {'stale', 0} end
+if task.state ~= 'open' then
+  if task.state == A.result and ended(state) and outcome == A.outcome then return {'ended', tonumber(finished)} end
+  return {'stale', 0}
+end
+
+task.state, task.credits = A.result, A.credits
+if A.result ~= 'lost' then task.sure = true end
+local delivers = A.result == 'succeeded' and (state == 'generating' or state == 'failed')
+if not delivers then task.urls = A.urls end
+keep_tasks(A.job, tasks)
+redis.call('HINCRBY', record(A.job), 'looks', 1)
+redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
+local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
+
+if delivers then
+  redis.call('HSET', record(A.job), 'task_id', A.task_id)
+  redis.call('ZREM', DOUBTS, A.job)
+  detail.urls = A.count
+  if state == 'failed' then hold_on_to(A.job) end
+  finish(A.job, 'succeeded', A.outcome, detail, state == 'failed' and 'succeeded_late' or 'succeeded')
+  return {state == 'failed' and 'late' or 'ended', NOW}
+end
+
+if ended(state) then
+  if A.result == 'succeeded' then
+    announce(A.job, state == 'cancelled' and 'late_result' or 'double', detail)
+  else
+    note(A.job, 'task_' .. A.result, detail)
+  end
+  if not get(A.job, 'stored') then return {'noted', 0} end
+  if open_task(tasks) then
+    look_soon(A.job)
+  else
+    let_go(A.job, A.ttl)
+  end
+  return {'noted', 0}
+end
+
+if state ~= 'generating' then
+  note(A.job, 'task_' .. A.result, detail)
+  return {'noted', 0}
+end
+if go_on_looking(A.job) then
+  note(A.job, 'task_' .. A.result, detail)
+  return {'noted', 0}
+end
+if A.result == 'lost' then
+  redis.call('HINCRBY', record(A.job), 'lease', 1)
+  redis.call('HSET', record(A.job), 'state', 'in_doubt')
+  redis.call('HDEL', record(A.job), 'task_id')
+  redis.call('ZREM', LOOK, A.job)
+  redis.call('ZADD', DOUBTS, int(NOW), A.job)
+  schedule(A.job, NOW + A.grace)
+  announce(A.job, 'in_doubt', {attempt = task.attempt, error = A.error, task_id = A.task_id, next = A.grace})
+  return {'noted', 0}
+end
+finish(A.job, 'failed', A.outcome, detail)
+return {'ended', NOW}

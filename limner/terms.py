@@ -1,0 +1,128 @@
+"""The terms in which the ledger is spoken to: what may be asked of it, and what it answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+Step = Literal["create", "look", "settle"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """For how long a step belongs to one worker, in seconds."""
+
+    step: float = 20.0
+    """From the claim until the step begins: a message may be lost, or wait in the broker."""
+    look: float = 30.0
+    """From the claim of a look until its answer is on record; longer than a request can take."""
+    send: float = 30.0
+    """From the begin of an attempt until its outcome is on record; longer than a request can take."""
+    store: float = 10.0
+    """From the end of a job until its result lies in the result backend."""
+
+
+class Durability(StrEnum):
+    """What must be true of a write before money depends on it. ``DISK`` and ``REPLICA`` need Redis ≥ 7.2."""
+
+    SERVER = "server"
+    """What the server's ``appendfsync`` says."""
+    DISK = "disk"
+    """It is on the server's disk (WAITAOF 1 0)."""
+    REPLICA = "replica"
+    """It is on the server's disk and on that of a replica, too (WAITAOF 1 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be granted: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
+
+    creates: int
+    creates_span: float
+    looks: int
+    looks_span: float
+    max_in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job about to be written. ``request`` and ``metadata`` are JSON texts, ``key`` is a digest."""
+
+    job_id: str
+    request: str
+    digest: str
+    metadata: str = "{}"
+    priority: int = 5
+    key: str | None = None
+    key_ttl: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What became of a submission: ``conflict`` if the key belongs to another request."""
+
+    outcome: Literal["created", "known", "conflict"]
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A step that the caller may take, until its lease is over."""
+
+    job_id: str
+    step: Step
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The steps granted, the jobs left to newer workers, and the seconds until there is more to do."""
+
+    steps: list[Claim]
+    too_new: list[str]
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The permission to send one attempt. ``tries`` counts the attempts that count against the maximum."""
+
+    attempt: int
+    tries: int
+    request: str
+
+
+class Adoption(StrEnum):
+    """What the news of a provider's task came to."""
+
+    ADOPTED = "adopted"
+    """The attempt had no such task: it is followed from now on, whatever state its job was in."""
+    EXPECTED = "expected"
+    """The task was known and is still open; if a callback brought the news, a look comes at once."""
+    REPEATED = "repeated"
+    """The task's end is on record already."""
+    MISMATCHED = "mismatched"
+    """The attempt has another task for certain: nothing was changed."""
+    BAD_TOKEN = "bad_token"  # noqa: S105 - not a secret
+    """The job has no attempt with this token."""
+    UNKNOWN_JOB = "unknown_job"
+    """There is no such job; the news is kept for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnd:
+    """What the end of a task came to for its job."""
+
+    what: Literal["ended", "late", "noted", "stale"]
+    """It ended the job; a job that had failed has succeeded by it; it is noted; it was known."""
+    at: datetime | None
+    """When the job ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A callback for a job that is not known here. Times are UTC."""
+
+    job_id: str
+    task_id: str
+    at: datetime
