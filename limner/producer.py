@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async, store_errors
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
-from limner.ledger import Ledger, Submission, Submitted, script_text
+from limner.ledger import Durability, Ledger, Submission, Submitted, script_text
 from limner.models import TextToImage, faults
+from limner.records import Doubt
+from limner.terms import Stray
 from limner.waiting import AsyncSide
 
 __all__ = ["DAY", "Limner", "prepare"]
@@ -33,27 +35,43 @@ class Limner:
 
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
     seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.
-    Creating it connects to nothing. Raises :class:`~limner.errors.InvalidRequest` on a malformed URL.
+    ``durability`` is what a submit waits for: "server", "disk" or "replica", see
+    :class:`~limner.terms.Durability`. Creating it connects to nothing. Raises
+    :class:`~limner.errors.InvalidRequest` on a malformed URL.
     """
 
     def __init__(
-        self, redis_url: str, *, timeout: float = DEFAULT_TIMEOUT, idempotency_seconds: float = DAY
+        self,
+        redis_url: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        idempotency_seconds: float = DAY,
+        durability: str = Durability.SERVER,
     ) -> None:
         self._url = redis_url
         self._timeout = _seconds(timeout, "timeout")
         self._idempotency_seconds = _seconds(idempotency_seconds, "idempotency_seconds")
         self._redis = connect(redis_url, timeout=self._timeout)
-        self._ledger = Ledger(self._redis)
+        self._ledger = Ledger(self._redis, durability=_durability(durability))
         self._async_sides: dict[asyncio.AbstractEventLoop, AsyncSide] = {}
 
     @classmethod
     def from_env(cls) -> Self:
-        """With ``LIMNER_REDIS_URL`` and, if set, ``LIMNER_IDEMPOTENCY_SECONDS`` of the environment."""
+        """With ``LIMNER_REDIS_URL`` of the environment.
+
+        Also, if they are set, with ``LIMNER_IDEMPOTENCY_SECONDS`` and ``LIMNER_DURABILITY``.
+        """
         url = os.environ.get("LIMNER_REDIS_URL", "").strip()
         if not url:
             raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
-        return cls(url, idempotency_seconds=_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"))
+        return cls(
+            url,
+            idempotency_seconds=_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
+            durability=_durability(
+                os.environ.get("LIMNER_DURABILITY", "").strip() or "server", "LIMNER_DURABILITY"
+            ),
+        )
 
     def __repr__(self) -> str:
         return f"Limner({address(self._redis)})"
@@ -115,8 +133,17 @@ class Limner:
         new = self._prepare(request, idempotency_key, priority, metadata)
         client = self._async_side().client
         keys, args = self._ledger.call(self._ledger.submit_arguments(new))
+        script = client.register_script(script_text("submit"))
+        wait = self._ledger.wait_command()
+        if wait is None:
+            with store_errors(client):
+                return self._job(Submitted(*await script(keys=keys, args=args)))
         with store_errors(client):
-            answer = await client.register_script(script_text("submit"))(keys=keys, args=args)
+            async with client.pipeline(transaction=False) as pipe:
+                await script(keys=keys, args=args, client=pipe)
+                pipe.execute_command(*wait)
+                answer, copies = await pipe.execute()
+        self._ledger.check_copies(copies)
         return self._job(Submitted(*answer))
 
     def get(self, job_id: str) -> Job:
@@ -124,6 +151,22 @@ class Limner:
         if not isinstance(job_id, str) or not job_id or not _encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
         return Job(job_id, self._ledger, self._redis, self._async_side)
+
+    def doubts(self) -> list[Doubt]:
+        """The attempts of which it is not known whether they were accepted, the oldest first.
+
+        Jobs that have ended so are among them, for 30 days or as long as their record is kept.
+        :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
+        """
+        return [Doubt.of(record) for record in self._ledger.doubts()]
+
+    def strays(self) -> list[Stray]:
+        """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
+        return self._ledger.strays()
+
+    def callback_counts(self) -> dict[str, int]:
+        """How many callbacks the fleet has had, by what they came to."""
+        return self._ledger.callback_counts()
 
     def close(self) -> None:
         """Close the connections of the blocking calls."""
@@ -227,6 +270,14 @@ def _seconds(value: float | str, name: str) -> float:
     if not 0 < seconds <= LONGEST:
         raise InvalidRequest(f"{name}: must be a number of seconds above 0 and up to {LONGEST:.0f}")
     return seconds
+
+
+def _durability(value: str, name: str = "durability") -> Durability:
+    try:
+        return Durability(value)
+    except ValueError:
+        known = ", ".join(Durability)
+        raise InvalidRequest(f"{name}: must be one of {known}, not {value!r}") from None
 
 
 def _digest(text: str) -> str:

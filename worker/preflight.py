@@ -20,7 +20,10 @@ def preflight(settings: Settings) -> None:
         sys.exit("limner: LIMNER_API_KEY: not set; the worker cannot speak to the provider without it")
     try:
         make_provider(settings).close()
-        for risk in risks(_facts(settings)):
+        facts = _facts(settings)
+        if fault := unkept(settings.durability, facts):
+            sys.exit(f"limner: LIMNER_DURABILITY: {fault}")
+        for risk in risks(facts):
             logger.warning(risk)
     except LimnerError as error:
         sys.exit(f"limner: {error}")
@@ -37,6 +40,21 @@ def _facts(settings: Settings) -> dict[str, object]:
                 raise
             logger.warning("%s; waiting for it", error)
             time.sleep(1.0)
+
+
+def unkept(durability: str, facts: dict[str, object]) -> str | None:
+    """Why a Redis of these facts cannot keep that durability, if it cannot."""
+    if durability == "server":
+        return None
+    if not facts.get("aof_enabled"):
+        return f"{durability} needs a Redis with an append-only file (appendonly yes)"
+    # Valkey calls itself Redis 7.2.4 to clients that ask.
+    version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
+    if version < (7, 2):
+        return f"{durability} needs WAITAOF, which this server ({facts.get('redis_version')}) does not have"
+    if durability == "replica" and not facts.get("connected_slaves"):
+        return "replica needs a connected replica, and this server has none"
+    return None
 
 
 def risks(facts: dict[str, object]) -> list[str]:
