@@ -6,9 +6,12 @@ Clocks compete: each claim is atomic, so a step goes to one of them, and any one
 import contextlib
 import logging
 import threading
+import time
+from collections import deque
 from typing import Any
 
 from celery import Celery, bootsteps
+from celery.signals import worker_shutdown
 
 from config import Settings
 from limner.errors import StoreUnavailable
@@ -36,6 +39,8 @@ class Clock(threading.Thread):
         self._stopped = threading.Event()
         self._producer: Any = None
         self._away = False
+        # What this clock has claimed lately, with the time of the claim, the oldest first.
+        self._claimed: deque[tuple[float, Claim]] = deque()
 
     def run(self) -> None:
         """Tick until stopped; an outage of Redis is waited for."""
@@ -60,12 +65,33 @@ class Clock(threading.Thread):
         for job_id in claimed.too_new:
             logger.warning("job %s was written by a newer version of Limner: left to newer workers", job_id)
         if claimed.steps:
+            self._remember(claimed.steps)
             self._send(claimed.steps)
         return claimed.wait
 
     def stop(self) -> None:
-        """Claim nothing any more. What is claimed and not yet sent is due again when its lease is over."""
+        """Claim nothing any more."""
         self._stopped.set()
+
+    def give_back(self) -> None:
+        """The steps that this clock has claimed and nobody has begun are for other clocks to claim, at once.
+
+        Otherwise they would wait for the end of their leases, if this was the last worker to take messages.
+        """
+        steps = [step for _, step in self._claimed]
+        self._claimed.clear()
+        try:
+            if count := self._ledger.give_back(steps):
+                logger.info("%d claimed steps are given back", count)
+        except StoreUnavailable as error:
+            logger.warning("claimed steps wait for their lease: %s", error)
+
+    def _remember(self, steps: list[Claim]) -> None:
+        now = time.monotonic()
+        longest = max(self._ledger.leases.step, self._ledger.leases.look)
+        while self._claimed and self._claimed[0][0] < now - longest:
+            self._claimed.popleft()
+        self._claimed.extend((now, step) for step in steps)
 
     def _send(self, steps: list[Claim]) -> None:
         try:
@@ -75,9 +101,11 @@ class Clock(threading.Thread):
                 for step in steps:
                     self._publish(step)
         except Exception as error:
-            logger.warning("%d steps could not be sent and wait for their lease: %r", len(steps), error)
+            logger.warning("%d steps could not be sent: %r", len(steps), error)
             self._drop_producer()
             self._stopped.wait(_OUTAGE_PAUSE)
+            # Those that were sent after all are stale messages now, and do nothing.
+            self.give_back()
 
     def _publish(self, step: Claim) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
@@ -131,6 +159,8 @@ class ClockStep(bootsteps.StartStopStep):
         """Start claiming."""
         self.clock = make_clock(parent.app, parent.app.settings)
         self.clock.start()
+        # Not in stop(), which comes before the pool has drained: those steps are being taken.
+        worker_shutdown.connect(self._drained, weak=False)
 
     def close(self, _parent: Any) -> None:
         """Stop claiming: called on every step before the first one is stopped."""
@@ -142,6 +172,11 @@ class ClockStep(bootsteps.StartStopStep):
         if self.clock:
             self.clock.stop()
             self.clock.join(timeout=10)
+
+    def _drained(self, **_: Any) -> None:
+        if self.clock:
+            self.clock.give_back()
+            self.clock = None
 
     def terminate(self, parent: Any) -> None:
         """The same in a hurry."""
