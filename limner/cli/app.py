@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from limner.cli.doubts import callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
 from limner.cli.output import Output, PipeClosed
@@ -66,7 +67,7 @@ def limner(
     ctx.obj = Globals(redis_url, as_json)
 
 
-for body in (submit, status, wait, cancel, explain, tail):
+for body in (submit, status, wait, cancel, explain, tail, doubts, resolve, callbacks):
     app.command(epilog=_EXIT_CODES)(command(body))
 
 

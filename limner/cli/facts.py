@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from limner.cli.exits import ExitCode
 from limner.cli.words import happened
 from limner.errors import Cancelled, JobFailed
 from limner.models import Images
-from limner.records import Event, JobState, JobStatus, LogEntry
+from limner.records import Doubt, Event, JobState, JobStatus, LogEntry
+from limner.terms import Stray
 
 Facts = dict[str, Any]
 
@@ -20,9 +22,33 @@ def moment(at: datetime) -> str:
 
 def status_facts(status: JobStatus) -> Facts:
     """How a job stands."""
-    return {
-        name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in asdict(status).items()
-    }
+    facts: Facts = _plain(asdict(status))
+    return facts
+
+
+def doubt_facts(doubt: Doubt) -> Facts:
+    """An attempt that may have been accepted."""
+    facts: Facts = _plain(asdict(doubt))
+    return facts
+
+
+def stray_facts(stray: Stray) -> Facts:
+    """A callback that named an unknown job."""
+    facts: Facts = _plain(asdict(stray))
+    return facts
+
+
+def _plain(fact: Any) -> Any:
+    match fact:
+        case datetime():
+            return moment(fact)
+        case Decimal():
+            return str(fact)
+        case dict():
+            return {name: _plain(value) for name, value in fact.items()}
+        case list() | tuple():
+            return [_plain(value) for value in fact]
+    return fact
 
 
 def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:

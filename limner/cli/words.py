@@ -78,10 +78,50 @@ def _generating(detail: Detail) -> str:
 
 
 def _late_answer(detail: Detail) -> str:
-    return (
-        f"accepted as provider task {detail.get('task_id')} when the job had moved on from attempt "
-        f"{detail.get('attempt')}: that task may be charged for as well"
-    )
+    return f"{_told_by(detail)} {_task(detail)} when the job had ended: it is paid for, and looked at quietly"
+
+
+def _adopted(detail: Detail) -> str:
+    return f"{_told_by(detail)} {_task(detail)}: adopted"
+
+
+def _told_by(detail: Detail) -> str:
+    teller = {"callback": "a callback", "person": "a person", "answer": "the provider"}
+    return f"{teller.get(str(detail.get('by')), 'somebody')} named"
+
+
+def _task(detail: Detail) -> str:
+    return f"provider task {detail.get('task_id')} for attempt {detail.get('attempt')}"
+
+
+def _paid(detail: Detail) -> str:
+    return f"{detail['credits']} credits" if "credits" in detail else "credits not told"
+
+
+def _resubmitted(detail: Detail) -> str:
+    by = {"policy": "LIMNER_IN_DOUBT", "person": "a person"}.get(str(detail.get("by")), "somebody")
+    return f"sent again by decision of {by}, although attempt {detail.get('attempt')} may be paid for"
+
+
+def _double(detail: Detail) -> str:
+    return f"paid for twice: {_task(detail)} has succeeded as well, {_paid(detail)}"
+
+
+def _late_result(detail: Detail) -> str:
+    return f"the cancelled job was paid for: {_task(detail)} has succeeded, {_paid(detail)}"
+
+
+def _task_failed(detail: Detail) -> str:
+    return f"{_task(detail)} has failed: {_error(detail)}"
+
+
+def _task_lost(detail: Detail) -> str:
+    return f"{_task(detail)} is given up: {_answer(detail.get('error'))}"
+
+
+def _error(detail: Detail) -> str:
+    error = JobFailed.from_json(detail.get("error", {}))
+    return f"{type(error).__name__}: {error.message}"
 
 
 def _looked(detail: Detail) -> str:
@@ -93,9 +133,12 @@ def _succeeded(detail: Detail) -> str:
     return f"succeeded: {counted(detail.get('urls', 0), 'image')}{cost}"
 
 
+def _succeeded_late(detail: Detail) -> str:
+    return f"{_succeeded(detail)}, after the job had failed"
+
+
 def _failed(detail: Detail) -> str:
-    error = JobFailed.from_json(detail.get("error", {}))
-    return f"failed: {type(error).__name__}: {error.message}"
+    return f"failed: {_error(detail)}"
 
 
 _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
@@ -106,8 +149,17 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "in_doubt": _in_doubt,
     "generating": _generating,
     "late_answer": _late_answer,
+    "adopted": _adopted,
+    "held": lambda _: "held: python -m limner resolve decides",
+    "resubmitted": _resubmitted,
     "looked": _looked,
+    "task_failed": _task_failed,
+    "task_lost": _task_lost,
+    "attempt_failed": lambda detail: f"this attempt was refused: {_error(detail)}",
     "succeeded": _succeeded,
+    "succeeded_late": _succeeded_late,
+    "double": _double,
+    "late_result": _late_result,
     "failed": _failed,
     "cancelled": lambda _: "cancelled",
 }
@@ -131,9 +183,19 @@ def standing(status: JobStatus, now: datetime) -> str:
         parts.append(f"provider task {status.task_id}")
     if status.finished_at:
         parts.append(f"after {seconds((status.finished_at - status.created_at).total_seconds())}")
+    parts += _doubtful(status)
     if status.last_error and not status.state.ended:
         parts.append(f"last answer: {status.last_error}")
     return ", ".join(parts)
+
+
+def _doubtful(status: JobStatus) -> list[str]:
+    facts = {
+        "held for a person's decision": status.held,
+        f"sent again {counted(status.resubmitted, 'time')} in doubt": status.resubmitted,
+        f"{len(status.tasks)} provider tasks": len(status.tasks) > 1,
+    }
+    return [told for told, true in facts.items() if true]
 
 
 def ending(outcome: Images | JobFailed) -> list[str]:

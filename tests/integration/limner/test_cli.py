@@ -115,7 +115,8 @@ def generate(ledger: Ledger, job_id: str) -> Claim:
 
 
 def succeed(ledger: Ledger, job_id: str) -> None:
-    assert ledger.succeed(job_id, generate(ledger, job_id).lease, URLS, Decimal("7.0"))
+    generate(ledger, job_id)
+    assert ledger.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
 
 def fail(ledger: Ledger, job_id: str) -> None:
@@ -282,7 +283,8 @@ def test_explain_tells_a_whole_life_in_order(url: str, ledger: Ledger) -> None:
     assert ledger.retry(job_id, send(ledger, job_id), RATE_LIMITED, delay=0.1)
     look = generate(ledger, job_id)
     assert ledger.looked(job_id, look.lease, "generating", look_in=0.1)
-    assert ledger.succeed(job_id, claim(ledger, job_id).lease, URLS, Decimal("7.0"))
+    claim(ledger, job_id)
+    assert ledger.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
     run = Run("explain", job_id, url=url)
     assert run.code == 0

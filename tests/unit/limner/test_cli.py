@@ -48,6 +48,9 @@ def make_status(**facts: Any) -> JobStatus:
         "attempts": 0,
         "looks": 0,
         "task_id": None,
+        "tasks": (),
+        "resubmitted": 0,
+        "held": False,
         "created_at": NOW,
         "sent_at": None,
         "finished_at": None,
@@ -83,11 +86,38 @@ def make_status(**facts: Any) -> JobStatus:
         ("generating", {"task_id": "t1", "next": 2500}, "accepted as provider task t1; first look in 2.5 s"),
         (
             "late_answer",
-            {"attempt": 1, "task_id": "t1"},
+            {"attempt": 1, "task_id": "t1", "by": "callback"},
             (
-                "accepted as provider task t1 when the job had moved on from attempt 1: "
-                "that task may be charged for as well"
+                "a callback named provider task t1 for attempt 1 when the job had ended: "
+                "it is paid for, and looked at quietly"
             ),
+        ),
+        (
+            "adopted",
+            {"attempt": 1, "task_id": "t1", "by": "person"},
+            "a person named provider task t1 for attempt 1: adopted",
+        ),
+        ("held", {}, "held: python -m limner resolve decides"),
+        (
+            "resubmitted",
+            {"attempt": 1, "by": "policy"},
+            "sent again by decision of LIMNER_IN_DOUBT, although attempt 1 may be paid for",
+        ),
+        (
+            "double",
+            {"attempt": 1, "task_id": "t1", "credits": "3.5"},
+            "paid for twice: provider task t1 for attempt 1 has succeeded as well, 3.5 credits",
+        ),
+        (
+            "late_result",
+            {"attempt": 1, "task_id": "t1"},
+            "the cancelled job was paid for: provider task t1 for attempt 1 has succeeded, credits not told",
+        ),
+        ("succeeded_late", {"urls": 1}, "succeeded: 1 image, after the job had failed"),
+        (
+            "task_lost",
+            {"attempt": 1, "task_id": "t1", "error": {"cause": "no_record", "message": "Nobody knows it."}},
+            "provider task t1 for attempt 1 is given up: no_record: Nobody knows it.",
         ),
         ("looked", {"answer": "generating", "next": 2500}, "looked: generating; next look in 2.5 s"),
         ("succeeded", {"urls": 1, "credits": "3.5"}, "succeeded: 1 image, 3.5 credits"),

@@ -1,0 +1,86 @@
+"""``doubts``, ``resolve`` and ``callbacks``: attempts that may have been paid for, and what tells of them."""
+
+from typing import Annotated
+
+import typer
+
+from limner.cli.exits import ExitCode
+from limner.cli.facts import doubt_facts, moment, stray_facts
+from limner.cli.session import Session
+from limner.errors import InvalidRequest
+from limner.job import Job
+from limner.producer import Limner
+
+
+def doubts(
+    session: Session,
+    all_: Annotated[bool, typer.Option("--all", help="Also jobs that have ended so.")] = False,
+) -> ExitCode:
+    """List attempts that may have been accepted.
+
+    One line for each, the oldest first: the job, its state, when the attempt was sent, why it is in doubt,
+    and the prompt, by which the provider's own log shows whether there is a task.
+    """
+    with Limner(session.redis_url) as limner:
+        for doubt in limner.doubts():
+            if doubt.state.ended and not all_:
+                continue
+            sent = moment(doubt.sent_at) if doubt.sent_at else "-"
+            state = "held" if doubt.held and not doubt.state.ended else doubt.state
+            session.out.say(
+                doubt_facts(doubt),
+                f"{doubt.job_id}  {state}  sent {sent}  attempt {doubt.attempt}  {doubt.reason}  "
+                f"prompt: {doubt.request.get('prompt')}",
+                mood=doubt.state,
+            )
+    return ExitCode.OK
+
+
+def resolve(
+    session: Session,
+    job_id: Annotated[str, typer.Argument(metavar="JOB_ID", help="The job's id.")],
+    adopt: Annotated[
+        str | None,
+        typer.Option(metavar="TASK_ID", help="The provider's task: its images are the job's, even late."),
+    ] = None,
+    resubmit: Annotated[
+        bool, typer.Option("--resubmit", help="Send it again, at the risk of paying twice.")
+    ] = False,
+    fail: Annotated[bool, typer.Option("--fail", help="End the job in InDoubt.")] = False,
+) -> ExitCode:
+    """Decide about a job that is in doubt."""
+    if sum([adopt is not None, resubmit, fail]) != 1:
+        raise InvalidRequest("exactly one of --adopt TASK_ID, --resubmit and --fail is needed")
+
+    def act(job: Job) -> ExitCode:
+        if adopt is not None:
+            job.adopt(adopt)
+            decision, told = "adopted", f"follows provider task {adopt}"
+        elif resubmit:
+            job.resubmit()
+            decision, told = "resubmitted", "is sent again"
+        else:
+            job.give_up()
+            decision, told = "failed", "has failed with InDoubt"
+        session.out.say({"job_id": job.id, "decision": decision}, f"{job.id}  {told}")
+        return ExitCode.OK
+
+    return session.each([job_id], act)
+
+
+def callbacks(session: Session) -> ExitCode:
+    """Count the callbacks so far, and list the strays.
+
+    A line for each outcome with its number, then one for each callback that named a job which is not known
+    here: its task may be paid for.
+    """
+    with Limner(session.redis_url) as limner:
+        counts, strays = limner.callback_counts(), limner.strays()
+    for outcome, count in sorted(counts.items()):
+        session.out.say({"outcome": outcome, "count": count}, f"{count:8}  {outcome}")
+    for stray in strays:
+        session.out.say(
+            stray_facts(stray),
+            f"{moment(stray.at)}  unknown job {stray.job_id}  provider task {stray.task_id}",
+        )
+    return ExitCode.OK
