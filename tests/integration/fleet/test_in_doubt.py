@@ -1,0 +1,297 @@
+"""What becomes of an attempt whose answer is lost, and of results that come late."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.result import AsyncResult
+
+from limner import Job, Limner, errors
+from limner.job import Cancellation
+from limner.records import TaskState
+from sandbox.fleet import LocalFleet
+from tests.conftest import eventually
+from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+
+WAIT = 60.0
+LOST = {"accept_then_drop": {"next": 1}}
+
+
+def events(job: Job) -> list[str]:
+    return [entry.event for entry in job.log()]
+
+
+def bought(fleet: LocalFleet, prompt: str) -> int:
+    assert fleet.provider
+    return len(fleet.provider.ledger(prompt=prompt))
+
+
+def celery_state(app: Celery, job: Job) -> str:
+    # Anew each time: an AsyncResult remembers the first end that it has seen.
+    result: Any = AsyncResult(job.id, app=app)
+    return str(result.state)
+
+
+def limner_command(fleet: LocalFleet, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "limner", "--redis-url", fleet.redis_url, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+# With callbacks
+
+
+@pytest.fixture(scope="module")
+def called_back() -> Iterator[LocalFleet]:
+    settings = {
+        **ROOMY,
+        "LIMNER_CALLBACK_PATIENCE_SECONDS": "4",
+        "LIMNER_IN_DOUBT_SECONDS": "5",
+    }
+    with LocalFleet(
+        callbacks=True, settings=settings, provider=quick_provider(hmac_key="account-key")
+    ) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def limner(called_back: LocalFleet) -> Iterator[Limner]:
+    assert called_back.provider
+    called_back.provider.reset()
+    with Limner(called_back.redis_url) as producer:
+        yield producer
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["accept_then_drop", "html_after", "slow_answer", "truncated_json", "no_task_id", "callback_early"],
+)
+def test_a_lost_answer_is_found_again_by_its_callback(
+    called_back: LocalFleet, limner: Limner, fault: str
+) -> None:
+    assert called_back.provider
+    seconds = {"seconds": 10} if fault == "slow_answer" else {}
+    called_back.provider.faults(**{fault: {"next": 1, **seconds}})
+    job = limner.submit(f"found after {fault}")
+    images = job.result(WAIT)
+    assert bought(called_back, f"found after {fault}") == 1
+    assert images.task_id == called_back.provider.ledger(prompt=f"found after {fault}")[0]["task_id"]
+    assert [task.confirmed for task in job.status().tasks] == [True]
+
+
+def test_a_callback_is_the_reason_for_the_only_look(called_back: LocalFleet, limner: Limner) -> None:
+    assert called_back.provider
+    jobs = limner.submit_many(f"quick {number}" for number in range(20))
+    for job in jobs:
+        assert job.result(WAIT).urls
+    assert called_back.provider.summary()["reads"] == 20
+
+
+def test_a_lost_callback_is_made_up_for_by_a_look(called_back: LocalFleet, limner: Limner) -> None:
+    assert called_back.provider
+    called_back.provider.faults(callback_lost={"next": 1})
+    job = limner.submit("nobody calls")
+    assert job.result(WAIT).urls
+    assert job.status().looks == 1
+
+
+def test_a_callback_that_comes_before_the_end_does_not_end_the_job(
+    called_back: LocalFleet, limner: Limner
+) -> None:
+    assert called_back.provider
+    called_back.provider.faults(callback_before_terminal={"next": 1}, callback_tampered={"next": 1})
+    images = limner.submit("too soon").result(WAIT)
+    assert "forged" not in str(images.urls)
+
+
+def test_a_callback_after_the_job_has_failed_delivers_late(called_back: LocalFleet, limner: Limner) -> None:
+    assert called_back.provider
+    called_back.provider.faults(accept_then_drop={"next": 1}, callback_late={"next": 1, "seconds": 9})
+    job = limner.submit("late but paid for")
+    with pytest.raises(errors.InDoubt):
+        job.result(WAIT)
+    app = plain_celery(called_back.redis_url)
+    eventually(lambda: celery_state(app, job) == "FAILURE")
+    eventually(lambda: job.status().state == "succeeded")
+    assert job.result(WAIT).urls
+    assert events(job)[-3:] == ["failed", "late_answer", "succeeded_late"]
+    eventually(lambda: celery_state(app, job) == "SUCCESS")
+    assert limner.doubts() == []
+
+
+def test_a_cancelled_job_that_was_paid_for_says_so(called_back: LocalFleet, limner: Limner) -> None:
+    assert called_back.provider
+    called_back.provider.faults(callback_late={"next": 1, "seconds": 3})
+    job = limner.submit("changed my mind")
+    eventually(lambda: job.status().state == "generating")
+    assert job.cancel() is Cancellation.AFTER_SENDING
+    with pytest.raises(errors.Cancelled) as cancelled:
+        job.result(WAIT)
+    assert cancelled.value.charged == "maybe"
+    eventually(lambda: "late_result" in events(job))
+    [task] = job.status().tasks
+    assert task.state is TaskState.SUCCEEDED
+    assert task.credits
+    assert task.urls
+    assert job.status().state == "cancelled"
+    with pytest.raises(errors.Cancelled) as cancelled:
+        job.result(WAIT)
+    assert cancelled.value.charged == "yes"
+
+
+def test_a_job_that_is_cancelled_while_its_request_is_on_the_wire_is_followed(
+    called_back: LocalFleet, limner: Limner
+) -> None:
+    assert called_back.provider
+    called_back.provider.faults(slow_answer={"next": 1, "seconds": 1})
+    job = limner.submit("too late to stop")
+    eventually(lambda: job.status().state == "sending")
+    assert job.cancel() is Cancellation.AFTER_SENDING
+    eventually(lambda: "late_result" in events(job))
+
+
+# Without
+
+
+def test_a_held_job_waits_for_a_person_who_names_its_task() -> None:
+    settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        job = limner.submit("somebody knows")
+        eventually(lambda: job.status().held)
+        listed = limner_command(fleet, "--json", "doubts")
+        assert json.loads(listed.stdout)["job_id"] == job.id
+        assert json.loads(listed.stdout)["request"]["prompt"] == "somebody knows"
+        task_id = fleet.provider.ledger(prompt="somebody knows")[0]["task_id"]
+        assert limner_command(fleet, "resolve", job.id, "--adopt", task_id).returncode == 0
+        assert job.result(WAIT).task_id == task_id
+        assert limner_command(fleet, "doubts").stdout == ""
+        wrong = limner_command(fleet, "resolve", job.id, "--resubmit")
+        assert (wrong.returncode, "not in doubt" in wrong.stderr) == (2, True)
+
+
+def test_a_person_may_send_a_job_again_or_end_it() -> None:
+    settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
+    lost = json.dumps({"accept_then_drop": {"next": 2}})
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults=lost)) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        jobs = [limner.submit("again"), limner.submit("enough")]
+        eventually(lambda: all(job.status().held for job in jobs))
+        jobs[0].resubmit()
+        jobs[1].give_up()
+        assert jobs[0].result(WAIT).urls
+        assert jobs[0].status().resubmitted == 1
+        assert bought(fleet, "again") == 2
+        with pytest.raises(errors.InDoubt, match="gave it up"):
+            jobs[1].result(WAIT)
+        assert [doubt.job_id for doubt in limner.doubts()] == [jobs[1].id]
+
+
+def test_the_policy_resubmit_sends_once_more_and_no_more() -> None:
+    settings = {**ROOMY, "LIMNER_IN_DOUBT": "resubmit"}
+    lost = json.dumps({"accept_then_drop": {"next": 3}})
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults=lost)) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        job = limner.submit("unlucky twice")
+        with pytest.raises(errors.InDoubt) as caught:
+            job.result(WAIT)
+        assert caught.value.charged == "maybe"
+        assert bought(fleet, "unlucky twice") == 2
+        other = limner.submit("unlucky once")
+        assert other.result(WAIT).urls
+        assert bought(fleet, "unlucky once") == 2
+        assert events(other).count("resubmitted") == 1
+
+
+def test_what_was_paid_for_twice_is_recorded_with_its_credits() -> None:
+    settings = {
+        **ROOMY,
+        "LIMNER_IN_DOUBT": "resubmit",
+        "LIMNER_IN_DOUBT_SECONDS": "2",
+        "LIMNER_CALLBACK_PATIENCE_SECONDS": "3",
+    }
+    faults = json.dumps({"accept_then_drop": {"next": 1}, "callback_late": {"next": 1, "seconds": 8}})
+    with (
+        LocalFleet(callbacks=True, settings=settings, provider=quick_provider(faults=faults)) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        job = limner.submit("twice")
+        first = job.result(WAIT)
+        eventually(lambda: "double" in events(job))
+        tasks = job.status().tasks
+        assert {task.state for task in tasks} == {TaskState.SUCCEEDED}
+        assert len({task.task_id for task in tasks}) == 2
+        assert all(task.credits for task in tasks)
+        assert job.result(WAIT) == first
+        assert bought(fleet, "twice") == 2
+
+
+def test_a_task_that_outlasts_its_job_delivers_late() -> None:
+    settings = {**ROOMY, "LIMNER_JOB_DEADLINE_SECONDS": "2"}
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(duration=5.0)) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        job = limner.submit("slow")
+        with pytest.raises(errors.DeadlineExceeded) as caught:
+            job.result(WAIT)
+        assert caught.value.task_id == fleet.provider.ledger(prompt="slow")[0]["task_id"]
+        eventually(lambda: job.status().state == "succeeded")
+        assert events(job)[-1] == "succeeded_late"
+        assert bought(fleet, "slow") == 1
+
+
+def test_a_task_that_the_provider_does_not_know_is_no_ones() -> None:
+    settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        other = limner.submit("mine")
+        eventually(lambda: other.status().held)
+        theirs = limner.submit("theirs")
+        theirs_task = theirs.result(WAIT).task_id
+        # Without a callback URL, recordInfo cannot tell whose task it is: a person's word is taken.
+        other.adopt(theirs_task)
+        assert other.result(WAIT).task_id == theirs_task
+
+
+# Shutdown
+
+
+def test_a_worker_that_stops_gives_back_what_it_has_claimed() -> None:
+    with LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet, Limner(fleet.redis_url) as limner:
+        assert fleet.provider
+        fleet.provider.faults(slow_answer={"next": 1000, "seconds": 2})
+        jobs = limner.submit_many(f"wave {number}" for number in range(120))
+        eventually(lambda: fleet.provider.summary()["created"] >= 20)  # type: ignore[union-attr]
+        worker = fleet.workers[0].child
+        worker.signal(signal.SIGTERM)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+        states = [str(job.status().state) for job in jobs]
+        assert set(states) <= {"queued", "generating", "succeeded"}
+        import redis
+
+        with redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client:
+            holding = client.scard("limner:{main}:in-flight")
+            in_line = client.zcard("limner:{main}:line:create")
+        assert holding == states.count("generating")
+        assert in_line == states.count("queued")
+        fleet.provider.faults()
+        fleet.start_worker()
+        for job in jobs:
+            assert job.result(WAIT).urls
+        assert fleet.provider.summary()["created"] == 120
