@@ -334,9 +334,19 @@ class Ledger:
         )
 
     def task_failed(
-        self, job_id: str, task_id: str, error: JobFailed, *, ttl: float, cost: Decimal | None = None
+        self,
+        job_id: str,
+        task_id: str,
+        error: JobFailed,
+        *,
+        ttl: float,
+        grace: float = 0.0,
+        cost: Decimal | None = None,
     ) -> TaskEnd:
-        """A task has ended without images, and with it the job, unless another one is still open."""
+        """A task has ended without images, and with it the job, unless another one is still open.
+
+        If another attempt is in doubt, so is the job now, for ``grace``.
+        """
         told = error.to_json()
         return self._task_ended(
             job_id,
@@ -345,15 +355,27 @@ class Ledger:
             outcome={"error": told},
             ttl=ttl,
             error=told,
+            grace=_ms(grace),
             credits=None if cost is None else str(cost),
         )
 
     def task_lost(
         self, job_id: str, task_id: str, reason: Mapping[str, Any], *, grace: float, ttl: float
     ) -> TaskEnd:
-        """A task is not looked at any more. A job that has no other one is in doubt again, for ``grace``."""
+        """A task is not looked at any more.
+
+        ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has
+        no other task is in doubt again, for ``grace``.
+        """
         return self._task_ended(
-            job_id, task_id, TaskState.LOST, outcome={}, ttl=ttl, error=reason, grace=_ms(grace)
+            job_id,
+            task_id,
+            TaskState.LOST,
+            outcome={},
+            ttl=ttl,
+            error=reason,
+            grace=_ms(grace),
+            foreign=True if reason.get("cause") == "foreign" else None,
         )
 
     def _task_ended(
@@ -419,12 +441,14 @@ class Ledger:
         )
         return JobState(state) if state else None
 
-    def stored(self, job_id: str, *, ttl: float, follow: float = 0.0) -> bool:
-        """The result of a job that has ended is in the result backend; its record goes in ``ttl`` seconds.
+    def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
+        """The result with which a job ended at that time is in the result backend.
 
-        If a task of it is still open, that one is looked at after ``follow`` seconds, and the record stays.
+        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after
+        ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
         """
-        return bool(self._run("stored", job=job_id, ttl=_ms(ttl), follow=_ms(follow)))
+        finished = _ms(finished_at.timestamp())
+        return bool(self._run("stored", job=job_id, finished=finished, ttl=_ms(ttl), follow=_ms(follow)))
 
     # Reading
 
@@ -445,7 +469,7 @@ class Ledger:
     def doubts(self) -> list[Record]:
         """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
 
-        Those that have ended so are among them, for 30 days or as long as their record is kept.
+        Those that have ended so are among them for as long as their record is kept.
         """
         index = self.prefix + "doubts"
         with store_errors(self._redis):

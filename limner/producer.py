@@ -155,7 +155,7 @@ class Limner:
     def doubts(self) -> list[Doubt]:
         """The attempts of which it is not known whether they were accepted, the oldest first.
 
-        Jobs that have ended so are among them, for 30 days or as long as their record is kept.
+        Jobs that have ended so are among them for as long as their record is kept.
         :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
         """
         return [Doubt.of(record) for record in self._ledger.doubts()]

@@ -74,7 +74,9 @@ def put_on_record(
             deliver(fleet, replace(record, state=JobState.SUCCEEDED, outcome=outcome), task, what)
         case TaskOver(error, spent):
             told = error.with_details(**facts(record, task.task_id))
-            what = ledger.task_failed(record.job_id, task.task_id, told, ttl=ttl, cost=spent)
+            what = ledger.task_failed(
+                record.job_id, task.task_id, told, ttl=ttl, grace=fleet.grace, cost=spent
+            )
             outcome = {"error": told.to_json()}
             deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
         case Lost(reason):

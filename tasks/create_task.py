@@ -167,6 +167,8 @@ def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, A
         raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")
     if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
         raise InvalidRequest(f"task_id: at most {MAX_ID_LENGTH} printable characters")
+    if job_id in (".", ".."):
+        raise InvalidRequest("task_id: must not be . or .., which no callback URL can hold")
     fields = dict(parameters)
     options = {name: fields.pop(name) for name in ("priority", "metadata") if name in fields}
     try:

@@ -39,10 +39,10 @@ class ResultStore:
             self._write(record.job_id, images, states.SUCCESS)
         else:
             self.refuse(record.job_id, failure)
-        age = 0.0
-        if record.finished_at and record.accepted_at:
-            age = (record.finished_at - record.accepted_at).total_seconds()
-        ledger.stored(record.job_id, ttl=self.record_ttl, follow=self._quiet.next_look(age))
+        assert record.finished_at  # noqa: S101 - it has ended
+        age = (record.finished_at - (record.accepted_at or record.finished_at)).total_seconds()
+        follow = self._quiet.next_look(age)
+        ledger.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result; for a Celery message from which no job could be made, too."""

@@ -1,14 +1,14 @@
 -- sending -> in_doubt: it is not known whether the provider accepted the attempt. Returns 1, or 0 when the
 -- step is stale.
-local LONGEST_DOUBT = 30 * 86400000
+local MOST_DOUBTS = 100000
 
 local state, attempt = get(A.job, 'state', 'attempt')
 if state ~= 'sending' or tonumber(attempt) ~= A.attempt then return 0 end
 -- A new lease: a message that settles the attempt does not settle the doubt as well.
 redis.call('HINCRBY', record(A.job), 'lease', 1)
 redis.call('HSET', record(A.job), 'state', 'in_doubt', 'last_error', cjson.encode(A.error))
-redis.call('ZADD', DOUBTS, int(NOW), A.job)
-redis.call('ZREMRANGEBYSCORE', DOUBTS, '-inf', int(NOW - LONGEST_DOUBT))
+doubt(A.job, A.attempt)
+redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -MOST_DOUBTS - 1)
 schedule(A.job, NOW + A.grace)
 announce(A.job, 'in_doubt', {attempt = A.attempt, error = A.error, next = A.grace})
 go_on_looking(A.job)

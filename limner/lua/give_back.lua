@@ -13,7 +13,7 @@ for _, step in ipairs(A.steps) do
     elseif kind == 'look' and looking and looking ~= '' then
       redis.call('ZREM', LOOKS, id .. ':' .. lease)
       redis.call('ZREM', DUE, id)
-      redis.call('ZADD', LOOK, looking, id)
+      redis.call('ZADD', LOOK, int(looking + (ended(state) and AHEAD or 0)), id)
       redis.call('HSET', record(id), 'looking', '')
       count = count + 1
     elseif kind == 'settle' then

@@ -3,6 +3,7 @@ local state, held, since = get(A.job, 'state', 'lease', 'held')
 if state ~= 'in_doubt' or tonumber(held) ~= A.lease then return 0 end
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
+redis.call('ZADD', DOUBTS, 'NX', int(NOW), A.job)
 if not since then
   redis.call('HSET', record(A.job), 'held', int(NOW))
   announce(A.job, 'held')

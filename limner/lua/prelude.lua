@@ -89,20 +89,35 @@ local function ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled'
 end
 
--- Looks come before others when the provider has said that there is something to see; one look is enough for
--- many hints, and a look that is under way is followed by another one.
+-- Looks come before others when the provider has said that there is something to see. One look is enough for
+-- many hints, and a look that is under way is followed by another one. No hint makes a look later.
 local function look_soon(id)
   local looking, seen = get(id, 'looking', 'seen')
   redis.call('HSET', record(id), 'hinted', int(NOW))
   if looking and looking ~= '' and redis.call('ZSCORE', DUE, id) then return end
-  local at = math.max(NOW, (tonumber(seen) or 0) + HINT_PAUSE)
+  if redis.call('ZSCORE', LOOK, id) then
+    redis.call('ZADD', LOOK, 'LT', int(NOW - AHEAD), id)
+    return
+  end
+  local at, due = (tonumber(seen) or 0) + HINT_PAUSE, tonumber(redis.call('ZSCORE', DUE, id))
   if at > NOW then
-    if not redis.call('ZSCORE', LOOK, id) then schedule(id, at) end
+    if not due or due > at then schedule(id, at) end
   else
     redis.call('ZREM', DUE, id)
     redis.call('ZADD', LOOK, int(NOW - AHEAD), id)
     ring()
   end
+end
+
+-- The attempt of which it is not known whether it was accepted, and the index of jobs that have one.
+local function doubt(id, attempt)
+  redis.call('HSET', record(id), 'doubtful', attempt)
+  redis.call('ZADD', DOUBTS, 'NX', int(NOW), id)
+end
+
+local function no_doubt(id)
+  redis.call('HDEL', record(id), 'doubtful')
+  redis.call('ZREM', DOUBTS, id)
 end
 
 local function generate(id, task_id)
@@ -112,7 +127,6 @@ local function generate(id, task_id)
   redis.call('HDEL', record(id), 'held')
   redis.call('ZREM', CREATE, id)
   redis.call('SADD', IN_FLIGHT, id)
-  redis.call('ZREM', DOUBTS, id)
 end
 
 -- A job with a task that is still open has something to wait for, whatever became of its last attempt.

@@ -6,7 +6,7 @@ if A.lease and (tonumber(held) ~= A.lease or times) then return 0 end
 -- The doubt was not the job's own time.
 redis.call('HDEL', record(A.job), 'held', 'deadline')
 redis.call('HSET', record(A.job), 'state', 'queued')
-redis.call('ZREM', DOUBTS, A.job)
+no_doubt(A.job)
 leave_flight(A.job)
 schedule(A.job, NOW)
 announce(A.job, 'resubmitted', {attempt = tonumber(attempt), by = A.lease and 'policy' or 'person'})

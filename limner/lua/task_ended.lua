@@ -1,28 +1,37 @@
 -- A look's last word on one of the job's tasks: it `succeeded`, it `failed`, or it is `lost`. What the provider
--- says is true whoever asked, so this asks for no lease: the first word on a task is the last.
--- Returns {what, time}: 'ended' if this ended the job, 'late' if a job that had failed has succeeded by it,
--- 'noted', or 'stale'. Time is that of the job's end.
-local state, outcome, finished = get(A.job, 'state', 'outcome', 'finished')
+-- says is true whoever asked, so this asks for no lease: the first word on a task is the last, except that what
+-- was lost may be found. Returns {what, time}: 'ended' if this ended the job, 'late' if a job that had failed has
+-- succeeded by it, 'noted', or 'stale'. Time is that of the job's end.
+local state, outcome, finished, doubtful = get(A.job, 'state', 'outcome', 'finished', 'doubtful')
 local tasks = tasks_of(A.job)
 local task = find_task(tasks, A.task_id)
 if not task then return {'stale', 0} end
-if task.state ~= 'open' then
+if task.state ~= 'open' and not (task.state == 'lost' and A.result ~= 'lost') then
   if task.state == A.result and ended(state) and outcome == A.outcome then return {'ended', tonumber(finished)} end
   return {'stale', 0}
 end
 
+local delivers = A.result == 'succeeded' and state ~= 'succeeded' and state ~= 'cancelled'
 task.state, task.credits = A.result, A.credits
-if A.result ~= 'lost' then task.sure = true end
-local delivers = A.result == 'succeeded' and (state == 'generating' or state == 'failed')
+task.sure = task.sure or (A.result ~= 'lost' or nil)
+task.foreign = A.foreign
 if not delivers then task.urls = A.urls end
 keep_tasks(A.job, tasks)
 redis.call('HINCRBY', record(A.job), 'looks', 1)
 redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
 
+-- An attempt without a task is in doubt again.
+if A.result == 'lost' and not task.sure then doubtful = task.attempt end
+if A.result ~= 'lost' and tonumber(doubtful) == task.attempt then
+  no_doubt(A.job)
+  doubtful = nil
+elseif doubtful then
+  doubt(A.job, doubtful)
+end
+
 if delivers then
   redis.call('HSET', record(A.job), 'task_id', A.task_id)
-  redis.call('ZREM', DOUBTS, A.job)
   detail.urls = A.count
   if state == 'failed' then hold_on_to(A.job) end
   finish(A.job, 'succeeded', A.outcome, detail, state == 'failed' and 'succeeded_late' or 'succeeded')
@@ -44,22 +53,18 @@ if ended(state) then
   return {'noted', 0}
 end
 
-if state ~= 'generating' then
+if state ~= 'generating' or go_on_looking(A.job) then
   note(A.job, 'task_' .. A.result, detail)
   return {'noted', 0}
 end
-if go_on_looking(A.job) then
+if doubtful then
   note(A.job, 'task_' .. A.result, detail)
-  return {'noted', 0}
-end
-if A.result == 'lost' then
   redis.call('HINCRBY', record(A.job), 'lease', 1)
   redis.call('HSET', record(A.job), 'state', 'in_doubt')
   redis.call('HDEL', record(A.job), 'task_id')
   redis.call('ZREM', LOOK, A.job)
-  redis.call('ZADD', DOUBTS, int(NOW), A.job)
   schedule(A.job, NOW + A.grace)
-  announce(A.job, 'in_doubt', {attempt = task.attempt, error = A.error, task_id = A.task_id, next = A.grace})
+  announce(A.job, 'in_doubt', {attempt = tonumber(doubtful), error = A.error, next = A.grace})
   return {'noted', 0}
 end
 finish(A.job, 'failed', A.outcome, detail)

@@ -51,6 +51,13 @@ class Bench:
         """The task that is looked at has made its image."""
         return self.ledger.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
 
+    def stored(self, job_id: str, ttl: float = 60) -> bool:
+        """The result of its end lies in the result backend."""
+        record = self.ledger.read(job_id)
+        assert record
+        assert record.finished_at
+        return self.ledger.stored(job_id, record.finished_at, ttl=ttl)
+
     def task_id(self, job_id: str) -> str:
         record = self.ledger.read(job_id)
         assert record

@@ -196,7 +196,7 @@ def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
     bench.succeed(job_id)
     bench.now += bench.ledger.leases.store
     assert bench.claim_one().step == "settle"
-    assert bench.ledger.stored(job_id, ttl=60)
+    assert bench.stored(job_id)
     assert bench.places(job_id) == []
     assert 0 < bench.client.pttl(bench.ledger.record_key(job_id)) <= 60_000
 
@@ -205,7 +205,7 @@ def test_the_key_and_the_record_outlive_the_result_by_the_keys_own_time(bench: B
     job_id = bench.ledger.submit(new(idempotency_key="k", idempotency_seconds=1000)).job_id
     assert bench.client.ttl(bench.ledger.prefix + "key:" + _digest("k")) == -1
     bench.ledger.cancel(job_id, JobFailed("no"), JobFailed("no"))
-    bench.ledger.stored(job_id, ttl=60)
+    bench.stored(job_id)
     assert bench.client.ttl(bench.ledger.record_key(job_id)) > 900
     assert bench.client.ttl(bench.ledger.prefix + "key:" + _digest("k")) > 900
 
