@@ -2,10 +2,16 @@
 
 import sys
 
-from bench import cpu, latency, memory, submits
+from bench import callbacks, cpu, latency, memory, submits
 from bench.report import machine
 
-BENCHES = {"cpu": cpu.run, "latency": latency.run, "submits": submits.run, "memory": memory.run}
+BENCHES = {
+    "cpu": cpu.run,
+    "latency": latency.run,
+    "submits": submits.run,
+    "memory": memory.run,
+    "callbacks": callbacks.run,
+}
 
 
 def main(names: list[str]) -> int:

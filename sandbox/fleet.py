@@ -1,10 +1,11 @@
-"""A whole fleet on this machine: Valkey, the stand-in for kie.ai, workers and beat, as real processes."""
+"""A whole fleet on this machine: Valkey, the stand-in for kie.ai, and Limner's own, as real processes."""
 
 import atexit
 import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
+
+import httpx
 
 from sandbox.children import Child
 from sandbox.server import SandboxProvider
@@ -25,6 +28,7 @@ CHECKOUT: Final = Path(__file__).resolve().parent.parent
 PREFIX: Final = "LIMNER_"
 START_SECONDS: Final = 60.0  # a worker alone is ready in 1 s; a dozen at once on a busy CI machine are not
 DRAIN_SECONDS: Final = 10.0
+HEALTH_SECONDS: Final = 2.0
 TAIL_LINES: Final = 15
 
 _QUIET: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -36,7 +40,7 @@ class FleetError(RuntimeError):
 
 @dataclass(frozen=True)
 class FleetProcess:
-    """A worker or beat."""
+    """A worker, beat, or the callback receiver."""
 
     name: str
     log: Path
@@ -80,10 +84,11 @@ class LocalFleet:
         with LocalFleet(workers=2, provider=SandboxProvider(speed=20)) as fleet:
             Limner(fleet.redis_url).submit("a red kite")
 
-    ``settings`` are LIMNER_* variables of the workers and beat, which inherit none from this process and read
-    no ``.env``. They also decide what is started: the embedded Valkey unless LIMNER_REDIS_URL is among them,
+    ``settings`` are LIMNER_* variables of Limner's processes, which inherit none from this one and read no
+    ``.env``. They also decide what is started: the embedded Valkey unless LIMNER_REDIS_URL is among them,
     the stand-in unless LIMNER_API_URL or LIMNER_API_KEY is. ``valkey`` and ``provider``, not yet started, set
-    how these two behave, and are started whatever the settings say.
+    how these two behave, and are started whatever the settings say. With ``callbacks`` there is a receiver,
+    and the workers ask the provider to call it; if the stand-in signs, its key is set.
 
     Logs go to ``log_dir``, or to a temporary folder that goes with the fleet. Every process is in a session
     of its own, so Ctrl-C in a terminal reaches only this one, and none outlives it.
@@ -94,6 +99,7 @@ class LocalFleet:
         *,
         workers: int = 1,
         beat: bool = False,
+        callbacks: bool = False,
         settings: Mapping[str, str] | None = None,
         valkey: EmbeddedValkey | None = None,
         provider: SandboxProvider | None = None,
@@ -108,12 +114,15 @@ class LocalFleet:
         """The stand-in for kie.ai; None if the settings lead elsewhere."""
         self._initial_workers = workers
         self._with_beat = beat
+        self._with_callbacks = callbacks
         self._log_dir = log_dir
         self._log_level = log_level
         self._owner = os.getpid()
         self._temporary: Path | None = None
         self._workers: list[FleetProcess] = []
         self._beat: FleetProcess | None = None
+        self._callbacks: FleetProcess | None = None
+        self._listener: socket.socket | None = None
         self._environment: dict[str, str] = {}
 
     @property
@@ -140,6 +149,11 @@ class LocalFleet:
         return self._beat
 
     @property
+    def callbacks(self) -> FleetProcess | None:
+        """The callback receiver; also one that was killed."""
+        return self._callbacks
+
+    @property
     def log_dir(self) -> Path:
         return self._log_dir or self._work_dir / "log"
 
@@ -161,18 +175,26 @@ class LocalFleet:
         try:
             self.log_dir.mkdir(parents=True, exist_ok=True)
             self._environment = self._start_servers()
+            if self._with_callbacks:
+                self._listen()
+                self._callbacks = self._spawn_callbacks()
             workers = [self._spawn_worker() for _ in range(self._initial_workers)]
             if self._with_beat:
                 self._beat = self._spawn_beat()
-            self._wait_for([*workers, *filter(None, [self._beat])])
+            self._wait_for([*workers, *filter(None, [self._beat, self._callbacks])])
         except BaseException:
             self.stop()
             raise
         return self
 
-    def start_worker(self) -> FleetProcess:
-        """One more worker, ready when this returns. Raises :class:`FleetError`."""
-        worker = self._spawn_worker()
+    def start_worker(
+        self, *, settings: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    ) -> FleetProcess:
+        """One more worker, ready when this returns. Raises :class:`FleetError`.
+
+        ``settings`` are variables for it alone, and ``arguments`` go to its ``celery worker``.
+        """
+        worker = self._spawn_worker(settings or {}, arguments)
         self._wait_for([worker])
         return worker
 
@@ -180,19 +202,43 @@ class LocalFleet:
         """End a worker at once (SIGKILL) and wait until it is gone."""
         self._workers[index].child.kill()
 
+    def start_callbacks(self) -> FleetProcess:
+        """The callback receiver again, at the same address, ready when this returns.
+
+        Raises :class:`FleetError`, also if the fleet is one without callbacks.
+        """
+        if self._callbacks is None:
+            raise FleetError("This fleet has no callbacks: make it with callbacks=True.")
+        self.kill_callbacks()
+        self._callbacks = self._spawn_callbacks()
+        self._wait_for([self._callbacks])
+        return self._callbacks
+
+    def kill_callbacks(self) -> None:
+        """End the callback receiver at once (SIGKILL), if there is one, and wait until it is gone.
+
+        Its address stays open: callbacks that come meanwhile wait until it is started again.
+        """
+        if self._callbacks is not None:
+            self._callbacks.child.kill()
+
     def check(self) -> None:
-        """Raises :class:`FleetError` if any worker, or beat, has ended."""
-        for process in filter(None, [*self._workers, self._beat]):
+        """Raises :class:`FleetError` if any worker, beat, or the callback receiver has ended."""
+        for process in filter(None, [*self._workers, self._beat, self._callbacks]):
             process.check()
 
     def stop(self) -> None:
-        """End it in order: beat, the workers once their tasks are done (10 s at most), the two servers."""
+        """End it in order: beat, the workers once their tasks are done (10 s at most), what they spoke to."""
         if os.getpid() != self._owner:
             return  # a forked copy of the owner runs the same atexit handlers
         _end(filter(None, [self._beat]))
         _end(self._workers)
-        self._beat = None
+        _end(filter(None, [self._callbacks]))
+        self._beat = self._callbacks = None
         self._workers.clear()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
         if self.provider is not None:
             self.provider.stop()
         if self.valkey is not None:
@@ -218,14 +264,38 @@ class LocalFleet:
             found["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
         return found
 
-    def _spawn_worker(self) -> FleetProcess:
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        # What it accepts inherits this. To uvicorn a socket that it is handed is no TCP socket, and without
+        # it every answer, written as head and body, waits 40 ms for the client's delayed acknowledgement.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._environment["LIMNER_CALLBACK_URL"] = address
+        if self.provider is not None and self.provider.options.hmac_key:
+            self._environment["LIMNER_CALLBACK_HMAC_KEY"] = self.provider.options.hmac_key
+
+    def _spawn_callbacks(self) -> FleetProcess:
+        if self._listener is None:
+            raise FleetError("The fleet was not started: call start() or use it in a with statement.")
+        number = self._listener.fileno()
+        options = ["--fd", str(number), "--no-access-log", "--timeout-graceful-shutdown", "5"]
+        return self._spawn(
+            "callbacks",
+            ["uvicorn", "worker.callbacks:app", *options],
+            lambda: _is_healthy(self._environment["LIMNER_CALLBACK_URL"]),
+            pass_fds=[number],
+        )
+
+    def _spawn_worker(
+        self, settings: Mapping[str, str] = MappingProxyType({}), arguments: Sequence[str] = ()
+    ) -> FleetProcess:
         name = f"worker-{len(self._workers) + 1}"
         heartbeat = self._work_dir / f"{name}.heartbeat"
         worker = self._spawn(
             name,
-            ["worker", "-n", f"{name}@%h", *_QUIET],
+            self._celery("worker", "-n", f"{name}@%h", *_QUIET, *arguments),
             heartbeat.exists,
-            {"LIMNER_HEARTBEAT_FILE": str(heartbeat)},
+            {"LIMNER_HEARTBEAT_FILE": str(heartbeat), **settings},
         )
         self._workers.append(worker)
         return worker
@@ -233,7 +303,12 @@ class LocalFleet:
     def _spawn_beat(self) -> FleetProcess:
         log = self.log_dir / "beat.log"
         started = log.stat().st_size if log.exists() else 0  # a kept log has the last run's lines
-        return self._spawn("beat", ["beat"], lambda: b"beat: Starting" in log.read_bytes()[started:])
+        return self._spawn(
+            "beat", self._celery("beat"), lambda: b"beat: Starting" in log.read_bytes()[started:]
+        )
+
+    def _celery(self, *command: str) -> list[str]:
+        return ["celery", "-A", "worker", *command, "-l", self._log_level]
 
     def _spawn(
         self,
@@ -241,14 +316,16 @@ class LocalFleet:
         command: Sequence[str],
         is_ready: Callable[[], bool],
         settings: Mapping[str, str] = MappingProxyType({}),
+        pass_fds: Sequence[int] = (),
     ) -> FleetProcess:
         log = self.log_dir / f"{name}.log"
         with log.open("ab") as output:
             child = Child(
-                [sys.executable, "-m", "celery", "-A", "worker", *command, "-l", self._log_level],
+                [sys.executable, "-m", *command],
                 output=output,
                 env={**_inherited(), **self._environment, **settings},
                 cwd=self._work_dir,  # not the checkout: a developer's .env there would change the fleet
+                pass_fds=pass_fds,
             )
         return FleetProcess(name, log, child, is_ready)
 
@@ -268,6 +345,13 @@ def _end(processes: Iterable[FleetProcess]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(max(0.0, deadline - time.monotonic()))
         child.kill()
+
+
+def _is_healthy(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health", timeout=HEALTH_SECONDS, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _inherited() -> dict[str, str]:

@@ -21,8 +21,8 @@ from sandbox.children import Child
 from sandbox.fleet import CHECKOUT
 from sandbox.valkey_program import find_server
 
-PORTS: Final = ("6379", "8080", "5555")
-HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//)(redis|sandbox)(?=:)")
+PORTS: Final = ("6379", "8080", "8090", "5555")
+HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//)(redis|sandbox|callbacks)(?=:)")
 INTERPOLATION: Final = re.compile(r"\$\{\w+:-(\w+)\}")
 PROBE_SECONDS: Final = 20.0
 # The embedded server comes without its command line client.

@@ -13,6 +13,8 @@ import pytest
 
 from config import Settings
 from limner import Limner, TextToImage
+from limner.connection import connect
+from limner.ledger import Ledger
 from sandbox.children import Child
 from sandbox.fleet import CHECKOUT
 from tests.acceptance.compose import PORTS, Stack, copied, seconds, services
@@ -105,7 +107,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
         (folder / name).mkdir()
     (folder / "secrets" / "limner_api_key").write_text("sandbox-key\n")
     ports = dict(zip(PORTS, free_ports(), strict=True))
-    return Stack(folder, ports, env_file={"LIMNER_API_URL": "http://sandbox:8080"})
+    env_file = {"LIMNER_API_URL": "http://sandbox:8080", "LIMNER_CALLBACK_URL": "http://callbacks:8090"}
+    return Stack(folder, ports, env_file=env_file)
 
 
 def wait_until_healthy(stack: Stack, name: str, child: Child) -> None:
@@ -121,7 +124,7 @@ def running(stack: Stack) -> Iterator[dict[str, Child]]:
     """Every service, started in the order of the dependencies, each once the one before is healthy."""
     children: dict[str, Child] = {}
     try:
-        for name in ("redis", "sandbox", "worker", "flower", "beat"):
+        for name in ("redis", "sandbox", "callbacks", "worker", "flower", "beat"):
             # The stand-in's images would take as long as the real ones.
             children[name] = stack.start(name, *(["--duration", "0.3"] if name == "sandbox" else []))
             if "test" in services()[name]["healthcheck"]:
@@ -152,6 +155,16 @@ def test_a_job_is_done(stack: Stack, running: dict[str, Child]) -> None:
         result = limner.submit(TextToImage(prompt="a harbour in the compose file")).result(timeout=30)
     (url,) = result.urls
     assert url.startswith(f"http://127.0.0.1:{stack.ports['8080']}/")
+
+
+def test_the_provider_calls_back(stack: Stack, running: dict[str, Child]) -> None:
+    url = f"redis://127.0.0.1:{stack.ports['6379']}/0"
+    with Limner(url) as limner, connect(url) as client:
+        counts = Ledger(client).callback_counts
+        before = sum(counts().values())
+        limner.submit(TextToImage(prompt="a harbour that calls")).result(timeout=30)
+        eventually(lambda: sum(counts().values()) > before)
+        assert counts().keys() <= {"expected", "repeated"}
 
 
 def test_a_job_survives_a_killed_redis(stack: Stack, running: dict[str, Child]) -> None:

@@ -1,0 +1,143 @@
+"""What becomes of a callback, whatever web framework it came through."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import SecretStr
+
+from limner.callbacks.hint import is_id, task_id_of
+from limner.callbacks.refusal import Refusal
+from limner.callbacks.signature import check
+from limner.errors import InvalidRequest, RecordTooNew, StoreUnavailable
+from limner.ledger import Ledger
+from limner.terms import Adoption
+
+logger = logging.getLogger(__name__)
+
+QUIET_SECONDS: Final = 60.0
+"""How long a warning is not repeated: who can reach the receiver could fill the log otherwise."""
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer: an HTTP status, and a body in JSON."""
+
+    status: int
+    body: bytes
+
+
+SUCCESS: Final = Reply(200, b'{"code":200,"msg":"success"}')
+"""The answer to every callback, good or bad, so that a sender learns nothing from it."""
+AGAIN: Final = Reply(503, b'{"code":503,"msg":"try again"}')
+"""Makes the provider deliver the callback again (contract 3.3)."""
+_REFUSED: Final = {
+    Refusal.OVERSIZED: Reply(413, b'{"code":413,"msg":"too large"}'),
+    Refusal.SLOW: Reply(408, b'{"code":408,"msg":"too slow"}'),
+}
+
+_NOTES: Final[Mapping[Adoption | Refusal, tuple[int, str]]] = {
+    Adoption.ADOPTED: (logging.INFO, "its task is adopted"),
+    Adoption.EXPECTED: (logging.DEBUG, "its task is looked at now"),
+    Adoption.REPEATED: (logging.DEBUG, "the end of its task was known"),
+    Adoption.MISMATCHED: (logging.WARNING, "ignored: it names another task than the attempt's"),
+    Adoption.BAD_TOKEN: (logging.WARNING, "ignored: no attempt of the job has its token"),
+    Adoption.UNKNOWN_JOB: (logging.WARNING, "kept for a person: there is no such job, or none any more"),
+    Refusal.MALFORMED: (logging.WARNING, "ignored: it does not look like one of the provider's"),
+    Refusal.BAD_SIGNATURE: (
+        logging.WARNING,
+        "ignored: its signature is missing or wrong; LIMNER_CALLBACK_HMAC_KEY must be the account's key",
+    ),
+    Refusal.STALE: (logging.WARNING, "ignored: it was signed long ago, or this machine's clock is wrong"),
+    Refusal.OVERSIZED: (logging.WARNING, "refused: its body is too long"),
+    Refusal.SLOW: (logging.WARNING, "refused: its body did not arrive in time"),
+}
+
+
+class Receiver:
+    """Takes callbacks, and tells the ledger of those that are proven.
+
+    The token in the URL proves which attempt of which job was accepted. With ``hmac_key``, the provider's
+    signature is asked for too. ``now`` gives the seconds since the epoch. It may be shared by threads.
+    """
+
+    def __init__(
+        self, ledger: Ledger, hmac_key: SecretStr | None = None, now: Callable[[], float] = time.time
+    ) -> None:
+        """Raises InvalidRequest for an empty key, which everybody could sign with."""
+        if hmac_key is not None and not hmac_key.get_secret_value():
+            raise InvalidRequest("hmac_key: is empty; leave it out if the account has none")
+        self._ledger = ledger
+        self._key = hmac_key
+        self._now = now
+        self._warnings = _Seldom(now)
+
+    def handle(self, job_id: str, token: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Act on one callback; the job's id and the token are those of its path, decoded.
+
+        It blocks for two calls to Redis, and raises nothing when Redis is away: the provider is asked to
+        deliver the callback again.
+        """
+        return self._answer(job_id, lambda: self._outcome(job_id, token, headers, body))
+
+    def refuse(self, job_id: str, refusal: Refusal) -> Reply:
+        """Count a callback whose body was not read to its end."""
+        return self._answer(job_id, lambda: self._counted(refusal))
+
+    def _outcome(
+        self, job_id: str, token: str, headers: Mapping[str, str], body: bytes
+    ) -> Adoption | Refusal:
+        task_id = task_id_of(body) if is_id(job_id) and _TOKEN.fullmatch(token) else None
+        if task_id is None:
+            return self._counted(Refusal.MALFORMED)
+        if self._key is not None:
+            named = {name.lower(): value for name, value in headers.items()}
+            if refusal := check(self._key, task_id, named, self._now()):
+                return self._counted(refusal)
+        return self._ledger.called_back(job_id, token, task_id)
+
+    def _counted(self, refusal: Refusal) -> Refusal:
+        self._ledger.count_callback(refusal)
+        return refusal
+
+    def _answer(self, job_id: str, act: Callable[[], Adoption | Refusal]) -> Reply:
+        try:
+            outcome = act()
+        except (StoreUnavailable, RecordTooNew) as error:
+            self._note(job_id, type(error).__name__, logging.WARNING, f"put off: {error}")
+            return AGAIN
+        self._note(job_id, outcome, *_NOTES[outcome])
+        return _REFUSED.get(outcome, SUCCESS) if isinstance(outcome, Refusal) else SUCCESS
+
+    def _note(self, job_id: str, kind: str, level: int, text: str) -> None:
+        if level < logging.WARNING:
+            logger.log(level, "callback for job %.200r: %s", job_id, text)
+        elif (left_out := self._warnings.due(kind)) is not None:
+            logger.log(level, "callback for job %.200r: %s (%d like it not logged)", job_id, text, left_out)
+
+
+class _Seldom:
+    """Lets each kind through once in QUIET_SECONDS."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def due(self, kind: str) -> int | None:
+        """How many were held back since the last one that was let through; None holds this one back."""
+        now = self._now()
+        with self._lock:
+            quiet_until, left_out = self._kinds.get(kind, (now, 0))
+            # A clock that was set back must not silence it for longer.
+            if quiet_until - QUIET_SECONDS <= now < quiet_until:
+                self._kinds[kind] = (quiet_until, left_out + 1)
+                return None
+            self._kinds[kind] = (now + QUIET_SECONDS, 0)
+            return left_out

@@ -1,0 +1,437 @@
+"""The callback receiver: a real uvicorn with its access log on, and a ledger on a real Valkey."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from limner.callbacks.asgi import BODY_BYTES, BODY_SECONDS, route
+from limner.callbacks.receiver import Receiver
+from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
+from limner.connection import connect
+from limner.errors import JobFailed
+from limner.ledger import Budget, Grant, Ledger, Submission
+from limner.models import TextToImage
+from limner.producer import prepare
+from limner.records import JobState, Record
+from sandbox.children import Child
+from sandbox.fleet import CHECKOUT
+from sandbox.valkey import EmbeddedValkey
+from tests.conftest import eventually
+
+KEY = SecretStr("example-webhook-key")
+TOKEN = "s3cr3t-t0k3n_of-the-attempt"
+TASK = "3f0c9a5be1d24772a86b1d0e5c94f1aa"
+SUCCESS = {"code": 200, "msg": "success"}
+REDIS_SECONDS = 0.5
+PLAIN_APP = """
+import sys
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from limner.callbacks import Receiver
+from limner.callbacks.asgi import route
+from limner.connection import connect
+from limner.ledger import Ledger
+app = Starlette(routes=[Mount("/hooks", routes=[route(Receiver(Ledger(connect({url!r}))))])])
+"""
+
+
+def environment(redis_url: str, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
+    return {
+        **kept,
+        "PYTHONPATH": str(CHECKOUT),
+        "LIMNER_REDIS_URL": redis_url,
+        "LIMNER_REDIS_TIMEOUT_SECONDS": str(REDIS_SECONDS),
+        "LIMNER_CALLBACK_URL": "https://hooks.example.test/limner",
+        **settings,
+    }
+
+
+@contextlib.contextmanager
+def uvicorn(app: str, folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+    """The URL of the app in a process of its own, and its log."""
+    log = folder / "uvicorn.log"
+    with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        number = listener.fileno()
+        child = Child(
+            [sys.executable, "-m", "uvicorn", app, "--fd", str(number)],
+            env=env,
+            cwd=folder,
+            output=output,
+            pass_fds=[number],
+        )
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            # A connection is taken by the listener at once, and answered when the app has started.
+            assert httpx.get(url + "/", timeout=30, trust_env=False).status_code == 404, log.read_text()
+            yield url, log
+        finally:
+            child.stop(10)
+
+
+@dataclass
+class Bench:
+    """A receiver, and the ledger that it writes to."""
+
+    url: str
+    log: Path
+    redis_url: str
+    ledger: Ledger = field(init=False)
+    http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = connect(self.redis_url)
+        self.ledger = Ledger(self.client)
+        self.http = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        self.http.close()
+        self.client.close()
+
+    def sending(self, job_id: str = "") -> str:
+        """A job whose request is on the wire, with TOKEN in its callback's URL."""
+        new = prepare(TextToImage(prompt="a red kite"))
+        job_id = self.ledger.submit(
+            Submission(job_id or new.job_id, new.request, new.digest, key=new.key)
+        ).job_id
+        step = next(
+            step for step in self.ledger.claim(Budget(1000, 1, 0, 1, 1000)).steps if step.job_id == job_id
+        )
+        assert isinstance(self.ledger.begin(job_id, step.lease, TOKEN, deadline=900), Grant)
+        return job_id
+
+    def generating(self) -> str:
+        job_id = self.sending()
+        self.ledger.accepted(job_id, 1, TASK, look_in=600)
+        return job_id
+
+    def record(self, job_id: str) -> Record:
+        record = self.ledger.read(job_id)
+        assert record
+        return record
+
+    def everything(self) -> dict[str, Any]:
+        """All that is stored of jobs: any change of one shows here."""
+        found: dict[str, Any] = {}
+        for key in sorted(self.client.scan_iter(self.ledger.prefix + "*")):
+            kind = self.client.type(key)
+            if not key.endswith((":callbacks", ":strays")):
+                found[key] = (
+                    self.client.zrange(key, 0, -1, withscores=True)
+                    if kind == "zset"
+                    else self.client.hgetall(key)
+                    if kind == "hash"
+                    else self.client.dump(key)
+                    if kind != "stream"
+                    else self.client.xlen(key)
+                )
+        return found
+
+    def post(
+        self,
+        job_id: str,
+        token: str = TOKEN,
+        *,
+        task: str = TASK,
+        at: float | None = None,
+        key: SecretStr = KEY,
+        prefix: str = "",
+        **given: Any,
+    ) -> httpx.Response:
+        """A callback, signed now unless it is said otherwise."""
+        stamp = str(int(time.time() if at is None else at))
+        headers = {TIMESTAMP: stamp, SIGNATURE: signature(key, task, stamp).decode()}
+        body = json.dumps({"code": 200, "data": {"taskId": task, "state": "success"}}).encode()
+        path = f"{prefix}/callbacks/{quote(job_id, safe='')}/{token}"
+        return self.http.post(path, **{"content": body, "headers": headers, **given})
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[EmbeddedValkey]:
+    with EmbeddedValkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def receiver(valkey: EmbeddedValkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    folder = tmp_path_factory.mktemp("receiver")
+    env = environment(valkey.url, LIMNER_CALLBACK_HMAC_KEY=KEY.get_secret_value())
+    with uvicorn("worker.callbacks:app", folder, env) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(valkey: EmbeddedValkey, receiver: tuple[str, Path]) -> Iterator[Bench]:
+    made = Bench(*receiver, valkey.url)
+    made.client.flushall()
+    yield made
+    made.close()
+
+
+def test_a_callback_adopts_the_task_of_a_request_whose_answer_is_not_there_yet(bench: Bench) -> None:
+    job_id = bench.sending()
+    assert bench.post(job_id).json() == SUCCESS
+    record = bench.record(job_id)
+    assert (record.state, record.task_id) == (JobState.GENERATING, TASK)
+    assert [(task.task_id, task.confirmed) for task in record.tasks] == [(TASK, False)]
+    assert bench.ledger.callback_counts() == {"adopted": 1}
+
+
+def test_a_callback_brings_the_look_forward(bench: Bench) -> None:
+    job_id = bench.generating()
+    budget = Budget(0, 1, 10, 1, 10)
+    assert bench.ledger.claim(budget).steps == []
+    assert bench.post(job_id).status_code == 200
+    [step] = bench.ledger.claim(budget).steps
+    assert (step.job_id, step.step) == (job_id, "look")
+    assert bench.ledger.callback_counts() == {"expected": 1}
+
+
+@pytest.mark.parametrize("spelling", ["taskId", "task_id"])
+def test_both_spellings_are_understood(bench: Bench, spelling: str) -> None:
+    body = json.dumps({"code": 501, "data": {spelling: TASK}}).encode()
+    assert bench.post(bench.generating(), content=body).json() == SUCCESS
+    assert bench.ledger.callback_counts() == {"expected": 1}
+
+
+def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_look(bench: Bench) -> None:
+    job_id = bench.generating()
+    bench.post(job_id)
+    before = bench.record(job_id)
+    for _ in range(20):
+        assert bench.post(job_id).json() == SUCCESS
+    after = bench.record(job_id)
+    assert (after.state, after.tasks, after.looks) == (before.state, before.tasks, before.looks)
+    assert len(bench.ledger.claim(Budget(0, 1, 100, 1, 10)).steps) == 1
+    assert bench.ledger.callback_counts() == {"expected": 21}
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a forged token": ("bad_token", {"token": "another-token"}),
+    "a forged signature": ("bad_signature", {"key": SecretStr("another-key")}),
+    "no signature": ("bad_signature", {"headers": {}}),
+    "a signature of another task": ("bad_signature", {"content": b'{"taskId": "another"}'}),
+    "a signature that is no base64": ("bad_signature", {"headers": {TIMESTAMP: "1", SIGNATURE: b"\xfe=="}}),
+    "a signature of long ago": ("stale", {"at": 1767225600}),
+    "a signature of the future": ("stale", {"at": 9_999_999_999}),
+    "no body": ("malformed", {"content": b""}),
+    "a body that is no JSON": ("malformed", {"content": b"taskId=" + TASK.encode()}),
+    "a body that is nested without end": ("malformed", {"content": b"[" * BODY_BYTES}),
+    "a body that is not UTF-8": ("malformed", {"content": b'{"taskId": "\xff"}'}),
+    "two tasks": ("malformed", {"content": b'{"taskId": "a", "task_id": "b"}'}),
+    "a token that is none": ("malformed", {"token": "x" * 101}),
+    "another task than the attempt's": ("mismatched", {"task": "0" * 32}),
+}
+
+
+@pytest.mark.parametrize(("outcome", "request_"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_proven_changes_no_job_and_looks_accepted(
+    bench: Bench, outcome: str, request_: dict[str, Any]
+) -> None:
+    job_id = bench.generating()
+    before = bench.everything()
+    answer = bench.post(job_id, **request_)
+    assert (answer.status_code, answer.json()) == (200, SUCCESS)
+    assert bench.everything() == before
+    assert bench.ledger.callback_counts() == {outcome: 1}
+
+
+def test_a_job_that_is_not_known_is_kept_for_a_person(bench: Bench) -> None:
+    answer = bench.post("no-such-job")
+    assert (answer.status_code, answer.json()) == (200, SUCCESS)
+    assert [(stray.job_id, stray.task_id) for stray in bench.ledger.strays()] == [("no-such-job", TASK)]
+    assert bench.everything() == {}
+    assert bench.ledger.callback_counts() == {"unknown_job": 1}
+
+
+def test_an_ended_job_keeps_its_end(bench: Bench) -> None:
+    job_id = bench.sending()
+    assert bench.ledger.cancel(job_id, JobFailed("x"), JobFailed("y"))
+    bench.post(job_id)
+    assert bench.record(job_id).state is JobState.CANCELLED
+    assert bench.record(job_id).tasks[0].task_id == TASK
+
+
+def test_only_posts_are_taken(bench: Bench) -> None:
+    assert bench.http.get(f"/callbacks/job/{TOKEN}").status_code == 405
+
+
+@pytest.mark.parametrize("job_id", ["Auftrag 7", "a/b/c", "größe?#%25", "..a", "a//"])
+def test_a_plain_celery_task_s_own_id_is_found(bench: Bench, job_id: str) -> None:
+    bench.sending(job_id)
+    assert bench.post(job_id).json() == SUCCESS
+    assert bench.record(job_id).state is JobState.GENERATING
+
+
+def test_the_public_url_s_path_may_reach_the_receiver(bench: Bench) -> None:
+    bench.post(bench.generating(), prefix="/limner")
+    assert bench.ledger.callback_counts() == {"expected": 1}
+
+
+def raw(bench: Bench, job_id: str, head: str, *parts: bytes, pause: float = 0.0) -> bytes:
+    """Send a request by hand and read until the receiver ends the connection."""
+    url = httpx.URL(bench.url)
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as link:
+        request = f"POST /callbacks/{job_id}/{TOKEN} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n"
+        stopped = threading.Event()
+
+        def send() -> None:
+            with contextlib.suppress(OSError):
+                link.sendall(request.encode())
+                for part in parts:
+                    if stopped.wait(pause):
+                        return
+                    link.sendall(part)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := link.recv(65536):
+                received += data
+        stopped.set()
+        sender.join()
+        return received
+
+
+@pytest.mark.parametrize(
+    ("head", "parts", "status", "outcome"),
+    [
+        (f"Content-Length: {BODY_BYTES + 1}", [], b"413", "oversized"),
+        (f"Content-Length: {10**18}", [b"{"], b"413", "oversized"),
+        ("Transfer-Encoding: chunked", [b"4000\r\n" + b"x" * 0x4000 + b"\r\n"] * 5, b"413", "oversized"),
+        ("Content-Length: 10\r\nConnection: close", [b"{" * 100], b"200", "malformed"),
+    ],
+    ids=["declared", "absurd", "chunked", "longer than declared"],
+)
+def test_a_body_that_is_too_long_is_not_read(
+    bench: Bench, head: str, parts: Sequence[bytes], status: bytes, outcome: str
+) -> None:
+    job_id = bench.generating()
+    before = bench.everything()
+    began = time.monotonic()
+    received = raw(bench, job_id, head, *parts)
+    assert received.startswith(b"HTTP/1.1 " + status)
+    assert time.monotonic() - began < BODY_SECONDS / 2
+    assert bench.everything() == before
+    assert bench.ledger.callback_counts() == {outcome: 1}
+
+
+def test_a_body_that_dribbles_is_cut_off_and_holds_nobody_up(bench: Bench) -> None:
+    job_id = bench.generating()
+    before = bench.everything()
+    with ThreadPoolExecutor(40) as pool:
+        began = time.monotonic()
+        dribble = [b"x"] * 200
+        slow = [
+            pool.submit(raw, bench, job_id, "Content-Length: 400", *dribble, pause=0.2) for _ in range(40)
+        ]
+        while time.monotonic() - began < 1.0:
+            asked = time.monotonic()
+            bench.post(job_id, "another-token")
+            assert time.monotonic() - asked < BODY_SECONDS / 2
+        assert all(one.result().startswith(b"HTTP/1.1 408") for one in slow)
+        assert time.monotonic() - began < 2 * BODY_SECONDS
+    assert bench.everything() == before
+    assert bench.ledger.callback_counts()["slow"] == 40
+
+
+def test_a_body_that_breaks_off_is_no_callback(bench: Bench) -> None:
+    job_id = bench.generating()
+    url = httpx.URL(bench.url)
+    with socket.create_connection((url.host, url.port or 0)) as link:
+        head = f"POST /callbacks/{job_id}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        link.sendall(head.encode() + b'{"taskId"')
+    eventually(lambda: bench.ledger.callback_counts() == {"malformed": 1})
+
+
+def test_a_redis_that_hangs_is_a_503_in_bounded_time_and_passes(bench: Bench, valkey: EmbeddedValkey) -> None:
+    job_id = bench.generating()
+    valkey.pause()
+    try:
+        with ThreadPoolExecutor(60) as pool:
+            began = time.monotonic()
+            answers = list(pool.map(lambda _: bench.post(job_id), range(60)))
+            assert {answer.status_code for answer in answers} == {503}
+            # With 16 threads that is four rounds. The provider waits for 15 s (contract 3.3).
+            assert time.monotonic() - began < 10
+        assert bench.post(job_id, "another-token").status_code == 503
+        assert bench.http.get("/health").status_code == 503
+    finally:
+        valkey.resume()
+    assert bench.post(job_id).json() == SUCCESS
+    assert bench.http.get("/health").status_code == 200
+
+
+def test_the_log_tells_of_callbacks_and_of_no_token(bench: Bench) -> None:
+    job_id = bench.sending()
+    bench.post(job_id)
+    bench.post(job_id, prefix="/limner")
+    bench.post(job_id, prefix="/elsewhere")
+    bench.http.get(f"/callbacks/{job_id}/{TOKEN}?again=1")
+    eventually(lambda: "405" in bench.log.read_text().splitlines()[-1])
+    text = bench.log.read_text()
+    assert '"POST /callbacks/… HTTP/1.1" 200' in text
+    assert f"callback for job '{job_id}': its task is adopted" in text
+    assert TOKEN not in text
+    assert "Traceback" not in text
+
+
+def test_it_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
+    program = "import sys, worker.callbacks; sys.exit('celery' in sys.modules or 'provider' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(valkey_url), cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
+
+
+def test_without_an_address_it_says_what_to_set(valkey_url: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "worker.callbacks:app"],
+        env=environment(valkey_url, LIMNER_CALLBACK_URL=""),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "LIMNER_CALLBACK_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_limner_loads_without_starlette() -> None:
+    program = "import sys, limner, limner.callbacks; sys.exit('starlette' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False).returncode == 0
+
+
+def test_it_is_mounted_in_a_backend_of_one_s_own(valkey: EmbeddedValkey, tmp_path: Path) -> None:
+    (tmp_path / "backend.py").write_text(PLAIN_APP.format(url=valkey.url))
+    with uvicorn("backend:app", tmp_path, environment(valkey.url)) as (url, log):
+        bench = Bench(url, log, valkey.url)
+        with contextlib.closing(bench):
+            bench.client.flushall()
+            bench.sending("a/b")
+            assert bench.post("a/b", prefix="/hooks", headers={}).json() == SUCCESS
+            assert bench.record("a/b").state is JobState.GENERATING
+
+
+def test_a_path_without_its_parameters_is_refused(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="token"):
+        route(Receiver(bench.ledger), "/hooks/{job_id}")

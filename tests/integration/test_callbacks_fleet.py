@@ -1,0 +1,177 @@
+"""Callbacks from end to end: workers that ask for them, the stand-in that makes them, and the receiver."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from limner import JobState, Limner
+from limner.connection import connect
+from limner.errors import GenerationFailed
+from limner.ledger import Ledger
+from sandbox.fleet import FleetError, LocalFleet
+from sandbox.server import SandboxProvider
+from tests.conftest import eventually
+from tests.integration.fleet.conftest import ROOMY, quick_provider
+
+KEY = "example-webhook-key"
+LONG = 60.0
+"""Seconds that a worker waits for a callback: longer than a test, so what ends was called back."""
+SHORT = 1.0
+KNOWN = {"expected", "repeated", "adopted"}
+"""What may become of a callback whose task should be known: on a busy machine it may overtake the answer."""
+
+
+def callback_fleet(patience: float) -> LocalFleet:
+    settings = {**ROOMY, "LIMNER_CALLBACK_PATIENCE_SECONDS": str(patience)}
+    # Long enough to come after the createTask answer, unless a fault says otherwise.
+    provider = quick_provider(duration=0.3, hmac_key=KEY, callback_spacing=0.1)
+    return LocalFleet(callbacks=True, settings=settings, provider=provider)
+
+
+@pytest.fixture(scope="module")
+def _patient() -> Iterator[LocalFleet]:
+    with callback_fleet(LONG) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def _wary() -> Iterator[LocalFleet]:
+    with callback_fleet(SHORT) as running:
+        yield running
+
+
+@pytest.fixture
+def patient(_patient: LocalFleet) -> LocalFleet:
+    return emptied(_patient)
+
+
+@pytest.fixture
+def wary(_wary: LocalFleet) -> LocalFleet:
+    return emptied(_wary)
+
+
+def emptied(fleet: LocalFleet) -> LocalFleet:
+    provider(fleet).reset()
+    with connect(fleet.redis_url) as client:
+        client.delete(Ledger(client).prefix + "callbacks")
+    return fleet
+
+
+def provider(fleet: LocalFleet) -> SandboxProvider:
+    assert fleet.provider
+    return fleet.provider
+
+
+def counts(fleet: LocalFleet) -> dict[str, int]:
+    with connect(fleet.redis_url) as client:
+        return Ledger(client).callback_counts()
+
+
+def deliveries(fleet: LocalFleet) -> list[int]:
+    return [each["status"] for each in provider(fleet).ledger()[0]["callbacks"]]
+
+
+@pytest.mark.parametrize(
+    ("faults", "outcomes"),
+    [
+        ([], KNOWN),
+        (["callback_duplicate"], KNOWN),
+        (["callback_late"], KNOWN),
+        (["callback_before_terminal"], KNOWN),
+        (["callback_task_id"], KNOWN),
+        (["callback_tampered"], KNOWN),
+        (["callback_early"], {"adopted"}),
+        (["accept_then_drop"], {"adopted"}),
+        (["html_after"], {"adopted"}),
+        (["no_task_id"], {"adopted"}),
+        (["create_500_after"], {"adopted"}),
+        (["callback_early", "accept_then_drop"], {"adopted"}),
+    ],
+    ids=lambda value: "+".join(value or ["none"]) if isinstance(value, list) else "",
+)
+def test_a_callback_brings_the_result_and_nothing_is_bought_twice(
+    patient: LocalFleet, faults: list[str], outcomes: set[str]
+) -> None:
+    provider(patient).faults(**dict.fromkeys(faults, 1))
+    with Limner(patient.redis_url) as limner:
+        images = limner.submit("a red kite").result(timeout=30)
+    [task] = provider(patient).ledger()
+    assert images.task_id == task["task_id"]
+    assert "forged" not in images.urls[0]
+    expected = 2 if "callback_duplicate" in faults else 1
+    eventually(lambda: deliveries(patient) == [200] * expected)
+    assert sum(counts(patient).values()) == expected
+    assert counts(patient).keys() <= outcomes
+
+
+def test_a_tampered_callback_of_a_failed_task_makes_no_success(patient: LocalFleet) -> None:
+    provider(patient).faults(task_fail=1, callback_tampered=1)
+    with Limner(patient.redis_url) as limner, pytest.raises(GenerationFailed):
+        limner.submit("a red kite").result(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("callback_lost", {}),
+        ("callback_bad_signature", {"bad_signature": 1}),
+        ("callback_unsigned", {"bad_signature": 1}),
+    ],
+)
+def test_a_callback_that_is_lost_or_not_believed_delays_the_result(
+    wary: LocalFleet, fault: str, expected: dict[str, int]
+) -> None:
+    provider(wary).faults(**{fault: 1})
+    with Limner(wary.redis_url) as limner:
+        job = limner.submit("a red kite")
+        assert job.result(timeout=30).urls
+        status = job.status()
+    assert status.sent_at
+    assert status.finished_at
+    assert (status.finished_at - status.sent_at).total_seconds() >= SHORT
+    assert counts(wary) == expected
+
+
+def test_a_receiver_that_was_killed_is_started_again_at_the_same_address(patient: LocalFleet) -> None:
+    address = patient.environment["LIMNER_CALLBACK_URL"]
+    patient.kill_callbacks()
+    with pytest.raises(FleetError, match=r"callbacks ended with status -9"):
+        patient.check()
+    with Limner(patient.redis_url) as limner:
+        job = limner.submit("a red kite")
+        eventually(lambda: job.status().state is JobState.GENERATING)
+        assert patient.start_callbacks() is patient.callbacks
+        assert job.result(timeout=30).urls
+    assert patient.environment["LIMNER_CALLBACK_URL"] == address
+    patient.check()
+
+
+def test_no_token_is_in_any_log_of_the_fleet(patient: LocalFleet) -> None:
+    with Limner(patient.redis_url) as limner, connect(patient.redis_url) as client:
+        job = limner.submit("a red kite")
+        job.result(timeout=30)
+        record = Ledger(client).read(job.id)
+    assert record
+    assert record.tokens
+    for log in Path(patient.log_dir).iterdir():
+        for token in record.tokens.values():
+            assert token not in log.read_text(), log
+
+
+def test_a_fleet_without_callbacks_has_no_receiver() -> None:
+    with LocalFleet(workers=0) as fleet:
+        assert fleet.callbacks is None
+        assert "LIMNER_CALLBACK_URL" not in fleet.environment
+        fleet.kill_callbacks()
+        with pytest.raises(FleetError, match="callbacks=True"):
+            fleet.start_callbacks()
+
+
+def test_a_worker_can_be_started_with_settings_and_arguments_of_its_own() -> None:
+    with LocalFleet(workers=0) as fleet:
+        with pytest.raises(FleetError, match="LIMNER_RATE_REQUESTS"):
+            fleet.start_worker(settings={"LIMNER_RATE_REQUESTS": "many"})
+        with pytest.raises(FleetError, match="--no-such-option"):
+            fleet.start_worker(arguments=["--no-such-option"])
+        assert fleet.start_worker().running

@@ -1,0 +1,64 @@
+"""The callback receiver as a process of its own: ``uvicorn worker.callbacks:app``.
+
+It needs Redis and LIMNER_CALLBACK_URL, and neither Celery nor the provider's key.
+"""
+
+import logging
+import sys
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from config import Settings, SettingsError, load
+from limner.callbacks import HideToken, Receiver
+from limner.callbacks.asgi import PATH, route
+from limner.connection import connect, store_errors
+from limner.errors import LimnerError, StoreUnavailable
+from limner.ledger import Ledger
+
+LOG_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(name)s] %(message)s"
+
+
+def make_app(settings: Settings) -> Starlette:
+    """The application that these settings lead to."""
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
+    receiver = Receiver(Ledger(client), settings.callback_hmac_key)
+
+    def health(_request: Request) -> Response:
+        try:
+            with store_errors(client):
+                client.ping()
+        except StoreUnavailable as error:
+            return PlainTextResponse(f"{error}\n", 503)
+        return PlainTextResponse("ok\n")
+
+    # A proxy in front may keep the path of the public URL, or take it off.
+    prefixes = {"", unquote(urlsplit(settings.callback_url).path).rstrip("/")}
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            *(route(receiver, prefix + PATH) for prefix in sorted(prefixes)),
+        ]
+    )
+
+
+def _settings() -> Settings:
+    settings = load()
+    if not settings.callback_url:
+        raise SettingsError(
+            "LIMNER_CALLBACK_URL: not set; it is the address of this receiver as the provider sees it"
+        )
+    return settings
+
+
+logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+logging.getLogger("uvicorn.access").addFilter(HideToken())
+try:
+    app = make_app(_settings())
+except (SettingsError, LimnerError) as error:
+    # Read by the person who starts the process; a traceback would hide the variable's name.
+    sys.exit(f"limner: the settings are wrong\n{error}")
