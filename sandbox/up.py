@@ -63,7 +63,7 @@ def up(
     ] = 1.0,
     folder: Annotated[Path, typer.Option(help="Where data and logs are kept.")] = FOLDER,
 ) -> None:
-    """Run a local fleet until Ctrl-C: Valkey, the stand-in for kie.ai, workers and beat.
+    """Run a local fleet until Ctrl-C: Valkey, the stand-in for kie.ai, workers, beat and callbacks.
 
     With LIMNER_API_KEY set, in the environment or in .env, the real provider draws, and takes its credits.
     With LIMNER_REDIS_URL set, that server is used.
@@ -91,6 +91,8 @@ def _run(folder: Path, lock_file: Path, workers: int, speed: float) -> None:
     with LocalFleet(
         workers=workers,
         beat=True,
+        # The real provider cannot reach this machine's loopback.
+        callbacks=not real and "LIMNER_CALLBACK_URL" not in settings,
         settings=settings,
         valkey=kept,
         provider=None if real else SandboxProvider(speed=speed),
@@ -121,9 +123,10 @@ def _welcome(fleet: LocalFleet) -> str:
     drawn_by = (
         "the real provider, for credits" if fleet.provider is None else f"the stand-in, {fleet.api_url}"
     )
+    called_back = "" if fleet.callbacks is None else " and a callback receiver"
     return "\n".join(
         [
-            f"The fleet is up: {len(fleet.workers)} worker(s) and beat; images by {drawn_by}.",
+            f"The fleet is up: {len(fleet.workers)} worker(s), beat{called_back}; images by {drawn_by}.",
             f"Logs: {fleet.log_dir}",
             "",
             "In another terminal, or in a backend's environment:",

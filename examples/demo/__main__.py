@@ -25,7 +25,11 @@ from sandbox.valkey import ValkeyError
 SHEET: Final = CHECKOUT / ".limner" / "demo" / "contact-sheet.html"
 SCHEDULE: Final = Path(__file__).with_name("schedule.toml")
 SPEED: Final = 5.0
-PLAY_SETTINGS: Final = {"LIMNER_SCHEDULE_FILE": str(SCHEDULE), "LIMNER_BACKOFF_SECONDS": "1"}
+PLAY_SETTINGS: Final = {
+    "LIMNER_SCHEDULE_FILE": str(SCHEDULE),
+    "LIMNER_BACKOFF_SECONDS": "1",
+    "LIMNER_CALLBACK_PATIENCE_SECONDS": "4",
+}
 
 
 def main(
@@ -55,9 +59,11 @@ def main(
 
 
 def _free(console: Console, out: Path) -> bool:
-    console.print("Starting Valkey, a stand-in for kie.ai, a worker and beat, on this machine alone …")
+    console.print(
+        "Starting Valkey, a stand-in for kie.ai, a worker, beat and callbacks, on this machine alone …"
+    )
     provider = SandboxProvider(speed=SPEED, tail=0.0)
-    with LocalFleet(beat=True, provider=provider, settings=PLAY_SETTINGS) as fleet:
+    with LocalFleet(beat=True, callbacks=True, provider=provider, settings=PLAY_SETTINGS) as fleet:
         began = time.monotonic()
         all_ended = play(console, fleet, provider)
         took = time.monotonic() - began
