@@ -25,7 +25,7 @@ if task and task.state == 'open' then
   return answer('expected')
 end
 if task and task.state ~= 'lost' then return answer('repeated') end
-if task and task.foreign then return answer('mismatched') end
+if task and task.foreign and not A.sure then return answer('mismatched') end
 
 if not task then
   local unsure = 0
@@ -34,12 +34,12 @@ if not task then
     if not A.sure and other.sure and other.attempt == A.attempt then return answer('mismatched') end
   end
   if not A.sure and unsure >= MOST_UNSURE then return answer('mismatched') end
-  task = {id = A.task_id, attempt = A.attempt}
+  task = {id = A.task_id}
 else
   table.remove(tasks, place)
 end
 -- In front: it is the one that is looked at next.
-task.state, task.sure = 'open', task.sure or A.sure
+task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or A.sure, A.attempt, nil
 table.insert(tasks, 1, task)
 keep_tasks(A.job, tasks)
 redis.call('HSET', record(A.job), 'accepted', int(NOW))

@@ -1,8 +1,8 @@
 -- Any state that has not ended -> cancelled. Returns the state that the job was in, again if it is repeated, or
 -- nothing for an unknown job. What the error says of charges depends on that state, so both texts come along.
-local state, found, resubmitted = get(A.job, 'state', 'cancelled_as', 'resubmitted')
+local state, found, resubmitted, doubtful = get(A.job, 'state', 'cancelled_as', 'resubmitted', 'doubtful')
 if state == 'cancelled' then return found end
-if state == 'queued' and not resubmitted then
+if state == 'queued' and not resubmitted and not doubtful then
   finish(A.job, 'cancelled', A.unsent)
 elseif state == 'queued' then
   -- An earlier attempt may have been accepted.

@@ -4,6 +4,7 @@
 local state, finished = get(A.job, 'state', 'finished')
 if not ended(state) then return 0 end
 if tonumber(finished) ~= A.finished then
+  hold_on_to(A.job)
   redis.call('HDEL', record(A.job), 'stored')
   redis.call('ZREM', LOOK, A.job)
   schedule(A.job, NOW)

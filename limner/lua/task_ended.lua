@@ -22,7 +22,7 @@ redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
 
 -- An attempt without a task is in doubt again.
-if A.result == 'lost' and not task.sure then doubtful = task.attempt end
+if A.result == 'lost' and (not task.sure or state == 'generating') then doubtful = task.attempt end
 if A.result ~= 'lost' and tonumber(doubtful) == task.attempt then
   no_doubt(A.job)
   doubtful = nil
@@ -53,7 +53,8 @@ if ended(state) then
   return {'noted', 0}
 end
 
-if state ~= 'generating' or go_on_looking(A.job) then
+local waiting = state == 'generating' or state == 'in_doubt'
+if not waiting or go_on_looking(A.job) or (doubtful and state == 'in_doubt') then
   note(A.job, 'task_' .. A.result, detail)
   return {'noted', 0}
 end
