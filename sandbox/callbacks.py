@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -21,6 +21,8 @@ from sandbox.records import callback
 
 __all__ = ["Courier", "signature"]
 
+AT_ONCE: Final = 12
+"""Callbacks under way. httpcore looks at all its connections for each request: many make each one slow."""
 FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
 
 
@@ -38,11 +40,13 @@ class Courier:
         self._base_url = base_url
         self._now = now
         self._errands: set[asyncio.Task[None]] = set()
+        # Waiting here is in turn and free; in the client's pool it is neither, once hundreds wait.
+        self._turn = asyncio.Semaphore(AT_ONCE)
         self._client = httpx.AsyncClient(
             timeout=options.callback_timeout,
             follow_redirects=False,
             trust_env=False,
-            limits=httpx.Limits(max_connections=64),
+            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
         )
 
     def expect(self, task: Task) -> None:
@@ -89,9 +93,10 @@ class Courier:
         if task.callback_url is None:
             return httpx.codes.OK
         try:
-            response = await self._client.post(
-                task.callback_url, content=self._body(task), headers=self._headers(task)
-            )
+            async with self._turn:
+                response = await self._client.post(
+                    task.callback_url, content=self._body(task), headers=self._headers(task)
+                )
             status = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL):
             status = 0
