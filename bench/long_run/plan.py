@@ -1,0 +1,122 @@
+"""What a long run is: its size, its faults, and the settings it is lived through with."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from bench.fleets import ROOMY
+
+__all__ = ["HMAC_KEY", "WITHHELD", "Kill", "Plan"]
+
+HMAC_KEY: Final = "long-run-webhook-key"
+WITHHELD: Final = frozenset({"callback_lost", "callback_bad_signature", "callback_unsigned"})
+"""The fates of a callback that no receiver may believe, or ever gets."""
+
+
+class Kill(StrEnum):
+    """What is ended by SIGKILL, and started again at once."""
+
+    WORKER = "worker"
+    RECEIVER = "callback receiver"
+    VALKEY = "Valkey"
+
+
+_ROUND: Final = (Kill.WORKER, Kill.WORKER, Kill.RECEIVER, Kill.VALKEY)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Times are in seconds. ``seed`` decides the fate of every task, and what is killed in which order."""
+
+    jobs: int = 100_000
+    seed: int = 3
+    workers: int = 2
+    outstanding: int = 2000
+    """How many jobs are submitted and not ended, at most."""
+    wave: int = 250
+    jobs_between_kills: int = 500
+    duration: float = 0.15
+    """What the stand-in takes for a task."""
+    request_timeout: float = 2.0
+    spacing: float = 2.0
+    """A callback that fails is repeated after 1, 3 and 7 times as long: longer than anything is down."""
+    patience: float = 16.0
+    """LIMNER_CALLBACK_PATIENCE_SECONDS: longer than a callback is repeated, shorter than ``late``."""
+    late: float = 20.0
+    grace: float = 40.0
+    """LIMNER_IN_DOUBT_SECONDS: longer than the latest callback."""
+    settle: float = 60.0
+    """How long results may still come in once the last job has ended."""
+    stall: float = 120.0
+    """When no job has ended for so long, those that have not are given up."""
+
+    def kills(self) -> Iterator[Kill]:
+        """Without end, and each kind as often as its share in a round."""
+        rng = random.Random(self.seed)
+        while True:
+            yield from rng.sample(_ROUND, len(_ROUND))
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """LIMNER_* variables."""
+        return {
+            **ROOMY,
+            # Enough for the 1 in 12 that wait out a time-out or the patience at full speed; more would be
+            # created in bursts that outrun the stand-in's callbacks on a small machine.
+            "LIMNER_MAX_IN_FLIGHT": "250",
+            "LIMNER_BACKOFF_SECONDS": "0.5",
+            "LIMNER_REQUEST_TIMEOUT_SECONDS": str(self.request_timeout),
+            "LIMNER_CALLBACK_HMAC_KEY": HMAC_KEY,
+            "LIMNER_CALLBACK_PATIENCE_SECONDS": str(self.patience),
+            "LIMNER_IN_DOUBT": "fail",
+            "LIMNER_IN_DOUBT_SECONDS": str(self.grace),
+        }
+
+    @property
+    def faults(self) -> dict[str, Any]:
+        """For :class:`sandbox.server.SandboxProvider`: one createTask in eight is answered wrongly or not."""
+        return {
+            # refused, and nothing exists
+            "create_429": 0.03,
+            "create_455": 0.01,
+            "create_500": 0.02,
+            # no clear answer, and nothing exists
+            "drop_before_accept": 0.005,
+            "html_before": 0.005,
+            # the task exists and is billed, and its id is not told
+            "accept_then_drop": 0.01,
+            "slow_answer": {"probability": 0.01, "seconds": self.request_timeout + 2},
+            "html_after": 0.01,
+            "no_task_id": 0.003,
+            "truncated_json": 0.003,
+            "reset_mid_body": 0.003,
+            "create_500_after": 0.005,
+            "task_fail": 0.01,
+            "record_500": 0.01,
+            "record_html": 0.01,
+            "record_drop": 0.01,
+            "record_null_seconds": {"probability": 0.02, "seconds": 1.0},
+            "callback_lost": 0.02,
+            "callback_bad_signature": 0.01,
+            "callback_unsigned": 0.01,
+            "callback_late": {"probability": 0.02, "seconds": self.late},
+            "callback_duplicate": 0.03,
+            "callback_early": 0.03,
+            "callback_before_terminal": 0.03,
+            "callback_task_id": 0.2,
+            "callback_tampered": 0.03,
+        }
+
+    @property
+    def provider(self) -> dict[str, Any]:
+        """Options of the stand-in."""
+        return {
+            "duration": self.duration,
+            "creates": 0,
+            "reads": 0,
+            "credits": 1e9,
+            "seed": self.seed,
+            "callback_spacing": self.spacing,
+        }

@@ -1,0 +1,212 @@
+"""Driving a fleet through its faults, and asking both ledgers at the end."""
+
+import random
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from bench.long_run.comparison import Bought, Verdict, bought_by_prompt, read_all, verdict
+from bench.long_run.findings import Findings
+from bench.long_run.forger import Forger
+from bench.long_run.plan import HMAC_KEY, Kill, Plan
+from bench.long_run.rescue import Held, held, standstill
+from bench.long_run.watch import Watch
+from limner import Limner, StoreUnavailable
+from limner.connection import connect
+from limner.ledger import Ledger
+from sandbox.fleet import FleetProcess, LocalFleet
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+
+__all__ = ["long_run"]
+
+TICK: Final = 0.1
+REPORT_EVERY: Final = 10.0
+PACED: Final = 0.9
+"""The share of the jobs by which the pace is measured: the last ones wait for doubts to be over."""
+
+
+def long_run(plan: Plan) -> Findings:
+    """Run it on a fleet of its own. Raises FleetError if a worker or the receiver ends by itself."""
+    fleet = LocalFleet(
+        workers=plan.workers,
+        callbacks=True,
+        settings=plan.settings,
+        provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
+        valkey=EmbeddedValkey(aof=True, appendfsync="always"),
+        log_level="INFO",  # bench.long_run.rescue reads it
+    )
+    with fleet, Limner(fleet.redis_url) as limner, ThreadPoolExecutor(1) as submitter:
+        run = _Run(plan, fleet)
+        run.watch.start()
+        run.forger.start()
+        try:
+            submitting = submitter.submit(run.submit, limner)
+            run.drive(submitting.done)
+            submitting.result()
+            return run.findings(*run.settle())
+        finally:
+            run.stop()
+
+
+class _Run:
+    def __init__(self, plan: Plan, fleet: LocalFleet) -> None:
+        assert fleet.provider
+        assert fleet.valkey
+        self.plan = plan
+        self.fleet, self.provider, self.valkey = fleet, fleet.provider, fleet.valkey
+        self.watch = Watch(fleet.redis_url)
+        self.forger = Forger(fleet.environment["LIMNER_CALLBACK_URL"], plan.seed)
+        self.job_ids: list[str] = self.forger.known
+        self._stopped = False
+        self._pace = 0.0
+        self._client = connect(fleet.redis_url, timeout=30.0)
+        self._ledger = Ledger(self._client)
+        self._rng = random.Random(plan.seed)
+        self._outages: defaultdict[Kill, list[float]] = defaultdict(list)
+        self._held: list[Held] = []
+        self._killed: set[int] = set()
+
+    def submit(self, limner: Limner) -> None:
+        """Keep jobs outstanding; what a killed Valkey may have swallowed is submitted again."""
+        plan = self.plan
+        for start in range(0, plan.jobs, plan.wave):
+            numbers = range(start, min(start + plan.wave, plan.jobs))
+            while len(self.job_ids) - len(self.watch.ended) > plan.outstanding - plan.wave:
+                time.sleep(TICK)
+                if self._stopped:
+                    return
+            while not self._stopped:
+                try:
+                    jobs = limner.submit_many(
+                        [prompt(number) for number in numbers],
+                        idempotency_keys=[str(number) for number in numbers],
+                    )
+                except StoreUnavailable:
+                    time.sleep(TICK)
+                else:
+                    self.job_ids.extend(job.id for job in jobs)
+                    break
+
+    def drive(self, submitted: Callable[[], bool]) -> None:
+        """Kill and start again until the last job has ended, or none has for as long as the plan allows."""
+        plan, kills = self.plan, self.plan.kills()
+        began = reported = moved = time.monotonic()
+        ended, next_kill = 0, plan.jobs_between_kills
+        while not (submitted() and ended >= len(self.job_ids)):
+            if next_kill <= ended < plan.jobs:
+                self._strike(next(kills))
+                next_kill += plan.jobs_between_kills
+            self._check()
+            time.sleep(TICK)
+            now, before, ended = time.monotonic(), ended, len(self.watch.ended)
+            moved = now if ended > before else moved
+            if before < PACED * plan.jobs <= ended:
+                self._pace = ended / (now - began)
+            if now - moved > plan.stall:
+                self._stopped = True  # what has not ended is found to be lost
+                return
+            if now - reported > REPORT_EVERY:
+                reported = now
+                rate, killed = ended / (now - began), sum(map(len, self._outages.values()))
+                print(f"{ended} of {plan.jobs} ended, {rate:.0f}/s, {killed} SIGKILLs", file=sys.stderr)
+
+    def stop(self) -> None:
+        """End the threads, and close the connections."""
+        self._stopped = True
+        self.forger.stop()
+        self.watch.stop()
+        self._client.close()
+
+    def settle(self) -> tuple[dict[str, Verdict], dict[str, list[Bought]]]:
+        """Compare the ledgers, and for a while those jobs again that time may still change."""
+        deadline = time.monotonic() + self.plan.settle
+        while self.provider.summary()["running"] and time.monotonic() < deadline:
+            time.sleep(TICK)
+        by_prompt = bought_by_prompt(self.provider.ledger(), self.provider.url)
+        bought = {job_id: by_prompt.get(prompt(number), []) for number, job_id in enumerate(self.job_ids)}
+        verdicts: dict[str, Verdict] = {}
+        pending = list(self.job_ids)
+        while True:
+            for job_id, record in read_all(self._ledger, self._client, pending):
+                verdicts[job_id] = verdict(record, bought[job_id])
+            pending = [job_id for job_id in pending if verdicts[job_id].pending]
+            if not pending or time.monotonic() > deadline:
+                return verdicts, bought
+            time.sleep(1.0)
+
+    def findings(self, verdicts: dict[str, Verdict], bought: dict[str, list[Bought]]) -> Findings:
+        """What both ledgers say together."""
+        in_dead_hands = {step.job_id for step in self._held}
+        lost_answers = [
+            (job_id, task)
+            for job_id, tasks in bought.items()
+            for task in tasks
+            if not task.answered or (job_id in in_dead_hands and task.id not in self.watch.told)
+        ]
+        adopted = [(job_id, task) for job_id, task in lost_answers if task not in verdicts[job_id].unknown]
+        stood = [standstill(step, self._ledger.log(step.job_id)) for step in self._held]
+
+        def those(flag: Callable[[Verdict], object]) -> frozenset[str]:
+            return frozenset(job_id for job_id, verdict in verdicts.items() if flag(verdict))
+
+        return Findings(
+            jobs=len(self.job_ids),
+            pace=self._pace,
+            outcomes=Counter(verdict.outcome for verdict in verdicts.values()),
+            lost=those(lambda verdict: verdict.lost),
+            double_billed=those(lambda verdict: verdict.double_billed),
+            deceived=those(lambda verdict: verdict.deceived),
+            lost_answers=len(lost_answers),
+            adopted=len(adopted),
+            lost_answers_called_back=sum(not task.withheld for _, task in lost_answers),
+            adopted_called_back=sum(not task.withheld for _, task in adopted),
+            missed=those(lambda verdict: verdict.missed),
+            unknown_billed=sum(task.billed for verdict in verdicts.values() for task in verdict.unknown),
+            undelivered=those(lambda verdict: verdict.undelivered),
+            unfinished=those(lambda verdict: verdict.unfinished),
+            wrong=those(lambda verdict: verdict.wrong),
+            deluded=those(lambda verdict: verdict.deluded),
+            forged=self.forger.sent,
+            outages=self._outages,
+            held=len(self._held),
+            rescues=[seconds for seconds in stood if seconds is not None],
+            callbacks=self._ledger.callback_counts(),
+        )
+
+    def _strike(self, kill: Kill) -> None:
+        began = time.monotonic()
+        match kill:
+            case Kill.WORKER:
+                self._kill_worker()
+            case Kill.RECEIVER:
+                self.fleet.kill_callbacks()
+                self.fleet.start_callbacks()
+            case Kill.VALKEY:
+                self.valkey.kill()
+                self.valkey.restart()
+        self._outages[kill].append(time.monotonic() - began)
+
+    def _kill_worker(self) -> None:
+        index = self._rng.choice([index for index, _ in self._living()])
+        worker = self.fleet.workers[index]
+        self._killed.add(index)
+        at = time.time()
+        self.fleet.kill_worker(index)
+        self._held.extend(held(worker.log, at))
+        self.fleet.start_worker()
+
+    def _living(self) -> list[tuple[int, FleetProcess]]:
+        return [(i, worker) for i, worker in enumerate(self.fleet.workers) if i not in self._killed]
+
+    def _check(self) -> None:
+        for process in [*(worker for _, worker in self._living()), *filter(None, [self.fleet.callbacks])]:
+            process.check()
+
+
+def prompt(number: int) -> str:
+    """Each job has one of its own, by which both ledgers speak of the same thing."""
+    return f"boat {number}"

@@ -1,0 +1,183 @@
+"""Stock Celery through the same faults and SIGKILLs, on the same servers."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import redis
+
+from bench.long_run.comparison import bought_by_prompt
+from bench.long_run.plan import Kill, Plan
+from bench.report import table
+from sandbox.children import Child
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+
+__all__ = ["StockFindings", "stock_run"]
+
+TICK: Final = 0.5
+QUIET: Final = 240.0
+"""Seconds without the end of a job until the rest is given up: the visibility timeout of 60 s, the sweep that
+looks for what has outlived it each 100 s, and as much again."""
+_ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class StockFindings:
+    """Counts of jobs, but for the SIGKILLs; times in seconds."""
+
+    jobs: int
+    seconds: float
+    """Until the last job that ended."""
+    succeeded: int
+    failed: int
+    double_billed: int
+    billed_for_nothing: int
+    """Billed, and the job failed or never ended."""
+    kills: Counter[str]
+
+    @property
+    def waiting(self) -> int:
+        """Without an end when nothing had ended for a while."""
+        return self.jobs - self.succeeded - self.failed
+
+    def tables(self) -> Iterator[str]:
+        """In Markdown."""
+        yield from table(
+            ["measured", ""],
+            [
+                ["jobs", self.jobs],
+                ["jobs a second", (self.succeeded + self.failed) / self.seconds],
+                ["succeeded", self.succeeded],
+                ["failed", self.failed],
+                [f"lost: still without an end after {QUIET:.0f} s in which no job ended", self.waiting],
+                ["billed more than once", self.double_billed],
+                ["billed, and failed or lost", self.billed_for_nothing],
+                *[[f"SIGKILLs: {kind}", count] for kind, count in sorted(self.kills.items())],
+            ],
+        )
+
+
+def stock_run(plan: Plan, jobs: int) -> StockFindings:
+    """The plan's faults and kills for so many jobs; there is no receiver to kill, and no callback to lose."""
+    with (
+        EmbeddedValkey(aof=True, appendfsync="always") as valkey,
+        SandboxProvider(faults=plan.faults, **plan.provider) as provider,
+    ):
+        os.environ["BENCH_REDIS_URL"] = valkey.url
+        os.environ["BENCH_API_URL"] = provider.url
+        os.environ["BENCH_API_KEY"] = min(provider.options.accepted_keys)
+        os.environ["BENCH_REQUEST_TIMEOUT"] = str(plan.request_timeout)
+        run = _StockRun(plan, jobs, valkey)
+        try:
+            run.drive()
+        finally:
+            run.stop()
+        return run.findings(provider)
+
+
+class _StockRun:
+    def __init__(self, plan: Plan, jobs: int, valkey: EmbeddedValkey) -> None:
+        self._plan, self._jobs, self._valkey = plan, jobs, valkey
+        self._rng = random.Random(plan.seed)
+        self._kills: Counter[str] = Counter()
+        self._workers = [_worker() for _ in range(plan.workers)]
+        self._client: Any = redis.Redis.from_url(valkey.url, socket_timeout=30)
+        self._open: dict[str, tuple[str, str]] = {}
+        """By prompt, the ids of the chain's results."""
+        self._ends: dict[str, str] = {}
+        self._seconds = 0.0
+
+    def drive(self) -> None:
+        """Submit in waves, kill on the plan's schedule, and stop when nothing ends any more."""
+        plan = self._plan
+        kills = (kill for kill in plan.kills() if kill is not Kill.RECEIVER)
+        next_kill, submitted = plan.jobs_between_kills, 0
+        began = moved = time.monotonic()
+        while len(self._ends) < self._jobs and time.monotonic() - moved < QUIET:
+            while submitted < self._jobs and len(self._open) < plan.outstanding:
+                self._submit(f"boat {submitted}")
+                submitted += 1
+            if next_kill <= len(self._ends) < self._jobs:
+                self._strike(next(kills))
+                next_kill += plan.jobs_between_kills
+            time.sleep(TICK)
+            if self._collect():
+                moved = time.monotonic()
+                self._seconds = moved - began
+
+    def findings(self, provider: SandboxProvider) -> StockFindings:
+        """What the results and the stand-in's ledger say."""
+        bought = bought_by_prompt(provider.ledger(), provider.url)
+        billed = {prompt: sum(task.billed for task in tasks) for prompt, tasks in bought.items()}
+        ends = Counter(self._ends.values())
+        return StockFindings(
+            jobs=self._jobs,
+            seconds=self._seconds,
+            succeeded=ends["SUCCESS"],
+            failed=ends["FAILURE"],
+            double_billed=sum(times > 1 for times in billed.values()),
+            billed_for_nothing=sum(
+                times > 0 and self._ends.get(prompt) != "SUCCESS" for prompt, times in billed.items()
+            ),
+            kills=self._kills,
+        )
+
+    def stop(self) -> None:
+        """End the workers."""
+        for worker in self._workers:
+            worker.kill()
+        self._client.close()
+
+    def _submit(self, prompt: str) -> None:
+        from bench.stock_celery import submit  # it reads the environment when it is imported
+
+        self._open[prompt] = submit(prompt)
+
+    def _collect(self) -> bool:
+        # Asked for in bulk: the state of a chain's end, or of its start if that failed.
+        asked = list(self._open.items())
+        if not asked:
+            return False
+        names = [f"celery-task-meta-{task_id}" for _, ids in asked for task_id in ids]
+        texts: list[bytes | None] = self._client.mget(names)
+        for (prompt, _), first, last in zip(asked, texts[::2], texts[1::2], strict=True):
+            if last and (state := _state(last)) in ("SUCCESS", "FAILURE"):
+                self._ends[prompt] = state
+            elif first and _state(first) == "FAILURE":
+                self._ends[prompt] = "FAILURE"
+        for prompt, _ in asked:
+            if prompt in self._ends:
+                del self._open[prompt]
+        return any(prompt in self._ends for prompt, _ in asked)
+
+    def _strike(self, kill: Kill) -> None:
+        self._kills[kill] += 1
+        if kill is Kill.WORKER:
+            index = self._rng.randrange(len(self._workers))
+            self._workers[index].kill()
+            self._workers[index] = _worker()
+        else:
+            self._valkey.kill()
+            self._valkey.restart()
+
+
+def _state(text: bytes) -> str:
+    # Only the states are needed; a result's JSON may be long.
+    return "SUCCESS" if b'"SUCCESS"' in text[:60] else "FAILURE" if b'"FAILURE"' in text[:60] else ""
+
+
+def _worker() -> Child:
+    command = [sys.executable, "-m", "celery", "-A", "bench.stock_celery", "worker", "-P", "threads"]
+    quiet = ["-c", "32", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "CRITICAL"]
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    # Each with a node name of its own: two of one name would share what they answer to.
+    name = f"stock-{time.monotonic_ns()}@%h"
+    return Child([*command, "-n", name, *quiet], cwd=_ROOT, env=environment, output=subprocess.DEVNULL)

@@ -1,0 +1,100 @@
+"""The short version of the long run: the same faults, SIGKILLs and promises in about a minute."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bench.long_run import Findings, Plan, long_run
+from bench.long_run.comparison import Bought, Verdict, verdict
+from bench.long_run.plan import Kill
+from limner.records import Record
+
+SHORT = Plan(
+    jobs=900,
+    outstanding=300,
+    wave=75,
+    jobs_between_kills=150,
+    # Nothing is down for as long as in a run whose Valkey has 100,000 jobs to load again.
+    spacing=1.0,
+    patience=10.0,
+    late=12.0,
+    grace=18.0,
+    settle=30.0,
+    stall=60.0,
+)
+
+
+@pytest.fixture(scope="module")
+def found() -> Findings:
+    return long_run(SHORT)
+
+
+@pytest.mark.timeout(240)
+def test_no_promise_is_broken_by_faults_and_kills(found: Findings) -> None:
+    assert found.violations() == []
+
+
+@pytest.mark.timeout(240)
+def test_the_run_was_one_that_could_have_broken_them(found: Findings) -> None:
+    assert found.jobs == SHORT.jobs
+    assert len(found.outages[Kill.WORKER]) >= 2
+    assert len(found.outages[Kill.RECEIVER]) >= 1
+    assert len(found.outages[Kill.VALKEY]) >= 1
+    assert found.lost_answers_called_back >= 15
+    assert found.held
+    assert found.forged >= 20
+    assert found.outcomes["succeeded"] > 0.9 * SHORT.jobs
+
+
+@pytest.mark.timeout(240)
+def test_a_broken_promise_is_told_with_its_jobs(found: Findings) -> None:
+    worse = replace(found, lost=frozenset({"a", "b"}), adopted_called_back=0, rescues=[31.0])
+    lost, adopted, rescue = worse.violations()
+    assert lost == "lost: 2 (a, b)"
+    assert adopted.startswith("adopted: 0.00%")
+    assert rescue == "rescue: 31.0 s at p99"
+
+
+def bought(task_id: str = "t1", **facts: Any) -> Bought:
+    known: dict[str, Any] = {"billed": True, "answered": True, "withheld": False, "deceptive": False}
+    result = ((f"http://x/{task_id}.png",), Decimal(7))
+    return Bought(**{"id": task_id, "created_ms": 1, "result": result, **known, **facts})
+
+
+def record(state: str = "succeeded", task: str = "succeeded", **outcome: Any) -> Record:
+    told = {"urls": ["http://x/t1.png"], "credits": "7.0", **outcome}
+    fields = {
+        "v": "1", "state": state, "request": "{}", "metadata": "{}", "priority": "5", "created": "1",
+        "lease": "1", "attempt": "1", "looks": "1", "outcome": json.dumps(told),
+        "tasks": json.dumps([{"id": "t1", "attempt": 1, "state": task}]),
+    }  # fmt: skip
+    return Record.from_hash("j", fields)
+
+
+def flags(verdict: Verdict) -> set[str]:
+    return {name for name in Verdict.__slots__ if getattr(verdict, name) not in (False, (), verdict.outcome)}
+
+
+@pytest.mark.parametrize(
+    ("record", "tasks", "seen"),
+    [
+        (record(), [bought()], set()),
+        (None, [bought(withheld=True)], {"lost", "unknown"}),
+        (record("generating"), [bought()], {"lost"}),
+        (record(), [bought(), bought("t2", withheld=True)], {"double_billed", "unknown"}),
+        (record(), [bought("t2", withheld=True, deceptive=True), bought()], {"deceived", "unknown"}),
+        (record(), [bought(), bought("t2", billed=False)], {"missed", "unknown"}),
+        (record("failed"), [bought()], {"undelivered"}),
+        (record(task="open"), [bought()], {"unfinished"}),
+        (record(urls=["https://forged.invalid/t1.png"]), [bought()], {"wrong"}),
+        (record(credits="3.5"), [bought()], {"wrong"}),
+        (record("failed"), [], {"deluded"}),
+    ],
+)
+def test_the_comparison_sees_each_kind_of_disagreement(
+    record: Record | None, tasks: list[Bought], seen: set[str]
+) -> None:
+    assert flags(verdict(record, tasks)) == seen
