@@ -84,6 +84,14 @@ class Task:
         )
 
 
+def _tasks(fields: Mapping[str, str]) -> tuple[Task, ...]:
+    stored = json.loads(fields.get("tasks", "[]"))
+    # Written before records held all tasks, as lua/prelude.lua sees it too.
+    if not stored and fields["state"] == JobState.GENERATING:
+        stored = [{"id": fields["task_id"], "attempt": int(fields["attempt"]), "state": "open", "sure": True}]
+    return tuple(Task.from_json(task) for task in stored)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A job's record. Times are UTC; ``lease``, ``attempt`` and ``looks`` count from 1, 0 is none yet."""
@@ -140,7 +148,7 @@ class Record:
             tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
             looks=int(fields["looks"]),
             task_id=fields.get("task_id"),
-            tasks=tuple(Task.from_json(task) for task in json.loads(fields.get("tasks", "[]"))),
+            tasks=_tasks(fields),
             tokens={
                 int(name.removeprefix(_TOKEN)): token
                 for name, token in fields.items()

@@ -65,8 +65,11 @@ end
 -- The provider's tasks of a job: {id, attempt, state = open|succeeded|failed|lost, sure, credits, urls}. One is
 -- `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
 local function tasks_of(id)
-  local text = get(id, 'tasks')
-  return text and cjson.decode(text) or {}
+  local text, state, task_id, attempt = get(id, 'tasks', 'state', 'task_id', 'attempt')
+  if text then return cjson.decode(text) end
+  -- Written before records held all tasks.
+  if state == 'generating' then return {{id = task_id, attempt = tonumber(attempt), state = 'open', sure = true}} end
+  return {}
 end
 
 local function keep_tasks(id, tasks)

@@ -282,6 +282,18 @@ def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(benc
     assert "secret token" not in str(events) + str(bench.ledger.log(job_id)) + str(bench.ledger.read(job_id))
 
 
+def test_a_job_that_an_earlier_version_left_with_its_task_is_brought_to_its_end(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    bench.client.hdel(bench.ledger.record_key(job_id), "tasks", "looking", "allowance")
+    record = bench.ledger.read(job_id)
+    assert record
+    assert record.open_task
+    assert record.open_task.task_id == "task of a fox"
+    assert bench.ledger.looked(job_id, bench.claim_one().lease, "waiting", look_in=0.0)
+    bench.claim_one()
+    assert bench.succeed(job_id).what == "ended"
+
+
 def test_the_log_is_bounded(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
     for _ in range(230):
