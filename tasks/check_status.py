@@ -6,14 +6,17 @@ recorded, and delivered if the job had failed.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from limner.records import JobState, Record, Task
 from limner.terms import TaskEnd
 from provider import Done, Pending, RecordAnswer
-from tasks.create_task import end, facts
+from tasks.commit import SHORT_PATIENCE, Result, patiently
+from tasks.create_task import end, facts, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
 from tasks.step import step
 from worker.application import app
@@ -61,32 +64,37 @@ def put_on_record(
     fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, decision: AfterLook
 ) -> None:
     """Tell the ledger, and store the result of a job that has ended by it."""
-    ledger, ttl = fleet.ledger, fleet.results.record_ttl
+    ledger, job_id, ttl = fleet.ledger, record.job_id, fleet.results.record_ttl
     match decision:
         case LookAgain(delay, seen):
             # A task that is known for certain, and alone, need not be written again.
             news = isinstance(answer, Pending) and (not task.confirmed or len(record.tasks) > 1)
             confirmed = task.task_id if news else None
-            ledger.looked(record.job_id, record.lease, seen, look_in=delay, confirmed=confirmed)
+            told(partial(ledger.looked, job_id, record.lease, seen, look_in=delay, confirmed=confirmed), task)
         case Done(urls, spent):
-            what = ledger.task_succeeded(record.job_id, task.task_id, urls, spent, ttl=ttl)
+            what = told(partial(ledger.task_succeeded, job_id, task.task_id, urls, spent, ttl=ttl), task)
             outcome: dict[str, Any] = {"urls": list(urls), "credits": spent}
             deliver(fleet, replace(record, state=JobState.SUCCEEDED, outcome=outcome), task, what)
         case TaskOver(error, spent):
-            told = error.with_details(**facts(record, task.task_id))
-            what = ledger.task_failed(
-                record.job_id, task.task_id, told, ttl=ttl, grace=fleet.grace, cost=spent
+            error = error.with_details(**facts(record, task.task_id))
+            failed = partial(
+                ledger.task_failed, job_id, task.task_id, error, ttl=ttl, grace=fleet.grace, cost=spent
             )
-            outcome = {"error": told.to_json()}
-            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
+            outcome = {"error": error.to_json()}
+            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, told(failed, task))
         case Lost(reason):
-            ledger.task_lost(record.job_id, task.task_id, reason, grace=fleet.grace, ttl=ttl)
+            told(partial(ledger.task_lost, job_id, task.task_id, reason, grace=fleet.grace, ttl=ttl), task)
         case Fail(error):
             end(fleet, record, error, [JobState.GENERATING], lease=record.lease)
+
+
+def told(transition: Callable[[], Result], task: Task) -> Result:
+    """A look can be repeated, so Redis is not waited for as long as with an answer that cannot."""
+    return patiently(transition, f"a look at task {task.task_id}", patience=SHORT_PATIENCE)
 
 
 def deliver(fleet: Fleet, ended: Record, task: Task, what: TaskEnd) -> None:
     """Store the result of a job, if it was this task that ended it."""
     if what.what in ("ended", "late"):
-        fleet.results.store(replace(ended, task_id=task.task_id, finished_at=what.at), fleet.ledger)
+        store(fleet, replace(ended, task_id=task.task_id, finished_at=what.at))
         logger.info("job %s %s with task %s", ended.job_id, ended.state, task.task_id)

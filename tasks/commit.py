@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 PATIENCE = 120.0
+"""Seconds, for what nobody else can find out again."""
+SHORT_PATIENCE = 10.0
+"""For what a lease repeats: waiting out a restart of Redis is quicker than the lease."""
 PAUSE = 0.25
 
 
@@ -26,7 +29,7 @@ def patiently(
     """Repeat a transition while Redis is away, for up to ``patience`` seconds.
 
     What the provider said is in this thread's hands alone until it is on record. ``what`` names it in the
-    log, for a person, should the patience end; StoreUnavailable is raised then.
+    log should the patience end, for a person if it was the long one; StoreUnavailable is raised then.
     """
     deadline = monotonic() + patience
     while True:
@@ -34,6 +37,7 @@ def patiently(
             return transition()
         except StoreUnavailable:
             if monotonic() >= deadline:
-                logger.critical("not on record, because Redis has been away for too long: %s", what)
+                level = logging.CRITICAL if patience >= PATIENCE else logging.WARNING
+                logger.log(level, "not on record, because Redis has been away for too long: %s", what)
                 raise
             sleep(PAUSE)

@@ -20,7 +20,7 @@ from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
 from limner.producer import prepare
 from limner.records import JobState, Record
-from tasks.commit import patiently
+from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late
 from tasks.step import step
 from worker.application import app
@@ -146,8 +146,16 @@ def end(
         f"job {record.job_id} failed: {error}",
     )
     if ended_at:
-        ended = record.ended(JobState.FAILED, {"error": error.to_json()}, ended_at)
-        fleet.results.store(ended, fleet.ledger)
+        store(fleet, record.ended(JobState.FAILED, {"error": error.to_json()}, ended_at))
+
+
+def store(fleet: Fleet, ended: Record) -> None:
+    """Store a job's result; should that not succeed, its lease brings it back."""
+    patiently(
+        partial(fleet.results.store, ended, fleet.ledger),
+        f"the result of job {ended.job_id}",
+        patience=SHORT_PATIENCE,
+    )
 
 
 def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:

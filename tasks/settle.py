@@ -4,7 +4,7 @@ import logging
 from typing import Any, Final
 
 from limner.records import JobState, Record
-from tasks.create_task import end
+from tasks.create_task import end, store
 from tasks.decisions import in_doubt, lease_over
 from tasks.step import step
 from worker.application import app
@@ -35,7 +35,7 @@ def bring_to_end(fleet: Fleet, record: Record) -> None:
     elif record.state is JobState.IN_DOUBT:
         decide(fleet, record)
     elif record.state.ended:
-        fleet.results.store(record, fleet.ledger)
+        store(fleet, record)
 
 
 def decide(fleet: Fleet, record: Record) -> None:
