@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import callbacks, cpu, latency, long_run, memory, submits
+from bench import callbacks, cpu, crash_matrix, latency, long_run, memory, submits
 from bench.report import machine
 
 BENCHES = {
@@ -12,8 +12,8 @@ BENCHES = {
     "memory": memory.run,
     "callbacks": callbacks.run,
 }
-LONG = {"long-run": long_run.run}
-"""Those that take the better part of an hour run only when they are asked for."""
+LONG = {"crash-matrix": crash_matrix.run, "long-run": long_run.run}
+"""Those that take minutes, or the better part of an hour, run only when they are asked for."""
 
 
 def main(names: list[str]) -> int:

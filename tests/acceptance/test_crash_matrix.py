@@ -1,0 +1,80 @@
+"""Edges of the crash matrix: createTask with callbacks, and a few more. The rest is in the bench."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.crash.matrix import (
+    CREATE_WITH_CALLBACKS,
+    EDGES,
+    RESUBMITTED,
+    SLACK,
+    WAYS,
+    Edge,
+    Outcome,
+    Victim,
+)
+from tests.crash.points import POINTS, Crash, Wire, Write, after, unheard
+from tests.crash.trial import Finding, try_all, walk_all
+
+WITHOUT_CALLBACKS = {
+    Victim.WORKER: {(Wire.ANSWER_READ,), (after(Write.TASK_ENDED),)},
+    Victim.VALKEY: {(unheard(Write.BEGIN),), (Wire.REQUEST_SENT,), (unheard(Write.ACCEPTED),)},
+}
+CHOSEN = [
+    *CREATE_WITH_CALLBACKS,
+    *(
+        edge
+        for edge in EDGES
+        if edge.deaths in WITHOUT_CALLBACKS[edge.victim] and not edge.callbacks and not edge.way.faults
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Seen:
+    findings: dict[Edge, Finding]
+    points: set[str]
+
+
+@pytest.fixture(scope="module")
+def seen() -> Seen:
+    # Both at once: a trial spends its time waiting for a lease.
+    with ThreadPoolExecutor() as pool:
+        found, passed = pool.submit(try_all, CHOSEN), pool.submit(walk_all, WAYS)
+        return Seen(dict(zip(CHOSEN, found.result(), strict=True)), passed.result())
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("edge", CHOSEN, ids=lambda edge: edge.name)
+def test_a_death_costs_neither_the_job_nor_a_second_image(edge: Edge, seen: Seen) -> None:
+    assert seen.findings[edge].kept, str(seen.findings[edge])
+
+
+@pytest.mark.timeout(240)
+def test_jobs_come_by_every_point(seen: Seen) -> None:
+    assert seen.points == POINTS
+
+
+def test_a_broken_promise_is_noticed(seen: Seen) -> None:
+    kept = seen.findings[CHOSEN[0]]
+    assert not replace(kept, outcome=Outcome("succeeded", 2)).kept
+    assert not replace(kept, outcome=Outcome("InDoubt", 1)).kept
+    assert not replace(kept, struck=False).kept
+    assert not replace(kept, late=SLACK + 0.1).kept
+
+
+def test_no_edge_promises_to_pay_twice_unless_it_was_asked_for() -> None:
+    paid_twice = {edge.way for edge in EDGES for outcome in edge.promise if outcome.tasks_bought > 1}
+    assert paid_twice == {RESUBMITTED}
+
+
+def test_every_point_is_an_edge_of_the_matrix() -> None:
+    assert {point for edge in EDGES for point in edge.deaths} == POINTS
+
+
+def test_a_point_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="before lunch"):
+        Crash(tmp_path / "trail", "before lunch", None)

@@ -1,0 +1,267 @@
+"""The crash matrix: what dies where, on which way of a job, and what is promised then."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from limner.terms import Leases
+from tests.crash.points import Wire, Write, after, before, unheard
+from worker.fleet import AFTERMATH
+
+REQUEST_TIMEOUT: Final = 1.0
+GRACE: Final = 6.0
+BROKER_BACK: Final = 5.0
+"""Seconds in which Celery's consumer has found its broker again: it tries after 2 s, then after 4."""
+
+STEP: Final = Leases().step
+SEND: Final = REQUEST_TIMEOUT + AFTERMATH
+LOOK: Final = SEND
+STORE: Final = Leases().store
+LATE_COMMIT: Final = 5.0
+"""That of tasks.settle, which only a fleet's process can import: it needs settings."""
+FIRST_LOOK: Final = 2.5
+SLACK: Final = 10.0
+"""Seconds that a job may take beyond what is waited for."""
+
+SETTINGS: Final[Mapping[str, str]] = {
+    "LIMNER_REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT),
+    "LIMNER_REDIS_TIMEOUT_SECONDS": "2",
+    "LIMNER_BACKOFF_SECONDS": "0.2",
+    "LIMNER_IN_DOUBT_SECONDS": str(GRACE),
+    "LIMNER_CALLBACK_PATIENCE_SECONDS": "10",
+    "LIMNER_CONCURRENCY": "4",
+}
+
+
+class Victim(StrEnum):
+    """What is killed."""
+
+    WORKER = "worker"
+    VALKEY = "Valkey"
+
+
+@dataclass(frozen=True)
+class Way:
+    """What would become of a job if nothing died."""
+
+    name: str
+    faults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    duration: float = 1.0
+    """Seconds that its task takes."""
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
+    from_celery: bool = False
+    """Submitted as a plain Celery message, not by Limner's producer."""
+    stopped: bool = False
+    """The worker gets SIGTERM once the task is accepted."""
+    shares_provider: bool = True
+    """Its faults strike every job alike, so one stand-in serves all jobs that go this way."""
+
+
+ACCEPTED: Final = Way("accepted")
+SLOW: Final = Way("accepted, first look too early", duration=4.0)
+ANSWER_LOST: Final = Way("accepted, its answer lost", {"accept_then_drop": 1})
+REFUSED_ONCE: Final = Way(
+    "refused with 429, then accepted", {"create_429": {"next": 1}}, shares_provider=False
+)
+REJECTED: Final = Way("rejected for good", {"create_505": 1})
+TASK_FAILS: Final = Way("accepted, then the task fails", {"task_fail": 1})
+FROM_CELERY: Final = Way("accepted, from a plain Celery producer", from_celery=True)
+STOPPED: Final = Way("accepted, and the worker is told to stop", stopped=True)
+HELD: Final = Way(
+    "its answer lost, under `hold`", {"accept_then_drop": 1}, settings={"LIMNER_IN_DOUBT": "hold"}
+)
+RESUBMITTED: Final = Way(
+    "its answer lost, under `resubmit`",
+    {"accept_then_drop": {"next": 1}},
+    settings={"LIMNER_IN_DOUBT": "resubmit"},
+    shares_provider=False,
+)
+WAYS: Final = (
+    ACCEPTED,
+    SLOW,
+    ANSWER_LOST,
+    REFUSED_ONCE,
+    REJECTED,
+    TASK_FAILS,
+    FROM_CELERY,
+    STOPPED,
+    HELD,
+    RESUBMITTED,
+)
+
+
+@dataclass(frozen=True, order=True)
+class Outcome:
+    """How a job stands in the end: ``succeeded``, ``held``, or the class of its error; and what it cost."""
+
+    end: str
+    tasks_bought: int
+
+    def __str__(self) -> str:
+        return f"{self.end}, {self.tasks_bought} bought"
+
+
+BOUGHT_ONCE: Final = frozenset({Outcome("succeeded", 1)})
+NOT_SENT: Final = frozenset({Outcome("InDoubt", 0)})
+"""To us it looks like an answer that was lost, so nothing is sent again."""
+UNHEARD: Final = frozenset({Outcome("InDoubt", 1)})
+PERHAPS_SENT: Final = NOT_SENT | UNHEARD
+"""The bytes have left the worker; the provider may have been told of its death before it read them."""
+ADOPTED: Final = BOUGHT_ONCE
+PERHAPS_ADOPTED: Final = ADOPTED | NOT_SENT
+"""If the provider took it, its callback brings it in."""
+REFUSED: Final = frozenset({Outcome("FeatureDisabled", 0)})
+TASK_FAILED: Final = frozenset({Outcome("GenerationFailed", 0)})
+LEFT_TO_A_PERSON: Final = frozenset({Outcome("held", 1)})
+RESUBMITTED_ONCE: Final = frozenset({Outcome("succeeded", 2)})
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One death, or several in a row, and what is promised."""
+
+    victim: Victim
+    deaths: tuple[str, ...]
+    """The points at which the first worker dies, then the one that takes over from it, and so on."""
+    promise: frozenset[Outcome]
+    waits: float
+    """Seconds that pass by design before the job goes on: leases, graces, the time of the first look."""
+    callbacks: bool = False
+    way: Way = ACCEPTED
+
+    @property
+    def name(self) -> str:
+        called = "with callbacks" if self.callbacks else "without callbacks"
+        return f"{self.victim} dies {', then '.join(self.deaths)}; {called}; {self.way.name}"
+
+
+def _worker(
+    point: str, promise: frozenset[Outcome], waits: float, *, callbacks: bool = False, way: Way = ACCEPTED
+) -> Edge:
+    return Edge(Victim.WORKER, (point,), promise, waits, callbacks, way)
+
+
+_OVER: Final = SEND + max(GRACE, LATE_COMMIT)
+_OVER_ALONE: Final = SEND + LATE_COMMIT
+_RESULT: Final = FIRST_LOOK + 1.0
+
+# Both with callbacks and without: from the step's message to the answer on record.
+_CREATE: Final = (
+    # point, promise without callbacks, with callbacks, seconds
+    (before(Write.BEGIN), BOUGHT_ONCE, BOUGHT_ONCE, STEP + _RESULT),
+    (after(Write.BEGIN), NOT_SENT, NOT_SENT, _OVER),
+    (Wire.CONNECTING, NOT_SENT, NOT_SENT, _OVER),
+    (Wire.CONNECTED, NOT_SENT, NOT_SENT, _OVER),
+    (Wire.HEAD_SENT, NOT_SENT, NOT_SENT, _OVER),
+    (Wire.REQUEST_SENT, PERHAPS_SENT, PERHAPS_ADOPTED, _OVER),
+    (Wire.ANSWER_BEGUN, UNHEARD, ADOPTED, _OVER),
+    (Wire.ANSWER_READ, UNHEARD, ADOPTED, _OVER),
+    (before(Write.ACCEPTED), UNHEARD, ADOPTED, _OVER),
+    (after(Write.ACCEPTED), BOUGHT_ONCE, BOUGHT_ONCE, _RESULT),
+)
+
+# From the look that finds the task ended to the result in the backend.
+_LOOK: Final = (
+    (after(Write.CLAIM_LOOK), LOOK),
+    (before(Write.PUBLISH_LOOK), LOOK),
+    (after(Write.PUBLISH_LOOK), LOOK),
+    (Wire.LOOK_SENDING, LOOK),
+    (Wire.LOOK_SENT, LOOK),
+    (Wire.LOOK_ANSWER_BEGUN, LOOK),
+    (Wire.LOOK_ANSWER_READ, LOOK),
+    (before(Write.TASK_ENDED), LOOK),
+    (after(Write.TASK_ENDED), STORE),
+    (before(Write.STORE_RESULT), STORE),
+    (after(Write.STORE_RESULT), STORE),
+    (before(Write.STORED), STORE),
+    (after(Write.STORED), 0.0),
+)
+
+CREATE_WITH_CALLBACKS: Final = tuple(
+    _worker(point, promise, waits, callbacks=True) for point, _, promise, waits in _CREATE
+)
+
+WORKER_EDGES: Final = (
+    _worker(after(Write.SUBMIT), BOUGHT_ONCE, _RESULT, way=FROM_CELERY),
+    _worker(before(Write.CLAIM_CREATE), BOUGHT_ONCE, _RESULT),
+    _worker(after(Write.CLAIM_CREATE), BOUGHT_ONCE, STEP + _RESULT),
+    _worker(before(Write.PUBLISH_CREATE), BOUGHT_ONCE, STEP + _RESULT),
+    _worker(after(Write.PUBLISH_CREATE), BOUGHT_ONCE, STEP + _RESULT),
+    *(_worker(point, promise, waits) for point, promise, _, waits in _CREATE),
+    *CREATE_WITH_CALLBACKS,
+    _worker(before(Write.RETRY), NOT_SENT, _OVER_ALONE, way=REFUSED_ONCE),
+    _worker(after(Write.RETRY), BOUGHT_ONCE, _RESULT, way=REFUSED_ONCE),
+    _worker(before(Write.FAIL), NOT_SENT, _OVER_ALONE, way=REJECTED),
+    _worker(after(Write.FAIL), REFUSED, STORE, way=REJECTED),
+    _worker(before(Write.CLAIM_LOOK), BOUGHT_ONCE, _RESULT),
+    *(_worker(point, BOUGHT_ONCE, waits) for point, waits in _LOOK),
+    *(_worker(point, BOUGHT_ONCE, waits, callbacks=True) for point, waits in _LOOK if waits == LOOK),
+    _worker(before(Write.LOOKED), BOUGHT_ONCE, LOOK, way=SLOW),
+    _worker(after(Write.LOOKED), BOUGHT_ONCE, _RESULT, way=SLOW),
+    _worker(before(Write.TASK_ENDED), TASK_FAILED, LOOK, way=TASK_FAILS),
+    _worker(after(Write.TASK_ENDED), TASK_FAILED, STORE, way=TASK_FAILS),
+    _worker(before(Write.DOUBT), UNHEARD, _OVER_ALONE, way=ANSWER_LOST),
+    _worker(before(Write.DOUBT), ADOPTED, _OVER, way=ANSWER_LOST, callbacks=True),
+    _worker(after(Write.DOUBT), UNHEARD, 0.0, way=ANSWER_LOST),
+    _worker(after(Write.DOUBT), ADOPTED, GRACE, way=ANSWER_LOST, callbacks=True),
+    _worker(before(Write.CLAIM_SETTLE), UNHEARD, 0.0, way=ANSWER_LOST),
+    _worker(after(Write.CLAIM_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(before(Write.PUBLISH_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(after(Write.PUBLISH_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(before(Write.FAIL), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(after(Write.FAIL), UNHEARD, STORE, way=ANSWER_LOST),
+    _worker(before(Write.HOLD), LEFT_TO_A_PERSON, STEP, way=HELD),
+    _worker(after(Write.HOLD), LEFT_TO_A_PERSON, 0.0, way=HELD),
+    _worker(before(Write.RESUBMIT), RESUBMITTED_ONCE, STEP + _RESULT, way=RESUBMITTED),
+    _worker(after(Write.RESUBMIT), RESUBMITTED_ONCE, _RESULT, way=RESUBMITTED),
+    _worker(before(Write.GIVE_BACK), BOUGHT_ONCE, LOOK + _RESULT, way=STOPPED),
+    _worker(after(Write.GIVE_BACK), BOUGHT_ONCE, _RESULT, way=STOPPED),
+    # The worker that should settle the first one's attempt dies as well.
+    Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
+    Edge(Victim.WORKER, (after(Write.BEGIN), after(Write.DOUBT)), NOT_SENT, LATE_COMMIT),
+    Edge(Victim.WORKER, (before(Write.STORE_RESULT), before(Write.STORE_RESULT)), BOUGHT_ONCE, STEP),
+    Edge(Victim.WORKER, (before(Write.BEGIN), before(Write.BEGIN)), BOUGHT_ONCE, STEP + _RESULT),
+)
+"""Not among them: a worker that dies between taking a plain Celery producer's message and making a job of it.
+The broker delivers that message again after its visibility timeout, five minutes."""
+
+
+def _valkey(
+    write: Write, waits: float, *, promise: frozenset[Outcome] = BOUGHT_ONCE, way: Way = ACCEPTED
+) -> tuple[Edge, ...]:
+    return tuple(
+        Edge(Victim.VALKEY, (moment(write),), promise, BROKER_BACK + waits, way=way)
+        for moment in (before, unheard, after)
+    )
+
+
+VALKEY_EDGES: Final = (
+    *_valkey(Write.SUBMIT, _RESULT, way=FROM_CELERY),
+    *_valkey(Write.CLAIM_CREATE, STEP + _RESULT),
+    *_valkey(Write.PUBLISH_CREATE, STEP + _RESULT),
+    *_valkey(Write.BEGIN, _RESULT),
+    *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + _RESULT) for point in list(Wire)[:6]),
+    *_valkey(Write.ACCEPTED, _RESULT),
+    *(
+        Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + _RESULT, callbacks=True)
+        for point in (Wire.REQUEST_SENT, before(Write.ACCEPTED), unheard(Write.ACCEPTED))
+    ),
+    *_valkey(Write.RETRY, _RESULT, way=REFUSED_ONCE),
+    *_valkey(Write.DOUBT, 0.0, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.FAIL, STEP, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.CLAIM_LOOK, LOOK),
+    *_valkey(Write.PUBLISH_LOOK, LOOK),
+    *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + LOOK) for point in list(Wire)[6:]),
+    *_valkey(Write.LOOKED, LOOK, way=SLOW),
+    *_valkey(Write.TASK_ENDED, LOOK),
+    *_valkey(Write.STORE_RESULT, STORE),
+    *_valkey(Write.STORED, STORE),
+    *_valkey(Write.CLAIM_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.PUBLISH_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.HOLD, STEP, promise=LEFT_TO_A_PERSON, way=HELD),
+    *_valkey(Write.RESUBMIT, STEP + _RESULT, promise=RESUBMITTED_ONCE, way=RESUBMITTED),
+    *_valkey(Write.GIVE_BACK, LOOK + _RESULT, way=STOPPED),
+)
+
+EDGES: Final = (*WORKER_EDGES, *VALKEY_EDGES)

@@ -1,0 +1,249 @@
+"""The points at which a worker, or its Valkey, can be made to die: the one place where they are named.
+
+A worker that is started with ``-I tests.crash.points`` and CRASH_TRAIL=FILE writes to that file each point
+that it passes. At the one that CRASH_AT names, it ends itself with SIGKILL, or the server of CRASH_PID if
+that is set, and then goes on. No process without these variables is touched, and no production module knows
+of this one: switched off, a point costs nothing because it does not exist.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import httpx
+import psutil
+
+from limner.ledger import Ledger
+from limner.terms import Claim
+from provider.transport import ThreadTransport
+from worker.clock import Clock
+from worker.results import ResultStore
+
+TRAIL: Final = "CRASH_TRAIL"
+AT: Final = "CRASH_AT"
+PID: Final = "CRASH_PID"
+STRUCK: Final = "struck: "
+"""What stands before the point in the trail's last line."""
+
+
+class Write(StrEnum):
+    """What a worker writes to Redis: a transition of the ledger, a message, or a result."""
+
+    SUBMIT = "submit"
+    CLAIM_CREATE = "claim create"
+    PUBLISH_CREATE = "publish create"
+    BEGIN = "begin"
+    ACCEPTED = "accepted"
+    RETRY = "retry"
+    DOUBT = "doubt"
+    CLAIM_LOOK = "claim look"
+    PUBLISH_LOOK = "publish look"
+    LOOKED = "looked"
+    TASK_ENDED = "task_ended"
+    CLAIM_SETTLE = "claim settle"
+    PUBLISH_SETTLE = "publish settle"
+    FAIL = "fail"
+    RESUBMIT = "resubmit"
+    HOLD = "hold"
+    STORE_RESULT = "store result"
+    STORED = "stored"
+    GIVE_BACK = "give_back"
+
+
+class Wire(StrEnum):
+    """How far a request and its answer have come. A look uses the connection that the attempt has made."""
+
+    CONNECTING = "createTask: connecting"
+    CONNECTED = "createTask: connected"
+    HEAD_SENT = "createTask: head sent"
+    REQUEST_SENT = "createTask: request sent"
+    ANSWER_BEGUN = "createTask: answer begun"
+    ANSWER_READ = "createTask: answer read"
+    LOOK_SENDING = "recordInfo: sending"
+    LOOK_SENT = "recordInfo: request sent"
+    LOOK_ANSWER_BEGUN = "recordInfo: answer begun"
+    LOOK_ANSWER_READ = "recordInfo: answer read"
+
+
+def before(write: Write) -> str:
+    """Nothing of it has happened."""
+    return f"before {write}"
+
+
+def unheard(write: Write) -> str:
+    """It has happened, and its answer does not arrive. Only a server's death has such a moment."""
+    return f"unheard {write}"
+
+
+def after(write: Write) -> str:
+    """Its answer has arrived."""
+    return f"after {write}"
+
+
+POINTS: Final = frozenset([*Wire, *(moment(write) for write in Write for moment in (before, unheard, after))])
+
+_TRANSITIONS: Final = {
+    "submit": Write.SUBMIT,
+    "begin": Write.BEGIN,
+    "adopt": Write.ACCEPTED,
+    "retry": Write.RETRY,
+    "doubt": Write.DOUBT,
+    "looked": Write.LOOKED,
+    "task_ended": Write.TASK_ENDED,
+    "finish": Write.FAIL,
+    "resubmit": Write.RESUBMIT,
+    "hold": Write.HOLD,
+    "stored": Write.STORED,
+    "give_back": Write.GIVE_BACK,
+}
+"""By the name of the script. Claims are told apart by what there is to claim."""
+_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "look": Write.CLAIM_LOOK, "settle": Write.CLAIM_SETTLE}
+_PUBLISHES: Final = {
+    "create": Write.PUBLISH_CREATE,
+    "look": Write.PUBLISH_LOOK,
+    "settle": Write.PUBLISH_SETTLE,
+}
+_NEXT_STEP: Final = {"queued": "create", "generating": "look", "in_doubt": "settle"}
+"""What a claim would take of a job in that state."""
+_STAGES: Final = {
+    "/api/v1/jobs/createTask": {
+        "connection.connect_tcp.started": Wire.CONNECTING,
+        "connection.connect_tcp.complete": Wire.CONNECTED,
+        "http11.send_request_headers.complete": Wire.HEAD_SENT,
+        "http11.send_request_body.complete": Wire.REQUEST_SENT,
+        "http11.receive_response_headers.complete": Wire.ANSWER_BEGUN,
+        "http11.receive_response_body.complete": Wire.ANSWER_READ,
+    },
+    "/api/v1/jobs/recordInfo": {
+        "http11.send_request_headers.started": Wire.LOOK_SENDING,
+        "http11.send_request_body.complete": Wire.LOOK_SENT,
+        "http11.receive_response_headers.complete": Wire.LOOK_ANSWER_BEGUN,
+        "http11.receive_response_body.complete": Wire.LOOK_ANSWER_READ,
+    },
+}
+"""httpcore's names of the stages, by the path of the request."""
+
+
+class Crash:
+    """Strikes once, at one point; without one, it only notes where the worker comes by."""
+
+    def __init__(self, trail: Path, at: str | None, server: int | None) -> None:
+        if at is not None and at not in POINTS:
+            raise ValueError(f"{AT}: there is no point {at!r}")
+        self._trail = os.open(trail, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._at = at
+        self._server = server
+        self.over = False
+
+    def passes(self, point: str) -> bool:
+        """Whether the server was killed at this point; of its own death a worker learns nothing."""
+        if self.over:
+            return False
+        if point != self._at:
+            self._note(point)
+            return False
+        self.over = True
+        if self._server is None:
+            self._die(point)
+        os.kill(self._server, signal.SIGKILL)
+        while _alive(self._server):
+            time.sleep(0.001)
+        self._note(STRUCK + point)
+        return True
+
+    def around(
+        self, write: Write | None, call: Callable[[], Any], done: Callable[[Any], Write | None]
+    ) -> Any:
+        """Make a call that writes; ``done`` says from its answer what it has written."""
+        if write:
+            self.passes(before(write))
+        answer = call()
+        if written := done(answer):
+            if self.passes(unheard(written)):
+                # The server has done it and is gone: asking again fails as the wait for the answer would.
+                answer = call()
+            self.passes(after(written))
+        return answer
+
+    def _note(self, line: str) -> None:
+        os.write(self._trail, f"{line}\n".encode())
+
+    def _die(self, point: str) -> NoReturn:
+        self._note(STRUCK + point)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("SIGKILL cannot be survived")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def install(crash: Crash) -> None:
+    """Put the points round the calls of this process."""
+    _round_the_ledger(crash)
+    _round_messages_and_results(crash)
+    _round_the_wire(crash)
+
+
+def _round_the_ledger(crash: Crash) -> None:
+    run = Ledger._run
+
+    def wrapped(ledger: Ledger, name: str, **arguments: Any) -> Any:
+        def call() -> Any:
+            return run(ledger, name, **arguments)
+
+        if name != "claim":
+            write = _TRANSITIONS[name]
+            return crash.around(write, call, lambda _answer: write)
+        upcoming = None if crash.over else next(_steps_to_claim(ledger), None)
+        return crash.around(upcoming, call, lambda answer: _CLAIMS[answer[0][0][1]] if answer[0] else None)
+
+    Ledger._run = wrapped  # type: ignore[method-assign,assignment]
+
+
+def _steps_to_claim(ledger: Ledger) -> Iterator[Write]:
+    for key in ledger._redis.scan_iter(ledger.prefix + "job:*"):
+        if step := _NEXT_STEP.get(ledger._redis.hget(key, "state")):
+            yield _CLAIMS[step]
+
+
+def _round_messages_and_results(crash: Crash) -> None:
+    publish, store = Clock._publish, ResultStore._write
+
+    def wrapped_publish(clock: Clock, step: Claim) -> None:
+        write = _PUBLISHES[step.step]
+        crash.around(write, lambda: publish(clock, step), lambda _answer: write)
+
+    def wrapped_store(results: ResultStore, *result: Any) -> None:
+        crash.around(Write.STORE_RESULT, lambda: store(results, *result), lambda _answer: Write.STORE_RESULT)
+
+    Clock._publish = wrapped_publish  # type: ignore[method-assign,assignment]
+    ResultStore._write = wrapped_store  # type: ignore[method-assign,assignment]
+
+
+def _round_the_wire(crash: Crash) -> None:
+    send = ThreadTransport.handle_request
+
+    def wrapped(transport: ThreadTransport, request: httpx.Request) -> httpx.Response:
+        stages = _STAGES.get(request.url.path, {})
+
+        def trace(event: str, _info: object) -> None:
+            if stage := stages.get(event):
+                crash.passes(stage)
+
+        request.extensions = {**request.extensions, "trace": trace}
+        return send(transport, request)
+
+    ThreadTransport.handle_request = wrapped  # type: ignore[method-assign,assignment]
+
+
+if TRAIL in os.environ:
+    _pid = os.environ.get(PID)
+    install(Crash(Path(os.environ[TRAIL]), os.environ.get(AT), int(_pid) if _pid else None))
