@@ -1,0 +1,200 @@
+"""What always holds, and that all comes to an end."""
+
+import json
+from datetime import datetime
+from typing import Final
+
+from hypothesis.stateful import invariant
+
+from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
+from limner.ledger import Budget, Claim, Grant
+from limner.records import JobState, Record, TaskState
+from tests.integration.ledger.model.life import Life
+from tests.integration.ledger.model.tasks import GRACE, TTL
+from tests.integration.ledger.model.world import ERROR, World, ms
+
+INDEXES: Final = ("due", "line:create", "line:look", "in-flight")
+NOTED_ONLY: Final = {"looked", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
+"""What stands in a job's own log, and is not told to the readers of events."""
+
+ADOPTIONS: Final = ("adopted", "generating", "late_answer")
+DELIVERIES: Final = ("succeeded", "succeeded_late", "double", "late_result", "task_succeeded")
+
+
+GONE: Final = -2
+"""What Redis says of the time that is left to a key that does not exist."""
+
+
+def milliseconds(at: datetime | None) -> int | None:
+    return None if at is None else ms(at.timestamp())
+
+
+class Checks(World):
+    """The promises of the ledger."""
+
+    @invariant()
+    def the_indexes_are_as_the_model_says(self) -> None:
+        prefix, lives = self.ledger.prefix, self.lives.values()
+        with self.client.pipeline(transaction=False) as pipe:
+            pipe.zrange(prefix + "due", 0, -1, withscores=True)
+            pipe.zrange(prefix + "line:create", 0, -1)
+            pipe.zrange(prefix + "line:look", 0, -1, withscores=True)
+            pipe.smembers(prefix + "in-flight")
+            pipe.zrange(prefix + "doubts", 0, -1)
+            pipe.zrange(prefix + "window:create", 0, -1, withscores=True)
+            pipe.zrange(prefix + "window:look", 0, -1, withscores=True)
+            pipe.hgetall(prefix + "callbacks")
+            due, create, look, in_flight, doubts, creates, looks, counts = pipe.execute()
+        assert dict(due) == {life.job_id: life.due for life in lives if life.place == "due"}
+        assert create == self.line("line:create")
+        assert [job_id for job_id, _ in look] == self.line("line:look")
+        assert dict(look) == {life.job_id: life.due for life in lives if life.place == "line:look"}
+        assert in_flight == {life.job_id for life in lives if life.in_flight}
+        assert set(doubts) == {life.job_id for life in lives if life.doubtful is not None}
+        assert dict(creates) == {f"{job}:{lease}": at for (job, lease), (at, _) in self.permits.items()}
+        assert dict(looks) == {f"{job}:{lease}": at for (job, lease), at in self.reads.items()}
+        assert {outcome: int(count) for outcome, count in counts.items()} == self.counts
+
+    @invariant()
+    def the_records_are_as_the_model_says(self) -> None:
+        lives = list(self.lives.values())
+        with self.client.pipeline(transaction=False) as pipe:
+            for life in lives:
+                pipe.hgetall(self.ledger.record_key(life.job_id))
+                pipe.lrange(f"{self.ledger.prefix}log:{life.job_id}", 0, -1)
+                pipe.pttl(self.ledger.record_key(life.job_id))
+                pipe.pttl(f"{self.ledger.prefix}log:{life.job_id}")
+                pipe.pttl(f"{self.ledger.prefix}key:{life.key}")
+            answers = iter(pipe.execute())
+        for life in lives:
+            fields, log, *times = (next(answers) for _ in range(5))
+            record = Record.from_hash(life.job_id, fields)
+            self.check_place(life)
+            self.check_record(life, record)
+            self.check_tasks(life, record)
+            self.check_end(life, fields)
+            assert [json.loads(text)["event"] for text in log] == life.log
+            assert "secret-" not in str(log) + repr(record)
+            self.check_times(life, *times)
+
+    def check_place(self, life: Life) -> None:
+        assert life.in_flight == (
+            life.state in (JobState.SENDING, JobState.GENERATING)
+            or (life.state is JobState.IN_DOUBT and life.held_at is None)
+            or (life.state is JobState.QUEUED and life.owned)
+        )
+        assert (life.place is None) == life.let_go
+        assert life.doubtful is not None or life.state is not JobState.IN_DOUBT
+        if life.open_task:
+            later = life.state is JobState.SENDING and life.open_task.attempt < life.attempt
+            assert later or life.state is JobState.GENERATING or life.state.ended
+
+    def check_record(self, life: Life, record: Record) -> None:
+        assert (record.state, record.attempt, record.lease) == (life.state, life.attempt, life.lease)
+        assert record.tries == life.attempt - life.pardoned
+        assert (record.looks, record.resubmitted) == (life.looks, life.resubmitted)
+        assert record.tokens == {attempt: token for token, attempt in life.tokens.items()}
+        assert milliseconds(record.hinted_at) == life.hinted
+        if not life.state.ended:
+            assert milliseconds(record.deadline) == life.deadline
+            assert milliseconds(record.held_at) == life.held_at
+
+    def check_tasks(self, life: Life, record: Record) -> None:
+        assert [
+            (task.task_id, task.attempt, task.state, task.confirmed, task.urls) for task in record.tasks
+        ] == [(task.task_id, task.attempt, task.state, task.sure, task.urls) for task in life.tasks]
+        spent = [None if task.credits is None else str(task.credits) for task in record.tasks]
+        assert spent == [task.credits for task in life.tasks]
+        names = {task.task_id for task in record.tasks}
+        assert len(names) == len(record.tasks)
+        assert {task_id for job_id, task_id in self.heard if job_id == life.job_id} <= names
+        assert sum(life.log.count(event) for event in ADOPTIONS) >= len(names)
+        # What was paid for twice is on record as such.
+        made = sum(task.state is TaskState.SUCCEEDED for task in record.tasks)
+        assert sum(life.log.count(event) for event in DELIVERIES) == made
+        if record.state is JobState.GENERATING:
+            assert record.open_task
+            assert record.task_id == record.open_task.task_id
+        if record.state is JobState.SUCCEEDED:
+            assert record.task_id == life.task_id
+            assert made
+        if record.state is JobState.FAILED:
+            assert record.failure
+            assert made == 0, "a job has failed whose image is there"
+
+    def check_end(self, life: Life, fields: dict[str, str]) -> None:
+        end = (fields["state"], fields.get("outcome"), fields.get("finished"))
+        if not life.state.ended:
+            assert life.job_id not in self.ends
+            assert end[1:] == (None, None)
+            return
+        known = self.ends.get(life.job_id)
+        assert known in (None, end) or (known and (known[0], end[0]) == ("failed", "succeeded"))
+        self.ends[life.job_id] = end
+        assert json.loads(fields["outcome"]) == life.outcome
+        assert end[2] == str(life.finished)
+
+    def check_times(self, life: Life, record: int, log: int, key: int) -> None:
+        """A record and what belongs to it may go if nothing more is expected, and then it does."""
+        for left in (record, log, key if life.key else record):
+            assert (left > 0) == life.let_go
+            assert left != GONE
+
+    def teardown(self) -> None:
+        """All workers have crashed; one without faults brings every job to its end, and tells no secret."""
+        indexes = [self.ledger.prefix + name for name in INDEXES]
+        for _ in range(30 + 20 * len(self.lives)):
+            claimed = self.ledger.claim(Budget(2, 10.0, 2, 1.0, 3))
+            for step in claimed.steps:
+                self.do(step)
+            self.now = self.at(max(claimed.wait, 0.001))
+            if not self.client.exists(*indexes):
+                break
+        assert self.client.exists(*indexes) == 0, "something stays due for ever"
+        for job_id in self.lives:
+            record = self.ledger.read(job_id)
+            assert record
+            assert record.state.ended, f"{job_id} is {record.state} for ever"
+            assert record.open_task is None
+            assert self.client.pttl(self.ledger.record_key(job_id)) > 0
+        self.check_events()
+
+    def check_events(self) -> None:
+        events = self.client.xrange(self.ledger.prefix + "events")
+        assert "secret-" not in str(events)
+        for job_id in self.lives:
+            logged = [entry.event for entry in self.ledger.log(job_id)]
+            told = [fields["event"] for _, fields in events if fields["job"] == job_id]
+            assert told == [event for event in logged if event not in NOTED_ONLY]
+
+    def do(self, step: Claim) -> None:
+        record = self.ledger.read(step.job_id)
+        assert record
+        job_id, lease, state = step.job_id, step.lease, record.state
+        assert lease == record.lease
+        if step.step == "create":
+            grant = self.ledger.begin(job_id, lease, f"secret-last-{self.now}", deadline=20.0)
+            if isinstance(grant, Grant):
+                self.ledger.accepted(job_id, grant.attempt, f"last {grant.attempt}", look_in=1.0)
+            elif grant == "late":
+                self.ledger.fail(job_id, DeadlineExceeded("late"), [state], lease=lease)
+        elif step.step == "look":
+            self.look(record)
+        elif state is JobState.SENDING:
+            assert self.ledger.doubt(job_id, record.attempt, ERROR, grace=GRACE)
+        elif state is JobState.IN_DOUBT and not self.ledger.resubmit(job_id, lease=lease):
+            assert self.ledger.fail(job_id, InDoubt("unknown"), [state], lease=lease)
+        after = self.ledger.read(job_id)
+        if after and after.finished_at:
+            assert self.ledger.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
+
+    def look(self, record: Record) -> None:
+        """By name, so that each ends in the same way whenever it is looked at."""
+        task, job_id = record.open_task, record.job_id
+        assert task
+        ways = [
+            lambda: self.ledger.task_succeeded(job_id, task.task_id, [], None, ttl=TTL),
+            lambda: self.ledger.task_failed(job_id, task.task_id, GenerationFailed("no"), ttl=TTL),
+            lambda: self.ledger.task_lost(job_id, task.task_id, ERROR, grace=GRACE, ttl=TTL),
+        ]
+        assert ways[len(task.task_id + job_id) % 3]().what != "stale"

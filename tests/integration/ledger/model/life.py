@@ -1,0 +1,100 @@
+"""What a job of the model goes through, from its first attempt to its stored result."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from limner.ledger import Grant
+from limner.records import JobState
+from tests.integration.ledger.model.following import Followed
+
+SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
+
+
+@dataclass
+class Life(Followed):
+    """A job as it must be."""
+
+    @property
+    def let_go(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self.state.ended and self.stored and not self.open_task
+
+    def is_sending(self, attempt: int) -> bool:
+        return self.state is JobState.SENDING and self.attempt == attempt
+
+    def holds(self, lease: int, state: JobState) -> bool | None:
+        """None for a lease that is over while nobody else has one: both answers will do."""
+        if self.state is not state or self.lease != lease:
+            return False
+        return True if self.owned else None
+
+    def may_look(self, lease: int) -> bool:
+        looks = self.state is JobState.GENERATING or self.state.ended
+        return looks and self.lease == lease and self.looking is not None and self.place == "due"
+
+    # Attempts
+
+    def sent(self, now: int, grant: Grant, token: str, *, lease: int, deadline: int) -> None:
+        assert grant.attempt == self.attempt + 1
+        assert grant.tries == grant.attempt - self.pardoned
+        assert self.state is JobState.QUEUED
+        assert not self.open_task, "an attempt is granted beside a task that is open"
+        assert token not in self.tokens
+        self.state, self.grant = JobState.SENDING, grant
+        self.tokens[token] = grant.attempt
+        self.wait(now + lease)
+        if self.deadline is None:
+            self.deadline, self.allowance = now + deadline, deadline
+        self.log.append("sending")
+
+    def refused(self, now: int, delay: int, pause: int | None) -> None:
+        self.state, self.in_flight = JobState.QUEUED, False
+        self.wait(now + delay)
+        self.log.append("refused")
+        adopted = self.go_on_looking(now)
+        if pause is None:
+            return
+        self.pardoned += 1
+        if self.pardoned == self.attempt and not adopted:
+            self.deadline = None
+        else:
+            assert self.deadline is not None
+            self.deadline += pause
+        self.log.append("paused")
+
+    def doubt(self, now: int, grace: int) -> None:
+        self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
+        self.wait(now + grace)
+        self.log.append("in_doubt")
+        self.go_on_looking(now)
+
+    def hold(self, now: int, delay: int) -> None:
+        self.in_flight = False
+        self.wait(now + delay)
+        if self.held_at is None:
+            self.held_at = now
+            self.log.append("held")
+
+    def resubmit(self, now: int) -> None:
+        self.state, self.deadline, self.held_at = JobState.QUEUED, None, None
+        self.doubtful, self.in_flight = None, False
+        self.resubmitted += 1
+        self.wait(now)
+        self.log.append("resubmitted")
+
+    # The end
+
+    def is_stored(self, now: int, finished: int, follow: int) -> bool:
+        if not self.state.ended:
+            return False
+        if finished != self.finished:
+            # A later end has been overwritten with an earlier one, and is stored once more.
+            self.stored = False
+            self.wait(now)
+            return False
+        if not self.open_task:
+            self.place = None
+        elif not self.stored:
+            self.wait(now + follow)
+        self.stored = True
+        return True
