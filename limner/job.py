@@ -23,9 +23,9 @@ class Cancellation(StrEnum):
     """What cancelling a job came to."""
 
     BEFORE_SENDING = "before_sending"
-    """The request was never sent: the job costs nothing."""
+    """No request of it was sent, or each was refused for certain: the job costs nothing."""
     AFTER_SENDING = "after_sending"
-    """The request had been sent: the provider may finish the task and charge for it."""
+    """A request had been sent: the provider may finish the task and charge for it."""
     ALREADY_ENDED = "already_ended"
     """The job had ended; its result stays."""
 
@@ -152,16 +152,18 @@ class Job:
         if found not in (Adoption.ADOPTED, Adoption.EXPECTED):
             raise InvalidRequest(f"task_id: job {self.id} cannot adopt it ({found})")
 
-    def resubmit(self) -> None:
+    def resubmit(self, attempt: int | None = None) -> None:
         """Send a job that is in doubt again, at the risk of paying twice.
 
-        Raises UnknownJob, and InvalidRequest if the job is not in doubt.
+        ``attempt`` is the one that the decision is about; without it, the one that is in doubt now. Raises
+        UnknownJob, and InvalidRequest if that attempt is not in doubt.
         """
-        if not self._ledger.resubmit(self.id):
+        attempt = self._doubtful(attempt).doubtful
+        if not self._ledger.resubmit(self.id, attempt=attempt):
             raise self._not_in_doubt()
 
-    def give_up(self) -> None:
-        """End a job that is in doubt in InDoubt; raises as :meth:`resubmit`.
+    def give_up(self, attempt: int | None = None) -> None:
+        """End a job that is in doubt in InDoubt; the rest is as with :meth:`resubmit`.
 
         Should a callback come after all, its images are delivered still.
         """
@@ -169,11 +171,19 @@ class Job:
             "It is not known whether the provider accepted the request, and a person gave it up",
             {"job_id": self.id},
         )
-        if not self._ledger.fail(self.id, error, [JobState.IN_DOUBT]):
+        lease = self._doubtful(attempt).lease
+        if not self._ledger.fail(self.id, error, [JobState.IN_DOUBT], lease=lease):
             raise self._not_in_doubt()
 
-    def _not_in_doubt(self) -> InvalidRequest:
-        return InvalidRequest(f"job {self.id} is {self._read().state}, and not in doubt")
+    def _doubtful(self, attempt: int | None) -> Record:
+        record = self._read()
+        if record.state is not JobState.IN_DOUBT or (attempt is not None and attempt != record.doubtful):
+            raise self._not_in_doubt(attempt)
+        return record
+
+    def _not_in_doubt(self, attempt: int | None = None) -> InvalidRequest:
+        which = "it" if attempt is None else f"attempt {attempt}"
+        return InvalidRequest(f"job {self.id} is {self._read().state}, and {which} is not in doubt")
 
     def log(self) -> list[LogEntry]:
         """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""

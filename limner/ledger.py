@@ -19,7 +19,7 @@ import redis
 
 from limner.connection import store_errors
 from limner.errors import JobFailed, NotDurable
-from limner.records import Event, JobState, LogEntry, Record, TaskState
+from limner.records import RECORD_VERSION, Event, JobState, LogEntry, Record, TaskState
 from limner.terms import (
     Adoption,
     Budget,
@@ -114,27 +114,35 @@ class Ledger:
 
     def _run_durably(self, name: str, **arguments: Any) -> Any:
         """Raises NotDurable when the write has happened and is not known to be durable."""
-        wait = self.wait_command()
-        if wait is None:
+        if self._durability is Durability.SERVER:
             return self._run(name, **arguments)
         script = self._redis.register_script(script_text(name))
         keys, args = self.call(arguments)
         with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
             script(keys=keys, args=args, client=pipe)
-            pipe.execute_command(*wait)
-            answer, copies = pipe.execute(raise_on_error=False)
+            for command in self.waiting():
+                pipe.execute_command(*command)
+            answer, *_, copies = pipe.execute(raise_on_error=False)
             for reply in (answer, copies):
                 if isinstance(reply, Exception):
                     raise reply
         self.check_copies(copies)
         return answer
 
-    def wait_command(self) -> tuple[str | int, ...] | None:
-        """What makes Redis wait for its disk, for less than a call may take; None if nothing is asked for."""
+    def waiting(self) -> list[tuple[str | int, ...]]:
+        """The commands that make Redis wait for its disk, for less than a call may take; the last answers.
+
+        WAITAOF waits for what its own connection has written. So it follows a write, which stands in the
+        server's log behind all that others have written before: a transition that is repeated, on another
+        connection, may have nothing left to write itself.
+        """
         if self._durability is Durability.SERVER:
-            return None
+            return []
         replicas = int(self._durability is Durability.REPLICA)
-        return "WAITAOF", 1, replicas, _ms(self._longest_block)
+        return [
+            ("SET", self.prefix + "mark", 1),
+            ("WAITAOF", 1, replicas, _ms(self._longest_block)),
+        ]
 
     def check_copies(self, copies: Sequence[int]) -> None:
         """Raises NotDurable if that wait was in vain."""
@@ -178,13 +186,12 @@ class Ledger:
             for one in new:
                 keys, args = self.call(self.submit_arguments(one))
                 script(keys=keys, args=args, client=pipe)
-            wait = self.wait_command()
-            if wait is not None:
-                pipe.execute_command(*wait)
+            for command in self.waiting():
+                pipe.execute_command(*command)
             answers = pipe.execute()
-        if wait is not None:
-            self.check_copies(answers.pop())
-        return [Submitted(*answer) for answer in answers]
+        if self.waiting():
+            self.check_copies(answers[-1])
+        return [Submitted(*answer) for answer in answers[: len(new)]]
 
     def claim(self, budget: Budget, *, batch: int = 100) -> Claimed:
         """Take up to ``batch`` steps of each kind that may happen now."""
@@ -263,9 +270,21 @@ class Ledger:
         return Adoption(self._run("adopt", job=job_id, attempt=attempt, task_id=task_id, **how))
 
     def retry(
-        self, job_id: str, attempt: int, error: Mapping[str, Any], *, delay: float, pause: float | None = None
+        self,
+        job_id: str,
+        attempt: int,
+        error: Mapping[str, Any],
+        *,
+        delay: float,
+        pause: float | None = None,
+        pardon: float | None = None,
     ) -> bool:
-        """sending → queued: the provider refused this attempt. ``pause`` holds the whole account up."""
+        """sending → queued: the provider refused this attempt.
+
+        ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and
+        neither does that time.
+        """
+        pardon = pause if pardon is None else pardon
         return bool(
             self._run(
                 "retry",
@@ -274,6 +293,7 @@ class Ledger:
                 error=error,
                 delay=_ms(delay),
                 pause=None if pause is None else _ms(pause),
+                pardon=None if pardon is None else _ms(pardon),
             )
         )
 
@@ -285,20 +305,29 @@ class Ledger:
         """in_doubt: leave the decision to a person; the job is to be settled again after that time."""
         return bool(self._run("hold", job=job_id, lease=lease, delay=_ms(ask_again_in)))
 
-    def resubmit(self, job_id: str, *, lease: int | None = None) -> int:
-        """in_doubt → queued, at the risk of paying twice; with a lease, by policy, and only once.
+    def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
+        """in_doubt → queued, at the risk of paying twice.
 
-        Returns how often the job has been, 0 if it may not be.
+        By policy it is done with the lease, and only once; by a person with the attempt that is in doubt.
+        Returns how often the job has been resubmitted, 0 if it may not be.
         """
-        return int(self._run("resubmit", job=job_id, lease=lease))
+        return int(self._run("resubmit", job=job_id, lease=lease, attempt=attempt))
 
     def looked(
-        self, job_id: str, lease: int, answer: str, *, look_in: float, confirmed: str | None = None
+        self,
+        job_id: str,
+        lease: int,
+        answer: str,
+        *,
+        look_in: float,
+        task_id: str | None = None,
+        sure: bool = False,
+        attempt: int | None = None,
     ) -> bool:
         """generating, or ended: the task was not ready; look again in ``look_in`` seconds.
 
-        ``confirmed`` is the task if the provider has named it, and if the job has others or knew it from
-        elsewhere only.
+        ``task_id`` names it if the job has others, which are looked at first then, or if the provider has now
+        shown it (``sure``), as the task of ``attempt``.
         """
         return bool(
             self._run(
@@ -307,19 +336,27 @@ class Ledger:
                 lease=lease,
                 answer=answer,
                 delay=_ms(look_in),
-                task_id=confirmed,
-                sure=confirmed is not None,
+                task_id=task_id,
+                sure=sure or None,
+                attempt=attempt,
             )
         )
 
     def task_succeeded(
-        self, job_id: str, task_id: str, urls: Sequence[str], cost: Decimal | None, *, ttl: float
+        self,
+        job_id: str,
+        task_id: str,
+        urls: Sequence[str],
+        cost: Decimal | None,
+        *,
+        ttl: float,
+        attempt: int | None = None,
     ) -> TaskEnd:
         """A task has made its images. ``cost`` is in credits.
 
         The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or
         of one that has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of
-        which nothing more is expected.
+        which nothing more is expected, ``attempt`` the one whose task it is, as the provider says.
         """
         spent = None if cost is None else str(cost)
         return self._task_ended(
@@ -331,6 +368,7 @@ class Ledger:
             credits=spent,
             urls=list(urls),
             count=len(urls),
+            attempt=attempt,
         )
 
     def task_failed(
@@ -342,6 +380,7 @@ class Ledger:
         ttl: float,
         grace: float = 0.0,
         cost: Decimal | None = None,
+        attempt: int | None = None,
     ) -> TaskEnd:
         """A task has ended without images, and with it the job, unless another one is still open.
 
@@ -356,7 +395,8 @@ class Ledger:
             ttl=ttl,
             error=told,
             grace=_ms(grace),
-            credits=None if cost is None else str(cost),
+            credits=None if not cost else str(cost),
+            attempt=attempt,
         )
 
     def task_lost(
@@ -480,7 +520,11 @@ class Ledger:
                 found = list(zip(job_ids, pipe.execute(), strict=True))
             if gone := [job_id for job_id, fields in found if not fields]:
                 self._redis.zrem(index, *gone)
-        return [Record.from_hash(job_id, fields) for job_id, fields in found if fields]
+        return [
+            Record.from_hash(job_id, fields)
+            for job_id, fields in found
+            if fields and int(fields["v"]) <= RECORD_VERSION
+        ]
 
     # Callbacks
 

@@ -134,15 +134,15 @@ class Limner:
         client = self._async_side().client
         keys, args = self._ledger.call(self._ledger.submit_arguments(new))
         script = client.register_script(script_text("submit"))
-        wait = self._ledger.wait_command()
-        if wait is None:
-            with store_errors(client):
-                return self._job(Submitted(*await script(keys=keys, args=args)))
+        waiting = self._ledger.waiting()
         with store_errors(client):
+            if not waiting:
+                return self._job(Submitted(*await script(keys=keys, args=args)))
             async with client.pipeline(transaction=False) as pipe:
                 await script(keys=keys, args=args, client=pipe)
-                pipe.execute_command(*wait)
-                answer, copies = await pipe.execute()
+                for command in waiting:
+                    pipe.execute_command(*command)
+                answer, *_, copies = await pipe.execute()
         self._ledger.check_copies(copies)
         return self._job(Submitted(*answer))
 

@@ -8,10 +8,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from limner.errors import JobFailed, RecordTooNew
+from limner.errors import Charged, JobFailed, RecordTooNew
 from limner.models import Images
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 """The newest layout of a record that this version reads; ``lua/prelude.lua`` writes it."""
 
 
@@ -86,8 +86,8 @@ class Task:
 
 def _tasks(fields: Mapping[str, str]) -> tuple[Task, ...]:
     stored = json.loads(fields.get("tasks", "[]"))
-    # Written before records held all tasks, as lua/prelude.lua sees it too.
-    if not stored and fields["state"] == JobState.GENERATING:
+    # Version 1 knew of one task only, as lua/prelude.lua sees it too.
+    if "tasks" not in fields and "task_id" in fields and fields["state"] != JobState.SUCCEEDED:
         stored = [{"id": fields["task_id"], "attempt": int(fields["attempt"]), "state": "open", "sure": True}]
     return tuple(Task.from_json(task) for task in stored)
 
@@ -113,6 +113,10 @@ class Record:
     """The secret of each attempt."""
     resubmitted: int
     """How often it was sent again although it was in doubt."""
+    doubtful: int | None
+    """The attempt of which it is not known whether it was accepted."""
+    faulted: bool
+    """Whether an attempt met a server fault, behind which a task may have been made (contract 1.6)."""
     created_at: datetime
     sent_at: datetime | None
     accepted_at: datetime | None
@@ -155,6 +159,8 @@ class Record:
                 if name.startswith(_TOKEN)
             },
             resubmitted=int(fields.get("resubmitted", 0)),
+            doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
+            faulted="faulted" in fields,
             created_at=created,
             sent_at=_time(fields.get("sent")),
             accepted_at=_time(fields.get("accepted")),
@@ -179,9 +185,21 @@ class Record:
         if not error:
             return None
         failure = JobFailed.from_json(error)
-        if failure.charged == "maybe" and any(task.state is TaskState.SUCCEEDED for task in self.tasks):
-            return failure.with_details(charged="yes")
-        return failure
+        charged = self._charged(failure.charged)
+        return failure if charged == failure.charged else failure.with_details(charged=charged)
+
+    def _charged(self, at_its_end: Charged) -> Charged:
+        # What became of the tasks since may have settled what the error left open.
+        if any(task.state is TaskState.SUCCEEDED or task.credits for task in self.tasks):
+            return "yes"
+        others = self.doubtful or self.resubmitted or self.faulted
+        if self.tasks and not others and all(task.state is TaskState.FAILED for task in self.tasks):
+            return "no" if at_its_end == "maybe" else at_its_end
+        return at_its_end
+
+    def attempt_of(self, callback_url: str) -> int | None:
+        """The attempt whose secret that URL holds."""
+        return next((attempt for attempt, token in self.tokens.items() if token in callback_url), None)
 
     def images(self) -> Images:
         """The result of a job that has succeeded."""
@@ -241,6 +259,7 @@ class Doubt:
     """Whether the job waits for a person."""
     attempt: int
     sent_at: datetime | None
+    """When it was sent; None if another attempt has been sent since."""
     reason: str
     request: dict[str, Any]
     """What was asked for: the provider's own log shows the prompt and the time."""
@@ -254,8 +273,8 @@ class Doubt:
             job_id=record.job_id,
             state=record.state,
             held=record.held_at is not None,
-            attempt=record.attempt,
-            sent_at=record.sent_at,
+            attempt=record.doubtful or record.attempt,
+            sent_at=record.sent_at if record.doubtful in (None, record.attempt) else None,
             reason=error.get("message") or error.get("cause") or "no certain answer",
             request=record.request,
             metadata=record.metadata,

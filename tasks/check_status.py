@@ -14,7 +14,7 @@ from typing import Any
 
 from limner.records import JobState, Record, Task
 from limner.terms import TaskEnd
-from provider import Done, Pending, RecordAnswer
+from provider import Done, Pending, RecordAnswer, callback_url
 from tasks.commit import SHORT_PATIENCE, Result, patiently
 from tasks.create_task import end, facts, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
@@ -49,15 +49,16 @@ def look(fleet: Fleet, job_id: str, lease: int) -> None:
 
 def decide(fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, now: datetime) -> AfterLook:
     """What follows from an answer at that time."""
-    assert record.accepted_at and record.deadline  # noqa: S101,PT018 - there is a task
+    assert record.accepted_at  # noqa: S101 - there is a task
     age = (now - record.accepted_at).total_seconds()
     hinted = None if record.hinted_at is None else (now - record.hinted_at).total_seconds()
-    token = None if task.confirmed else record.tokens.get(task.attempt)
+    tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
         left = fleet.settings.late_result_seconds - age
-        return after_quiet_look(answer, Look(age, left, hinted, token), fleet.quiet_law)
+        return after_quiet_look(answer, Look(age, left, hinted, tokens), fleet.quiet_law)
+    assert record.deadline  # noqa: S101 - it is set with the state
     left = (record.deadline - now).total_seconds()
-    return after_look(answer, Look(age, left, hinted, token), fleet.law)
+    return after_look(answer, Look(age, left, hinted, tokens), fleet.law)
 
 
 def put_on_record(
@@ -65,23 +66,26 @@ def put_on_record(
 ) -> None:
     """Tell the ledger, and store the result of a job that has ended by it."""
     ledger, job_id, ttl = fleet.ledger, record.job_id, fleet.results.record_ttl
+    url = None if task.confirmed else callback_url(answer)
+    attempt = record.attempt_of(url) if url else None
     match decision:
         case LookAgain(delay, seen):
+            sure = isinstance(answer, Pending) and not task.confirmed
             # A task that is known for certain, and alone, need not be written again.
-            news = isinstance(answer, Pending) and (not task.confirmed or len(record.tasks) > 1)
-            confirmed = task.task_id if news else None
-            told(partial(ledger.looked, job_id, record.lease, seen, look_in=delay, confirmed=confirmed), task)
+            name = task.task_id if sure or len(record.tasks) > 1 else None
+            looked = partial(ledger.looked, task_id=name, sure=sure, attempt=attempt)
+            told(partial(looked, job_id, record.lease, seen, look_in=delay), task)
         case Done(urls, spent):
-            what = told(partial(ledger.task_succeeded, job_id, task.task_id, urls, spent, ttl=ttl), task)
+            succeeded = partial(ledger.task_succeeded, ttl=ttl, attempt=attempt)
+            what = told(partial(succeeded, job_id, task.task_id, urls, spent), task)
             outcome: dict[str, Any] = {"urls": list(urls), "credits": spent}
             deliver(fleet, replace(record, state=JobState.SUCCEEDED, outcome=outcome), task, what)
         case TaskOver(error, spent):
             error = error.with_details(**facts(record, task.task_id))
-            failed = partial(
-                ledger.task_failed, job_id, task.task_id, error, ttl=ttl, grace=fleet.grace, cost=spent
-            )
+            failed = partial(ledger.task_failed, ttl=ttl, grace=fleet.grace, cost=spent, attempt=attempt)
+            what = told(partial(failed, job_id, task.task_id, error), task)
             outcome = {"error": error.to_json()}
-            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, told(failed, task))
+            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
         case Lost(reason):
             told(partial(ledger.task_lost, job_id, task.task_id, reason, grace=fleet.grace, ttl=ttl), task)
         case Fail(error):
@@ -94,7 +98,11 @@ def told(transition: Callable[[], Result], task: Task) -> Result:
 
 
 def deliver(fleet: Fleet, ended: Record, task: Task, what: TaskEnd) -> None:
-    """Store the result of a job, if it was this task that ended it."""
+    """Store the result of a job, if it was this task that ended it, or that changed what its end has cost."""
     if what.what in ("ended", "late"):
         store(fleet, replace(ended, task_id=task.task_id, finished_at=what.at))
         logger.info("job %s %s with task %s", ended.job_id, ended.state, task.task_id)
+    elif what.what == "noted":
+        now = fleet.ledger.read(ended.job_id)
+        if now is not None and now.failure is not None:
+            fleet.results.refuse(now.job_id, now.failure)

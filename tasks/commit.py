@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from limner.errors import StoreUnavailable
+from limner.errors import NotDurable, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ def patiently(
     while True:
         try:
             return transition()
+        except NotDurable:
+            raise
         except StoreUnavailable:
             if monotonic() >= deadline:
                 level = logging.CRITICAL if patience >= PATIENCE else logging.WARNING

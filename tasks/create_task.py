@@ -7,6 +7,7 @@ over from there. The task id serves as idempotency key.
 
 import logging
 import secrets
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -21,10 +22,11 @@ from limner.models import TextToImage, faults
 from limner.producer import prepare
 from limner.records import JobState, Record
 from tasks.commit import SHORT_PATIENCE, patiently
-from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late
+from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
 from tasks.step import step
+from tasks.watch import Watch
 from worker.application import app
-from worker.fleet import Fleet
+from worker.fleet import AFTERMATH, Fleet
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
@@ -53,11 +55,12 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     """Send one attempt, if the lease still holds, and put its outcome on record."""
     ledger = fleet.ledger
     token = secrets.token_urlsafe(24)
+    watch = Watch()
     begin = partial(ledger.begin, job_id, lease, token, deadline=fleet.settings.job_deadline_seconds)
     try:
         grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
     except NotDurable as risk:
-        not_sent(fleet, job_id, token, risk)
+        not_sent(fleet, job_id, token, {"cause": "not_durable", "message": str(risk)})
         return
     if grant == "stale":
         return
@@ -66,11 +69,15 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         end(fleet, record, too_late(record.last_error if record else None), [JobState.QUEUED], lease=lease)
         return
     assert isinstance(grant, Grant)  # noqa: S101 - what is left
+    if watch.elapsed() > AFTERMATH:
+        # The process was stopped, or the machine: its lease may be over, and somebody may have decided.
+        not_sent(fleet, job_id, token, {"cause": "overslept", "message": "the worker was stopped meanwhile"})
+        return
     answer = fleet.provider.create_task(
         TextToImage.model_validate_json(grant.request), callback_url(fleet.settings, job_id, token)
     )
     decision = after_create(
-        answer,
+        without(answer, [token]),
         tries=grant.tries,
         max_attempts=fleet.settings.max_attempts,
         law=fleet.law,
@@ -107,15 +114,15 @@ def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
     return f"{settings.callback_url}/callbacks/{quote(job_id, safe='')}/{token}"
 
 
-def not_sent(fleet: Fleet, job_id: str, token: str, risk: NotDurable) -> None:
-    """An attempt that might be forgotten must not be sent: it is taken back, and made again."""
+def not_sent(fleet: Fleet, job_id: str, token: str, reason: Mapping[str, Any]) -> None:
+    """Take back an attempt that has not been sent; another one is made instead of it."""
     record = fleet.ledger.read(job_id)
     if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
         return
-    logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, risk)
-    told = {"cause": "not_durable", "message": str(risk)}
+    logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, reason["message"])
+    pause = fleet.backoff.base
     patiently(
-        partial(fleet.ledger.retry, job_id, record.attempt, told, delay=fleet.backoff.base),
+        partial(fleet.ledger.retry, job_id, record.attempt, reason, delay=pause, pardon=pause),
         f"attempt {record.attempt} of job {job_id} was not sent",
     )
 
@@ -123,9 +130,9 @@ def not_sent(fleet: Fleet, job_id: str, token: str, risk: NotDurable) -> None:
 def facts(record: Record, task_id: str | None) -> dict[str, Any]:
     """What an error tells of its job."""
     known = {"job_id": record.job_id, "task_id": task_id, "attempts": record.tries}
-    # The attempt that was in doubt may have been paid for, whatever became of the one after it.
-    doubtful = {"charged": "maybe"} if record.resubmitted else {}
-    return {name: fact for name, fact in known.items() if fact} | doubtful
+    # Another attempt may have been paid for, whatever became of the last one.
+    doubtful = record.resubmitted or (record.faulted and not task_id)
+    return {name: fact for name, fact in known.items() if fact} | ({"charged": "maybe"} if doubtful else {})
 
 
 def end(

@@ -1,7 +1,7 @@
 """What follows from an answer of the provider: from data to data, without any effect."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
@@ -102,7 +102,10 @@ def after_create(
             doubtful = callback_patience if cause is Cause.SERVER_FAULT else 0.0
             return SendAgain(told(answer), delay=max(delay, asked_for, doubtful))
         case Refused(cause=cause):
-            details = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
+            details: dict[str, Any] = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
+            if cause is Cause.SERVER_FAULT:
+                # The contract calls it ambiguous (1.4).
+                details["charged"] = "maybe"
             return Fail(cause.error(_refusal(answer, tries), details))
 
 
@@ -111,6 +114,16 @@ def _refusal(answer: Refused, tries: int) -> str:
     if answer.cause.disposition is Disposition.LATER:
         return f"The provider refused all {tries} attempts; the last one: {said}"
     return f"The provider refused the request: {said}"
+
+
+def without(answer: CreateAnswer, secrets: Iterable[str]) -> CreateAnswer:
+    """The answer with its message free of those: the provider may quote the callback URL."""
+    if isinstance(answer, Accepted):
+        return answer
+    message = answer.message
+    for secret in secrets:
+        message = message.replace(secret, "***")
+    return replace(answer, message=message)
 
 
 def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
@@ -164,8 +177,8 @@ class Look:
     """Until the job's deadline, or until a job that has ended is not followed any more."""
     since_callback: float | None = None
     """Since a callback last named it."""
-    token: str | None = None
-    """Its attempt's secret, if the provider has yet to confirm that the task is this job's."""
+    tokens: Collection[str] = field(default=(), repr=False)
+    """The secrets of the job's attempts, if the provider has yet to confirm that the task is this job's."""
 
 
 def after_look(answer: RecordAnswer, look: Look, law: PollLaw) -> AfterLook:
@@ -191,9 +204,9 @@ def after_quiet_look(answer: RecordAnswer, look: Look, law: PollLaw) -> LookAgai
 
 
 def _over(answer: RecordAnswer, look: Look) -> Done | TaskOver | Lost | None:
-    if look.token is not None:
+    if look.tokens:
         url = callback_url(answer)
-        if url is not None and look.token not in url:
+        if url is not None and not any(token in url for token in look.tokens):
             return Lost({"cause": "foreign", "message": "the provider says that the task is another job's"})
         if isinstance(answer, NoRecord) and look.age >= NO_RECORD_GRACE:
             return Lost({"cause": "no_record", "message": "the provider does not know the task"})

@@ -73,13 +73,16 @@ class Clock(threading.Thread):
         """Claim nothing any more."""
         self._stopped.set()
 
-    def give_back(self) -> None:
-        """The steps that this clock has claimed and nobody has begun are for other clocks to claim, at once.
+    def give_back_all(self) -> None:
+        """What this clock has claimed lately and nobody has begun is for other clocks to claim, at once.
 
-        Otherwise they would wait for the end of their leases, if this was the last worker to take messages.
+        Otherwise it would wait for the end of its leases, if this was the last worker to take messages.
         """
-        steps = [step for _, step in self._claimed]
+        self.give_back([step for _, step in self._claimed])
         self._claimed.clear()
+
+    def give_back(self, steps: list[Claim]) -> None:
+        """Those of these steps that nobody has begun can be claimed again."""
         try:
             if count := self._ledger.give_back(steps):
                 logger.info("%d claimed steps are given back", count)
@@ -105,7 +108,7 @@ class Clock(threading.Thread):
             self._drop_producer()
             self._stopped.wait(_OUTAGE_PAUSE)
             # Those that were sent after all are stale messages now, and do nothing.
-            self.give_back()
+            self.give_back(steps)
 
     def _publish(self, step: Claim) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
@@ -175,7 +178,7 @@ class ClockStep(bootsteps.StartStopStep):
 
     def _drained(self, **_: Any) -> None:
         if self.clock:
-            self.clock.give_back()
+            self.clock.give_back_all()
             self.clock = None
 
     def terminate(self, parent: Any) -> None:

@@ -30,8 +30,11 @@ THREADS: Final = 16
 def route(receiver: Receiver, path: str = PATH) -> Route:
     """The route that takes callbacks; ``path`` must have the parameters ``job_id`` and ``token``.
 
-    Raises ValueError for a path without them.
+    Raises ValueError for a path without them, or without "/callbacks/" before them, by which
+    :class:`~limner.callbacks.HideToken` knows what to hide.
     """
+    if "/callbacks/{job_id" not in path:
+        raise ValueError(f"path: {path!r} must have /callbacks/ before the job's id, as {PATH!r} has")
     made = Route(path, _Endpoint(receiver).post, methods=["POST"], name="limner_callback")
     if made.param_convertors.keys() != {"job_id", "token"}:
         raise ValueError(f"path: {path!r} must have the parameters job_id and token, as {PATH!r} has")

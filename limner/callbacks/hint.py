@@ -9,12 +9,12 @@ from typing import Any, Final
 
 SPELLINGS: Final = frozenset({"taskId", "task_id"})
 """The market pages and the page on signatures disagree (contract 3.1)."""
-LONGEST_ID: Final = 200
+LONGEST_ID: Final = 256
 """Characters; those of the provider have 32."""
 
 
 def is_id(text: str) -> bool:
-    """Whether this may be the id of a job or task: 1 to 200 printable characters."""
+    """Whether this may be the id of a job or task: 1 to 256 printable characters."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable()
 
 

@@ -47,6 +47,9 @@ def resolve(
         bool, typer.Option("--resubmit", help="Send it again, at the risk of paying twice.")
     ] = False,
     fail: Annotated[bool, typer.Option("--fail", help="End the job in InDoubt.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Only if this attempt is in doubt still; the newest by default.")
+    ] = None,
 ) -> ExitCode:
     """Decide about a job that is in doubt."""
     if sum([adopt is not None, resubmit, fail]) != 1:
@@ -57,10 +60,10 @@ def resolve(
             job.adopt(adopt)
             decision, told = "adopted", f"follows provider task {adopt}"
         elif resubmit:
-            job.resubmit()
+            job.resubmit(attempt)
             decision, told = "resubmitted", "is sent again"
         else:
-            job.give_up()
+            job.give_up(attempt)
             decision, told = "failed", "has failed with InDoubt"
         session.out.say({"job_id": job.id, "decision": decision}, f"{job.id}  {told}")
         return ExitCode.OK

@@ -3,6 +3,7 @@
 -- and is still open; 'repeated' if its end is known; 'mismatched' if the attempt has another task for sure, or
 -- cannot have this one; 'unknown_job'.
 local MOST_UNSURE = 4
+local MOST_LOST = 8
 
 local function answer(outcome)
   if A.count then redis.call('HINCRBY', P .. 'callbacks', outcome, 1) end
@@ -16,25 +17,34 @@ local tasks = tasks_of(A.job)
 local task, place = find_task(tasks, A.task_id)
 
 if task and task.state == 'open' then
-  task.sure = task.sure or A.sure
+  if A.sure then task.sure, task.attempt = true, A.attempt end
   if not A.sure and place > 1 then table.insert(tasks, 1, table.remove(tasks, place)) end
   keep_tasks(A.job, tasks)
   if not A.sure and state == 'generating' then redis.call('HSET', record(A.job), 'task_id', tasks[1].id) end
+  if A.sure and (state == 'queued' or state == 'in_doubt' or (state == 'sending' and tonumber(current) == A.attempt)) then
+    generate(A.job, A.task_id)
+    schedule(A.job, NOW + A.delay)
+    announce(A.job, 'generating', {attempt = A.attempt, task_id = A.task_id, next = A.delay})
   -- A job whose result is not stored yet goes on to look when it is.
-  if not A.sure and (state == 'generating' or get(A.job, 'stored')) then look_soon(A.job) end
+  elseif not A.sure and (state == 'generating' or get(A.job, 'stored')) then
+    look_soon(A.job)
+  end
   return answer('expected')
 end
 if task and task.state ~= 'lost' then return answer('repeated') end
 if task and task.foreign and not A.sure then return answer('mismatched') end
 
 if not task then
-  local unsure = 0
-  for _, other in ipairs(tasks) do
-    if not other.sure then unsure = unsure + 1 end
-    if not A.sure and other.sure and other.attempt == A.attempt then return answer('mismatched') end
+  local unsure, lost = 0, {}
+  for place, other in ipairs(tasks) do
+    if A.count and other.sure and other.attempt == A.attempt then return answer('mismatched') end
+    if other.state == 'open' and not other.sure then unsure = unsure + 1 end
+    if other.state == 'lost' and not other.sure then lost[#lost + 1] = place end
   end
-  if not A.sure and unsure >= MOST_UNSURE then return answer('mismatched') end
-  task = {id = A.task_id}
+  if A.count and unsure >= MOST_UNSURE then return answer('mismatched') end
+  if #lost >= MOST_LOST then table.remove(tasks, lost[#lost]) end
+  -- If the provider does not know the task, the refusal of its attempt stands.
+  task = {id = A.task_id, refused = state == 'queued' or nil}
 else
   table.remove(tasks, place)
 end

@@ -1,5 +1,6 @@
--- Claimed steps that nobody will take: each permit and each place is free again. Steps that somebody has begun,
--- or that are somebody else's by now, stay as they are. Returns how many were given back.
+-- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
+-- has begun, and steps that are somebody else's by now, stay as they are. Whether a look has begun is not on
+-- record: it is made again, and its permit stays used. Returns how many were given back.
 local count = 0
 for _, step in ipairs(A.steps) do
   local id, kind, lease = step[1], step[2], step[3]
@@ -11,7 +12,6 @@ for _, step in ipairs(A.steps) do
       queue_up(id)
       count = count + 1
     elseif kind == 'look' and looking and looking ~= '' then
-      redis.call('ZREM', LOOKS, id .. ':' .. lease)
       redis.call('ZREM', DUE, id)
       redis.call('ZADD', LOOK, int(looking + (ended(state) and AHEAD or 0)), id)
       redis.call('HSET', record(id), 'looking', '')

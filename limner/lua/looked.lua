@@ -1,5 +1,6 @@
--- generating, or ended with a task that is still open: not ready, look again later. With `task_id`, that task is
--- the provider's for sure and the others have their turn before it. Returns 1, or 0 when the step is stale.
+-- generating, or ended with a task that is still open: not ready, look again later. With `task_id`, that task has
+-- its turn after the others; with `sure`, the provider has shown it, as the task of `attempt`. Returns 1, or 0 when
+-- the step is stale.
 local state, held, looks, hinted, looking = get(A.job, 'state', 'lease', 'looks', 'hinted', 'looking')
 if not (state == 'generating' or ended(state)) or tonumber(held) ~= A.lease then return 0 end
 -- Not due: the lease has run out, and the job stands in the line for another look.
@@ -11,7 +12,8 @@ if A.task_id then
   local tasks = tasks_of(A.job)
   local task, place = find_task(tasks, A.task_id)
   if task then
-    task.sure = A.sure or task.sure
+    task.sure, task.attempt = A.sure or task.sure, A.attempt or task.attempt
+    if A.attempt and tonumber(get(A.job, 'doubtful')) == A.attempt then no_doubt(A.job) end
     table.insert(tasks, table.remove(tasks, place))
     keep_tasks(A.job, tasks)
     if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', open_task(tasks).id) end

@@ -7,12 +7,13 @@
 local P = KEYS[1]
 local A = cjson.decode(ARGV[2])
 
-local VERSION = 1
+local VERSION = 2
 local KEEP_LOG = 200
 local KEEP_EVENTS = 100000
 local LONGEST_NAP = 1000
 local HINT_PAUSE = 1000
 local AHEAD = 60000
+local USUAL_TIME = 900000
 
 local DUE, BELL, EVENTS, IN_FLIGHT = P .. 'due', P .. 'bell', P .. 'events', P .. 'in-flight'
 local CREATE, LOOK = P .. 'line:create', P .. 'line:look'
@@ -67,13 +68,13 @@ end
 local function tasks_of(id)
   local text, state, task_id, attempt = get(id, 'tasks', 'state', 'task_id', 'attempt')
   if text then return cjson.decode(text) end
-  -- Written before records held all tasks.
-  if state == 'generating' then return {{id = task_id, attempt = tonumber(attempt), state = 'open', sure = true}} end
-  return {}
+  -- Version 1 knew of one task only.
+  if not task_id or state == 'succeeded' then return {} end
+  return {{id = task_id, attempt = tonumber(attempt), state = 'open', sure = true}}
 end
 
 local function keep_tasks(id, tasks)
-  redis.call('HSET', record(id), 'tasks', cjson.encode(tasks))
+  redis.call('HSET', record(id), 'tasks', cjson.encode(tasks), 'v', VERSION)
 end
 
 local function find_task(tasks, name)
@@ -123,10 +124,13 @@ local function no_doubt(id)
   redis.call('ZREM', DOUBTS, id)
 end
 
+-- A job that waited for something else than its task has all of its time again.
 local function generate(id, task_id)
-  local deadline, allowance = get(id, 'deadline', 'allowance')
-  redis.call('HSET', record(id), 'state', 'generating', 'task_id', task_id,
-    'deadline', deadline or int(NOW + (tonumber(allowance) or 0)))
+  local state, deadline, allowance = get(id, 'state', 'deadline', 'allowance')
+  if not deadline or state == 'in_doubt' or state == 'queued' then
+    deadline = math.max(tonumber(deadline) or 0, NOW + (tonumber(allowance) or USUAL_TIME))
+  end
+  redis.call('HSET', record(id), 'state', 'generating', 'task_id', task_id, 'deadline', int(deadline))
   redis.call('HDEL', record(id), 'held')
   redis.call('ZREM', CREATE, id)
   redis.call('SADD', IN_FLIGHT, id)

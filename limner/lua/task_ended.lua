@@ -15,6 +15,7 @@ local delivers = A.result == 'succeeded' and state ~= 'succeeded' and state ~= '
 task.state, task.credits = A.result, A.credits
 task.sure = task.sure or (A.result ~= 'lost' or nil)
 task.foreign = A.foreign
+task.attempt = A.attempt or task.attempt
 if not delivers then task.urls = A.urls end
 keep_tasks(A.job, tasks)
 redis.call('HINCRBY', record(A.job), 'looks', 1)
@@ -22,7 +23,7 @@ redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
 
 -- An attempt without a task is in doubt again.
-if A.result == 'lost' and (not task.sure or state == 'generating') then doubtful = task.attempt end
+if A.result == 'lost' and not task.refused and (not task.sure or state == 'generating') then doubtful = task.attempt end
 if A.result ~= 'lost' and tonumber(doubtful) == task.attempt then
   no_doubt(A.job)
   doubtful = nil
@@ -39,7 +40,7 @@ if delivers then
 end
 
 if ended(state) then
-  if A.result == 'succeeded' then
+  if A.result == 'succeeded' or A.credits then
     announce(A.job, state == 'cancelled' and 'late_result' or 'double', detail)
   else
     note(A.job, 'task_' .. A.result, detail)
@@ -66,6 +67,15 @@ if doubtful then
   redis.call('ZREM', LOOK, A.job)
   schedule(A.job, NOW + A.grace)
   announce(A.job, 'in_doubt', {attempt = tonumber(doubtful), error = A.error, next = A.grace})
+  return {'noted', 0}
+end
+if A.result == 'lost' then
+  note(A.job, 'task_lost', detail)
+  redis.call('HSET', record(A.job), 'state', 'queued')
+  redis.call('HDEL', record(A.job), 'task_id')
+  redis.call('ZREM', LOOK, A.job)
+  leave_flight(A.job)
+  schedule(A.job, NOW)
   return {'noted', 0}
 end
 finish(A.job, 'failed', A.outcome, detail)

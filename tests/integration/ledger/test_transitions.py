@@ -118,7 +118,7 @@ def test_a_permit_that_has_left_the_window_sends_nothing(bench: Bench) -> None:
 def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
     newer = [bench.submit(f"new {number}") for number in range(100)]
     for job_id in newer:
-        bench.client.hset(bench.ledger.record_key(job_id), "v", 2)
+        bench.client.hset(bench.ledger.record_key(job_id), "v", 99)
     ours = bench.submit("ours")
     granted = []
     for _ in range(20):
@@ -254,7 +254,7 @@ def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
 def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
     bench.claim_one()
-    bench.client.hset(bench.ledger.record_key(job_id), "v", 2)
+    bench.client.hset(bench.ledger.record_key(job_id), "v", 99)
     before = bench.client.hgetall(bench.ledger.record_key(job_id))
     with pytest.raises(RecordTooNew, match=job_id):
         bench.ledger.task_succeeded(job_id, "task of a fox", ["https://a"], None, ttl=60)

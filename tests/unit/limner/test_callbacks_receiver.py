@@ -64,7 +64,7 @@ def test_a_sender_is_told_the_same_whatever_the_ledger_says(answer: Adoption) ->
     ("job_id", "token", "body"),
     [
         ("", TOKEN, BODY),
-        ("x" * 201, TOKEN, BODY),
+        ("x" * 257, TOKEN, BODY),
         ("a\nb", TOKEN, BODY),
         ("job", "", BODY),
         ("job", "x" * 101, BODY),

@@ -154,29 +154,29 @@ def test_a_task_that_the_provider_gives_to_another_job_is_not_adopted() -> None:
         Done(("https://a/1.png",), None, None, None, param=json.dumps(theirs)),
         TaskFailed(FailCause.MODERATION, "422", "no", param=json.dumps(json.dumps(theirs))),
     ):
-        assert isinstance(after_look(answer, token=TOKEN), Lost)
-        assert not isinstance(after_look(answer, token=None), Lost)
+        assert isinstance(after_look(answer, tokens=[TOKEN]), Lost)
+        assert not isinstance(after_look(answer, tokens=[]), Lost)
 
 
 def test_a_task_that_the_provider_gives_to_this_attempt_is_believed() -> None:
     done = Done(("https://a/1.png",), None, None, None, param=json.dumps(OURS))
-    assert after_look(done, token=TOKEN) is done
+    assert after_look(done, tokens=[TOKEN]) is done
     for unreadable in (None, "", "{", 7, {"callBackUrl": 7}):
         assert isinstance(
-            after_look(Done(("https://a/1.png",), None, None, None, unreadable), token=TOKEN), Done
+            after_look(Done(("https://a/1.png",), None, None, None, unreadable), tokens=[TOKEN]), Done
         )
 
 
 def test_a_task_that_the_provider_does_not_know_is_given_up_after_its_grace() -> None:
     nothing = NoRecord(422, "recordInfo is null")
-    assert isinstance(after_look(nothing, age=119.0, token=TOKEN), LookAgain)
-    assert isinstance(after_look(nothing, age=120.0, token=TOKEN), Lost)
-    assert isinstance(after_look(nothing, age=500.0, token=None), LookAgain)
+    assert isinstance(after_look(nothing, age=119.0, tokens=[TOKEN]), LookAgain)
+    assert isinstance(after_look(nothing, age=120.0, tokens=[TOKEN]), Lost)
+    assert isinstance(after_look(nothing, age=500.0, tokens=[]), LookAgain)
 
 
 def test_no_decision_shows_the_token() -> None:
     answer = Pending("waiting", known_state=True, param=OURS)
-    assert TOKEN not in repr(answer) + repr(after_look(answer, token=TOKEN))
+    assert TOKEN not in repr(answer) + repr(after_look(answer, tokens=[TOKEN]))
 
 
 # With callbacks
