@@ -18,7 +18,7 @@ from bench.report import quantile, table
 from limner import TextToImage
 from limner.connection import connect
 from limner.ledger import Budget, Ledger
-from limner.producer import prepare
+from limner.submission import prepare
 from sandbox.callbacks import signature
 from sandbox.fleet import LocalFleet
 from sandbox.server import SandboxProvider

@@ -8,18 +8,16 @@ the job is not where the caller believes it to be. Durations are in seconds. All
 
 import hmac
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from functools import cache
-from importlib.resources import files
 from typing import Any, Final, Literal
 
-import redis
-
 from limner.connection import store_errors
-from limner.errors import JobFailed, NotDurable
-from limner.records import RECORD_VERSION, Event, JobState, LogEntry, Record, TaskState
+from limner.errors import JobFailed
+from limner.reading import Reading
+from limner.records import JobState, Record, TaskState
+from limner.scripts import moment, script_text, to_ms
 from limner.terms import (
     Adoption,
     Budget,
@@ -53,8 +51,6 @@ __all__ = [
     "script_text",
 ]
 
-Milliseconds = int
-
 LONGEST_NAP = 1.0
 """Seconds that a clock may sleep without asking what is due; ``lua/prelude.lua`` relies on it."""
 
@@ -63,100 +59,12 @@ STRAYS_SECONDS: Final = 14 * 86_400
 """How many callbacks for unknown jobs are kept, and for how long after the last one."""
 
 
-@cache
-def script_text(name: str) -> str:
-    """The whole text of a transition's script."""
-    lua = files("limner") / "lua"
-    return (lua / "prelude.lua").read_text("utf-8") + (lua / f"{name}.lua").read_text("utf-8")
-
-
-def _ms(seconds: float) -> Milliseconds:
-    return round(seconds * 1000)
-
-
-def _moment(milliseconds: Milliseconds) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
-
-
-class Ledger:
+class Ledger(Reading):
     """All jobs of one account group.
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
     the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
     """
-
-    def __init__(
-        self,
-        client: "redis.Redis",
-        *,
-        group: str = "main",
-        leases: Leases | None = None,
-        durability: Durability = Durability.SERVER,
-        clock: Callable[[], float] | None = None,
-    ) -> None:
-        self.prefix = f"limner:{{{group}}}:"
-        self.leases = leases or Leases()
-        self._durability = durability
-        # redis-py's annotations cannot tell decoded answers from bytes.
-        self._redis: Any = client
-        self._clock = clock
-        self._scripts: dict[str, Any] = {}
-        # A call that blocks for longer than the client's time-out looks like a server that does not answer.
-        self._longest_block = (client.connection_pool.connection_kwargs.get("socket_timeout") or 60.0) / 2
-
-    def _run(self, name: str, **arguments: Any) -> Any:
-        script = self._scripts.get(name)
-        if script is None:
-            script = self._scripts[name] = self._redis.register_script(script_text(name))
-        keys, args = self.call(arguments)
-        with store_errors(self._redis):
-            return script(keys=keys, args=args)
-
-    def _run_durably(self, name: str, **arguments: Any) -> Any:
-        """Raises NotDurable when the write has happened and is not known to be durable."""
-        if self._durability is Durability.SERVER:
-            return self._run(name, **arguments)
-        script = self._redis.register_script(script_text(name))
-        keys, args = self.call(arguments)
-        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            script(keys=keys, args=args, client=pipe)
-            for command in self.waiting():
-                pipe.execute_command(*command)
-            answer, *_, copies = pipe.execute(raise_on_error=False)
-            for reply in (answer, copies):
-                if isinstance(reply, Exception):
-                    raise reply
-        self.check_copies(copies)
-        return answer
-
-    def waiting(self) -> list[tuple[str | int, ...]]:
-        """The commands that make Redis wait for its disk, for less than a call may take; the last answers.
-
-        WAITAOF waits for what its own connection has written. So it follows a write, which stands in the
-        server's log behind all that others have written before: a transition that is repeated, on another
-        connection, may have nothing left to write itself.
-        """
-        if self._durability is Durability.SERVER:
-            return []
-        replicas = int(self._durability is Durability.REPLICA)
-        return [
-            ("SET", self.prefix + "mark", 1),
-            ("WAITAOF", 1, replicas, _ms(self._longest_block)),
-        ]
-
-    def check_copies(self, copies: Sequence[int]) -> None:
-        """Raises NotDurable if that wait was in vain."""
-        if copies[0] < 1 or copies[1] < int(self._durability is Durability.REPLICA):
-            raise NotDurable(
-                f"Redis did not confirm in time that a write is on its {self._durability.value} "
-                f"({copies[0]} of 1 disks, {copies[1]} replicas); LIMNER_DURABILITY asks for it"
-            )
-
-    def call(self, arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-        """The keys and arguments with which a script is called."""
-        now = str(_ms(self._clock())) if self._clock else ""
-        given = {name: value for name, value in arguments.items() if value is not None}
-        return [self.prefix], [now, json.dumps(given)]
 
     # Transitions
 
@@ -170,7 +78,7 @@ class Ledger:
             "metadata": new.metadata,
             "priority": new.priority,
             "key": new.key,
-            "key_ttl": _ms(new.key_ttl),
+            "key_ttl": to_ms(new.key_ttl),
         }
 
     def submit(self, new: Submission) -> Submitted:
@@ -197,12 +105,12 @@ class Ledger:
         """Take up to ``batch`` steps of each kind that may happen now."""
         steps, newer, wait = self._run(
             "claim",
-            lease=_ms(self.leases.step),
-            look_lease=_ms(self.leases.look),
+            lease=to_ms(self.leases.step),
+            look_lease=to_ms(self.leases.look),
             creates=budget.creates,
-            creates_span=_ms(budget.creates_span),
+            creates_span=to_ms(budget.creates_span),
             looks=budget.looks,
-            looks_span=_ms(budget.looks_span),
+            looks_span=to_ms(budget.looks_span),
             max_in_flight=budget.max_in_flight,
             batch=batch,
         )
@@ -229,8 +137,8 @@ class Ledger:
             job=job_id,
             lease=lease,
             token=token,
-            send_lease=_ms(self.leases.send),
-            deadline=_ms(deadline),
+            send_lease=to_ms(self.leases.send),
+            deadline=to_ms(deadline),
         )
         return Grant(*grant) if answer == "granted" else answer
 
@@ -239,7 +147,7 @@ class Ledger:
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
-        return self._adopt(job_id, attempt, task_id, by="answer", sure=True, delay=_ms(look_in))
+        return self._adopt(job_id, attempt, task_id, by="answer", sure=True, delay=to_ms(look_in))
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
         """A callback names a task. Its token proves the attempt; the task is to be confirmed by a look."""
@@ -291,19 +199,19 @@ class Ledger:
                 job=job_id,
                 attempt=attempt,
                 error=error,
-                delay=_ms(delay),
-                pause=None if pause is None else _ms(pause),
-                pardon=None if pardon is None else _ms(pardon),
+                delay=to_ms(delay),
+                pause=None if pause is None else to_ms(pause),
+                pardon=None if pardon is None else to_ms(pardon),
             )
         )
 
     def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
         """sending → in_doubt: whether the provider accepted is not known. To be settled after ``grace``."""
-        return bool(self._run("doubt", job=job_id, attempt=attempt, error=error, grace=_ms(grace)))
+        return bool(self._run("doubt", job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
 
     def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
         """in_doubt: leave the decision to a person; the job is to be settled again after that time."""
-        return bool(self._run("hold", job=job_id, lease=lease, delay=_ms(ask_again_in)))
+        return bool(self._run("hold", job=job_id, lease=lease, delay=to_ms(ask_again_in)))
 
     def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
         """in_doubt → queued, at the risk of paying twice.
@@ -335,7 +243,7 @@ class Ledger:
                 job=job_id,
                 lease=lease,
                 answer=answer,
-                delay=_ms(look_in),
+                delay=to_ms(look_in),
                 task_id=task_id,
                 sure=sure or None,
                 attempt=attempt,
@@ -394,7 +302,7 @@ class Ledger:
             outcome={"error": told},
             ttl=ttl,
             error=told,
-            grace=_ms(grace),
+            grace=to_ms(grace),
             credits=None if not cost else str(cost),
             attempt=attempt,
         )
@@ -414,7 +322,7 @@ class Ledger:
             outcome={},
             ttl=ttl,
             error=reason,
-            grace=_ms(grace),
+            grace=to_ms(grace),
             foreign=True if reason.get("cause") == "foreign" else None,
         )
 
@@ -434,11 +342,11 @@ class Ledger:
             task_id=task_id,
             result=result,
             outcome=json.dumps(outcome),
-            ttl=_ms(ttl),
-            store_lease=_ms(self.leases.store),
+            ttl=to_ms(ttl),
+            store_lease=to_ms(self.leases.store),
             **facts,
         )
-        return TaskEnd(what, _moment(at) if at else None)
+        return TaskEnd(what, moment(at) if at else None)
 
     def fail(
         self,
@@ -463,9 +371,9 @@ class Ledger:
             **{"from": come_from},
             lease=lease,
             attempt=attempt,
-            store_lease=_ms(self.leases.store),
+            store_lease=to_ms(self.leases.store),
         )
-        return _moment(ended) if ended else None
+        return moment(ended) if ended else None
 
     def cancel(self, job_id: str, unsent: JobFailed, sent: JobFailed) -> JobState | None:
         """Any state → cancelled, with the first error before the request is sent and the second after.
@@ -487,46 +395,10 @@ class Ledger:
         Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after
         ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
         """
-        finished = _ms(finished_at.timestamp())
-        return bool(self._run("stored", job=job_id, finished=finished, ttl=_ms(ttl), follow=_ms(follow)))
+        finished = to_ms(finished_at.timestamp())
+        return bool(self._run("stored", job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 
-    # Reading
-
-    def read(self, job_id: str) -> Record | None:
-        """The job's record, or None for an unknown one."""
-        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            pipe.hgetall(self.record_key(job_id))
-            pipe.time()
-            fields, (seconds, microseconds) = pipe.execute()
-        now = self._clock() if self._clock else seconds + microseconds / 1e6
-        return Record.from_hash(job_id, fields, datetime.fromtimestamp(now, UTC)) if fields else None
-
-    def _hash(self, job_id: str) -> dict[str, str]:
-        with store_errors(self._redis):
-            fields: dict[str, str] = self._redis.hgetall(self.record_key(job_id))
-        return fields
-
-    def doubts(self) -> list[Record]:
-        """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
-
-        Those that have ended so are among them for as long as their record is kept.
-        """
-        index = self.prefix + "doubts"
-        with store_errors(self._redis):
-            job_ids = self._redis.zrange(index, 0, -1)
-            with self._redis.pipeline(transaction=False) as pipe:
-                for job_id in job_ids:
-                    pipe.hgetall(self.record_key(job_id))
-                found = list(zip(job_ids, pipe.execute(), strict=True))
-            if gone := [job_id for job_id, fields in found if not fields]:
-                self._redis.zrem(index, *gone)
-        return [
-            Record.from_hash(job_id, fields)
-            for job_id, fields in found
-            if fields and int(fields["v"]) <= RECORD_VERSION
-        ]
-
-    # Callbacks
+    # Callbacks that name no attempt
 
     def _keep_stray(self, job_id: str, task_id: str) -> None:
         strays = self.prefix + "strays"
@@ -536,72 +408,7 @@ class Ledger:
             pipe.hincrby(self.prefix + "callbacks", Adoption.UNKNOWN_JOB, 1)
             pipe.execute()
 
-    def strays(self) -> list[Stray]:
-        """The callbacks for jobs that are not known here, the newest last: they may have been paid for."""
-        with store_errors(self._redis):
-            entries = self._redis.xrange(self.prefix + "strays")
-        return [
-            Stray(fields["job"], fields["task"], _moment(int(entry.partition("-")[0])))
-            for entry, fields in entries
-        ]
-
     def count_callback(self, outcome: str) -> None:
         """Count a callback that did not get as far as :meth:`called_back`."""
         with store_errors(self._redis):
             self._redis.hincrby(self.prefix + "callbacks", outcome, 1)
-
-    def callback_counts(self) -> dict[str, int]:
-        """How many callbacks there were, by what they came to."""
-        with store_errors(self._redis):
-            counts = self._redis.hgetall(self.prefix + "callbacks")
-        return {outcome: int(count) for outcome, count in counts.items()}
-
-    def log(self, job_id: str) -> list[LogEntry]:
-        """What happened to the job, oldest first; at most the last 200 entries."""
-        with store_errors(self._redis):
-            return [
-                LogEntry.from_json(text) for text in self._redis.lrange(self.prefix + "log:" + job_id, 0, -1)
-            ]
-
-    def place(self, job_id: str) -> tuple[int | None, datetime | None]:
-        """The job's place in the line for quota, 1 being next, and when it is due; None for neither."""
-        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrank(self.prefix + "line:create", job_id)
-            pipe.zscore(self.prefix + "due", job_id)
-            rank, due = pipe.execute()
-        return (
-            None if rank is None else rank + 1,
-            None if due is None else datetime.fromtimestamp(due / 1000, UTC),
-        )
-
-    def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
-        """Events after the one of that id, waiting up to ``block`` seconds for the first.
-
-        "0" begins with the oldest one kept, "$" with the next to come.
-        """
-        with store_errors(self._redis):
-            wait = max(1, _ms(min(block, self._longest_block)))
-            answer: Any = self._redis.xread({self.prefix + "events": after}, count=count, block=wait)
-        entries = answer[0][1] if answer else []
-        return [Event.from_stream(entry_id, fields) for entry_id, fields in entries]
-
-    def server_facts(self) -> dict[str, Any]:
-        """What the server says of itself (INFO)."""
-        with store_errors(self._redis):
-            facts: dict[str, Any] = self._redis.info()
-        return facts
-
-    # The bell and the end
-
-    def wait_for_bell(self, timeout: float) -> None:
-        """Sleep until something may be due sooner than was thought, at most ``timeout`` seconds."""
-        with store_errors(self._redis):
-            self._redis.blpop([self.prefix + "bell"], timeout=max(min(timeout, self._longest_block), 0.001))
-
-    def record_key(self, job_id: str) -> str:
-        """Where the record lies, for asynchronous readers; only this module's scripts write there."""
-        return f"{self.prefix}job:{job_id}"
-
-    def channel(self, job_id: str) -> str:
-        """The pub/sub channel that tells the end of a job."""
-        return f"{self.prefix}ended:{job_id}"

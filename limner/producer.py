@@ -1,33 +1,30 @@
 """The producer's side: submit a request, wait for its images."""
 
 import asyncio
-import hashlib
-import json
-import math
 import os
-import uuid
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
-
-from pydantic import ValidationError
 
 from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async, store_errors
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Durability, Ledger, Submission, Submitted, script_text
-from limner.models import TextToImage, faults
+from limner.models import TextToImage
 from limner.records import Doubt
+from limner.submission import (
+    DAY,
+    DEFAULT_PRIORITY,
+    checked_durability,
+    checked_seconds,
+    encodable,
+    of_prompt,
+    prepare,
+)
 from limner.terms import Stray
 from limner.waiting import AsyncSide
 
-__all__ = ["DAY", "Limner", "prepare"]
-
-DAY = 86400.0
-LONGEST = 10_000_000.0
-MAX_KEY_LENGTH = 255
-MAX_METADATA_BYTES = 4096
-DEFAULT_PRIORITY = 5
+__all__ = ["Limner"]
 
 
 class Limner:
@@ -49,10 +46,10 @@ class Limner:
         durability: str = Durability.SERVER,
     ) -> None:
         self._url = redis_url
-        self._timeout = _seconds(timeout, "timeout")
-        self._idempotency_seconds = _seconds(idempotency_seconds, "idempotency_seconds")
+        self._timeout = checked_seconds(timeout, "timeout")
+        self._idempotency_seconds = checked_seconds(idempotency_seconds, "idempotency_seconds")
         self._redis = connect(redis_url, timeout=self._timeout)
-        self._ledger = Ledger(self._redis, durability=_durability(durability))
+        self._ledger = Ledger(self._redis, durability=checked_durability(durability))
         self._async_sides: dict[asyncio.AbstractEventLoop, AsyncSide] = {}
 
     @classmethod
@@ -67,8 +64,8 @@ class Limner:
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
         return cls(
             url,
-            idempotency_seconds=_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
-            durability=_durability(
+            idempotency_seconds=checked_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
+            durability=checked_durability(
                 os.environ.get("LIMNER_DURABILITY", "").strip() or "server", "LIMNER_DURABILITY"
             ),
         )
@@ -148,7 +145,7 @@ class Limner:
 
     def get(self, job_id: str) -> Job:
         """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""
-        if not isinstance(job_id, str) or not job_id or not _encodable(job_id):
+        if not isinstance(job_id, str) or not job_id or not encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
         return Job(job_id, self._ledger, self._redis, self._async_side)
 
@@ -214,7 +211,7 @@ class Limner:
         metadata: Mapping[str, Any] | None,
     ) -> Submission:
         return prepare(
-            _of_prompt(request) if isinstance(request, str) else request,
+            of_prompt(request) if isinstance(request, str) else request,
             idempotency_key=idempotency_key,
             idempotency_seconds=self._idempotency_seconds,
             priority=priority,
@@ -227,83 +224,3 @@ class Limner:
                 f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"
             )
         return self.get(submitted.job_id)
-
-
-def prepare(
-    request: TextToImage,
-    *,
-    job_id: str | None = None,
-    idempotency_key: str | None = None,
-    idempotency_seconds: float = DAY,
-    priority: int = DEFAULT_PRIORITY,
-    metadata: Mapping[str, Any] | None = None,
-) -> Submission:
-    """A checked submission; raises InvalidRequest, which names the argument."""
-    if not isinstance(request, TextToImage):
-        raise InvalidRequest(f"request: a TextToImage or a prompt is needed, not {type(request).__name__}")
-    if isinstance(priority, bool) or not isinstance(priority, int) or not 0 <= priority <= 9:
-        raise InvalidRequest(f"priority: must be a whole number from 0 to 9, not {priority!r}")
-    text = request.model_dump_json(exclude_none=True)
-    return Submission(
-        job_id=job_id or str(uuid.uuid4()),
-        request=text,
-        digest=_digest(text),
-        metadata=_metadata(metadata),
-        priority=priority,
-        key=None if idempotency_key is None else _key(idempotency_key),
-        key_ttl=idempotency_seconds,
-    )
-
-
-def _of_prompt(prompt: str) -> TextToImage:
-    try:
-        return TextToImage(prompt=prompt)
-    except ValidationError as error:
-        raise InvalidRequest("; ".join(faults(error))) from None
-
-
-def _seconds(value: float | str, name: str) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = math.nan
-    if not 0 < seconds <= LONGEST:
-        raise InvalidRequest(f"{name}: must be a number of seconds above 0 and up to {LONGEST:.0f}")
-    return seconds
-
-
-def _durability(value: str, name: str = "durability") -> Durability:
-    try:
-        return Durability(value)
-    except ValueError:
-        known = ", ".join(Durability)
-        raise InvalidRequest(f"{name}: must be one of {known}, not {value!r}") from None
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _key(key: str) -> str:
-    if not isinstance(key, str) or not key.strip() or len(key) > MAX_KEY_LENGTH or not _encodable(key):
-        raise InvalidRequest(f"idempotency_key: must be a text of 1 to {MAX_KEY_LENGTH} characters")
-    return _digest(key)
-
-
-def _metadata(metadata: Mapping[str, Any] | None) -> str:
-    if metadata is None:
-        return "{}"
-    if not isinstance(metadata, Mapping) or not all(isinstance(name, str) for name in metadata):
-        raise InvalidRequest("metadata: must be a mapping with text keys")
-    try:
-        text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        size = len(text.encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequest(f"metadata: cannot be written as JSON ({error})") from None
-    if size > MAX_METADATA_BYTES:
-        raise InvalidRequest(f"metadata: at most {MAX_METADATA_BYTES} bytes as JSON, these are {size}")
-    return text
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -19,8 +19,8 @@ from config import Settings
 from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
-from limner.producer import prepare
 from limner.records import JobState, Record
+from limner.submission import prepare
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
 from tasks.step import step

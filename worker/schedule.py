@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from limner.errors import InvalidRequest
 from limner.ledger import Submission
 from limner.models import TextToImage
-from limner.producer import prepare
+from limner.submission import prepare
 from worker.ticks import Crontab, Every, Rhythm, Tick, iso
 
 YEAR: Final = 366 * 86_400

@@ -12,7 +12,8 @@ from limner.cli.jobs import deliver
 from limner.cli.session import Session
 from limner.errors import InvalidRequest
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
-from limner.producer import DAY, DEFAULT_PRIORITY, Limner
+from limner.producer import Limner
+from limner.submission import DAY, DEFAULT_PRIORITY
 
 _DEFAULTS: Final = TextToImage(prompt="any")
 _MOST_BYTES: Final = 3 * MAX_PROMPT_LENGTH

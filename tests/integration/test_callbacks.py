@@ -26,8 +26,8 @@ from limner.connection import connect
 from limner.errors import JobFailed
 from limner.ledger import Budget, Grant, Ledger, Submission
 from limner.models import TextToImage
-from limner.producer import prepare
 from limner.records import JobState, Record
+from limner.submission import prepare
 from sandbox.children import Child
 from sandbox.fleet import CHECKOUT
 from sandbox.valkey import EmbeddedValkey

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from limner import InvalidRequest, Limner, TextToImage
-from limner.producer import prepare
+from limner.submission import prepare
 
 
 @pytest.mark.parametrize(

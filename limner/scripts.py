@@ -1,0 +1,110 @@
+"""How the ledger's scripts are run: atomic, bounded in time, and as durable as is asked for."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import redis
+
+from limner.connection import store_errors
+from limner.errors import NotDurable
+from limner.terms import Durability, Leases
+
+Milliseconds = int
+
+
+@cache
+def script_text(name: str) -> str:
+    """The whole text of a transition's script."""
+    lua = files("limner") / "lua"
+    return (lua / "prelude.lua").read_text("utf-8") + (lua / f"{name}.lua").read_text("utf-8")
+
+
+def to_ms(seconds: float) -> Milliseconds:
+    """A duration or time as the scripts count it."""
+    return round(seconds * 1000)
+
+
+def moment(milliseconds: Milliseconds) -> datetime:
+    """A time of the scripts."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+class Scripts:
+    """The scripts of one account group."""
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        group: str = "main",
+        leases: Leases | None = None,
+        durability: Durability = Durability.SERVER,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.prefix = f"limner:{{{group}}}:"
+        self.leases = leases or Leases()
+        self._durability = durability
+        # redis-py's annotations cannot tell decoded answers from bytes.
+        self._redis: Any = client
+        self._clock = clock
+        self._scripts: dict[str, Any] = {}
+        # A call that blocks for longer than the client's time-out looks like a server that does not answer.
+        self._longest_block = (client.connection_pool.connection_kwargs.get("socket_timeout") or 60.0) / 2
+
+    def _run(self, name: str, **arguments: Any) -> Any:
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = self._redis.register_script(script_text(name))
+        keys, args = self.call(arguments)
+        with store_errors(self._redis):
+            return script(keys=keys, args=args)
+
+    def _run_durably(self, name: str, **arguments: Any) -> Any:
+        """Raises NotDurable when the write has happened and is not known to be durable."""
+        if self._durability is Durability.SERVER:
+            return self._run(name, **arguments)
+        script = self._redis.register_script(script_text(name))
+        keys, args = self.call(arguments)
+        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
+            script(keys=keys, args=args, client=pipe)
+            for command in self.waiting():
+                pipe.execute_command(*command)
+            answer, *_, copies = pipe.execute(raise_on_error=False)
+            for reply in (answer, copies):
+                if isinstance(reply, Exception):
+                    raise reply
+        self.check_copies(copies)
+        return answer
+
+    def waiting(self) -> list[tuple[str | int, ...]]:
+        """The commands that make Redis wait for its disk, for less than a call may take; the last answers.
+
+        WAITAOF waits for what its own connection has written. So it follows a write, which stands in the
+        server's log behind all that others have written before: a transition that is repeated, on another
+        connection, may have nothing left to write itself.
+        """
+        if self._durability is Durability.SERVER:
+            return []
+        replicas = int(self._durability is Durability.REPLICA)
+        return [
+            ("SET", self.prefix + "mark", 1),
+            ("WAITAOF", 1, replicas, to_ms(self._longest_block)),
+        ]
+
+    def check_copies(self, copies: Sequence[int]) -> None:
+        """Raises NotDurable if that wait was in vain."""
+        if copies[0] < 1 or copies[1] < int(self._durability is Durability.REPLICA):
+            raise NotDurable(
+                f"Redis did not confirm in time that a write is on its {self._durability.value} "
+                f"({copies[0]} of 1 disks, {copies[1]} replicas); LIMNER_DURABILITY asks for it"
+            )
+
+    def call(self, arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        """The keys and arguments with which a script is called."""
+        now = str(to_ms(self._clock())) if self._clock else ""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return [self.prefix], [now, json.dumps(given)]
