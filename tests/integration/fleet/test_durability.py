@@ -6,6 +6,8 @@ import pytest
 import redis
 
 from limner import Limner, errors
+from limner.connection import connect
+from limner.ledger import Budget, Durability, Ledger
 from sandbox.fleet import LocalFleet
 from sandbox.valkey import EmbeddedValkey
 from tests.conftest import eventually
@@ -31,6 +33,32 @@ def test_nothing_is_sent_until_the_attempt_is_on_disk() -> None:
         assert job.result(WAIT).urls
         assert fleet.provider.summary()["created"] == 1
         assert job.status().state == "succeeded"
+
+
+def test_an_attempt_that_is_begun_again_is_no_more_durable_for_that() -> None:
+    # On another connection, which has written nothing that WAITAOF could wait for.
+    with EmbeddedValkey(aof=True, appendfsync="no") as valkey:
+        Limner(valkey.url).submit("begun twice")
+        ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
+        claim = ledger.claim(Budget(1, 10.0, 1, 1.0, 1)).steps[0]
+        for _ in range(3):
+            with pytest.raises(errors.NotDurable):
+                ledger.begin(claim.job_id, claim.lease, "secret", deadline=60)
+            ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
+
+
+def test_a_worker_that_overslept_its_attempt_does_not_send_it() -> None:
+    with (
+        LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        assert fleet.provider
+        job = limner.submit("good morning")
+        fleet.start_worker(arguments=["-I", "tests.integration.fleet.oversleep"])
+        assert job.result(WAIT).urls
+        assert fleet.provider.summary()["created"] == 1
+        refusals = [entry.detail["error"]["cause"] for entry in job.log() if entry.event == "refused"]
+        assert refusals == ["overslept"]
 
 
 def test_a_submit_waits_for_the_disk_if_it_is_asked_to() -> None:

@@ -174,7 +174,24 @@ def test_a_task_that_the_provider_does_not_know_is_given_up_after_its_grace() ->
     assert isinstance(after_look(nothing, age=500.0, tokens=[]), LookAgain)
 
 
+def test_a_message_that_quotes_the_callback_url_is_kept_without_its_secret() -> None:
+    said = f"callBackUrl https://hooks.example.test/callbacks/job/{TOKEN} is not reachable"
+    for answer in (Refused(Cause.BAD_REQUEST, 422, 200, said), Unknown(Why.NO_CODE, None, 502, said)):
+        assert TOKEN not in str(decisions.without(answer, [TOKEN]))
+    assert decisions.without(Accepted("T"), [TOKEN]) == Accepted("T")
+
+
+def test_a_server_fault_in_the_end_may_have_been_paid_for() -> None:
+    end = after_create(refused(Cause.SERVER_FAULT), 8)
+    assert isinstance(end, Fail)
+    assert not end.error.safe_to_resend
+    other = after_create(refused(Cause.RATE_LIMITED), 8)
+    assert isinstance(other, Fail)
+    assert other.error.safe_to_resend
+
+
 def test_no_decision_shows_the_token() -> None:
+    assert TOKEN not in repr(Look(1.0, 1.0, tokens=[TOKEN]))
     answer = Pending("waiting", known_state=True, param=OURS)
     assert TOKEN not in repr(answer) + repr(after_look(answer, tokens=[TOKEN]))
 
