@@ -162,7 +162,10 @@ class FeatureDisabled(JobFailed):
 
 
 class AttemptsExhausted(JobFailed):
-    """The provider refused every attempt; none was accepted, so nothing was charged."""
+    """The provider refused every attempt.
+
+    ``charged`` is "maybe" if one of them met a server fault, behind which a task may have been made.
+    """
 
     retryable = True
     advice = "Submit again later, or raise LIMNER_MAX_ATTEMPTS."
