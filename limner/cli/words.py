@@ -104,11 +104,11 @@ def _resubmitted(detail: Detail) -> str:
 
 
 def _double(detail: Detail) -> str:
-    return f"paid for twice: {_task(detail)} has succeeded as well, {_paid(detail)}"
+    return f"paid for twice: {_task(detail)} as well, {_paid(detail)}"
 
 
 def _late_result(detail: Detail) -> str:
-    return f"the cancelled job was paid for: {_task(detail)} has succeeded, {_paid(detail)}"
+    return f"paid for after its end: {_task(detail)}, {_paid(detail)}"
 
 
 def _task_failed(detail: Detail) -> str:

@@ -16,12 +16,17 @@ if A.attempt == 0 then return answer('mismatched') end
 local tasks = tasks_of(A.job)
 local task, place = find_task(tasks, A.task_id)
 
+if A.sure and tonumber(doubtful) == A.attempt then no_doubt(A.job) end
+
 if task and task.state == 'open' then
   if A.sure then task.sure, task.attempt = true, A.attempt end
-  if not A.sure and place > 1 then table.insert(tasks, 1, table.remove(tasks, place)) end
+  local waits = A.sure and state == 'sending' and tonumber(current) == A.attempt
+  if waits or not A.sure then
+    table.insert(tasks, 1, table.remove(tasks, place))
+    if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', A.task_id) end
+  end
   keep_tasks(A.job, tasks)
-  if not A.sure and state == 'generating' then redis.call('HSET', record(A.job), 'task_id', tasks[1].id) end
-  if A.sure and (state == 'queued' or state == 'in_doubt' or (state == 'sending' and tonumber(current) == A.attempt)) then
+  if waits then
     generate(A.job, A.task_id)
     schedule(A.job, NOW + A.delay)
     announce(A.job, 'generating', {attempt = A.attempt, task_id = A.task_id, next = A.delay})
@@ -36,15 +41,14 @@ if task and task.foreign and not A.sure then return answer('mismatched') end
 
 if not task then
   local unsure, lost = 0, {}
-  for place, other in ipairs(tasks) do
+  for at, other in ipairs(tasks) do
     if A.count and other.sure and other.attempt == A.attempt then return answer('mismatched') end
     if other.state == 'open' and not other.sure then unsure = unsure + 1 end
-    if other.state == 'lost' and not other.sure then lost[#lost + 1] = place end
+    if other.state == 'lost' and not other.sure then lost[#lost + 1] = at end
   end
   if A.count and unsure >= MOST_UNSURE then return answer('mismatched') end
   if #lost >= MOST_LOST then table.remove(tasks, lost[#lost]) end
-  -- If the provider does not know the task, the refusal of its attempt stands.
-  task = {id = A.task_id, refused = state == 'queued' or nil}
+  task = {id = A.task_id}
 else
   table.remove(tasks, place)
 end
@@ -53,7 +57,6 @@ task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or A.sure,
 table.insert(tasks, 1, task)
 keep_tasks(A.job, tasks)
 redis.call('HSET', record(A.job), 'accepted', int(NOW))
-if tonumber(doubtful) == A.attempt then no_doubt(A.job) end
 local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by, next = A.delay}
 
 if ended(state) then
@@ -70,6 +73,8 @@ elseif A.sure and state ~= 'generating' then
   schedule(A.job, NOW + A.delay)
   announce(A.job, 'generating', detail)
 else
+  -- The answer to the attempt is still to come, and will not be asked for again.
+  if state == 'sending' then doubt(A.job, A.attempt) end
   announce(A.job, 'adopted', detail)
   go_on_looking(A.job)
 end

@@ -13,7 +13,7 @@ if A.task_id then
   local task, place = find_task(tasks, A.task_id)
   if task then
     task.sure, task.attempt = A.sure or task.sure, A.attempt or task.attempt
-    if A.attempt and tonumber(get(A.job, 'doubtful')) == A.attempt then no_doubt(A.job) end
+    if task.sure and tonumber(get(A.job, 'doubtful')) == task.attempt then no_doubt(A.job) end
     table.insert(tasks, table.remove(tasks, place))
     keep_tasks(A.job, tasks)
     if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', open_task(tasks).id) end

@@ -1,8 +1,8 @@
 -- in_doubt -> queued: sent again although the attempt may have been accepted. By policy, with the lease, once;
 -- by a person, whenever. Returns the number of times, or 0 when it may not be.
 local state, held, times, attempt, decided = get(A.job, 'state', 'lease', 'resubmitted', 'doubtful', 'decided')
-if A.attempt and tonumber(decided) == A.attempt then return tonumber(times) end
-if state ~= 'in_doubt' or (A.attempt and tonumber(attempt) ~= A.attempt) then return 0 end
+if state ~= 'in_doubt' then return A.attempt and tonumber(decided) == A.attempt and tonumber(times) or 0 end
+if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
 if A.lease and (tonumber(held) ~= A.lease or times) then return 0 end
 -- The doubt was not the job's own time.
 redis.call('HDEL', record(A.job), 'held', 'deadline')

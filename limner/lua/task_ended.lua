@@ -22,13 +22,14 @@ redis.call('HINCRBY', record(A.job), 'looks', 1)
 redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
 
--- An attempt without a task is in doubt again.
-if A.result == 'lost' and not task.refused and (not task.sure or state == 'generating') then doubtful = task.attempt end
-if A.result ~= 'lost' and tonumber(doubtful) == task.attempt then
+-- A doubt lasts until the provider itself shows the attempt's task. A task that it had shown and that is lost
+-- leaves one behind.
+if A.result == 'lost' and task.sure and state == 'generating' then
+  doubtful = task.attempt
+  doubt(A.job, doubtful)
+elseif A.result ~= 'lost' and tonumber(doubtful) == task.attempt then
   no_doubt(A.job)
   doubtful = nil
-elseif doubtful then
-  doubt(A.job, doubtful)
 end
 
 if delivers then
@@ -41,7 +42,7 @@ end
 
 if ended(state) then
   if A.result == 'succeeded' or A.credits then
-    announce(A.job, state == 'cancelled' and 'late_result' or 'double', detail)
+    announce(A.job, state == 'succeeded' and 'double' or 'late_result', detail)
   else
     note(A.job, 'task_' .. A.result, detail)
   end
@@ -54,29 +55,31 @@ if ended(state) then
   return {'noted', 0}
 end
 
+-- What a failed task says of the job counts when nothing else is left to wait for.
+local verdict = A.result == 'failed' and A.outcome or get(A.job, 'verdict')
 local waiting = state == 'generating' or state == 'in_doubt'
 if not waiting or go_on_looking(A.job) or (doubtful and state == 'in_doubt') then
+  if verdict then redis.call('HSET', record(A.job), 'verdict', verdict) end
   note(A.job, 'task_' .. A.result, detail)
   return {'noted', 0}
 end
+if verdict and not doubtful then
+  finish(A.job, 'failed', verdict, detail)
+  return {'ended', NOW}
+end
+if verdict then redis.call('HSET', record(A.job), 'verdict', verdict) end
+note(A.job, 'task_' .. A.result, detail)
+redis.call('HDEL', record(A.job), 'task_id')
+redis.call('ZREM', LOOK, A.job)
 if doubtful then
-  note(A.job, 'task_' .. A.result, detail)
   redis.call('HINCRBY', record(A.job), 'lease', 1)
   redis.call('HSET', record(A.job), 'state', 'in_doubt')
-  redis.call('HDEL', record(A.job), 'task_id')
-  redis.call('ZREM', LOOK, A.job)
   schedule(A.job, NOW + A.grace)
   announce(A.job, 'in_doubt', {attempt = tonumber(doubtful), error = A.error, next = A.grace})
-  return {'noted', 0}
-end
-if A.result == 'lost' then
-  note(A.job, 'task_lost', detail)
+else
+  -- The attempt had been refused, and its task is none: the refusal stands.
   redis.call('HSET', record(A.job), 'state', 'queued')
-  redis.call('HDEL', record(A.job), 'task_id')
-  redis.call('ZREM', LOOK, A.job)
   leave_flight(A.job)
   schedule(A.job, NOW)
-  return {'noted', 0}
 end
-finish(A.job, 'failed', A.outcome, detail)
-return {'ended', NOW}
+return {'noted', 0}

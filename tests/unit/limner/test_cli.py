@@ -106,12 +106,12 @@ def make_status(**facts: Any) -> JobStatus:
         (
             "double",
             {"attempt": 1, "task_id": "t1", "credits": "3.5"},
-            "paid for twice: provider task t1 for attempt 1 has succeeded as well, 3.5 credits",
+            "paid for twice: provider task t1 for attempt 1 as well, 3.5 credits",
         ),
         (
             "late_result",
             {"attempt": 1, "task_id": "t1"},
-            "the cancelled job was paid for: provider task t1 for attempt 1 has succeeded, credits not told",
+            "paid for after its end: provider task t1 for attempt 1, credits not told",
         ),
         ("succeeded_late", {"urls": 1}, "succeeded: 1 image, after the job had failed"),
         (
