@@ -9,7 +9,7 @@ import typer
 from limner.cli.exits import ExitCode
 from limner.cli.facts import entry_facts, moment, outcome_facts, status_facts
 from limner.cli.session import Session
-from limner.cli.words import CANCELLATIONS, ending, happened, standing
+from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import JobFailed
 from limner.job import Job
 from limner.models import Images
@@ -120,7 +120,7 @@ def _tell_story(
         out.line(f"{moment(entry.at)}  {since:8.3f} s  {happened(entry.event, entry.detail)}", entry.event)
     out.line("")
     out.line(f"{stands.job_id}  {standing(stands, datetime.now(UTC))}", stands.state)
-    for line in ending(outcome) if outcome else []:
+    for line in [*(ending(outcome) if outcome else []), *paid_tasks(stands)]:
         out.line(line)
 
 

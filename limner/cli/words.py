@@ -213,6 +213,17 @@ def ending(outcome: Images | JobFailed) -> list[str]:
     ]
 
 
+def paid_tasks(status: JobStatus) -> list[str]:
+    """The provider's tasks that are not told by how the job ended: each in a line, with its images."""
+    others = [task for task in status.tasks if task.urls or len(status.tasks) > 1]
+    lines = []
+    for task in others:
+        cost = "" if task.credits is None else f", {task.credits} credits"
+        lines.append(f"provider task {task.task_id}, attempt {task.attempt}: {task.state}{cost}")
+        lines += [f"image: {url}" for url in task.urls]
+    return lines
+
+
 _CHARGED: Final[Mapping[str, str]] = {
     "no": "none were charged",
     "maybe": "may have been charged",

@@ -11,7 +11,7 @@ import typer
 from limner.cli.app import app
 from limner.cli.exits import ExitCode, exit_code
 from limner.cli.facts import entry_facts, moment, outcome_facts, status_facts
-from limner.cli.words import CANCELLATIONS, ending, happened, standing
+from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
     GenerationFailed,
@@ -24,7 +24,7 @@ from limner.errors import (
 )
 from limner.job import Cancellation
 from limner.models import Images, TextToImage
-from limner.records import JobState, JobStatus, LogEntry
+from limner.records import JobState, JobStatus, LogEntry, Task, TaskState
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too many."}
@@ -160,6 +160,29 @@ def test_the_last_refusal_is_told_until_the_job_has_ended() -> None:
         last_error="Too many.", state=JobState.SUCCEEDED, finished_at=NOW + timedelta(seconds=9)
     )
     assert standing(ended, NOW) == "succeeded, after 9.0 s"
+
+
+def test_what_was_paid_for_beside_the_result_is_told_with_its_images() -> None:
+    def task(task_id: str, **facts: Any) -> Task:
+        usual: dict[str, Any] = {
+            "attempt": 1,
+            "state": TaskState.SUCCEEDED,
+            "confirmed": True,
+            "credits": Decimal("3.5"),
+            "urls": (),
+        }
+        return Task(task_id=task_id, **{**usual, **facts})
+
+    assert paid_tasks(make_status(tasks=(task("t1"),))) == []
+    assert paid_tasks(make_status(tasks=(task("t1", urls=("https://a/1.png",)),))) == [
+        "provider task t1, attempt 1: succeeded, 3.5 credits",
+        "image: https://a/1.png",
+    ]
+    two = (task("t1"), task("t2", attempt=2, state=TaskState.FAILED, credits=None))
+    assert paid_tasks(make_status(tasks=two)) == [
+        "provider task t1, attempt 1: succeeded, 3.5 credits",
+        "provider task t2, attempt 2: failed",
+    ]
 
 
 def test_a_step_that_is_overdue_is_due_now() -> None:
