@@ -487,3 +487,80 @@ def test_without_its_extra_the_command_line_names_it(tmp_path: Path) -> None:
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == 'limner: the command line needs its extra: pip install "limner[cli]"\n'
+
+
+# doubts, resolve and callbacks
+
+
+def doubtful(url: str, ledger: Ledger) -> str:
+    job_id = submit(url)
+    error = {"cause": "timed_out", "message": "No answer."}
+    assert ledger.doubt(job_id, send(ledger, job_id), error, grace=600)
+    return job_id
+
+
+def test_doubts_name_the_prompt_and_the_reason_until_a_person_has_decided(url: str, ledger: Ledger) -> None:
+    first, second = doubtful(url, ledger), doubtful(url, ledger)
+    run = Run("doubts", url=url)
+    assert run.code == 0
+    lines = run.out.splitlines()
+    assert [line.split()[0] for line in lines] == [first, second]
+    assert all("No answer." in line and "prompt: a red kite" in line for line in lines)
+    assert Run("resolve", first, "--fail", url=url).out == f"{first}  has failed with InDoubt\n"
+    assert Run("resolve", second, "--resubmit", "--attempt", "1", url=url).code == 0
+    assert Run("doubts", url=url).out == ""
+    [ended] = Run("--json", "doubts", "--all", url=url).objects
+    assert (ended["job_id"], ended["state"], ended["attempt"]) == (first, "failed", 1)
+
+
+def test_a_decision_about_what_is_not_in_doubt_is_refused_and_changes_nothing(
+    url: str, ledger: Ledger
+) -> None:
+    job_id = submit(url)
+    for decision in (["--resubmit"], ["--fail"]):
+        run = Run("resolve", job_id, *decision, url=url)
+        assert (run.code, run.out) == (2, "")
+        assert "is queued, and it is not in doubt" in run.err
+    assert Run("resolve", job_id, "--adopt", "task-7", url=url).code == 2
+    other = doubtful(url, ledger)
+    assert "attempt 2 is not in doubt" in Run("resolve", other, "--fail", "--attempt", "2", url=url).err
+    assert Run("resolve", "nobody", "--fail", url=url).code == 4
+    assert Run("resolve", "nobody", "--adopt", "task-7", url=url).code == 4
+    assert ledger.log(job_id)[-1].event == "submitted"
+
+
+@pytest.mark.parametrize("options", [[], ["--fail", "--resubmit"], ["--adopt", "t", "--fail"]])
+def test_exactly_one_decision_is_taken(url: str, ledger: Ledger, options: list[str]) -> None:
+    run = Run("resolve", doubtful(url, ledger), *options, url=url)
+    assert run.code == 2
+    assert "exactly one of --adopt" in run.err
+
+
+@pytest.mark.parametrize("task_id", ["", "two words", "x" * 257, "line\nbreak"])
+def test_a_task_id_that_can_be_none_is_refused(url: str, ledger: Ledger, task_id: str) -> None:
+    job_id = doubtful(url, ledger)
+    run = Run("resolve", job_id, "--adopt", task_id, url=url)
+    assert run.code == 2
+    assert "task_id" in run.err
+    record = ledger.read(job_id)
+    assert record
+    assert record.state is JobState.IN_DOUBT
+
+
+def test_callbacks_are_counted_and_strays_are_listed(url: str, ledger: Ledger) -> None:
+    job_id = doubtful(url, ledger)
+    record = ledger.read(job_id)
+    assert record
+    ledger.called_back(job_id, record.tokens[1], "task-7")
+    ledger.called_back(job_id, "guess", "task-7")
+    ledger.called_back("nobody", "guess", "task-8")
+    run = Run("callbacks", url=url)
+    assert re.sub(r"\S+Z", "then", run.out).splitlines() == [
+        "       1  adopted",
+        "       1  bad_token",
+        "       1  unknown_job",
+        "then  unknown job nobody  provider task task-8",
+    ]
+    told = Run("--json", "callbacks", url=url).objects
+    assert told[0] == {"outcome": "adopted", "count": 1}
+    assert told[-1]["task_id"] == "task-8"
