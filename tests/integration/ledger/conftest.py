@@ -10,7 +10,7 @@ import redis
 from limner.connection import connect
 from limner.ledger import Budget, Claim, Claimed, Grant, Ledger, Submission, TaskEnd
 from limner.models import TextToImage
-from limner.producer import prepare
+from limner.submission import prepare
 
 START = 1_800_000_000.0
 

@@ -71,8 +71,8 @@ class Attempts(World):
         if not life or life.state.ended:
             assert found == (life.cancelled_as or life.state if life else None)
             return
-        # An earlier attempt that was in doubt may have been accepted.
-        sent = life.state in SENT or life.resubmitted or life.doubtful is not None
+        # An earlier attempt that was in doubt, or met a fault, may have been accepted.
+        sent = life.state in SENT or life.resubmitted or life.doubtful is not None or life.faulted
         life.cancelled_as = JobState.IN_DOUBT if sent and life.state is JobState.QUEUED else life.state
         assert found == life.cancelled_as
         error = SENT_ERROR if sent else UNSENT_ERROR
@@ -125,8 +125,8 @@ class Attempts(World):
             self.permits.pop((life.job_id, lease), None)
             life.queue_up()
         elif kind == "look":
+            # The request may have been made: its permit stays used.
             assert life.looking is not None
-            self.reads.pop((life.job_id, lease), None)
             behind = AHEAD if life.state.ended else 0
             life.place, life.due, life.owned = "line:look", life.looking + behind, False
             life.looking = None
@@ -177,16 +177,30 @@ class Attempts(World):
         recent = [allowed for time, allowed in self.sends if time > self.elapsed - SPAN]
         assert len(recent) <= max(recent), "more requests in a span than any clock allowed"
 
-    @move(weight=3, when=lambda world: world.requests(), which=WHICH, delay=DELAYS, stop=SELDOM)
-    def the_provider_refuses(self, which: int, delay: float, stop: bool) -> None:
+    @move(
+        weight=3,
+        when=lambda world: world.requests(),
+        which=WHICH,
+        delay=DELAYS,
+        stop=SELDOM,
+        pardon=st.sampled_from([None, None, 3.0]),
+        cause=st.sampled_from(["rate_limited", "rate_limited", "server_fault"]),
+    )
+    def the_provider_refuses(
+        self, which: int, delay: float, stop: bool, pardon: float | None, cause: str
+    ) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
-        pause = PAUSE if stop else None
-        assert self.ledger.retry(life.job_id, attempt, ERROR, delay=delay, pause=pause) == expected
-        if expected:
-            life.refused(self.now, ms(delay), ms(PAUSE) if stop else None)
-        if expected and stop:
+        error, pause = {"cause": cause, "message": "no"}, PAUSE if stop else None
+        told = self.ledger.retry(life.job_id, attempt, error, delay=delay, pause=pause, pardon=pardon)
+        assert told == expected
+        if not expected:
+            return
+        pardon = pause if pardon is None else pardon
+        pardoned = None if pardon is None else ms(pardon)
+        life.refused(self.now, ms(delay), cause=cause, pardon=pardoned, pause=stop)
+        if stop:
             self.paused = max(self.paused, self.at(PAUSE))
 
     @move(weight=2, when=lambda world: world.requests(), which=WHICH, grace=DELAYS)

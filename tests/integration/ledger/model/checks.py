@@ -85,6 +85,7 @@ class Checks(World):
         )
         assert (life.place is None) == life.let_go
         assert life.doubtful is not None or life.state is not JobState.IN_DOUBT
+        assert life.doubtful is None or life.state not in (JobState.QUEUED, JobState.SENDING)
         if life.open_task:
             later = life.state is JobState.SENDING and life.open_task.attempt < life.attempt
             assert later or life.state is JobState.GENERATING or life.state.ended
@@ -94,6 +95,8 @@ class Checks(World):
         assert record.tries == life.attempt - life.pardoned
         assert (record.looks, record.resubmitted) == (life.looks, life.resubmitted)
         assert record.tokens == {attempt: token for token, attempt in life.tokens.items()}
+        assert (record.doubtful, record.faulted) == (life.doubtful, life.faulted)
+        assert record.task_id == life.task_id
         assert milliseconds(record.hinted_at) == life.hinted
         if not life.state.ended:
             assert milliseconds(record.deadline) == life.deadline
@@ -107,11 +110,12 @@ class Checks(World):
         assert spent == [task.credits for task in life.tasks]
         names = {task.task_id for task in record.tasks}
         assert len(names) == len(record.tasks)
-        assert {task_id for job_id, task_id in self.heard if job_id == life.job_id} <= names
+        heard = {task_id for job_id, task_id in self.heard if job_id == life.job_id}
+        assert heard <= names | life.forgotten
         assert sum(life.log.count(event) for event in ADOPTIONS) >= len(names)
-        # What was paid for twice is on record as such.
+        # What was paid for without need is on record as such.
         made = sum(task.state is TaskState.SUCCEEDED for task in record.tasks)
-        assert sum(life.log.count(event) for event in DELIVERIES) == made
+        assert sum(life.log.count(event) for event in DELIVERIES) == made + life.paid_failures
         if record.state is JobState.GENERATING:
             assert record.open_task
             assert record.task_id == record.open_task.task_id

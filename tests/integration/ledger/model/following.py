@@ -1,6 +1,5 @@
 """A job of the model, and what the news of its tasks make of it. Times are in milliseconds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -11,10 +10,13 @@ from limner.terms import Adoption
 HINT_PAUSE: Final = 1_000
 AHEAD: Final = 60_000
 MOST_UNSURE: Final = 4
+MOST_LOST: Final = 8
 
 OPEN = TaskState.OPEN
 
 Place = Literal["due", "line:create", "line:look"]
+Source = Literal["answer", "callback", "person"]
+"""Who says that a task is an attempt's."""
 
 
 @dataclass
@@ -69,6 +71,15 @@ class Followed:
     stored: bool = False
     cancelled_as: JobState | None = None
     pardoned: int = 0
+    faulted: bool = False
+    verdict: dict[str, Any] | None = None
+    """What a task that failed says of the job, if nothing better comes."""
+    decided: int | None = None
+    """The attempt that was in doubt when the job was last sent again for that."""
+    forgotten: set[str] = field(default_factory=set)
+    """Tasks that were lost, and more so than too many others."""
+    paid_failures: int = 0
+    """Tasks without images that were paid for after the end."""
     log: list[str] = field(default_factory=lambda: ["submitted"])
 
     @property
@@ -90,28 +101,44 @@ class Followed:
     def task(self, task_id: str) -> Known | None:
         return next((task for task in self.tasks if task.task_id == task_id), None)
 
-    def adopt(self, now: int, attempt: int, task_id: str, *, sure: bool, delay: int = 0) -> Adoption:
-        known = self.task(task_id)
+    def adopt(self, now: int, attempt: int, task_id: str, by: Source, *, delay: int = 0) -> Adoption:
+        known, sure = self.task(task_id), by == "answer"
         if attempt == 0 or (known and known.foreign and not sure):
             return Adoption.MISMATCHED
         if known and known.state is OPEN:
-            self.heard_again(now, known, sure)
+            self.heard_again(now, known, attempt, delay if sure else None)
             return Adoption.EXPECTED
         if known and known.state is not TaskState.LOST:
             return Adoption.REPEATED
-        certain = any(task.sure and task.attempt == attempt for task in self.tasks)
-        unsure = sum(not task.sure for task in self.tasks)
-        if not known and not sure and (certain or unsure >= MOST_UNSURE):
-            return Adoption.MISMATCHED
         if known:
             self.tasks.remove(known)
+        elif by == "callback" and self.takes_no_more(attempt):
+            return Adoption.MISMATCHED
+        else:
+            self.forget_one()
         known = known or Known(task_id, attempt, sure)
         known.state, known.sure, known.attempt, known.foreign = OPEN, known.sure or sure, attempt, False
         self.tasks.insert(0, known)
-        if self.doubtful == attempt:
-            self.doubtful = None
+        if sure:
+            self.is_certain(attempt)
         self.follow(now, attempt, sure, delay)
         return Adoption.ADOPTED
+
+    def takes_no_more(self, attempt: int) -> bool:
+        """Whether a callback's word is not enough for one more task."""
+        unsure = sum(task.state is OPEN and not task.sure for task in self.tasks)
+        return unsure >= MOST_UNSURE or any(task.sure and task.attempt == attempt for task in self.tasks)
+
+    def forget_one(self) -> None:
+        lost = [task for task in self.tasks if task.state is TaskState.LOST and not task.sure]
+        if len(lost) >= MOST_LOST:
+            self.tasks.remove(lost[-1])
+            self.forgotten.add(lost[-1].task_id)
+
+    def is_certain(self, attempt: int | None) -> None:
+        """The provider itself has shown its task."""
+        if self.doubtful == attempt:
+            self.doubtful = None
 
     def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
         """What comes of a new open task."""
@@ -127,15 +154,26 @@ class Followed:
             self.wait(now + delay)
             self.log.append("generating")
         else:
+            if self.state is JobState.SENDING:
+                # Nobody waits for the attempt's own answer any more.
+                self.doubtful = attempt
             self.log.append("adopted")
             self.go_on_looking(now)
 
-    def heard_again(self, now: int, known: Known, sure: bool) -> None:
-        known.sure = known.sure or sure
-        if sure:
-            return
+    def heard_again(self, now: int, known: Known, attempt: int, answered: int | None) -> None:
+        """Of an open task; in the answer to an attempt, with a delay, which is then the task's own."""
+        if answered is not None:
+            known.sure, known.attempt = True, attempt
+            self.is_certain(attempt)
+            if self.state is not JobState.SENDING or attempt != self.attempt:
+                return
         self.tasks.remove(known)
         self.tasks.insert(0, known)
+        if answered is not None:
+            self.generate(now)
+            self.wait(now + answered)
+            self.log.append("generating")
+            return
         if self.state is JobState.GENERATING:
             self.task_id = known.task_id
         if self.state is JobState.GENERATING or self.stored:
@@ -156,9 +194,10 @@ class Followed:
 
     def generate(self, now: int) -> None:
         assert self.open_task
+        if self.deadline is None or self.state in (JobState.IN_DOUBT, JobState.QUEUED):
+            # It waited for something else than its task.
+            self.deadline = max(self.deadline or 0, now + self.allowance)
         self.state, self.task_id = JobState.GENERATING, self.open_task.task_id
-        if self.deadline is None:
-            self.deadline = now + self.allowance
         if self.place == "line:create":
             self.place = None
         self.held_at, self.in_flight = None, True
@@ -170,87 +209,18 @@ class Followed:
         self.look_soon(now)
         return True
 
-    def looked(self, now: int, delay: int, confirmed: str | None) -> None:
+    def looked(
+        self, now: int, delay: int, task_id: str | None, *, sure: bool = False, attempt: int | None = None
+    ) -> None:
         hinted = self.hinted is not None and self.looking is not None and self.hinted >= self.looking
         self.looks, self.looking, self.seen = self.looks + 1, None, now
-        if confirmed and (task := self.task(confirmed)):
-            task.sure = True
+        if task_id and (task := self.task(task_id)):
+            task.sure, task.attempt = task.sure or sure, attempt or task.attempt
+            if task.sure:
+                self.is_certain(task.attempt)
             self.tasks.remove(task)
             self.tasks.append(task)
             if self.state is JobState.GENERATING and self.open_task:
                 self.task_id = self.open_task.task_id
         self.wait(now + (min(delay, HINT_PAUSE) if hinted else delay))
         self.log.append("looked")
-
-    def task_ended(
-        self,
-        now: int,
-        task: Known,
-        result: TaskState,
-        outcome: dict[str, Any],
-        *,
-        store_lease: int,
-        grace: int = 0,
-        foreign: bool = False,
-        spent: str | None = None,
-        urls: Sequence[str] = (),
-    ) -> str:
-        if task.state is not OPEN and not (task.state is TaskState.LOST and result is not TaskState.LOST):
-            repeated = task.state is result and self.state.ended and self.outcome == outcome
-            return "ended" if repeated else "stale"
-        task.state, task.credits, task.foreign = result, spent, foreign
-        self.looks, self.looking, self.seen = self.looks + 1, None, now
-        self.doubt_after(task)
-        if result is TaskState.SUCCEEDED and self.state not in (JobState.SUCCEEDED, JobState.CANCELLED):
-            late = self.state is JobState.FAILED
-            self.task_id = task.task_id
-            event = "succeeded_late" if late else "succeeded"
-            self.finish(now, JobState.SUCCEEDED, outcome, store_lease, event)
-            return "late" if late else "ended"
-        task.urls = tuple(urls)
-        if self.state.ended:
-            self.noted_after_the_end(now, result)
-        elif (
-            self.state in (JobState.QUEUED, JobState.SENDING)
-            or (self.state is JobState.IN_DOUBT and self.doubtful is not None)
-            or self.go_on_looking(now)
-        ):
-            self.log.append(f"task_{result}")
-        elif self.doubtful is not None:
-            self.log += [f"task_{result}", "in_doubt"]
-            self.state, self.task_id, self.lease = JobState.IN_DOUBT, None, self.lease + 1
-            self.wait(now + grace)
-        else:
-            self.finish(now, JobState.FAILED, outcome, store_lease)
-            return "ended"
-        return "noted"
-
-    def doubt_after(self, task: Known) -> None:
-        """A task that is lost may be there all the same; of any other, its attempt is certain."""
-        if task.state is not TaskState.LOST:
-            task.sure = True
-            if self.doubtful == task.attempt:
-                self.doubtful = None
-        elif not task.sure or self.state is JobState.GENERATING:
-            self.doubtful = task.attempt
-
-    def noted_after_the_end(self, now: int, result: TaskState) -> None:
-        if result is TaskState.SUCCEEDED:
-            self.log.append("late_result" if self.state is JobState.CANCELLED else "double")
-        else:
-            self.log.append(f"task_{result}")
-        if self.stored and self.open_task:
-            self.look_soon(now)
-        elif self.stored:
-            self.place = None
-
-    # The end
-
-    def finish(
-        self, now: int, state: JobState, outcome: dict[str, Any], store_lease: int, event: str | None = None
-    ) -> None:
-        self.state, self.outcome, self.finished = state, outcome, now
-        self.in_flight, self.looking, self.stored = False, None, False
-        self.ends.append(now)
-        self.wait(now + store_lease)
-        self.log.append(event or state)

@@ -5,19 +5,28 @@ from typing import Final
 
 from limner.ledger import Grant
 from limner.records import JobState
-from tests.integration.ledger.model.following import Followed
+from tests.integration.ledger.model.endings import Ending
+from tests.integration.ledger.model.following import Known
 
 SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
 
 
 @dataclass
-class Life(Followed):
+class Life(Ending):
     """A job as it must be."""
 
     @property
     def let_go(self) -> bool:
         """Whether nothing more is expected of it."""
         return self.state.ended and self.stored and not self.open_task
+
+    @property
+    def fits_version_1(self) -> bool:
+        """Whether a record without the list of tasks, as version 1 wrote it, says the same."""
+        if self.state is JobState.SUCCEEDED or len(self.tasks) != 1:
+            return False
+        alone = Known(self.task_id or "", self.attempt, sure=True)
+        return self.tasks == [alone]
 
     def is_sending(self, attempt: int) -> bool:
         return self.state is JobState.SENDING and self.attempt == attempt
@@ -47,20 +56,23 @@ class Life(Followed):
             self.deadline, self.allowance = now + deadline, deadline
         self.log.append("sending")
 
-    def refused(self, now: int, delay: int, pause: int | None) -> None:
+    def refused(self, now: int, delay: int, *, cause: str, pardon: int | None, pause: bool) -> None:
         self.state, self.in_flight = JobState.QUEUED, False
+        self.faulted = self.faulted or cause == "server_fault"
         self.wait(now + delay)
         self.log.append("refused")
         adopted = self.go_on_looking(now)
-        if pause is None:
-            return
-        self.pardoned += 1
-        if self.pardoned == self.attempt and not adopted:
-            self.deadline = None
-        else:
-            assert self.deadline is not None
-            self.deadline += pause
-        self.log.append("paused")
+        if pardon is not None:
+            self.pardoned += 1
+            # No callback is ever believed for it.
+            self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
+            if self.pardoned == self.attempt and not adopted:
+                self.deadline = None
+            else:
+                assert self.deadline is not None
+                self.deadline += pardon
+        if pause:
+            self.log.append("paused")
 
     def doubt(self, now: int, grace: int) -> None:
         self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
@@ -77,7 +89,7 @@ class Life(Followed):
 
     def resubmit(self, now: int) -> None:
         self.state, self.deadline, self.held_at = JobState.QUEUED, None, None
-        self.doubtful, self.in_flight = None, False
+        self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
         self.resubmitted += 1
         self.wait(now)
         self.log.append("resubmitted")

@@ -19,13 +19,24 @@ TTL, GRACE, ASK_AGAIN = 86400.0, 5.0, 3600.0
 class Tasks(World):
     """What comes after the provider has a task."""
 
-    @move(weight=2, when=lambda world: world.requests(), which=WHICH, another=SELDOM, look_in=DELAYS)
-    def the_provider_accepts(self, which: int, another: bool, look_in: float) -> None:
+    @move(
+        weight=2,
+        when=lambda world: world.requests(),
+        which=WHICH,
+        whose=st.sampled_from(["its own", "its own", "another", "known"]),
+        look_in=DELAYS,
+    )
+    def the_provider_accepts(self, which: int, whose: str, look_in: float) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
-        task_id = self.task_of(life.job_id, attempt) + (" again" if another else "")
+        task_id = self.task_of(life.job_id, attempt)
+        if whose == "another":
+            task_id += " again"
+        elif whose == "known" and life.tasks:
+            # A callback has named it, of whichever attempt.
+            task_id = life.tasks[-1].task_id
         told = self.ledger.accepted(life.job_id, attempt, task_id, look_in=look_in)
-        assert told == life.adopt(self.now, attempt, task_id, sure=True, delay=ms(look_in))
+        assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(look_in))
         self.heard.add((life.job_id, task_id))
 
     # As long as the attempt has been sent, ever: before its answer, after its job's end, and twice.
@@ -40,8 +51,11 @@ class Tasks(World):
         task_id = f"forged-{forged}" if forged else self.task_of(job_id, attempt)
         life = self.lives[job_id]
         told = self.ledger.called_back(job_id, token, task_id)
-        assert told == life.adopt(self.now, attempt, task_id, sure=False)
         self.counts[told] += 1
+        if token not in life.tokens:
+            assert told is Adoption.BAD_TOKEN
+            return
+        assert told == life.adopt(self.now, attempt, task_id, "callback")
         if told is not Adoption.MISMATCHED and not forged:
             self.heard.add((job_id, task_id))
 
@@ -71,32 +85,41 @@ class Tasks(World):
         which=WHICH,
         off=st.sampled_from([0, 0, 0, 1]),
         delay=DELAYS,
-        confirmed=st.booleans(),
+        seen=st.sampled_from(["nothing", "unnamed", "task", "own", "attempt 1", "attempt 2"]),
     )
-    def the_task_is_not_ready(self, which: int, off: int, delay: float, confirmed: bool) -> None:
+    def the_task_is_not_ready(self, which: int, off: int, delay: float, seen: str) -> None:
         step = newest(self.messages("look"), which).step
         life, lease = self.lives[step.job_id], step.lease + off
-        task = life.open_task.task_id if confirmed and life.open_task else None
+        task = life.open_task if seen != "nothing" else None
+        facts: dict[str, Any] = {"task_id": task.task_id if task else None}
+        if task and seen != "unnamed":
+            facts |= {"sure": True, "attempt": self.attempt_shown(life, task, seen)}
         expected = life.may_look(lease)
-        assert self.ledger.looked(life.job_id, lease, "waiting", look_in=delay, confirmed=task) == expected
+        assert self.ledger.looked(life.job_id, lease, "waiting", look_in=delay, **facts) == expected
         if expected:
-            life.looked(self.now, ms(delay), task)
+            life.looked(self.now, ms(delay), **facts)
+
+    def attempt_shown(self, life: Life, task: Known, seen: str) -> int | None:
+        """What a look learns from the callback's URL, if the provider shows it."""
+        shown = {"own": task.attempt, "attempt 1": 1, "attempt 2": 2}.get(seen)
+        return shown if shown and shown <= life.attempt else None
 
     @move(
         weight=2,
         when=lambda world: world.messages("look"),
         which=WHICH,
         place=st.sampled_from([0, 0, 0, 1]),
-        result=st.sampled_from(["succeeded", "free", "failed", "failed", "lost", "lost", "foreign"]),
+        result=st.sampled_from(["succeeded", "free", "failed", "unpaid", "lost", "lost", "foreign"]),
+        seen=st.sampled_from(["task", "task", "own", "attempt 1", "attempt 2"]),
     )
-    def the_task_has_ended(self, which: int, place: int, result: str) -> None:
+    def the_task_has_ended(self, which: int, place: int, result: str, seen: str) -> None:
         life = self.lives[newest(self.messages("look"), which).step.job_id]
         task = life.tasks[place % len(life.tasks)]
-        told = self.tell_the_end(life, task, result)
+        told = self.tell_the_end(life, task, result, self.attempt_shown(life, task, seen))
         assert told.at is None or ms(told.at.timestamp()) == life.finished
         assert (told.at is not None) == (told.what in ("ended", "late"))
 
-    def tell_the_end(self, life: Life, task: Known, result: str) -> TaskEnd:
+    def tell_the_end(self, life: Life, task: Known, result: str, attempt: int | None) -> TaskEnd:
         name, store_lease = task.task_id, ms(self.ledger.leases.store)
         facts: dict[str, Any]
         if result in ("lost", "foreign"):
@@ -108,18 +131,32 @@ class Tasks(World):
                 "grace": ms(GRACE),
                 "foreign": result == "foreign",
             }
-        elif result == "failed":
-            error = GenerationFailed(f"no to {name}")
-            told = self.ledger.task_failed(life.job_id, name, error, ttl=TTL, grace=GRACE, cost=Decimal(2))
-            outcome: dict[str, Any] = {"error": error.to_json()}
-            facts = {"result": TaskState.FAILED, "outcome": outcome, "grace": ms(GRACE), "spent": "2"}
+        elif result in ("failed", "unpaid"):
+            error, cost = GenerationFailed(f"no to {name}"), Decimal(2 if result == "failed" else 0)
+            told = self.ledger.task_failed(
+                life.job_id, name, error, ttl=TTL, grace=GRACE, cost=cost, attempt=attempt
+            )
+            spent = "2" if cost else None
+            facts = {
+                "result": TaskState.FAILED,
+                "outcome": {"error": error.to_json()},
+                "grace": ms(GRACE),
+                "spent": spent,
+                "attempt": attempt,
+            }
         else:
             spent = None if result == "free" else "3.5"
             urls = [f"https://images/{name}.png"]
-            cost = None if spent is None else Decimal(spent)
-            told = self.ledger.task_succeeded(life.job_id, name, urls, cost, ttl=TTL)
-            outcome = {"urls": urls, "credits": spent}
-            facts = {"result": TaskState.SUCCEEDED, "outcome": outcome, "spent": spent, "urls": urls}
+            told = self.ledger.task_succeeded(
+                life.job_id, name, urls, Decimal(spent) if spent else None, ttl=TTL, attempt=attempt
+            )
+            facts = {
+                "result": TaskState.SUCCEEDED,
+                "outcome": {"urls": urls, "credits": spent},
+                "spent": spent,
+                "urls": urls,
+                "attempt": attempt,
+            }
         assert told.what == life.task_ended(self.now, task, store_lease=store_lease, **facts)
         return told
 
@@ -128,6 +165,13 @@ class Tasks(World):
         step = newest(self.messages("look"), which).step
         life = self.lives[step.job_id]
         self.fail_by_lease(life, step.lease, DeadlineExceeded("too slow"), JobState.GENERATING)
+
+    @move(when=lambda world: any(life.fits_version_1 for life in world.lives.values()), which=WHICH)
+    def it_was_written_by_version_1(self, which: int) -> None:
+        life = newest([life for life in self.lives.values() if life.fits_version_1], which)
+        key = self.ledger.record_key(life.job_id)
+        assert self.client.hdel(key, "tasks") <= 1
+        self.client.hset(key, "v", 1)
 
     # Settlements
 
@@ -183,12 +227,21 @@ class Tasks(World):
         life = newest(list(self.lives.values()), which)
         task_id = self.task_of(life.job_id, life.attempt) if found else "another's"
         told = self.ledger.adopt(life.job_id, task_id)
-        assert told == life.adopt(self.now, life.attempt, task_id, sure=False)
+        assert told == life.adopt(self.now, life.attempt, task_id, "person")
 
-    @move(when=lambda world: world.grants, which=WHICH)
-    def a_person_resubmits(self, which: int) -> None:
+    @move(
+        when=lambda world: world.grants,
+        which=WHICH,
+        about=st.sampled_from(["the doubt", "the doubt", "the last decision", "attempt 1"]),
+    )
+    def a_person_resubmits(self, which: int, about: str) -> None:
         life = self.lives[newest(self.grants, which)[0]]
-        expected = life.resubmitted + 1 if life.state is JobState.IN_DOUBT else 0
-        assert self.ledger.resubmit(life.job_id) == expected
-        if expected:
-            life.resubmit(self.now)
+        attempt = {"the doubt": life.doubtful, "the last decision": life.decided}.get(about, 1)
+        times = self.ledger.resubmit(life.job_id, attempt=attempt)
+        if life.state is JobState.IN_DOUBT:
+            decides = attempt in (None, life.doubtful)
+            assert times == (life.resubmitted + 1 if decides else 0)
+            if decides:
+                life.resubmit(self.now)
+        else:
+            assert times == (life.resubmitted if attempt and attempt == life.decided else 0)
