@@ -16,10 +16,11 @@ if A.attempt == 0 then return answer('mismatched') end
 local tasks = tasks_of(A.job)
 local task, place = find_task(tasks, A.task_id)
 
-if A.sure and tonumber(doubtful) == A.attempt then no_doubt(A.job) end
+local proven = A.sure and tonumber(doubtful) == A.attempt
 
 if task and task.state == 'open' then
   if A.sure then task.sure, task.attempt = true, A.attempt end
+  if proven then no_doubt(A.job) end
   local waits = A.sure and state == 'sending' and tonumber(current) == A.attempt
   if waits or not A.sure then
     table.insert(tasks, 1, table.remove(tasks, place))
@@ -52,6 +53,7 @@ if not task then
 else
   table.remove(tasks, place)
 end
+if proven then no_doubt(A.job) end
 -- In front: it is the one that is looked at next.
 task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or A.sure, A.attempt, nil
 table.insert(tasks, 1, task)

@@ -59,11 +59,13 @@ end
 local verdict = A.result == 'failed' and A.outcome or get(A.job, 'verdict')
 local waiting = state == 'generating' or state == 'in_doubt'
 if not waiting or go_on_looking(A.job) or (doubtful and state == 'in_doubt') then
-  if verdict then redis.call('HSET', record(A.job), 'verdict', verdict) end
+  -- With a later attempt on the wire, that one's outcome is what counts.
+  if verdict and waiting then redis.call('HSET', record(A.job), 'verdict', verdict) end
   note(A.job, 'task_' .. A.result, detail)
   return {'noted', 0}
 end
 if verdict and not doubtful then
+  detail.error = cjson.decode(verdict).error
   finish(A.job, 'failed', verdict, detail)
   return {'ended', NOW}
 end
