@@ -69,7 +69,6 @@ if verdict and not doubtful then
   finish(A.job, 'failed', verdict, detail)
   return {'ended', NOW}
 end
-if verdict then redis.call('HSET', record(A.job), 'verdict', verdict) end
 note(A.job, 'task_' .. A.result, detail)
 redis.call('HDEL', record(A.job), 'task_id')
 redis.call('ZREM', LOOK, A.job)

@@ -72,7 +72,7 @@ class Attempts(World):
             assert found == (life.cancelled_as or life.state if life else None)
             return
         # An earlier attempt that was in doubt, or met a fault, may have been accepted.
-        sent = life.state in SENT or life.resubmitted or life.doubtful is not None or life.faulted
+        sent = life.state in SENT or life.resubmitted or life.faulted
         life.cancelled_as = JobState.IN_DOUBT if sent and life.state is JobState.QUEUED else life.state
         assert found == life.cancelled_as
         error = SENT_ERROR if sent else UNSENT_ERROR

@@ -90,7 +90,7 @@ class Life(Ending):
     def resubmit(self, now: int) -> None:
         self.state, self.deadline, self.held_at = JobState.QUEUED, None, None
         self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
-        self.resubmitted += 1
+        self.resubmitted, self.verdict = self.resubmitted + 1, None
         self.wait(now)
         self.log.append("resubmitted")
 
