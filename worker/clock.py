@@ -39,6 +39,8 @@ class Clock(threading.Thread):
         self._stopped = threading.Event()
         self._producer: Any = None
         self._away = False
+        # Claimed, and not sent because the broker was away.
+        self._unsent: list[Claim] = []
         # What this clock has claimed lately, with the time of the claim, the oldest first.
         self._claimed: deque[tuple[float, Claim]] = deque()
 
@@ -61,6 +63,10 @@ class Clock(threading.Thread):
 
     def tick(self) -> float:
         """Claim and send once; returns the seconds until there is more to do."""
+        if self._unsent:
+            # Those that were sent after all are stale messages then, and do nothing.
+            self._ledger.give_back(self._unsent)
+            self._unsent = []
         claimed = self._ledger.claim(self._budget)
         for job_id in claimed.too_new:
             logger.warning("job %s was written by a newer version of Limner: left to newer workers", job_id)
@@ -73,16 +79,13 @@ class Clock(threading.Thread):
         """Claim nothing any more."""
         self._stopped.set()
 
-    def give_back_all(self) -> None:
+    def give_back(self) -> None:
         """What this clock has claimed lately and nobody has begun is for other clocks to claim, at once.
 
         Otherwise it would wait for the end of its leases, if this was the last worker to take messages.
         """
-        self.give_back([step for _, step in self._claimed])
+        steps = [step for _, step in self._claimed]
         self._claimed.clear()
-
-    def give_back(self, steps: list[Claim]) -> None:
-        """Those of these steps that nobody has begun can be claimed again."""
         try:
             if count := self._ledger.give_back(steps):
                 logger.info("%d claimed steps are given back", count)
@@ -106,9 +109,8 @@ class Clock(threading.Thread):
         except Exception as error:
             logger.warning("%d steps could not be sent: %r", len(steps), error)
             self._drop_producer()
+            self._unsent += steps
             self._stopped.wait(_OUTAGE_PAUSE)
-            # Those that were sent after all are stale messages now, and do nothing.
-            self.give_back(steps)
 
     def _publish(self, step: Claim) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
@@ -178,7 +180,7 @@ class ClockStep(bootsteps.StartStopStep):
 
     def _drained(self, **_: Any) -> None:
         if self.clock:
-            self.clock.give_back_all()
+            self.clock.give_back()
             self.clock = None
 
     def terminate(self, parent: Any) -> None:
