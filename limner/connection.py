@@ -25,8 +25,19 @@ _REFUSALS = (
     redis.exceptions.NoPermissionError,
     redis.exceptions.MasterDownError,
 )
-_REFUSING_WORDS = ("MISCONF ", "DB index")
+_REFUSING_WORDS = ("MISCONF ", "NOREPLICAS ", "UNBLOCKED ", "DB index")
 """Refusals for which redis-py has no class; it strips the first word of those for which it has one."""
+_IN_PIPELINE = " of pipeline caused error: "
+"""With which redis-py precedes an error in a pipeline; before it stands the command, arguments and all."""
+
+
+def _said(error: Exception) -> str:
+    return str(error).rpartition(_IN_PIPELINE)[2].removesuffix("',)")
+
+
+def refuses(error: Exception) -> bool:
+    """Whether Redis refused to serve at all, which may pass, and not this command in particular."""
+    return isinstance(error, _REFUSALS) or _said(error).startswith(_REFUSING_WORDS)
 
 
 def check_url(url: str, setting: str) -> str:
@@ -100,6 +111,8 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
     """Tell Redis' errors as ours."""
     try:
         yield
+    except StoreUnavailable:
+        raise
     except redis.AuthenticationError as error:
         raise StoreUnavailable(
             f"Redis at {address(client)} refused the credentials of LIMNER_REDIS_URL"
@@ -110,9 +123,9 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
             f"({type(error).__name__}); LIMNER_REDIS_URL says where it is"
         ) from error
     except redis.ResponseError as error:
-        message = str(error)
+        message = _said(error)
         if message.startswith("NEWER "):
             raise RecordTooNew(f"{message.removeprefix('NEWER ')}: update this installation") from error
-        if isinstance(error, _REFUSALS) or message.startswith(_REFUSING_WORDS):
+        if refuses(error):
             raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {message}") from error
         raise

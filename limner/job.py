@@ -146,6 +146,10 @@ class Job:
         task_id = task_id.strip()
         if not task_id or len(task_id) > MAX_TASK_ID or not task_id.isprintable() or " " in task_id:
             raise InvalidRequest(f"task_id: one printable word of at most {MAX_TASK_ID} characters")
+        record = self._read()
+        at_work = record.open_task
+        if not record.state.ended and record.doubtful is None and at_work and at_work.confirmed:
+            raise InvalidRequest(f"task_id: job {self.id} has task {at_work.task_id} for certain")
         found = self._ledger.adopt(self.id, task_id)
         if found is Adoption.UNKNOWN_JOB:
             raise self._unknown()
@@ -183,7 +187,9 @@ class Job:
 
     def _not_in_doubt(self, attempt: int | None = None) -> InvalidRequest:
         which = "it" if attempt is None else f"attempt {attempt}"
-        return InvalidRequest(f"job {self.id} is {self._read().state}, and {which} is not in doubt")
+        return InvalidRequest(
+            f"job {self.id} is {self._read().state}, and {which} is not in doubt, or was settled just now"
+        )
 
     def log(self) -> list[LogEntry]:
         """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""

@@ -96,10 +96,8 @@ class Ledger(Reading):
                 script(keys=keys, args=args, client=pipe)
             for command in self.waiting():
                 pipe.execute_command(*command)
-            answers = pipe.execute()
-        if self.waiting():
-            self.check_copies(answers[-1])
-        return [Submitted(*answer) for answer in answers[: len(new)]]
+            answers = self.durable(pipe.execute(raise_on_error=False))
+        return [Submitted(*answer) for answer in answers]
 
     def claim(self, budget: Budget, *, batch: int = 100) -> Claimed:
         """Take up to ``batch`` steps of each kind that may happen now."""

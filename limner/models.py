@@ -97,5 +97,5 @@ class Images(BaseModel):
     """What the producer attached to the job."""
     created_at: datetime
     sent_at: datetime
-    """When the attempt that bought the images was sent."""
+    """When the job's last attempt was sent."""
     finished_at: datetime

@@ -90,7 +90,7 @@ class Limner:
         Raises :class:`~limner.errors.InvalidRequest`, which names the argument,
         :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and
         :class:`~limner.errors.StoreUnavailable`; after the last it is safe to submit again with the same
-        key.
+        key. Its subclass :class:`~limner.errors.NotDurable` says that the job is stored and may run.
         """
         new = self._prepare(request, idempotency_key, priority, metadata)
         return self._job(self._ledger.submit(new))
@@ -139,8 +139,7 @@ class Limner:
                 await script(keys=keys, args=args, client=pipe)
                 for command in waiting:
                     pipe.execute_command(*command)
-                answer, *_, copies = await pipe.execute()
-        self._ledger.check_copies(copies)
+                [answer] = self._ledger.durable(await pipe.execute(raise_on_error=False))
         return self._job(Submitted(*answer))
 
     def get(self, job_id: str) -> Job:

@@ -69,6 +69,8 @@ class Task:
     credits: Decimal | None
     urls: tuple[str, ...]
     """The images, if they are not the job's result."""
+    known_at: datetime | None = None
+    """When it was first named."""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -81,6 +83,7 @@ class Task:
             confirmed=bool(stored.get("sure")),
             credits=None if spent is None else Decimal(spent),
             urls=tuple(stored.get("urls") or ()),
+            known_at=_time(str(int(stored["at"]))) if "at" in stored else None,
         )
 
 
@@ -254,7 +257,7 @@ class Doubt:
 
     job_id: str
     state: JobState
-    """``IN_DOUBT``, or the end of a job whose doubt nobody has resolved."""
+    """``IN_DOUBT``; ``GENERATING`` while a look is to confirm a task; or the end of a job in doubt."""
     held: bool
     """Whether the job waits for a person."""
     attempt: int

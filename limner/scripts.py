@@ -73,12 +73,7 @@ class Scripts:
             script(keys=keys, args=args, client=pipe)
             for command in self.waiting():
                 pipe.execute_command(*command)
-            answer, *_, copies = pipe.execute(raise_on_error=False)
-            for reply in (answer, copies):
-                if isinstance(reply, Exception):
-                    raise reply
-        self.check_copies(copies)
-        return answer
+            return self.durable(pipe.execute(raise_on_error=False))[0]
 
     def waiting(self) -> list[tuple[str | int, ...]]:
         """The commands that make Redis wait for its disk, for less than a call may take; the last answers.
@@ -95,12 +90,25 @@ class Scripts:
             ("WAITAOF", 1, replicas, to_ms(self._longest_block)),
         ]
 
-    def check_copies(self, copies: Sequence[int]) -> None:
-        """Raises NotDurable if that wait was in vain."""
-        if copies[0] < 1 or copies[1] < int(self._durability is Durability.REPLICA):
+    def durable(self, replies: Sequence[Any]) -> Sequence[Any]:
+        """The replies before those to :meth:`waiting`; raises what went wrong, NotDurable for a vain wait."""
+        waited = len(self.waiting())
+        answers = replies[: len(replies) - waited]
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+        if waited:
+            self._check(replies[-1])
+        return answers
+
+    def _check(self, copies: Any) -> None:
+        unkept = isinstance(copies, Exception) or copies[0] < 1
+        if unkept or copies[1] < int(self._durability is Durability.REPLICA):
+            told = copies if isinstance(copies, Exception) else f"{copies[0]} disks, {copies[1]} replicas"
             raise NotDurable(
-                f"Redis did not confirm in time that a write is on its {self._durability.value} "
-                f"({copies[0]} of 1 disks, {copies[1]} replicas); LIMNER_DURABILITY asks for it"
+                f"Redis did not confirm in time that a write is on its {self._durability.value}, as "
+                f"LIMNER_DURABILITY asks for ({told}). What was written stays: a job may run, and is to be "
+                "submitted again only with the same idempotency key"
             )
 
     def call(self, arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:

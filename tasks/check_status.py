@@ -49,8 +49,9 @@ def look(fleet: Fleet, job_id: str, lease: int) -> None:
 
 def decide(fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, now: datetime) -> AfterLook:
     """What follows from an answer at that time."""
-    assert record.accepted_at  # noqa: S101 - there is a task
-    age = (now - record.accepted_at).total_seconds()
+    known_at = task.known_at or record.accepted_at
+    assert known_at  # noqa: S101 - there is a task
+    age = (now - known_at).total_seconds()
     hinted = None if record.hinted_at is None else (now - record.hinted_at).total_seconds()
     tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
@@ -87,7 +88,12 @@ def put_on_record(
             outcome = {"error": error.to_json()}
             deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
         case Lost(reason):
-            told(partial(ledger.task_lost, job_id, task.task_id, reason, grace=fleet.grace, ttl=ttl), task)
+            lost = partial(ledger.task_lost, reason=reason, grace=fleet.grace, ttl=ttl)
+            if told(partial(lost, job_id, task.task_id), task).what == "ended" and (
+                now := ledger.read(job_id)
+            ):
+                # By what another task had come to.
+                store(fleet, now)
         case Fail(error):
             end(fleet, record, error, [JobState.GENERATING], lease=record.lease)
 
@@ -103,6 +109,6 @@ def deliver(fleet: Fleet, ended: Record, task: Task, what: TaskEnd) -> None:
         store(fleet, replace(ended, task_id=task.task_id, finished_at=what.at))
         logger.info("job %s %s with task %s", ended.job_id, ended.state, task.task_id)
     elif what.what == "noted":
-        now = fleet.ledger.read(ended.job_id)
+        now = told(partial(fleet.ledger.read, ended.job_id), task)
         if now is not None and now.failure is not None:
-            fleet.results.refuse(now.job_id, now.failure)
+            told(partial(fleet.results.refuse, now.job_id, now.failure), task)

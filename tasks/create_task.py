@@ -59,8 +59,10 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     begin = partial(ledger.begin, job_id, lease, token, deadline=fleet.settings.job_deadline_seconds)
     try:
         grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
-    except NotDurable as risk:
-        not_sent(fleet, job_id, token, {"cause": "not_durable", "message": str(risk)})
+    except StoreUnavailable as risk:
+        # Perhaps the attempt is on record, and only its answer was lost: then it is taken back.
+        cause = "not_durable" if isinstance(risk, NotDurable) else "not_confirmed"
+        not_sent(fleet, job_id, token, {"cause": cause, "message": str(risk)})
         return
     if grant == "stale":
         return
@@ -116,7 +118,7 @@ def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
 
 def not_sent(fleet: Fleet, job_id: str, token: str, reason: Mapping[str, Any]) -> None:
     """Take back an attempt that has not been sent; another one is made instead of it."""
-    record = fleet.ledger.read(job_id)
+    record = patiently(partial(fleet.ledger.read, job_id), f"job {job_id} was not sent")
     if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
         return
     logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, reason["message"])
@@ -168,10 +170,11 @@ def store(fleet: Fleet, ended: Record) -> None:
 def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field."""
     try:
-        new = submission(job_id, positional, parameters)
-        patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
-    except InvalidRequest as error:
-        patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
+        try:
+            new = submission(job_id, positional, parameters)
+            patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
+        except InvalidRequest as error:
+            patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
 

@@ -41,7 +41,8 @@ def make_app(settings: Settings) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", health),
-            *(route(receiver, prefix + PATH) for prefix in sorted(prefixes)),
+            # The longer one first: a job's id may hold slashes, and would take the prefix in.
+            *(route(receiver, prefix + PATH) for prefix in sorted(prefixes, reverse=True)),
         ]
     )
 

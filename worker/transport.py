@@ -2,7 +2,8 @@
 
 Mended: when the connection drops while a message is unacknowledged, kombu 5.7.0 asks the closed connection
 for its parameters and the worker exits, ``AttributeError: 'NoneType' object has no attribute 'hostname'``.
-Told as a lost connection, the same moment is one that Celery knows how to survive.
+Told as a lost connection, the same moment is one that Celery knows how to survive. So is that of a server
+that refuses to write: demoted to a replica, short of replicas, or with a disk that is full.
 
 Lightened: kombu copies each message that it takes to a hash in Redis, and removes it there when it is
 acknowledged. The ledger brings a lost step back by its lease, so a step's message needs no copy: half of the
@@ -11,14 +12,43 @@ commands and a third of the worker's CPU.
 
 from typing import Any
 
+import redis
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+
+from limner.connection import refuses
 
 __all__ = ["STEP", "Transport", "install"]
 
 STEP = "limner-step"
 """The header of a message that the clock sent."""
+
+
+class _Refusals:
+    """Tells a server that refuses to serve as one that is gone."""
+
+    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
+        try:
+            return super().parse_response(connection, command_name, **options)  # type: ignore[misc]
+        except ResponseError as error:
+            if not refuses(error):
+                raise
+            connection.disconnect()
+            raise RedisConnectionError(f"the broker refuses to serve: {error}") from error
+
+
+class _Pipeline(_Refusals, redis.client.Pipeline):
+    pass
+
+
+class Client(_Refusals, redis.Redis):
+    """The broker's client; kombu makes one for each channel."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Any:
+        """Many commands in one round trip."""
+        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 class QoS(kombu_redis.QoS):
@@ -73,6 +103,10 @@ class Channel(kombu_redis.Channel):
             raise RedisConnectionError("the connection to the broker is closed")
         parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
         return parameters
+
+    def _get_client(self) -> Any:
+        client: Any = super()._get_client()  # type: ignore[misc]
+        return Client if client is redis.Redis else client
 
 
 class Transport(kombu_redis.Transport):

@@ -54,6 +54,8 @@ def resolve(
     """Decide about a job that is in doubt."""
     if sum([adopt is not None, resubmit, fail]) != 1:
         raise InvalidRequest("exactly one of --adopt TASK_ID, --resubmit and --fail is needed")
+    if adopt is not None and attempt is not None:
+        raise InvalidRequest("--attempt: a task is adopted for whichever attempt the provider says")
 
     def act(job: Job) -> ExitCode:
         if adopt is not None:

@@ -14,6 +14,7 @@ from limner.errors import InvalidRequest
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
 from limner.producer import Limner
 from limner.submission import DAY, DEFAULT_PRIORITY
+from limner.terms import Durability
 
 _DEFAULTS: Final = TextToImage(prompt="any")
 _MOST_BYTES: Final = 3 * MAX_PROMPT_LENGTH
@@ -60,6 +61,9 @@ def submit(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="For at most so many seconds; implies --wait.")
     ] = None,
+    durability: Annotated[
+        Durability, typer.Option(envvar="LIMNER_DURABILITY", help="What the submit waits for.")
+    ] = Durability.SERVER,
 ) -> ExitCode:
     """Submit a prompt, and print the job's id.
 
@@ -79,7 +83,7 @@ def submit(
         )
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
-    with Limner(session.redis_url, idempotency_seconds=idempotency_seconds) as limner:
+    with Limner(session.redis_url, idempotency_seconds=idempotency_seconds, durability=durability) as limner:
         job = limner.submit(
             request, idempotency_key=idempotency_key, priority=priority, metadata=_metadata(metadata)
         )

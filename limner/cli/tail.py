@@ -54,7 +54,7 @@ def _events(ledger: Ledger, after: str) -> Iterator[Event]:
                 raise
             time.sleep(Patience.PAUSE)
             continue
-        patience.over(time.monotonic())
+        patience.seen(time.monotonic())
         for event in events:
             after = event.id
             yield event

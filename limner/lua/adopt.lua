@@ -49,7 +49,7 @@ if not task then
   end
   if A.count and unsure >= MOST_UNSURE then return answer('mismatched') end
   if #lost >= MOST_LOST then table.remove(tasks, lost[#lost]) end
-  task = {id = A.task_id}
+  task = {id = A.task_id, at = NOW}
 else
   table.remove(tasks, place)
 end

@@ -9,6 +9,8 @@ redis.call('HINCRBY', record(A.job), 'lease', 1)
 redis.call('HSET', record(A.job), 'state', 'in_doubt', 'last_error', cjson.encode(A.error))
 doubt(A.job, A.attempt)
 redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -MOST_DOUBTS - 1)
+-- It may be long, and an attempt that never arrived would take the place of one that works.
+leave_flight(A.job)
 schedule(A.job, NOW + A.grace)
 announce(A.job, 'in_doubt', {attempt = A.attempt, error = A.error, next = A.grace})
 go_on_looking(A.job)

@@ -72,6 +72,7 @@ end
 note(A.job, 'task_' .. A.result, detail)
 redis.call('HDEL', record(A.job), 'task_id')
 redis.call('ZREM', LOOK, A.job)
+leave_flight(A.job)
 if doubtful then
   redis.call('HINCRBY', record(A.job), 'lease', 1)
   redis.call('HSET', record(A.job), 'state', 'in_doubt')
@@ -80,7 +81,6 @@ if doubtful then
 else
   -- The attempt had been refused, and its task is none: the refusal stands.
   redis.call('HSET', record(A.job), 'state', 'queued')
-  leave_flight(A.job)
   schedule(A.job, NOW)
 end
 return {'noted', 0}

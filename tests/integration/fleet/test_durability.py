@@ -77,6 +77,20 @@ def test_a_submit_waits_for_the_disk_if_it_is_asked_to() -> None:
             assert limner.submit("four", **key).log()[0].event == "submitted"  # type: ignore[arg-type]
 
 
+def test_a_server_that_cannot_wait_for_its_disk_is_told_from_one_that_failed() -> None:
+    async def submit(url: str) -> None:
+        async with Limner(url, durability="disk") as limner:
+            await limner.asubmit("three")
+
+    with EmbeddedValkey(aof=False) as valkey, Limner(valkey.url, durability="disk") as limner:
+        with pytest.raises(errors.NotDurable, match="may run"):
+            limner.submit("one")
+        with pytest.raises(errors.NotDurable):
+            limner.submit_many(["two"])
+        with pytest.raises(errors.NotDurable):
+            asyncio.run(submit(valkey.url))
+
+
 def test_an_asynchronous_submit_waits_likewise() -> None:
     async def submit(url: str, durability: str) -> str:
         async with Limner(url, durability=durability, timeout=1.0) as limner:

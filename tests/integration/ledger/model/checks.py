@@ -80,7 +80,6 @@ class Checks(World):
     def check_place(self, life: Life) -> None:
         assert life.in_flight == (
             life.state in (JobState.SENDING, JobState.GENERATING)
-            or (life.state is JobState.IN_DOUBT and life.held_at is None)
             or (life.state is JobState.QUEUED and life.owned)
         )
         assert (life.place is None) == life.let_go

@@ -58,10 +58,10 @@ class Ending(Followed):
         return "noted"
 
     def without_a_task(self, now: int, grace: int) -> None:
-        self.task_id = None
+        self.task_id, self.in_flight = None, False
         if self.doubtful is None:
             # Its attempt had been refused, and that holds.
-            self.state, self.in_flight = JobState.QUEUED, False
+            self.state = JobState.QUEUED
             self.wait(now)
         else:
             self.state, self.lease = JobState.IN_DOUBT, self.lease + 1

@@ -76,12 +76,12 @@ class Life(Ending):
 
     def doubt(self, now: int, grace: int) -> None:
         self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
+        self.in_flight = False
         self.wait(now + grace)
         self.log.append("in_doubt")
         self.go_on_looking(now)
 
     def hold(self, now: int, delay: int) -> None:
-        self.in_flight = False
         self.wait(now + delay)
         if self.held_at is None:
             self.held_at = now
