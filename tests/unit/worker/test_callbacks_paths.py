@@ -1,0 +1,25 @@
+"""Where the receiver listens, for a proxy that keeps the public path and for one that takes it off."""
+
+import pytest
+
+from config import Settings
+
+
+@pytest.mark.parametrize("prefix", ["", "/limner", "/callbacks", "/a/callbacks"])
+def test_a_job_is_found_whatever_the_public_path_is(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "CALLBACK_URL": f"https://h.test{prefix}",
+    }.items():
+        monkeypatch.setenv(f"LIMNER_{name}", value)
+    from worker.callbacks import make_app
+
+    app = make_app(Settings())
+    for path in (f"{prefix}/callbacks/job-1/secret", "/callbacks/job-1/secret"):
+        scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
+        found = next(
+            child["path_params"]
+            for match, child in (route.matches(scope) for route in app.routes)
+            if match.value == 2
+        )
+        assert found == {"job_id": "job-1", "token": "secret"}, path
