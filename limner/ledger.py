@@ -89,14 +89,7 @@ class Ledger(Reading):
         """Write many jobs in one round trip, each as :meth:`submit` would."""
         if not new:
             return []
-        script = self._redis.register_script(script_text("submit"))
-        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            for one in new:
-                keys, args = self.call(self.submit_arguments(one))
-                script(keys=keys, args=args, client=pipe)
-            for command in self.waiting():
-                pipe.execute_command(*command)
-            answers = self.durable(pipe.execute(raise_on_error=False))
+        answers = self._run_each_durably("submit", [self.submit_arguments(one) for one in new])
         return [Submitted(*answer) for answer in answers]
 
     def claim(self, budget: Budget, *, batch: int = 100) -> Claimed:
@@ -145,7 +138,7 @@ class Ledger(Reading):
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
-        return self._adopt(job_id, attempt, task_id, by="answer", sure=True, delay=to_ms(look_in))
+        return self._adopt(job_id, attempt, task_id, by="answer", delay=to_ms(look_in))
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
         """A callback names a task. Its token proves the attempt; the task is to be confirmed by a look."""
@@ -163,7 +156,7 @@ class Ledger(Reading):
         if not proven:
             self.count_callback(Adoption.BAD_TOKEN)
             return Adoption.BAD_TOKEN
-        return self._adopt(job_id, proven[0], task_id, by="callback", count=1)
+        return self._adopt(job_id, proven[0], task_id, by="callback")
 
     def adopt(self, job_id: str, task_id: str) -> Adoption:
         """A person says that a task belongs to the job's last attempt; a look is to confirm it."""
@@ -273,7 +266,6 @@ class Ledger(Reading):
             ttl=ttl,
             credits=spent,
             urls=list(urls),
-            count=len(urls),
             attempt=attempt,
         )
 

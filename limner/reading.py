@@ -1,4 +1,4 @@
-"""What the ledger tells without changing it."""
+"""What the ledger tells: nothing of a job is changed here."""
 
 from datetime import UTC, datetime
 from typing import Any

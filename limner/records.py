@@ -220,9 +220,11 @@ class Record:
             }
         )
 
-    def ended(self, state: JobState, outcome: dict[str, Any], finished_at: datetime) -> Self:
-        """The record as it is after the job's end."""
-        return replace(self, state=state, outcome=outcome, finished_at=finished_at)
+    def ended(
+        self, state: JobState, outcome: dict[str, Any], finished_at: datetime, task_id: str | None
+    ) -> Self:
+        """The record as it is after the job's end, by that task if it was one."""
+        return replace(self, state=state, outcome=outcome, finished_at=finished_at, task_id=task_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """How the ledger's scripts are run: atomic, bounded in time, and as durable as is asked for."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -55,25 +55,31 @@ class Scripts:
         # A call that blocks for longer than the client's time-out looks like a server that does not answer.
         self._longest_block = (client.connection_pool.connection_kwargs.get("socket_timeout") or 60.0) / 2
 
+    def _script(self, name: str) -> Any:
+        if name not in self._scripts:
+            self._scripts[name] = self._redis.register_script(script_text(name))
+        return self._scripts[name]
+
     def _run(self, name: str, **arguments: Any) -> Any:
-        script = self._scripts.get(name)
-        if script is None:
-            script = self._scripts[name] = self._redis.register_script(script_text(name))
         keys, args = self.call(arguments)
         with store_errors(self._redis):
-            return script(keys=keys, args=args)
+            return self._script(name)(keys=keys, args=args)
 
     def _run_durably(self, name: str, **arguments: Any) -> Any:
         """Raises NotDurable when the write has happened and is not known to be durable."""
         if self._durability is Durability.SERVER:
             return self._run(name, **arguments)
-        script = self._redis.register_script(script_text(name))
-        keys, args = self.call(arguments)
+        return self._run_each_durably(name, [arguments])[0]
+
+    def _run_each_durably(self, name: str, calls: Iterable[Mapping[str, Any]]) -> Sequence[Any]:
+        """Many calls in one round trip, which wait for the disk together."""
         with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            script(keys=keys, args=args, client=pipe)
+            for arguments in calls:
+                keys, args = self.call(arguments)
+                self._script(name)(keys=keys, args=args, client=pipe)
             for command in self.waiting():
                 pipe.execute_command(*command)
-            return self.durable(pipe.execute(raise_on_error=False))[0]
+            return self.durable(pipe.execute(raise_on_error=False))
 
     def waiting(self) -> list[tuple[str | int, ...]]:
         """The commands that make Redis wait for its disk, for less than a call may take; the last answers.

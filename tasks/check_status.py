@@ -7,7 +7,6 @@ recorded, and delivered if the job had failed.
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -69,29 +68,28 @@ def put_on_record(
     ledger, job_id, ttl = fleet.ledger, record.job_id, fleet.results.record_ttl
     url = None if task.confirmed else callback_url(answer)
     attempt = record.attempt_of(url) if url else None
+    options: dict[str, Any]
     match decision:
         case LookAgain(delay, seen):
             sure = isinstance(answer, Pending) and not task.confirmed
             # A task that is known for certain, and alone, need not be written again.
             name = task.task_id if sure or len(record.tasks) > 1 else None
-            looked = partial(ledger.looked, task_id=name, sure=sure, attempt=attempt)
-            told(partial(looked, job_id, record.lease, seen, look_in=delay), task)
+            options = {"look_in": delay, "task_id": name, "sure": sure, "attempt": attempt}
+            told(partial(ledger.looked, job_id, record.lease, seen, **options), task)
         case Done(urls, spent):
-            succeeded = partial(ledger.task_succeeded, ttl=ttl, attempt=attempt)
-            what = told(partial(succeeded, job_id, task.task_id, urls, spent), task)
-            outcome: dict[str, Any] = {"urls": list(urls), "credits": spent}
-            deliver(fleet, replace(record, state=JobState.SUCCEEDED, outcome=outcome), task, what)
+            options = {"ttl": ttl, "attempt": attempt}
+            what = told(partial(ledger.task_succeeded, job_id, task.task_id, urls, spent, **options), task)
+            outcome = {"urls": list(urls), "credits": spent}
+            deliver(fleet, record, task, what, JobState.SUCCEEDED, outcome)
         case TaskOver(error, spent):
             error = error.with_details(**facts(record, task.task_id))
-            failed = partial(ledger.task_failed, ttl=ttl, grace=fleet.grace, cost=spent, attempt=attempt)
-            what = told(partial(failed, job_id, task.task_id, error), task)
-            outcome = {"error": error.to_json()}
-            deliver(fleet, replace(record, state=JobState.FAILED, outcome=outcome), task, what)
+            options = {"ttl": ttl, "grace": fleet.grace, "cost": spent, "attempt": attempt}
+            what = told(partial(ledger.task_failed, job_id, task.task_id, error, **options), task)
+            deliver(fleet, record, task, what, JobState.FAILED, {"error": error.to_json()})
         case Lost(reason):
-            lost = partial(ledger.task_lost, reason=reason, grace=fleet.grace, ttl=ttl)
-            if told(partial(lost, job_id, task.task_id), task).what == "ended" and (
-                now := ledger.read(job_id)
-            ):
+            options = {"ttl": ttl, "grace": fleet.grace}
+            what = told(partial(ledger.task_lost, job_id, task.task_id, reason, **options), task)
+            if what.what == "ended" and (now := ledger.read(job_id)):
                 # By what another task had come to.
                 store(fleet, now)
         case Fail(error):
@@ -103,12 +101,14 @@ def told(transition: Callable[[], Result], task: Task) -> Result:
     return patiently(transition, f"a look at task {task.task_id}", patience=SHORT_PATIENCE)
 
 
-def deliver(fleet: Fleet, ended: Record, task: Task, what: TaskEnd) -> None:
+def deliver(
+    fleet: Fleet, record: Record, task: Task, what: TaskEnd, state: JobState, outcome: dict[str, Any]
+) -> None:
     """Store the result of a job, if it was this task that ended it, or that changed what its end has cost."""
-    if what.what in ("ended", "late"):
-        store(fleet, replace(ended, task_id=task.task_id, finished_at=what.at))
-        logger.info("job %s %s with task %s", ended.job_id, ended.state, task.task_id)
+    if what.at is not None:
+        store(fleet, record.ended(state, outcome, what.at, task.task_id))
+        logger.info("job %s %s with task %s", record.job_id, state, task.task_id)
     elif what.what == "noted":
-        now = told(partial(fleet.ledger.read, ended.job_id), task)
+        now = told(partial(fleet.ledger.read, record.job_id), task)
         if now is not None and now.failure is not None:
             told(partial(fleet.results.refuse, now.job_id, now.failure), task)

@@ -155,7 +155,8 @@ def end(
         f"job {record.job_id} failed: {error}",
     )
     if ended_at:
-        store(fleet, record.ended(JobState.FAILED, {"error": error.to_json()}, ended_at))
+        outcome = {"error": error.to_json()}
+        store(fleet, record.ended(JobState.FAILED, outcome, ended_at, record.task_id))
 
 
 def store(fleet: Fleet, ended: Record) -> None:

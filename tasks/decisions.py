@@ -1,11 +1,11 @@
 """What follows from an answer of the provider: from data to data, without any effect."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
 from provider import (
@@ -166,6 +166,8 @@ class Lost:
 
 AfterLook = LookAgain | Done | TaskOver | Lost | Fail
 
+End = TypeVar("End")
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -183,24 +185,30 @@ class Look:
 
 def after_look(answer: RecordAnswer, look: Look, law: PollLaw) -> AfterLook:
     """What follows for a job whose task was looked at."""
-    over = _over(answer, look)
-    if over is not None:
-        return over
-    assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
-    if look.time_left <= 0:
-        return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {seen(answer)}"))
-    return _again(answer, look, law)
+
+    def too_long(said: str) -> Fail:
+        return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {said}"))
+
+    return _follow(answer, look, law, too_long)
 
 
 def after_quiet_look(answer: RecordAnswer, look: Look, law: PollLaw) -> LookAgain | Done | TaskOver | Lost:
     """What follows for a job that had ended without its task."""
+
+    def too_long(said: str) -> Lost:
+        return Lost({"cause": "given_up", "message": f"not looked at any more: {said}"})
+
+    return _follow(answer, look, law, too_long)
+
+
+def _follow(
+    answer: RecordAnswer, look: Look, law: PollLaw, too_long: Callable[[str], End]
+) -> LookAgain | Done | TaskOver | Lost | End:
     over = _over(answer, look)
     if over is not None:
         return over
     assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
-    if look.time_left <= 0:
-        return Lost({"cause": "given_up", "message": f"not looked at any more: {seen(answer)}"})
-    return _again(answer, look, law)
+    return too_long(seen(answer)) if look.time_left <= 0 else _again(answer, look, law)
 
 
 def _over(answer: RecordAnswer, look: Look) -> Done | TaskOver | Lost | None:

@@ -1,12 +1,14 @@
--- A task of the provider is known for one of the job's attempts: `sure` if the provider's own answer names it,
--- else from a callback or a person, and a look has to confirm it. Returns 'adopted'; 'expected' if it was known
+-- A task of the provider is known for one of the job's attempts: for sure `by` the provider's own 'answer', else by
+-- a 'callback' or a 'person', and a look has to confirm it. Returns 'adopted'; 'expected' if it was known
 -- and is still open; 'repeated' if its end is known; 'mismatched' if the attempt has another task for sure, or
 -- cannot have this one; 'unknown_job'.
 local MOST_UNSURE = 4
 local MOST_LOST = 8
 
+local SURE, BY_CALLBACK = A.by == 'answer' or nil, A.by == 'callback'
+
 local function answer(outcome)
-  if A.count then redis.call('HINCRBY', P .. 'callbacks', outcome, 1) end
+  if BY_CALLBACK then redis.call('HINCRBY', P .. 'callbacks', outcome, 1) end
   return outcome
 end
 
@@ -16,13 +18,13 @@ if A.attempt == 0 then return answer('mismatched') end
 local tasks = tasks_of(A.job)
 local task, place = find_task(tasks, A.task_id)
 
-local proven = A.sure and tonumber(doubtful) == A.attempt
+local proven = SURE and tonumber(doubtful) == A.attempt
 
 if task and task.state == 'open' then
-  if A.sure then task.sure, task.attempt = true, A.attempt end
+  if SURE then task.sure, task.attempt = true, A.attempt end
   if proven then no_doubt(A.job) end
-  local waits = A.sure and state == 'sending' and tonumber(current) == A.attempt
-  if waits or not A.sure then
+  local waits = SURE and state == 'sending' and tonumber(current) == A.attempt
+  if waits or not SURE then
     table.insert(tasks, 1, table.remove(tasks, place))
     if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', A.task_id) end
   end
@@ -32,22 +34,22 @@ if task and task.state == 'open' then
     schedule(A.job, NOW + A.delay)
     announce(A.job, 'generating', {attempt = A.attempt, task_id = A.task_id, next = A.delay})
   -- A job whose result is not stored yet goes on to look when it is.
-  elseif not A.sure and (state == 'generating' or get(A.job, 'stored')) then
+  elseif not SURE and (state == 'generating' or get(A.job, 'stored')) then
     look_soon(A.job)
   end
   return answer('expected')
 end
 if task and task.state ~= 'lost' then return answer('repeated') end
-if task and task.foreign and not A.sure then return answer('mismatched') end
+if task and task.foreign and not SURE then return answer('mismatched') end
 
 if not task then
   local unsure, lost = 0, {}
   for at, other in ipairs(tasks) do
-    if A.count and other.sure and other.attempt == A.attempt then return answer('mismatched') end
+    if BY_CALLBACK and other.sure and other.attempt == A.attempt then return answer('mismatched') end
     if other.state == 'open' and not other.sure then unsure = unsure + 1 end
     if other.state == 'lost' and not other.sure then lost[#lost + 1] = at end
   end
-  if A.count and unsure >= MOST_UNSURE then return answer('mismatched') end
+  if BY_CALLBACK and unsure >= MOST_UNSURE then return answer('mismatched') end
   if #lost >= MOST_LOST then table.remove(tasks, lost[#lost]) end
   task = {id = A.task_id, at = NOW}
 else
@@ -55,7 +57,7 @@ else
 end
 if proven then no_doubt(A.job) end
 -- In front: it is the one that is looked at next.
-task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or A.sure, A.attempt, nil
+task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or SURE, A.attempt, nil
 table.insert(tasks, 1, task)
 keep_tasks(A.job, tasks)
 redis.call('HSET', record(A.job), 'accepted', int(NOW))
@@ -70,7 +72,7 @@ if ended(state) then
 elseif state == 'sending' and tonumber(current) ~= A.attempt then
   -- A later attempt is on the wire, and its own outcome comes first.
   announce(A.job, 'adopted', detail)
-elseif A.sure and state ~= 'generating' then
+elseif SURE and state ~= 'generating' then
   generate(A.job, A.task_id)
   schedule(A.job, NOW + A.delay)
   announce(A.job, 'generating', detail)

@@ -34,7 +34,7 @@ end
 
 if delivers then
   redis.call('HSET', record(A.job), 'task_id', A.task_id)
-  detail.urls = A.count
+  detail.urls = #A.urls
   if state == 'failed' then hold_on_to(A.job) end
   finish(A.job, 'succeeded', A.outcome, detail, state == 'failed' and 'succeeded_late' or 'succeeded')
   return {state == 'failed' and 'late' or 'ended', NOW}

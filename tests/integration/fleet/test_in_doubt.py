@@ -46,7 +46,8 @@ def limner_command(fleet: LocalFleet, *arguments: str) -> "subprocess.CompletedP
 
 
 @pytest.fixture(scope="module")
-def called_back() -> Iterator[LocalFleet]:
+def fleet() -> Iterator[LocalFleet]:
+    # In place of the fleet of the other modules, which has no callbacks; `limner` speaks to it.
     settings = {
         **ROOMY,
         "LIMNER_CALLBACK_PATIENCE_SECONDS": "4",
@@ -54,67 +55,63 @@ def called_back() -> Iterator[LocalFleet]:
     }
     with LocalFleet(
         callbacks=True, settings=settings, provider=quick_provider(hmac_key="account-key")
-    ) as fleet:
-        yield fleet
-
-
-@pytest.fixture
-def limner(called_back: LocalFleet) -> Iterator[Limner]:
-    assert called_back.provider
-    called_back.provider.reset()
-    with Limner(called_back.redis_url) as producer:
-        yield producer
+    ) as running:
+        yield running
 
 
 @pytest.mark.parametrize(
     "fault",
-    ["accept_then_drop", "html_after", "slow_answer", "truncated_json", "no_task_id", "callback_early"],
+    [
+        "accept_then_drop",
+        "html_after",
+        "slow_answer",
+        "truncated_json",
+        "no_task_id",
+        "callback_early",
+        "create_500_after",
+    ],
 )
-def test_a_lost_answer_is_found_again_by_its_callback(
-    called_back: LocalFleet, limner: Limner, fault: str
-) -> None:
-    assert called_back.provider
+def test_a_lost_answer_is_found_again_by_its_callback(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+    assert fleet.provider
     seconds = {"seconds": 10} if fault == "slow_answer" else {}
-    called_back.provider.faults(**{fault: {"next": 1, **seconds}})
+    fleet.provider.faults(**{fault: {"next": 1, **seconds}})
     job = limner.submit(f"found after {fault}")
     images = job.result(WAIT)
-    assert bought(called_back, f"found after {fault}") == 1
-    assert images.task_id == called_back.provider.ledger(prompt=f"found after {fault}")[0]["task_id"]
+    assert bought(fleet, f"found after {fault}") == 1
+    assert images.task_id == fleet.provider.ledger(prompt=f"found after {fault}")[0]["task_id"]
     assert [task.confirmed for task in job.status().tasks] == [True]
 
 
-def test_a_callback_is_the_reason_for_the_only_look(called_back: LocalFleet, limner: Limner) -> None:
-    assert called_back.provider
+def test_a_callback_is_the_reason_for_the_only_look(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
     jobs = limner.submit_many(f"quick {number}" for number in range(20))
     for job in jobs:
         assert job.result(WAIT).urls
-    assert called_back.provider.summary()["reads"] == 20
+    assert fleet.provider.summary()["reads"] == 20
 
 
-def test_a_lost_callback_is_made_up_for_by_a_look(called_back: LocalFleet, limner: Limner) -> None:
-    assert called_back.provider
-    called_back.provider.faults(callback_lost={"next": 1})
+def test_a_lost_callback_is_made_up_for_by_a_look(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(callback_lost={"next": 1})
     job = limner.submit("nobody calls")
     assert job.result(WAIT).urls
     assert job.status().looks == 1
 
 
-def test_a_callback_that_comes_before_the_end_does_not_end_the_job(
-    called_back: LocalFleet, limner: Limner
-) -> None:
-    assert called_back.provider
-    called_back.provider.faults(callback_before_terminal={"next": 1}, callback_tampered={"next": 1})
+def test_a_callback_that_comes_before_the_end_does_not_end_the_job(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(callback_before_terminal={"next": 1}, callback_tampered={"next": 1})
     images = limner.submit("too soon").result(WAIT)
     assert "forged" not in str(images.urls)
 
 
-def test_a_callback_after_the_job_has_failed_delivers_late(called_back: LocalFleet, limner: Limner) -> None:
-    assert called_back.provider
-    called_back.provider.faults(accept_then_drop={"next": 1}, callback_late={"next": 1, "seconds": 9})
+def test_a_callback_after_the_job_has_failed_delivers_late(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(accept_then_drop={"next": 1}, callback_late={"next": 1, "seconds": 9})
     job = limner.submit("late but paid for")
     with pytest.raises(errors.InDoubt):
         job.result(WAIT)
-    app = plain_celery(called_back.redis_url)
+    app = plain_celery(fleet.redis_url)
     eventually(lambda: celery_state(app, job) == "FAILURE")
     eventually(lambda: job.status().state == "succeeded")
     assert job.result(WAIT).urls
@@ -123,9 +120,9 @@ def test_a_callback_after_the_job_has_failed_delivers_late(called_back: LocalFle
     assert limner.doubts() == []
 
 
-def test_a_cancelled_job_that_was_paid_for_says_so(called_back: LocalFleet, limner: Limner) -> None:
-    assert called_back.provider
-    called_back.provider.faults(callback_late={"next": 1, "seconds": 3})
+def test_a_cancelled_job_that_was_paid_for_says_so(fleet: LocalFleet, limner: Limner) -> None:
+    assert fleet.provider
+    fleet.provider.faults(callback_late={"next": 1, "seconds": 3})
     job = limner.submit("changed my mind")
     eventually(lambda: job.status().state == "generating")
     assert job.cancel() is Cancellation.AFTER_SENDING
@@ -144,10 +141,10 @@ def test_a_cancelled_job_that_was_paid_for_says_so(called_back: LocalFleet, limn
 
 
 def test_a_job_that_is_cancelled_while_its_request_is_on_the_wire_is_followed(
-    called_back: LocalFleet, limner: Limner
+    fleet: LocalFleet, limner: Limner
 ) -> None:
-    assert called_back.provider
-    called_back.provider.faults(slow_answer={"next": 1, "seconds": 1})
+    assert fleet.provider
+    fleet.provider.faults(slow_answer={"next": 1, "seconds": 1})
     job = limner.submit("too late to stop")
     eventually(lambda: job.status().state == "sending")
     assert job.cancel() is Cancellation.AFTER_SENDING
@@ -253,7 +250,7 @@ def test_a_task_that_outlasts_its_job_delivers_late() -> None:
         assert bought(fleet, "slow") == 1
 
 
-def test_a_task_that_the_provider_does_not_know_is_no_ones() -> None:
+def test_without_a_callback_url_a_persons_word_on_a_task_is_taken() -> None:
     settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
     with (
         LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,

@@ -258,8 +258,16 @@ def test_a_look_that_takes_longer_than_a_step_still_counts() -> None:
         os.kill(fleet.provider.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("refusal", ["demoted", "short of replicas"])
-def test_an_answer_outlasts_a_redis_that_does_not_take_it(refusal: str) -> None:
+REFUSALS = {
+    "full": ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+    "short of replicas": ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"),
+    "demoted": ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_an_answer_outlasts_a_redis_that_refuses_to_write(refusal: str) -> None:
+    begin, end = REFUSALS[refusal]
     with (
         LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -271,34 +279,9 @@ def test_an_answer_outlasts_a_redis_that_does_not_take_it(refusal: str) -> None:
             fleet.provider.faults(slow_answer={"next": 1, "seconds": 2})
             job = limner.submit("paid for")
             eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
-            if refusal == "demoted":
-                client.replicaof("127.0.0.1", "1")
-            else:
-                client.config_set("min-replicas-to-write", 1)
+            client.execute_command(*begin.split())
             time.sleep(4.0)  # the answer comes meanwhile, and cannot be put on record
-            if refusal == "demoted":
-                client.replicaof("NO", "ONE")
-            else:
-                client.config_set("min-replicas-to-write", 0)
+            client.execute_command(*end.split())
         assert job.result(WAIT).urls
         fleet.check()
-        assert fleet.provider.summary()["created"] == 1
-
-
-def test_an_answer_outlasts_a_redis_that_refuses_to_write() -> None:
-    with (
-        LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,
-        Limner(fleet.redis_url) as limner,
-    ):
-        assert fleet.provider
-        import redis
-
-        with redis.Redis.from_url(fleet.redis_url) as client:
-            fleet.provider.faults(slow_answer={"next": 1, "seconds": 2})
-            job = limner.submit("paid for")
-            eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
-            client.config_set("maxmemory", 1)
-            time.sleep(4.0)  # the answer comes meanwhile, and cannot be put on record
-            client.config_set("maxmemory", 0)
-        assert job.result(WAIT).urls
         assert fleet.provider.summary()["created"] == 1
