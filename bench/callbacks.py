@@ -17,7 +17,7 @@ from bench import fleets
 from bench.report import quantile, table
 from limner import TextToImage
 from limner.connection import connect
-from limner.ledger import Budget, Ledger
+from limner.ledger import Ledger, Quota
 from limner.submission import prepare
 from sandbox.callbacks import signature
 from sandbox.fleet import LocalFleet
@@ -71,7 +71,7 @@ def _jobs(ledger: Ledger, count: int) -> list[str]:
     ledger.submit_many([prepare(TextToImage(prompt="a boat")) for _ in range(count)])
     found: list[str] = []
     while len(found) < count:
-        for step in ledger.claim(Budget(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
+        for step in ledger.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
             assert ledger.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
             ledger.accepted(step.job_id, 1, step.job_id, look_in=3600)
             found.append(step.job_id)

@@ -1,5 +1,6 @@
 """How Limner is set."""
 
+from config.accounts import Account
 from config.settings import Settings, SettingsError, load
 
-__all__ = ["Settings", "SettingsError", "load"]
+__all__ = ["Account", "Settings", "SettingsError", "load"]

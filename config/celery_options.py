@@ -20,7 +20,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.result_ttl_seconds,
         # Steps return nothing: a job's result is stored under its id when the job has ended.
         "task_ignore_result": True,
-        "imports": ("tasks.create_task", "tasks.check_status", "tasks.settle"),
+        "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.settle"),
         # The work is waiting for HTTP: threads wait in 66 MB where 32 processes take 1.8 GB.
         "worker_pool": "threads",
         "worker_concurrency": settings.concurrency,

@@ -7,15 +7,18 @@ import difflib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
+
+from config.accounts import MAIN, Account, AccountName, AccountOptions, Count, Seconds, checked_key
 
 PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
@@ -23,8 +26,8 @@ SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
 DEFAULT_SECRETS_DIR: Final = "/run/secrets"
 OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Seconds = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+Credits = Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
+LaneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class SettingsError(ValueError):
@@ -48,7 +51,10 @@ class Settings(BaseSettings):
     """What one call to Redis may take, also of a frozen server."""
 
     api_key: SecretStr | None = None
-    """The provider's API key. Workers do not start without it."""
+    """The provider's API key. Workers do not start without it, or ``accounts``."""
+    accounts: dict[AccountName, AccountOptions] = {}
+    """Several accounts instead of the one of ``api_key``, by name; each may have limits of its own. Jobs go
+    to the one with the most room, or to the one they name."""
     api_url: str = "https://api.kie.ai"
     request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 20.0
     """What one request to the provider may take in all. It answers a createTask within a second, usually;
@@ -57,12 +63,25 @@ class Settings(BaseSettings):
     rate_requests: Count = 20
     rate_seconds: Seconds = 10.0
     """kie.ai takes 20 new tasks in 10 s from an account, and refuses the rest."""
-    rate_guard_seconds: Annotated[float, Field(ge=0, le=60)] = 0.25
-    """By how much the window is widened, so that requests which travel at different speeds still fit it."""
+    rate_guard_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
+    """By how much the window is widened at first, so that requests which travel at different speeds still fit
+    it. How much it takes is learned: less while all goes well, more after a 429."""
     reads_per_second: Count = 10
     """kie.ai answers 10 status reads a second to a key."""
     max_in_flight: Count = 100
     """How many tasks may be in the provider's hands at once."""
+    pause_seconds: Seconds = 60.0
+    """For how long nothing is sent when the provider is in maintenance (455), when credits are missing (402,
+    433), or when it refuses the key (401). Then one request is tried; if it meets the same, twice as long."""
+    pause_max_seconds: Seconds = 900.0
+    """The longest such pause. After a 429 it is ``backoff_seconds`` to ``backoff_max_seconds``."""
+
+    credits_per_day: Credits | None = None
+    """How many credits may be spent on a day (UTC)."""
+    credits_per_lane_day: dict[LaneName, Credits] = {}
+    """How many a lane may spend on a day, by its name; ``*`` is each lane that is not named."""
+    over_budget: Literal["wait", "refuse"] = "wait"
+    """What becomes of a job that would break a cap: it waits for the next day, or fails with OverBudget."""
 
     callback_url: str = ""
     """Where the provider reaches ``worker.callbacks:app``, without the /callbacks/… that follows. Empty:
@@ -110,7 +129,37 @@ class Settings(BaseSettings):
             object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
         if self.backoff_max_seconds < self.backoff_seconds:
             raise ValueError(f"{PREFIX}BACKOFF_MAX_SECONDS: is less than {PREFIX}BACKOFF_SECONDS")
+        if self.pause_max_seconds < self.pause_seconds:
+            raise ValueError(f"{PREFIX}PAUSE_MAX_SECONDS: is less than {PREFIX}PAUSE_SECONDS")
+        if self.accounts and self.api_key:
+            raise ValueError(f"{PREFIX}API_KEY: has no use beside {PREFIX}ACCOUNTS: drop one")
         return self
+
+    def all_accounts(self) -> Mapping[str, Account]:
+        """Every account with its limits and key, by name; raises SettingsError, which names what is wrong.
+
+        A process that has neither a key nor accounts has none.
+        """
+        if not self.accounts:
+            return {} if self.api_key is None else {MAIN: self._account(self.api_key.get_secret_value())}
+        found = {}
+        for name, options in self.accounts.items():
+            try:
+                key = checked_key(options.read_key(secrets_folder()))
+            except ValueError as error:
+                raise SettingsError(f"{PREFIX}ACCOUNTS: {name}: key: {error}") from None
+            found[name] = self._account(key, options)
+        if len({account.api_key.get_secret_value() for account in found.values()}) < len(found):
+            raise SettingsError(f"{PREFIX}ACCOUNTS: two accounts have the same key")
+        return found
+
+    def _account(self, key: str, options: AccountOptions | None = None) -> Account:
+        limits = ("rate_requests", "rate_seconds", "reads_per_second", "max_in_flight")
+        own = {name: getattr(options, name, None) for name in limits}
+        return Account(
+            api_key=SecretStr(key),
+            **{name: getattr(self, name) if value is None else value for name, value in own.items()},
+        )
 
     @field_validator("redis_url")
     @classmethod
@@ -165,10 +214,7 @@ class Settings(BaseSettings):
     def _api_key(cls, key: SecretStr | None) -> SecretStr | None:
         if key is None:
             return None
-        text = key.get_secret_value().strip()
-        if not text or not text.isascii() or not text.isprintable() or " " in text:
-            raise ValueError("must be printable ASCII without spaces")
-        return SecretStr(text)
+        return SecretStr(checked_key(key.get_secret_value()))
 
 
 def celery_url(url: str) -> str:
@@ -205,10 +251,15 @@ def _url(url: str, schemes: set[str]) -> str:
     return url
 
 
+def secrets_folder() -> Path:
+    """Where files of secrets are, whether or not there is such a folder."""
+    return Path(os.environ.get(SECRETS_VARIABLE) or DEFAULT_SECRETS_DIR)
+
+
 def load() -> Settings:
     """The settings of this process; raises SettingsError, which names each variable that is wrong."""
     chosen = os.environ.get(SECRETS_VARIABLE)
-    folder = Path(chosen or DEFAULT_SECRETS_DIR)
+    folder = secrets_folder()
     if chosen and not folder.is_dir():
         raise SettingsError(f"{SECRETS_VARIABLE}: there is no folder {folder}")
     secrets = folder if folder.is_dir() else None

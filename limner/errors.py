@@ -11,6 +11,7 @@ __all__ = [
     "AttemptsExhausted",
     "Cancelled",
     "DeadlineExceeded",
+    "Expired",
     "FeatureDisabled",
     "GenerationFailed",
     "IdempotencyConflict",
@@ -22,6 +23,7 @@ __all__ = [
     "ModerationRefused",
     "NoImages",
     "NotDurable",
+    "OverBudget",
     "RecordTooNew",
     "RequestRejected",
     "StoreUnavailable",
@@ -204,6 +206,20 @@ class DeadlineExceeded(JobFailed):
     usually_charged: ClassVar[Charged] = "maybe"
     retryable = True
     advice = "Submit again; if a provider task is named, look first whether its images have arrived there."
+
+
+class Expired(JobFailed):
+    """The job was not sent within its ``expires_in`` seconds, and is not sent any more."""
+
+    retryable = True
+    advice = "Submit again; with a higher priority, or on an account with more room, it is sent sooner."
+
+
+class OverBudget(JobFailed):
+    """The job would have broken a cap on the credits of a day, and LIMNER_OVER_BUDGET is "refuse"."""
+
+    retryable = True
+    advice = "Submit again tomorrow (UTC), or raise LIMNER_CREDITS_PER_DAY or LIMNER_CREDITS_PER_LANE_DAY."
 
 
 class Cancelled(JobFailed):

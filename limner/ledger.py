@@ -9,23 +9,26 @@ the job is not where the caller believes it to be. Durations are in seconds. All
 import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from limner.connection import store_errors
-from limner.errors import JobFailed
+from limner.errors import Expired, JobFailed, OverBudget
 from limner.reading import Reading
 from limner.records import JobState, Record, TaskState
-from limner.scripts import moment, script_text, to_ms
+from limner.scripts import moment, script_text, to_micro, to_ms
 from limner.terms import (
     Adoption,
-    Budget,
     Claim,
     Claimed,
+    Closing,
     Durability,
     Grant,
     Leases,
+    Money,
+    Quota,
     Step,
     Stray,
     Submission,
@@ -36,13 +39,15 @@ from limner.terms import (
 __all__ = [
     "LONGEST_NAP",
     "Adoption",
-    "Budget",
     "Claim",
     "Claimed",
+    "Closing",
     "Durability",
     "Grant",
     "Leases",
     "Ledger",
+    "Money",
+    "Quota",
     "Step",
     "Stray",
     "Submission",
@@ -53,6 +58,12 @@ __all__ = [
 
 LONGEST_NAP = 1.0
 """Seconds that a clock may sleep without asking what is due; ``lua/prelude.lua`` relies on it."""
+
+FREE: Final = Money()
+"""Without prices, nothing is held, and no cap is kept."""
+
+EXPIRED: Final = Expired("It was not sent within the time that it was submitted with")
+OVER_BUDGET: Final = OverBudget("It would have broken a cap on what may be spent on a day")
 
 KEEP_STRAYS: Final = 10_000
 STRAYS_SECONDS: Final = 14 * 86_400
@@ -79,6 +90,9 @@ class Ledger(Reading):
             "priority": new.priority,
             "key": new.key,
             "key_ttl": to_ms(new.key_ttl),
+            "lane": new.lane,
+            "account": new.account,
+            "expires_in": None if new.expires_in is None else to_ms(new.expires_in),
         }
 
     def submit(self, new: Submission) -> Submitted:
@@ -92,18 +106,17 @@ class Ledger(Reading):
         answers = self._run_each_durably("submit", [self.submit_arguments(one) for one in new])
         return [Submitted(*answer) for answer in answers]
 
-    def claim(self, budget: Budget, *, batch: int = 100) -> Claimed:
-        """Take up to ``batch`` steps of each kind that may happen now."""
+    def claim(self, *quotas: Quota, money: Money = FREE, batch: int = 100) -> Claimed:
+        """Take up to ``batch`` steps of each kind that may happen now, on the accounts of these quotas."""
         steps, newer, wait = self._run(
             "claim",
             lease=to_ms(self.leases.step),
             look_lease=to_ms(self.leases.look),
-            creates=budget.creates,
-            creates_span=to_ms(budget.creates_span),
-            looks=budget.looks,
-            looks_span=to_ms(budget.looks_span),
-            max_in_flight=budget.max_in_flight,
+            store_lease=0,
+            quotas=[_quota(quota) for quota in quotas],
+            expired=EXPIRED.to_json(),
             batch=batch,
+            **_money(money),
         )
         return Claimed([Claim(*step) for step in steps], newer, LONGEST_NAP if wait < 0 else wait / 1000)
 
@@ -116,12 +129,13 @@ class Ledger(Reading):
         return int(self._run("give_back", steps=given)) if given else 0
 
     def begin(
-        self, job_id: str, lease: int, token: str, *, deadline: float
+        self, job_id: str, lease: int, token: str, *, deadline: float, money: Money = FREE
     ) -> Grant | Literal["stale", "late"]:
         """queued → sending: put an attempt on record, with its secret token, before its request goes out.
 
-        ``deadline`` is the time that the job has from its first attempt on. Calling again with the same token
-        returns the same grant. Raises NotDurable, after which nothing may be sent.
+        ``deadline`` is the time that the job has from its first attempt on. What it is expected to cost is
+        held; a job that would break a cap waits, or fails. Calling again with the same token returns the same
+        grant. Raises NotDurable, after which nothing may be sent.
         """
         answer, *grant = self._run_durably(
             "begin",
@@ -129,7 +143,9 @@ class Ledger(Reading):
             lease=lease,
             token=token,
             send_lease=to_ms(self.leases.send),
+            store_lease=0,
             deadline=to_ms(deadline),
+            **_money(money),
         )
         return Grant(*grant) if answer == "granted" else answer
 
@@ -175,15 +191,15 @@ class Ledger(Reading):
         error: Mapping[str, Any],
         *,
         delay: float,
-        pause: float | None = None,
+        pause: Closing | None = None,
         pardon: float | None = None,
+        unsent: bool = False,
     ) -> bool:
-        """sending → queued: the provider refused this attempt.
+        """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
 
         ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and
         neither does that time.
         """
-        pardon = pause if pardon is None else pardon
         return bool(
             self._run(
                 "retry",
@@ -191,8 +207,9 @@ class Ledger(Reading):
                 attempt=attempt,
                 error=error,
                 delay=to_ms(delay),
-                pause=None if pause is None else to_ms(pause),
+                pause=None if pause is None else {**_closing(pause), "error": error},
                 pardon=None if pardon is None else to_ms(pardon),
+                unsent=unsent or None,
             )
         )
 
@@ -212,6 +229,18 @@ class Ledger(Reading):
         """
         return int(self._run("resubmit", job=job_id, lease=lease, attempt=attempt))
 
+    def begin_look(self, job_id: str, lease: int) -> Record | None:
+        """The record of a job that is to be looked at now, for which its permit counts from now on.
+
+        None if the step is stale, or has to wait for another permit.
+        """
+        answer = self._run("begin_look", job=job_id, lease=lease, look_lease=to_ms(self.leases.look))
+        if not answer:
+            return None
+        flat, now = answer
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        return Record.from_hash(job_id, fields, moment(now))
+
     def looked(
         self,
         job_id: str,
@@ -222,11 +251,12 @@ class Ledger(Reading):
         task_id: str | None = None,
         sure: bool = False,
         attempt: int | None = None,
+        too_often: bool = False,
     ) -> bool:
         """generating, or ended: the task was not ready; look again in ``look_in`` seconds.
 
         ``task_id`` names it if the job has others, which are looked at first then, or if the provider has now
-        shown it (``sure``), as the task of ``attempt``.
+        shown it (``sure``), as the task of ``attempt``. With ``too_often``, it was refused for its rate.
         """
         return bool(
             self._run(
@@ -238,6 +268,7 @@ class Ledger(Reading):
                 task_id=task_id,
                 sure=sure or None,
                 attempt=attempt,
+                too_often=too_often or None,
             )
         )
 
@@ -265,6 +296,7 @@ class Ledger(Reading):
             outcome={"urls": list(urls), "credits": spent},
             ttl=ttl,
             credits=spent,
+            cost=None if cost is None else to_micro(cost),
             urls=list(urls),
             attempt=attempt,
         )
@@ -278,11 +310,13 @@ class Ledger(Reading):
         ttl: float,
         grace: float = 0.0,
         cost: Decimal | None = None,
+        owed: bool = False,
         attempt: int | None = None,
     ) -> TaskEnd:
         """A task has ended without images, and with it the job, unless another one is still open.
 
-        If another attempt is in doubt, so is the job now, for ``grace``.
+        It is paid for if it has a ``cost``, or is ``owed`` for at the expected one. If another attempt is in
+        doubt, so is the job now, for ``grace``.
         """
         told = error.to_json()
         return self._task_ended(
@@ -294,6 +328,8 @@ class Ledger(Reading):
             error=told,
             grace=to_ms(grace),
             credits=None if not cost else str(cost),
+            cost=to_micro(cost) if cost else None,
+            owed=owed or bool(cost) or None,
             attempt=attempt,
         )
 
@@ -388,6 +424,29 @@ class Ledger(Reading):
         finished = to_ms(finished_at.timestamp())
         return bool(self._run("stored", job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 
+    # Accounts
+
+    def pause(self, account: str, *, seconds: float | None = None, reason: str = "") -> None:
+        """Send nothing of that account for so many seconds, or until somebody resumes it."""
+        length = None if seconds is None else to_ms(seconds)
+        self._run("pause", account=account, length=length, reason=reason)
+
+    def resume(self, account: str) -> bool:
+        """End the account's pause; False if there is none.
+
+        After a pause by hand all goes on; after another one, as soon as one request was taken.
+        """
+        return bool(self._run("resume", account=account))
+
+    def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
+        """What the provider says that the account has left, whose pause is for want of credits.
+
+        If that is not enough, the pause goes on, twice as long, for ``longest`` seconds at most.
+        """
+        return bool(
+            self._run("resume", account=account, lease=lease, credits=to_micro(balance), cap=to_ms(longest))
+        )
+
     # Callbacks that name no attempt
 
     def _keep_stray(self, job_id: str, task_id: str) -> None:
@@ -402,3 +461,40 @@ class Ledger(Reading):
         """Count a callback that did not get as far as :meth:`called_back`."""
         with store_errors(self._redis):
             self._redis.hincrby(self.prefix + "callbacks", outcome, 1)
+
+
+def _quota(quota: Quota) -> dict[str, Any]:
+    return {
+        **asdict(quota),
+        "creates_span": to_ms(quota.creates_span),
+        "looks_span": to_ms(quota.looks_span),
+        "guard": to_ms(quota.guard),
+    }
+
+
+def _money(money: Money) -> dict[str, Any]:
+    if not money.prices:
+        return {}
+    caps = money.caps
+    told = caps and {
+        "day": None if caps.day is None else to_micro(caps.day),
+        "lane": None if caps.lane is None else to_micro(caps.lane),
+        "lanes": {lane: to_micro(cap) for lane, cap in caps.lanes.items()},
+        "refuse": OVER_BUDGET.to_json() if caps.refuse else None,
+    }
+    return {
+        "prices": {speed: to_micro(price) for speed, price in money.prices.items()},
+        "caps": told and {name: value for name, value in told.items() if value is not None},
+    }
+
+
+def _closing(closing: Closing) -> dict[str, Any]:
+    told = {
+        "cause": closing.cause,
+        "base": to_ms(closing.first),
+        "cap": to_ms(closing.longest),
+        "least": to_ms(closing.at_least),
+        "key": closing.key,
+        "credits": closing.credits or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}

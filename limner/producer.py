@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from limner.records import Doubt
 from limner.submission import (
     DAY,
     DEFAULT_PRIORITY,
+    checked_account,
     checked_durability,
     checked_seconds,
     encodable,
@@ -25,6 +27,17 @@ from limner.terms import Stray
 from limner.waiting import AsyncSide
 
 __all__ = ["Limner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """When and where a job is to be sent, and what comes back with it."""
+
+    priority: int
+    metadata: Mapping[str, Any] | None
+    lane: str | None
+    account: str | None
+    expires_in: float | None
 
 
 class Limner:
@@ -80,6 +93,9 @@ class Limner:
         idempotency_key: str | None = None,
         priority: int = DEFAULT_PRIORITY,
         metadata: Mapping[str, Any] | None = None,
+        lane: str | None = None,
+        account: str | None = None,
+        expires_in: float | None = None,
     ) -> Job:
         """Hand a request to the fleet; once this returns, the job is not lost.
 
@@ -87,13 +103,19 @@ class Limner:
         until ``idempotency_seconds`` after the job's end. ``priority`` runs from 0 to 9, the highest first.
         ``metadata`` is a JSON object of at most 4 KiB that comes back with the result and in events.
 
+        Between the lanes of one priority turns are shared: with ``lane="tenant-42"``, one tenant's thousands
+        of jobs do not delay another's one. ``account`` names the account at the provider that is to be used;
+        else it is the one with the most room. A job that has not been sent ``expires_in`` seconds after its
+        submission ends in :class:`~limner.errors.Expired` and costs nothing.
+
         Raises :class:`~limner.errors.InvalidRequest`, which names the argument,
         :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and
         :class:`~limner.errors.StoreUnavailable`; after the last it is safe to submit again with the same
         key. Its subclass :class:`~limner.errors.NotDurable` says that the job is stored and may run.
         """
-        new = self._prepare(request, idempotency_key, priority, metadata)
-        return self._job(self._ledger.submit(new))
+        order = Order(priority, metadata, lane, account, expires_in)
+        new = self._prepare(request, idempotency_key, order)
+        return self._job(self._ledger.submit(new), new)
 
     def submit_many(
         self,
@@ -102,6 +124,9 @@ class Limner:
         idempotency_keys: Iterable[str] | None = None,
         priority: int = DEFAULT_PRIORITY,
         metadata: Mapping[str, Any] | None = None,
+        lane: str | None = None,
+        account: str | None = None,
+        expires_in: float | None = None,
     ) -> list[Job]:
         """Submit many requests in one round trip, in order. All are checked before any is stored.
 
@@ -113,10 +138,10 @@ class Limner:
         keys = [None] * len(asked) if idempotency_keys is None else list(idempotency_keys)
         if len(keys) != len(asked):
             raise InvalidRequest(f"idempotency_keys: {len(keys)} keys for {len(asked)} requests")
-        new = [
-            self._prepare(request, key, priority, metadata) for request, key in zip(asked, keys, strict=True)
-        ]
-        return [self._job(submitted) for submitted in self._ledger.submit_many(new)]
+        order = Order(priority, metadata, lane, account, expires_in)
+        new = [self._prepare(request, key, order) for request, key in zip(asked, keys, strict=True)]
+        submitted = self._ledger.submit_many(new)
+        return [self._job(one, sent) for one, sent in zip(submitted, new, strict=True)]
 
     async def asubmit(
         self,
@@ -125,22 +150,25 @@ class Limner:
         idempotency_key: str | None = None,
         priority: int = DEFAULT_PRIORITY,
         metadata: Mapping[str, Any] | None = None,
+        lane: str | None = None,
+        account: str | None = None,
+        expires_in: float | None = None,
     ) -> Job:
         """:meth:`submit` for asynchronous code: it never blocks the event loop."""
-        new = self._prepare(request, idempotency_key, priority, metadata)
+        new = self._prepare(request, idempotency_key, Order(priority, metadata, lane, account, expires_in))
         client = self._async_side().client
         keys, args = self._ledger.call(self._ledger.submit_arguments(new))
         script = client.register_script(script_text("submit"))
         waiting = self._ledger.waiting()
         with store_errors(client):
             if not waiting:
-                return self._job(Submitted(*await script(keys=keys, args=args)))
+                return self._job(Submitted(*await script(keys=keys, args=args)), new)
             async with client.pipeline(transaction=False) as pipe:
                 await script(keys=keys, args=args, client=pipe)
                 for command in waiting:
                     pipe.execute_command(*command)
                 [answer] = self._ledger.durable(await pipe.execute(raise_on_error=False))
-        return self._job(Submitted(*answer))
+        return self._job(Submitted(*answer), new)
 
     def get(self, job_id: str) -> Job:
         """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""
@@ -206,18 +234,21 @@ class Limner:
         self,
         request: TextToImage | str,
         idempotency_key: str | None,
-        priority: int,
-        metadata: Mapping[str, Any] | None,
+        order: "Order",
     ) -> Submission:
         return prepare(
             of_prompt(request) if isinstance(request, str) else request,
             idempotency_key=idempotency_key,
             idempotency_seconds=self._idempotency_seconds,
-            priority=priority,
-            metadata=metadata,
+            priority=order.priority,
+            metadata=order.metadata,
+            lane=order.lane,
+            account=order.account,
+            expires_in=order.expires_in,
         )
 
-    def _job(self, submitted: Submitted) -> Job:
+    def _job(self, submitted: Submitted, new: Submission) -> Job:
+        checked_account(submitted, new)
         if submitted.outcome == "conflict":
             raise IdempotencyConflict(
                 f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from limner.bell import Bell
 from limner.connection import store_errors
 from limner.records import RECORD_VERSION, Event, LogEntry, Record
 from limner.scripts import Scripts, moment, to_ms
@@ -96,10 +97,9 @@ class Reading(Scripts):
             facts: dict[str, Any] = self._redis.info()
         return facts
 
-    def wait_for_bell(self, timeout: float) -> None:
-        """Sleep until something may be due sooner than was thought, at most ``timeout`` seconds."""
-        with store_errors(self._redis):
-            self._redis.blpop([self.prefix + "bell"], timeout=max(min(timeout, self._longest_block), 0.001))
+    def bell(self) -> Bell:
+        """What rings when something may be due sooner than was thought."""
+        return Bell(self._redis, self.prefix + "bell")
 
     def record_key(self, job_id: str) -> str:
         """Where the record lies, for asynchronous readers; only this module's scripts write there."""

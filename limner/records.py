@@ -10,8 +10,9 @@ from typing import Any, Final, Self
 
 from limner.errors import Charged, JobFailed, RecordTooNew
 from limner.models import Images
+from limner.terms import MAIN
 
-RECORD_VERSION: Final = 2
+RECORD_VERSION: Final = 3
 """The newest layout of a record that this version reads; ``lua/prelude.lua`` writes it."""
 
 
@@ -29,6 +30,8 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    """It was not sent within its ``expires_in`` seconds, and costs nothing."""
 
     @property
     def ended(self) -> bool:
@@ -36,7 +39,7 @@ class JobState(StrEnum):
         return self in _ENDED
 
 
-_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
 
 
 _TOKEN: Final = "token:"  # noqa: S105 - the start of field names
@@ -71,6 +74,8 @@ class Task:
     """The images, if they are not the job's result."""
     known_at: datetime | None = None
     """When it was first named."""
+    account: str = MAIN
+    """The account that has paid for it, and whose key reads it."""
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -84,6 +89,7 @@ class Task:
             credits=None if spent is None else Decimal(spent),
             urls=tuple(stored.get("urls") or ()),
             known_at=_time(str(int(stored["at"]))) if "at" in stored else None,
+            account=stored.get("account", MAIN),
         )
 
 
@@ -118,6 +124,11 @@ class Record:
     """How often it was sent again although it was in doubt."""
     doubtful: int | None
     """The attempt of which it is not known whether it was accepted."""
+    lane: str | None
+    account: str | None
+    """The account of the last attempt; before one, the account that the job names, if it does."""
+    expires_at: datetime | None
+    """When it is not sent any more."""
     faulted: bool
     """Whether an attempt met a server fault, behind which a task may have been made (contract 1.6)."""
     created_at: datetime
@@ -163,6 +174,9 @@ class Record:
             },
             resubmitted=int(fields.get("resubmitted", 0)),
             doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
+            lane=fields.get("lane"),
+            account=fields.get("account") or fields.get("pinned"),
+            expires_at=_time(fields.get("expires")),
             faulted="faulted" in fields,
             created_at=created,
             sent_at=_time(fields.get("sent")),

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -15,17 +16,26 @@ from limner.terms import Durability, Leases
 
 Milliseconds = int
 
+SHARED = ("quota", "pauses", "lines", "money", "tasks", "ends")
+"""What scripts have in common, in the order in which one builds on the other."""
+
 
 @cache
 def script_text(name: str) -> str:
     """The whole text of a transition's script."""
     lua = files("limner") / "lua"
-    return (lua / "prelude.lua").read_text("utf-8") + (lua / f"{name}.lua").read_text("utf-8")
+    parts = [lua / "prelude.lua", *(lua / "shared" / f"{part}.lua" for part in SHARED), lua / f"{name}.lua"]
+    return "".join(part.read_text("utf-8") for part in parts)
 
 
 def to_ms(seconds: float) -> Milliseconds:
     """A duration or time as the scripts count it."""
     return round(seconds * 1000)
+
+
+def to_micro(amount: Decimal) -> int:
+    """Credits as the scripts count them, in millionths."""
+    return round(amount * 1_000_000)
 
 
 def moment(milliseconds: Milliseconds) -> datetime:

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from limner.errors import InvalidRequest
 from limner.models import TextToImage, faults
-from limner.terms import Durability, Submission
+from limner.terms import Durability, Submission, Submitted
 
 DAY = 86400.0
 LONGEST = 10_000_000.0
 MAX_KEY_LENGTH = 255
 MAX_METADATA_BYTES = 4096
+MAX_NAME_LENGTH = 64
 DEFAULT_PRIORITY = 5
 
 
@@ -28,6 +29,9 @@ def prepare(
     idempotency_seconds: float = DAY,
     priority: int = DEFAULT_PRIORITY,
     metadata: Mapping[str, Any] | None = None,
+    lane: str | None = None,
+    account: str | None = None,
+    expires_in: float | None = None,
 ) -> Submission:
     """A checked submission; raises InvalidRequest, which names the argument."""
     if not isinstance(request, TextToImage):
@@ -43,7 +47,23 @@ def prepare(
         priority=priority,
         key=None if idempotency_key is None else _key(idempotency_key),
         key_ttl=idempotency_seconds,
+        lane=None if lane is None else _name(lane, "lane"),
+        account=None if account is None else _name(account, "account"),
+        expires_in=None if expires_in is None else checked_seconds(expires_in, "expires_in"),
     )
+
+
+def checked_account(submitted: Submitted, new: Submission) -> Submitted:
+    """What became of a submission; raises InvalidRequest if it names an account that there is not."""
+    if submitted.outcome == "no_account":
+        raise InvalidRequest(f"account: there is no {new.account!r}; the fleet has {submitted.job_id}")
+    return submitted
+
+
+def _name(name: str, argument: str) -> str:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest(f"{argument}: must be a text of 1 to {MAX_NAME_LENGTH} printable characters")
+    return name
 
 
 def of_prompt(prompt: str) -> TextToImage:

@@ -1,11 +1,13 @@
 """The terms in which the ledger is spoken to: what may be asked of it, and what it answers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
-Step = Literal["create", "look", "settle"]
+Step = Literal["create", "look", "settle", "credits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,59 @@ class Durability(StrEnum):
     """It is on the server's disk and on that of a replica, too (WAITAOF 1 1)."""
 
 
+MAIN: Final = "main"
+"""The account of a fleet that has only one."""
+
+
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """What may be granted: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
+class Quota:
+    """What an account allows: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
 
     creates: int
     creates_span: float
     looks: int
     looks_span: float
     max_in_flight: int
+    guard: float = 0.0
+    """By how many seconds the windows are widened at first; how much is needed is learned."""
+    account: str = MAIN
+    key: str = ""
+    """Names the account's key without telling it: a pause for a refused key ends with another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """How many credits may be spent on a day (UTC), in all and by lane; None is without end."""
+
+    day: Decimal | None = None
+    lane: Decimal | None = None
+    """Of each lane that ``lanes`` does not name."""
+    lanes: Mapping[str, Decimal] = field(default_factory=dict)
+    refuse: bool = False
+    """Whether a job that would break a cap fails with OverBudget, or waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What an attempt is expected to cost: credits per image by rendering speed, and the caps."""
+
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    caps: Caps | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Why an account is closed, and for how long at first and at most, in seconds."""
+
+    cause: str
+    first: float
+    longest: float
+    at_least: float = 0.0
+    """What the provider itself has asked for."""
+    key: str | None = None
+    """The key that is refused; see :attr:`Quota.key`."""
+    credits: bool = False
+    """Whether credits are missing, so that the provider's word on the balance ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +101,19 @@ class Submission:
     priority: int = 5
     key: str | None = None
     key_ttl: float = 0.0
+    lane: str | None = None
+    account: str | None = None
+    expires_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a submission: ``conflict`` if the key belongs to another request."""
+    """What became of a submission: ``conflict`` if the key belongs to another request.
 
-    outcome: Literal["created", "known", "conflict"]
+    With ``no_account``, ``job_id`` has the names of the accounts that there are.
+    """
+
+    outcome: Literal["created", "known", "conflict", "no_account"]
     job_id: str
 
 
@@ -70,6 +122,7 @@ class Claim:
     """A step that the caller may take, until its lease is over."""
 
     job_id: str
+    """The job's id; of a step "credits", the account's name."""
     step: Step
     lease: int
 
@@ -90,6 +143,7 @@ class Grant:
     attempt: int
     tries: int
     request: str
+    account: str = MAIN
 
 
 class Adoption(StrEnum):

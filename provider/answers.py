@@ -30,7 +30,7 @@ class Disposition(StrEnum):
     NEVER = "never"
     """The same request will be refused again: the job ends."""
     STOP = "stop"
-    """Every request of this account will be refused until a person acts: the fleet pauses, the job waits."""
+    """Other requests of this account would be refused as well: the account pauses, its jobs wait."""
 
 
 class Cause(StrEnum):
@@ -58,13 +58,13 @@ class Cause(StrEnum):
 
 
 _REFUSALS: Final[Mapping[Cause, tuple[Disposition, type[JobFailed]]]] = {
-    Cause.RATE_LIMITED: (Disposition.LATER, AttemptsExhausted),
-    Cause.MAINTENANCE: (Disposition.LATER, AttemptsExhausted),
+    Cause.RATE_LIMITED: (Disposition.STOP, AttemptsExhausted),
+    Cause.MAINTENANCE: (Disposition.STOP, AttemptsExhausted),
     Cause.SERVER_FAULT: (Disposition.LATER, AttemptsExhausted),
     Cause.NOT_CONNECTED: (Disposition.LATER, AttemptsExhausted),
     Cause.NO_CREDITS: (Disposition.STOP, InsufficientCredits),
     Cause.KEY_CAPPED: (Disposition.STOP, InsufficientCredits),
-    Cause.UNAUTHORIZED: (Disposition.NEVER, Unauthorized),
+    Cause.UNAUTHORIZED: (Disposition.STOP, Unauthorized),
     Cause.BAD_REQUEST: (Disposition.NEVER, RequestRejected),
     Cause.DISABLED: (Disposition.NEVER, FeatureDisabled),
 }

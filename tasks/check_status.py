@@ -13,7 +13,7 @@ from typing import Any
 
 from limner.records import JobState, Record, Task
 from limner.terms import TaskEnd
-from provider import Done, Pending, RecordAnswer, callback_url
+from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url
 from tasks.commit import SHORT_PATIENCE, Result, patiently
 from tasks.create_task import end, facts, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
@@ -32,15 +32,18 @@ def check_status(self: Any, lease: int) -> None:
 
 def look(fleet: Fleet, job_id: str, lease: int) -> None:
     """Read the task's state, if the lease still holds, and put what follows on record."""
-    record = fleet.ledger.read(job_id)
-    if record is None or record.lease != lease:
+    record = fleet.ledger.begin_look(job_id, lease)
+    if record is None:
         return
     task = record.open_task
-    if task is None or not (record.state is JobState.GENERATING or record.state.ended):
+    if task is None:
+        return
+    if task.account not in fleet.providers:
+        logger.error("job %s: this worker has no key of account %s (LIMNER_ACCOUNTS)", job_id, task.account)
         return
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
-    answer = fleet.provider.record_info(task.task_id)
+    answer = fleet.providers[task.account].record_info(task.task_id)
     # The ledger's own clock: this machine's may go wrong.
     now = record.read_at + timedelta(seconds=time.monotonic() - began)
     put_on_record(fleet, record, task, answer, decide(fleet, record, task, answer, now))
@@ -74,7 +77,9 @@ def put_on_record(
             sure = isinstance(answer, Pending) and not task.confirmed
             # A task that is known for certain, and alone, need not be written again.
             name = task.task_id if sure or len(record.tasks) > 1 else None
+            too_often = isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED
             options = {"look_in": delay, "task_id": name, "sure": sure, "attempt": attempt}
+            options["too_often"] = too_often
             told(partial(ledger.looked, job_id, record.lease, seen, **options), task)
         case Done(urls, spent):
             options = {"ttl": ttl, "attempt": attempt}
@@ -83,7 +88,8 @@ def put_on_record(
             deliver(fleet, record, task, what, JobState.SUCCEEDED, outcome)
         case TaskOver(error, spent):
             error = error.with_details(**facts(record, task.task_id))
-            options = {"ttl": ttl, "grace": fleet.grace, "cost": spent, "attempt": attempt}
+            owed = error.charged == "yes"
+            options = {"ttl": ttl, "grace": fleet.grace, "cost": spent, "owed": owed, "attempt": attempt}
             what = told(partial(ledger.task_failed, job_id, task.task_id, error, **options), task)
             deliver(fleet, record, task, what, JobState.FAILED, {"error": error.to_json()})
         case Lost(reason):

@@ -1,8 +1,8 @@
 """``limner.create_task``: send a job's request to the provider.
 
 The clock sends it with a lease. Plain Celery producers send it with the parameters of a TextToImage, and
-perhaps ``priority`` and ``metadata``; it then makes the job, under the Celery task's id, and the clock takes
-over from there. The task id serves as idempotency key.
+perhaps some of OPTIONS; it then makes the job, under the Celery task's id, and the clock takes over from
+there. The task id serves as idempotency key.
 """
 
 import logging
@@ -20,7 +20,7 @@ from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailabl
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
 from limner.records import JobState, Record
-from limner.submission import prepare
+from limner.submission import checked_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
 from tasks.step import step
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 BEGIN_PATIENCE = 5.0
 MAX_ID_LENGTH = 200
+OPTIONS = ("priority", "metadata", "lane", "account", "expires_in")
+"""What a plain message may say beside the parameters of its request."""
 
 
 def tell_the_producer(self: Any, error: Exception, job_id: str, *_: Any) -> None:
@@ -56,7 +58,8 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     ledger = fleet.ledger
     token = secrets.token_urlsafe(24)
     watch = Watch()
-    begin = partial(ledger.begin, job_id, lease, token, deadline=fleet.settings.job_deadline_seconds)
+    deadline = fleet.settings.job_deadline_seconds
+    begin = partial(ledger.begin, job_id, lease, token, deadline=deadline, money=fleet.money)
     try:
         grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
     except StoreUnavailable as risk:
@@ -75,15 +78,23 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         # The process was stopped, or the machine: its lease may be over, and somebody may have decided.
         not_sent(fleet, job_id, token, {"cause": "overslept", "message": "the worker was stopped meanwhile"})
         return
-    answer = fleet.provider.create_task(
-        TextToImage.model_validate_json(grant.request), callback_url(fleet.settings, job_id, token)
-    )
+    if grant.account not in fleet.providers:
+        reason = (
+            f"this worker has no key of account {grant.account}: LIMNER_ACCOUNTS must be that of the others"
+        )
+        not_sent(fleet, job_id, token, {"cause": "unknown_account", "message": reason})
+        return
+    request = TextToImage.model_validate_json(grant.request)
+    url = callback_url(fleet.settings, job_id, token)
+    answer = fleet.providers[grant.account].create_task(request, url)
     decision = after_create(
         without(answer, [token]),
         tries=grant.tries,
         max_attempts=fleet.settings.max_attempts,
+        account=grant.account,
         law=fleet.law,
         backoff=fleet.backoff,
+        pauses=fleet.pauses,
         random=fleet.random,
         callback_patience=fleet.settings.callback_patience_seconds if fleet.settings.callback_url else 0.0,
     )
@@ -94,9 +105,9 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
                 partial(ledger.accepted, job_id, grant.attempt, task_id, look_in=look_in),
                 f"job {job_id} is the provider's task {task_id}",
             )
-        case SendAgain(error, delay, pause):
+        case SendAgain(error, delay, pause, unsent):
             patiently(
-                partial(ledger.retry, job_id, grant.attempt, error, delay=delay, pause=pause),
+                partial(ledger.retry, job_id, grant.attempt, error, delay=delay, pause=pause, unsent=unsent),
                 f"attempt {grant.attempt} of job {job_id} was refused",
             )
         case Doubt(error):
@@ -124,7 +135,7 @@ def not_sent(fleet: Fleet, job_id: str, token: str, reason: Mapping[str, Any]) -
     logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, reason["message"])
     pause = fleet.backoff.base
     patiently(
-        partial(fleet.ledger.retry, job_id, record.attempt, reason, delay=pause, pardon=pause),
+        partial(fleet.ledger.retry, job_id, record.attempt, reason, delay=pause, pardon=pause, unsent=True),
         f"attempt {record.attempt} of job {job_id} was not sent",
     )
 
@@ -173,7 +184,8 @@ def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: d
     try:
         try:
             new = submission(job_id, positional, parameters)
-            patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
+            known = patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
+            checked_account(known, new)
         except InvalidRequest as error:
             patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
     except StoreUnavailable as error:
@@ -189,7 +201,7 @@ def submission(job_id: str, positional: tuple[Any, ...], parameters: dict[str, A
     if job_id in (".", ".."):
         raise InvalidRequest("task_id: must not be . or .., which no callback URL can hold")
     fields = dict(parameters)
-    options = {name: fields.pop(name) for name in ("priority", "metadata") if name in fields}
+    options = {name: fields.pop(name) for name in OPTIONS if name in fields}
     try:
         request = TextToImage.model_validate(fields)
     except ValidationError as error:

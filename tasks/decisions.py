@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
+from limner.terms import Closing
 from provider import (
     Accepted,
     Cause,
@@ -24,15 +24,8 @@ from provider import (
     callback_url,
 )
 from worker.backoff import Backoff
+from worker.pauses import LONGEST_RETRY_AFTER, Pauses
 from worker.polling import PollLaw
-
-BACKOFF_SCALE: Final[Mapping[Cause, float]] = MappingProxyType({Cause.MAINTENANCE: 5.0})
-"""How much longer than others a refusal lasts: maintenance is a matter of minutes (contract 1.4)."""
-
-PAUSE: Final = 60.0
-"""Seconds for which nothing of the account is sent when it has no credits or its key is capped."""
-
-LONGEST_RETRY_AFTER: Final = 300.0
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" says nothing of a task (contract 2.4)."""
@@ -51,11 +44,13 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class SendAgain:
-    """Nothing was started: send again in ``delay`` seconds; with ``pause``, the account rests that long."""
+    """Nothing was started: send again in ``delay`` seconds, with ``pause`` once the account is open again."""
 
     error: Mapping[str, Any]
     delay: float
-    pause: float | None = None
+    pause: Closing | None = None
+    unsent: bool = False
+    """Whether the provider has never had the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +75,10 @@ def after_create(
     *,
     tries: int,
     max_attempts: int,
+    account: str,
     law: PollLaw,
     backoff: Backoff,
+    pauses: Pauses,
     random: Random,
     callback_patience: float = 0.0,
 ) -> AfterCreate:
@@ -95,12 +92,14 @@ def after_create(
         case Unknown():
             return Doubt(told(answer))
         case Refused(cause=cause) if cause.disposition is Disposition.STOP:
-            return SendAgain(told(answer), delay=0.0, pause=PAUSE)
+            closing = pauses.closing(cause, account, answer.retry_after)
+            return SendAgain(told(answer), delay=0.0, pause=closing)
         case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < max_attempts:
-            delay = backoff.delay(tries, random, scale=BACKOFF_SCALE.get(cause, 1.0))
+            delay = backoff.delay(tries, random)
             asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
             doubtful = callback_patience if cause is Cause.SERVER_FAULT else 0.0
-            return SendAgain(told(answer), delay=max(delay, asked_for, doubtful))
+            unsent = cause is Cause.NOT_CONNECTED
+            return SendAgain(told(answer), delay=max(delay, asked_for, doubtful), unsent=unsent)
         case Refused(cause=cause):
             details: dict[str, Any] = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
             if cause is Cause.SERVER_FAULT:

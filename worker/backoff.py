@@ -11,11 +11,9 @@ class Backoff:
     base: float
     cap: float
 
-    def delay(self, refusals: int, random: Random, *, scale: float = 1.0) -> float:
+    def delay(self, refusals: int, random: Random) -> float:
         """Seconds to wait after the given number of refusals, 1 being the first.
 
-        Uniform between nothing and a bound that doubles each time. ``scale`` widens base and cap for
-        refusals that last longer.
+        Uniform between nothing and a bound that doubles each time.
         """
-        bound = min(self.cap, self.base * 2.0 ** min(refusals - 1, 60))
-        return random.uniform(0.0, bound * scale)
+        return random.uniform(0.0, min(self.cap, self.base * 2.0 ** min(refusals - 1, 60)))

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery, bootsteps
@@ -15,14 +16,19 @@ from celery.signals import worker_shutdown
 
 from config import Settings
 from limner.errors import StoreUnavailable
-from limner.ledger import LONGEST_NAP, Budget, Claim, Ledger
+from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.fleet import make_ledger
-from worker.quota import budget
+from worker.quota import money, quotas
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
-TASKS = {"create": "limner.create_task", "look": "limner.check_status", "settle": "limner.settle"}
+TASKS = {
+    "create": "limner.create_task",
+    "look": "limner.check_status",
+    "settle": "limner.settle",
+    "credits": "limner.check_credits",
+}
 """The Celery task of each step."""
 
 _OUTAGE_PAUSE = 0.5
@@ -31,11 +37,13 @@ _OUTAGE_PAUSE = 0.5
 class Clock(threading.Thread):
     """Claims and sends until it is stopped."""
 
-    def __init__(self, app: Celery, ledger: Ledger, allowed: Budget) -> None:
+    def __init__(self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money) -> None:
         super().__init__(name="limner-clock", daemon=True)
         self._app: Any = app
         self._ledger = ledger
-        self._budget = allowed
+        self._bell = ledger.bell()
+        self._quotas = allowed
+        self._money = money
         self._stopped = threading.Event()
         self._producer: Any = None
         self._away = False
@@ -50,7 +58,7 @@ class Clock(threading.Thread):
             try:
                 nap = self.tick()
                 if nap > 0 and not self._stopped.is_set():
-                    self._ledger.wait_for_bell(min(nap, LONGEST_NAP))
+                    self._bell.wait(min(nap, LONGEST_NAP))
                 self._back()
             except StoreUnavailable as error:
                 self._gone(error)
@@ -58,6 +66,7 @@ class Clock(threading.Thread):
                 # A clock that dies would silence the worker while its heart still beats.
                 logger.exception("the clock stumbled and goes on")
                 self._stopped.wait(_OUTAGE_PAUSE)
+        self._bell.close()
         if self._producer is not None:
             self._producer.connection.release()
 
@@ -67,7 +76,7 @@ class Clock(threading.Thread):
             # Those that were sent after all are stale messages then, and do nothing.
             self._ledger.give_back(self._unsent)
             self._unsent = []
-        claimed = self._ledger.claim(self._budget)
+        claimed = self._ledger.claim(*self._quotas, money=self._money)
         for job_id in claimed.too_new:
             logger.warning("job %s was written by a newer version of Limner: left to newer workers", job_id)
         if claimed.steps:
@@ -114,9 +123,10 @@ class Clock(threading.Thread):
 
     def _publish(self, step: Claim) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
-        message = self._app.amqp.as_task_v2(
-            step.job_id, TASKS[step.step], args=[step.lease], ignore_result=True
-        )
+        of_account = step.step == "credits"
+        task_id = f"credits:{step.job_id}:{step.lease}" if of_account else step.job_id
+        arguments = [step.job_id, step.lease] if of_account else [step.lease]
+        message = self._app.amqp.as_task_v2(task_id, TASKS[step.step], args=arguments, ignore_result=True)
         self._producer.publish(
             message.body,
             exchange="",
@@ -137,6 +147,7 @@ class Clock(threading.Thread):
         if not self._away:
             logger.error("the clock stands still: %s", error)
         self._away = True
+        self._bell.close()
         self._stopped.wait(_OUTAGE_PAUSE)
 
     def _back(self) -> None:
@@ -148,7 +159,7 @@ class Clock(threading.Thread):
 def make_clock(app: Celery, settings: Settings) -> Clock:
     """The clock that these settings lead to."""
     # A claim whose answer was lost must not be repeated: the second would lease the same steps away.
-    return Clock(app, make_ledger(settings, retries=0), budget(settings))
+    return Clock(app, make_ledger(settings, retries=0), quotas(settings), money(settings))
 
 
 class ClockStep(bootsteps.StartStopStep):

@@ -1,17 +1,19 @@
 """What the steps of a job work with: one of each in a process."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
 from celery import Celery
-from pydantic import SecretStr
 
-from config import Settings
+from config import Account, Settings
 from limner.connection import connect
-from limner.ledger import Durability, Leases, Ledger
+from limner.ledger import Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
 from worker.backoff import Backoff
+from worker.pauses import Pauses
 from worker.polling import Callbacks, PollLaw, ProviderAdvice, Quiet
+from worker.quota import key_name, money
 from worker.results import ResultStore
 
 AFTERMATH = 10.0
@@ -24,11 +26,14 @@ class Fleet:
 
     settings: Settings
     ledger: Ledger
-    provider: KieClient
+    providers: Mapping[str, KieClient]
+    """By account."""
     results: ResultStore
     law: PollLaw
     quiet_law: PollLaw
     backoff: Backoff
+    pauses: Pauses
+    money: Money
     random: Random
 
     @property
@@ -48,12 +53,12 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     )
 
 
-def make_provider(settings: Settings) -> KieClient:
-    """The client of kie.ai that these settings lead to."""
+def make_provider(settings: Settings, account: Account) -> KieClient:
+    """The client of kie.ai for an account of these settings."""
     total = settings.request_timeout_seconds
     return KieClient(
         api_url=settings.api_url,
-        api_key=settings.api_key or SecretStr(""),
+        api_key=account.api_key,
         timeouts=Timeouts(read=total, total=total),
     )
 
@@ -62,13 +67,20 @@ def make_fleet(settings: Settings, app: Celery) -> Fleet:
     """The collaborators that these settings lead to."""
     quiet = Quiet()
     patience = settings.callback_patience_seconds
+    accounts = settings.all_accounts()
     return Fleet(
         settings=settings,
         ledger=make_ledger(settings),
-        provider=make_provider(settings),
+        providers={name: make_provider(settings, account) for name, account in accounts.items()},
         results=ResultStore(app, settings.result_ttl_seconds, quiet),
         law=Callbacks(patience) if settings.callback_url else ProviderAdvice(),
         quiet_law=quiet,
         backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
+        pauses=Pauses(
+            short=(settings.backoff_seconds, settings.backoff_max_seconds),
+            long=(settings.pause_seconds, settings.pause_max_seconds),
+            keys={name: key_name(account.api_key.get_secret_value()) for name, account in accounts.items()},
+        ),
+        money=money(settings),
         random=Random(),
     )

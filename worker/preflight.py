@@ -4,7 +4,7 @@ import logging
 import sys
 import time
 
-from config import Settings
+from config import Settings, SettingsError
 from limner.errors import LimnerError, StoreUnavailable
 from worker.fleet import make_ledger, make_provider
 
@@ -16,16 +16,18 @@ PATIENCE = 15.0
 
 def preflight(settings: Settings) -> None:
     """Exit, naming the setting, if the worker could not do its work; warn of what is risky."""
-    if settings.api_key is None:
-        sys.exit("limner: LIMNER_API_KEY: not set; the worker cannot speak to the provider without it")
     try:
-        make_provider(settings).close()
+        accounts = settings.all_accounts()
+        if not accounts:
+            sys.exit("limner: LIMNER_API_KEY: not set; the worker cannot speak to the provider without it")
+        for account in accounts.values():
+            make_provider(settings, account).close()
         facts = _facts(settings)
         if fault := unkept(settings.durability, facts):
             sys.exit(f"limner: LIMNER_DURABILITY: {fault}")
         for risk in risks(facts):
             logger.warning(risk)
-    except LimnerError as error:
+    except (LimnerError, SettingsError) as error:
         sys.exit(f"limner: {error}")
 
 

@@ -1,15 +1,45 @@
-"""What the account allows, as the clock claims it."""
+"""What the accounts allow, and what may be spent, as the clock claims it."""
 
-from config import Settings
-from limner.ledger import Budget
+import hashlib
+
+from config import Account, Settings
+from limner.terms import Caps, Money, Quota
+from provider import PRICES
 
 
-def budget(settings: Settings) -> Budget:
-    """The fleet's budget: an exact window of attempts, a window of reads and a cap on tasks in flight."""
-    return Budget(
-        creates=settings.rate_requests,
-        creates_span=settings.rate_seconds + settings.rate_guard_seconds,
-        looks=settings.reads_per_second,
+def quotas(settings: Settings) -> tuple[Quota, ...]:
+    """Each account's: an exact window of attempts, a window of reads and a cap on tasks in flight."""
+    return tuple(_quota(name, account, settings) for name, account in settings.all_accounts().items())
+
+
+def _quota(name: str, account: Account, settings: Settings) -> Quota:
+    return Quota(
+        creates=account.rate_requests,
+        creates_span=account.rate_seconds,
+        looks=account.reads_per_second,
         looks_span=1.0,
-        max_in_flight=settings.max_in_flight,
+        max_in_flight=account.max_in_flight,
+        guard=settings.rate_guard_seconds,
+        account=name,
+        key=key_name(account.api_key.get_secret_value()),
     )
+
+
+def key_name(api_key: str) -> str:
+    """Tells one key from another without telling the key: 64 bits of its SHA-256."""
+    return hashlib.sha256(b"limner account key:" + api_key.encode()).hexdigest()[:16]
+
+
+def money(settings: Settings) -> Money:
+    """What attempts are expected to cost, and the caps on what is spent on a day."""
+    caps = Caps(
+        day=settings.credits_per_day,
+        lane=settings.credits_per_lane_day.get(EVERY_LANE),
+        lanes={lane: cap for lane, cap in settings.credits_per_lane_day.items() if lane != EVERY_LANE},
+        refuse=settings.over_budget == "refuse",
+    )
+    return Money(prices={str(speed): price for speed, price in PRICES.credits_per_image.items()}, caps=caps)
+
+
+EVERY_LANE = "*"
+"""In LIMNER_CREDITS_PER_LANE_DAY, each lane that is not named."""

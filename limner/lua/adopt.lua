@@ -18,20 +18,26 @@ if A.attempt == 0 then return answer('mismatched') end
 local tasks = tasks_of(A.job)
 local task, place = find_task(tasks, A.task_id)
 
+local waits = SURE and state == 'sending' and tonumber(current) == A.attempt
 local proven = SURE and tonumber(doubtful) == A.attempt
+
+if waits then
+  answered(A.job, account_of(A.job, A.attempt))
+  probe_succeeded(A.job)
+end
 
 if task and task.state == 'open' then
   if SURE then task.sure, task.attempt = true, A.attempt end
   if proven then no_doubt(A.job) end
-  local waits = SURE and state == 'sending' and tonumber(current) == A.attempt
   if waits or not SURE then
     table.insert(tasks, 1, table.remove(tasks, place))
     if state == 'generating' then redis.call('HSET', record(A.job), 'task_id', A.task_id) end
   end
+  task.account = account_of(A.job, task.attempt)
   keep_tasks(A.job, tasks)
   if waits then
-    generate(A.job, A.task_id)
-    schedule(A.job, NOW + A.delay)
+    generate(A.job, task)
+    look_in(A.job, A.delay)
     announce(A.job, 'generating', {attempt = A.attempt, task_id = A.task_id, next = A.delay})
   -- A job whose result is not stored yet goes on to look when it is.
   elseif not SURE and (state == 'generating' or get(A.job, 'stored')) then
@@ -58,6 +64,7 @@ end
 if proven then no_doubt(A.job) end
 -- In front: it is the one that is looked at next.
 task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or SURE, A.attempt, nil
+task.account = account_of(A.job, A.attempt)
 table.insert(tasks, 1, task)
 keep_tasks(A.job, tasks)
 redis.call('HSET', record(A.job), 'accepted', int(NOW))
@@ -73,8 +80,8 @@ elseif state == 'sending' and tonumber(current) ~= A.attempt then
   -- A later attempt is on the wire, and its own outcome comes first.
   announce(A.job, 'adopted', detail)
 elseif SURE and state ~= 'generating' then
-  generate(A.job, A.task_id)
-  schedule(A.job, NOW + A.delay)
+  generate(A.job, task)
+  look_in(A.job, A.delay)
   announce(A.job, 'generating', detail)
 else
   -- The answer to the attempt is still to come, and will not be asked for again.

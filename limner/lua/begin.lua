@@ -1,37 +1,63 @@
 -- queued -> sending: the attempt is on record before its request goes out. Returns
--- {'granted', attempt, tries, request}, {'late'} past the job's deadline, or {'stale'} when the step belongs to
--- somebody else. The same token gets the same grant again, so that a lost answer can be asked for twice.
+-- {'granted', attempt, tries, request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to
+-- somebody else, or must wait again. The same token gets the same grant again, so that a lost answer can be asked for
+-- twice.
+local state, held, token, account, place, expires = get(A.job, 'state', 'lease', 'token', 'account', 'place', 'expires')
+
 local function granted()
   local attempt, pardoned, request = get(A.job, 'attempt', 'pardoned', 'request')
-  return {'granted', tonumber(attempt), attempt - (pardoned or 0), request}
+  return {'granted', tonumber(attempt), attempt - (pardoned or 0), request, account}
 end
 
-local state, held, token = get(A.job, 'state', 'lease', 'token')
 if state == 'sending' and token == A.token then return granted() end
 if state ~= 'queued' or tonumber(held) ~= A.lease then return {'stale'} end
 -- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
-if redis.call('SISMEMBER', IN_FLIGHT, A.job) == 0 then return {'stale'} end
+if not place then return {'stale'} end
 
 local deadline = tonumber(get(A.job, 'deadline'))
 if deadline and NOW >= deadline then return {'late'} end
 
--- A permit that has left the window does not count there any more: the job takes another turn.
 local permit = A.job .. ':' .. A.lease
-if not redis.call('ZSCORE', CREATES, permit) then
-  redis.call('ZREM', DUE, A.job)
+local window = creates_of(account)
+local limits = limits_of(account)
+
+local function wait_again(at)
+  return_permit(window, permit)
   leave_flight(A.job)
-  queue_up(A.job)
+  no_probe(A.job, 0)
+  redis.call('ZREM', DUE, A.job)
+  if at then schedule(A.job, at) else queue_up(A.job) end
   ring()
   return {'stale'}
 end
 
+-- A permit that has left the window does not count there any more: the job takes another turn.
+local since = tonumber(redis.call('ZSCORE', window, permit))
+if not since or not limits or since <= create_edge(limits) then return wait_again() end
+if held_up(A.job, account) or (expires and NOW >= tonumber(expires)) then return wait_again() end
+local cost = cost_of(A.job)
+local cap = over_budget(A.job, cost)
+if cap then
+  if A.caps.refuse then
+    return_permit(window, permit)
+    end_in(A.job, 'failed', A.caps.refuse)
+    return {'stale'}
+  end
+  return wait_again(over_until(A.job, cap))
+end
+
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)
-redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token, 'sent', int(NOW))
+redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token,
+  'account:' .. number, account, 'sent', int(NOW))
+redis.call('HDEL', record(A.job), 'over')
 if not deadline then
   redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline), 'allowance', int(A.deadline))
 end
+if cost > 0 then hold(A.job, number, cost) end
+local paused = pause_on(account)
+if paused then probe_with(A.job, account, A.send_lease) end
 -- The window counts requests by when they are sent, not by when they were allowed.
-redis.call('ZADD', CREATES, 'XX', int(NOW), permit)
+redis.call('ZADD', window, 'XX', int(NOW), permit)
 schedule(A.job, NOW + A.send_lease)
-announce(A.job, 'sending', {attempt = number})
+announce(A.job, 'sending', {attempt = number, account = account ~= MAIN and account or nil})
 return granted()

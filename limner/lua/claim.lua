@@ -1,13 +1,12 @@
--- Takes what may happen now, and leases each step to the caller. Returns {steps, newer, wait}: steps as
--- {id, step, lease} triples, ids of records that are too new, and the milliseconds until there is more to do
--- (-1: not before the bell rings).
+-- Takes what may happen now, and leases each step to the caller, who speaks for the accounts in `quotas`. Returns
+-- {steps, newer, wait}: steps as {id, step, lease} triples, ids of records that are too new, and the milliseconds
+-- until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and not a job.
 
-local steps, newer = {}, {}
+local steps, newer, wake = {}, {}, {}
 
-local function lease(id, step)
+local function lease(id, step, span)
   local number = redis.call('HINCRBY', record(id), 'lease', 1)
-  if step == 'look' then redis.call('HSET', record(id), 'looking', int(NOW)) end
-  redis.call('ZADD', DUE, int(NOW + (step == 'look' and A.look_lease or A.lease)), id)
+  redis.call('ZADD', DUE, int(NOW + span), id)
   steps[#steps + 1] = {id, step, number}
   return number
 end
@@ -18,68 +17,201 @@ local function leave_to_newer(id)
   newer[#newer + 1] = id
 end
 
+local function is_newer(v) return tonumber(v) > VERSION end
+
+-- What is not sent by its time is not sent any more. A job on the wire comes back to this index if it is refused.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', int(NOW), 'LIMIT', 0, A.batch)) do
+  local v, state = get(id, 'v', 'state')
+  redis.call('ZREM', EXPIRING, id)
+  if v and is_newer(v) then
+    redis.call('ZADD', EXPIRING, int(NOW + A.lease), id)
+  elseif state == 'queued' then
+    local account, number = get(id, 'account', 'lease')
+    if get(id, 'place') then return_permit(creates_of(account), id .. ':' .. number) end
+    end_in(id, 'expired', A.expired)
+  end
+end
+
+-- What is due goes on by itself, or into the line for the permit that it takes.
 local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, A.batch)
 for _, id in ipairs(due) do
-  local v, state, stored = get(id, 'v', 'state', 'stored')
+  local v, state, stored, hinted, seen = get(id, 'v', 'state', 'stored', 'hinted', 'seen')
   if not v then
     redis.call('ZREM', DUE, id)
-  elseif tonumber(v) > VERSION then
+  elseif is_newer(v) then
     leave_to_newer(id)
   elseif state == 'queued' then
+    local account, number = get(id, 'account', 'lease')
     redis.call('ZREM', DUE, id)
-    leave_flight(id)
+    if get(id, 'place') then
+      return_permit(creates_of(account), id .. ':' .. number)
+      no_probe(id, 0)
+      leave_flight(id)
+    end
     queue_up(id)
   elseif state == 'generating' then
-    local score = redis.call('ZSCORE', DUE, id)
+    local at = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
-    redis.call('ZADD', LOOK, score, id)
+    queue_look(id, at)
   elseif stored then
     -- The quiet look of a job that has ended: those that somebody waits for go before.
     redis.call('ZREM', DUE, id)
-    redis.call('ZADD', LOOK, int(NOW + AHEAD), id)
+    redis.call('ZADD', look_line(reader_of(id)), int(NOW + AHEAD), id)
   else
-    lease(id, 'settle')
+    lease(id, 'settle', A.lease)
   end
 end
 
--- How many permits are free in the window, and if none, when the next one will be.
-local function free(window, limit, span)
-  redis.call('ZREMRANGEBYSCORE', window, '-inf', int(NOW - span))
-  return limit - redis.call('ZCARD', window)
+-- What each account has room for.
+
+local function adopt_limits(quota)
+  local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'looks', quota.looks,
+    'looks_span', quota.looks_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
+  local known = redis.call('HMGET', quota_of(quota.account), 'creates', 'creates_span', 'looks', 'looks_span',
+    'max_in_flight', 'first_guard')
+  local same = true
+  for at = 1, 6 do same = same and tonumber(known[at]) == given[2 * at] end
+  if same then return end
+  redis.call('HSET', quota_of(quota.account), unpack(given))
+  redis.call('SADD', P .. 'accounts', quota.account)
 end
 
-local function reopens(window, limit, span)
-  local oldest = redis.call('ZRANGE', window, -limit, -limit, 'WITHSCORES')
-  return oldest[2] and oldest[2] + span + 1 or NOW
+local function room_of(quota)
+  local account = quota.account
+  adopt_limits(quota)
+  forget_permits(account, quota)
+  audit_flight(account)
+  local limits = limits_of(account)
+  raise_limit(account, limits)
+  local edge = create_edge(limits)
+  local places = limits.max_in_flight - redis.call('ZCARD', flight_of(account))
+  local room = {account = account, limits = limits, places = places, next = 1,
+    free = math.min(limits.limit - counted(creates_of(account), edge), places)}
+  local at, way = closed(account, quota.key)
+  if not at then return room end
+  room.closed = at
+  if at > NOW then
+    room.free = 0
+  elseif way == 'credits' then
+    room.free = 0
+    local number = redis.call('INCR', P .. 'checks')
+    probe_with(number, account, A.lease)
+    steps[#steps + 1] = {account, 'credits', number}
+    room.closed = NOW + A.lease
+  else
+    room.free, room.probes = math.min(room.free, 1), true
+  end
+  return room
 end
 
-local function grant(line, window, step, count)
-  if count < 1 then return end
-  for _, id in ipairs(redis.call('ZRANGE', line, 0, count - 1)) do
+local rooms, total = {}, 0
+for _, quota in ipairs(A.quotas) do
+  local room = room_of(quota)
+  rooms[#rooms + 1] = room
+  total = total + math.max(0, room.free)
+end
+total = math.min(total, A.batch)
+
+-- The jobs in front of a line, as {id, score} pairs.
+local function front(line, count)
+  local found = count > 0 and redis.call('ZRANGE', line, 0, count - 1, 'WITHSCORES') or {}
+  local jobs = {}
+  for at = 1, #found, 2 do jobs[#jobs + 1] = {found[at], tonumber(found[at + 1])} end
+  return jobs
+end
+
+local common, next_common = front(CREATE, total), 1
+for _, room in ipairs(rooms) do
+  room.own = front(line_of(room.account), math.min(math.max(0, room.free), total))
+end
+
+-- The account with the most room takes the next job: the first of the common line or of its own.
+local function roomiest()
+  local best
+  for _, room in ipairs(rooms) do
+    local more = room.free > 0 and (room.own[room.next] or common[next_common])
+    if more and (not best or room.free > best.free) then best = room end
+  end
+  return best
+end
+
+local function take(room)
+  local own, any = room.own[room.next], common[next_common]
+  if own and (not any or own[2] <= any[2]) then
+    room.next = room.next + 1
+    return own
+  end
+  next_common = next_common + 1
+  return any
+end
+
+local over = {}
+local function send(id, room)
+  leave_line(id)
+  local v, priority, turn = get(id, 'v', 'priority', 'turn')
+  if not v then return false end
+  if is_newer(v) then
+    leave_to_newer(id)
+    return false
+  end
+  local cap = over_budget(id, cost_of(id))
+  if cap and A.caps.refuse then
+    end_in(id, 'failed', A.caps.refuse)
+    return false
+  elseif cap then
+    schedule(id, over_until(id, cap))
+    return false
+  end
+  local number = lease(id, 'create', A.lease)
+  redis.call('HSET', record(id), 'account', room.account)
+  redis.call('ZADD', creates_of(room.account), int(NOW), id .. ':' .. number)
+  enter_flight(id, room.account)
+  if room.probes then
+    probe_with(id, room.account, A.lease)
+    room.closed = NOW + A.lease
+  end
+  over[priority] = math.max(over[priority] or 0, tonumber(turn))
+  return true
+end
+
+local skipped = 0
+while total > 0 do
+  local room = roomiest()
+  if not room then break end
+  if send(take(room)[1], room) then room.free, room.places = room.free - 1, room.places - 1 else skipped = skipped + 1 end
+  total = total - 1
+end
+if skipped > 0 then wake[#wake + 1] = NOW end
+for priority, turn in pairs(over) do turn_over(priority, turn) end
+
+for _, room in ipairs(rooms) do
+  local account, limits = room.account, room.limits
+  local window, edge, line = looks_of(account), look_edge(limits), look_line(account)
+  local count = math.min(limits.looks - counted(window, edge), A.batch)
+  for _, look in ipairs(front(line, count)) do
+    local id = look[1]
     redis.call('ZREM', line, id)
-    local v = tonumber(get(id, 'v'))
-    if v and v > VERSION then
+    local v = get(id, 'v')
+    if v and is_newer(v) then
       leave_to_newer(id)
     elseif v then
-      redis.call('ZADD', window, int(NOW), id .. ':' .. lease(id, step))
-      if step == 'create' then redis.call('SADD', IN_FLIGHT, id) end
+      redis.call('HSET', record(id), 'looking', int(NOW))
+      redis.call('ZADD', window, int(NOW), id .. ':' .. lease(id, 'look', A.look_lease))
     end
+  end
+  if redis.call('ZCARD', line) > 0 then wake[#wake + 1] = reopens(window, limits.looks, edge) end
+  local waiting = redis.call('ZCARD', CREATE) + redis.call('ZCARD', line_of(account)) > 0
+  if waiting and room.places > 0 then
+    local at = reopens(creates_of(account), limits.limit, create_edge(limits))
+    wake[#wake + 1] = math.max(at, room.closed or 0)
+  elseif room.closed and pause_on(account) and pause_on(account).needs then
+    wake[#wake + 1] = room.closed
   end
 end
 
-local paused = tonumber(redis.call('GET', P .. 'paused') or 0) or 0
-local room = A.max_in_flight - redis.call('SCARD', IN_FLIGHT)
-if paused <= NOW then
-  grant(CREATE, CREATES, 'create', math.min(free(CREATES, A.creates, A.creates_span), room, A.batch))
-end
-grant(LOOK, LOOKS, 'look', math.min(free(LOOKS, A.looks, A.looks_span), A.batch))
-
-local wake = {}
-local head = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
-if head then wake[#wake + 1] = tonumber(head) end
-if redis.call('ZCARD', LOOK) > 0 then wake[#wake + 1] = reopens(LOOKS, A.looks, A.looks_span) end
-if redis.call('ZCARD', CREATE) > 0 and redis.call('SCARD', IN_FLIGHT) < A.max_in_flight then
-  wake[#wake + 1] = math.max(reopens(CREATES, A.creates, A.creates_span), paused)
-end
+local soonest = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
+if soonest then wake[#wake + 1] = tonumber(soonest) end
+local expiry = redis.call('ZRANGE', EXPIRING, 0, 0, 'WITHSCORES')[2]
+if expiry then wake[#wake + 1] = tonumber(expiry) end
 local wait = #wake > 0 and math.max(0, math.min(unpack(wake)) - NOW) or -1
 return {steps, newer, math.floor(wait)}

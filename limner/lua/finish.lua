@@ -7,6 +7,11 @@ for _, from in ipairs(A.from) do allowed = allowed or from == state end
 if not allowed then return 0 end
 if A.lease and tonumber(held) ~= A.lease then return 0 end
 if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
+if state == 'sending' then
+  -- The provider refused it for certain, so nothing is owed; unless the error says that this is not certain.
+  if A.detail.error.details.charged ~= 'maybe' then release(A.job, A.attempt) end
+  probe_succeeded(A.job)
+end
 if state == 'sending' and go_on_looking(A.job) then
   note(A.job, 'attempt_failed', A.detail)
   return 0

@@ -4,21 +4,31 @@
 local count = 0
 for _, step in ipairs(A.steps) do
   local id, kind, lease = step[1], step[2], step[3]
-  local v, state, held, looking = get(id, 'v', 'state', 'lease', 'looking')
-  if v and tonumber(v) <= VERSION and tonumber(held) == lease and redis.call('ZSCORE', DUE, id) then
-    if kind == 'create' and state == 'queued' and redis.call('SREM', IN_FLIGHT, id) == 1 then
-      redis.call('ZREM', CREATES, id .. ':' .. lease)
-      redis.call('ZREM', DUE, id)
-      queue_up(id)
+  if kind == 'credits' then
+    local pause = pause_on(id)
+    if pause and tonumber(pause.probe) == lease then
+      redis.call('HDEL', pause_of(id), 'probe', 'probe_until')
       count = count + 1
-    elseif kind == 'look' and looking and looking ~= '' then
-      redis.call('ZREM', DUE, id)
-      redis.call('ZADD', LOOK, int(looking + (ended(state) and AHEAD or 0)), id)
-      redis.call('HSET', record(id), 'looking', '')
-      count = count + 1
-    elseif kind == 'settle' then
-      schedule(id, NOW)
-      count = count + 1
+    end
+  else
+    local v, state, held, looking, account = get(id, 'v', 'state', 'lease', 'looking', 'account')
+    if v and tonumber(v) <= VERSION and tonumber(held) == lease and redis.call('ZSCORE', DUE, id) then
+      if kind == 'create' and state == 'queued' and get(id, 'place') then
+        leave_flight(id)
+        return_permit(creates_of(account), id .. ':' .. lease)
+        no_probe(id, 0)
+        redis.call('ZREM', DUE, id)
+        queue_up(id)
+        count = count + 1
+      elseif kind == 'look' and looking and looking ~= '' then
+        redis.call('ZREM', DUE, id)
+        redis.call('ZADD', look_line(reader_of(id)), int(looking + (ended(state) and AHEAD or 0)), id)
+        redis.call('HSET', record(id), 'looking', '')
+        count = count + 1
+      elseif kind == 'settle' then
+        schedule(id, NOW)
+        count = count + 1
+      end
     end
   end
 end

@@ -1,28 +1,43 @@
--- sending -> queued: the provider refused this attempt and may take a later one. With `pardon`, so many
--- milliseconds are not the job's own time, and the attempt does not count; with `pause`, no job of the account is
--- sent for that long. Returns 1, or 0 when the step is stale.
-local state, attempt = get(A.job, 'state', 'attempt')
-if state ~= 'sending' or tonumber(attempt) ~= A.attempt then return 0 end
+-- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
+-- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
+-- Without `sent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
+-- stale.
+local state, attempt, account, lease, expires = get(A.job, 'state', 'attempt', 'account', 'lease', 'expires')
+if state ~= 'sending' or tonumber(attempt) ~= A.attempt then
+  -- The job was cancelled meanwhile; that this attempt costs nothing is news all the same.
+  if ended(state) then release(A.job, A.attempt) end
+  return 0
+end
+account = account or MAIN
 redis.call('HSET', record(A.job), 'state', 'queued', 'last_error', cjson.encode(A.error))
+release(A.job, A.attempt)
+if A.error.cause == 'rate_limited' then too_often(A.job, account) end
+if A.unsent then return_permit(creates_of(account), A.job .. ':' .. lease) end
+local left
+if A.pause then
+  if A.pause.credits then A.pause.needs = math.max(1, tonumber(get(A.job, 'cost')) or 1) end
+  left = pause(account, A.pause, A.job)
+elseif A.unsent then
+  no_probe(A.job, A.delay)
+else
+  probe_succeeded(A.job)
+end
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
-announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay})
+announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay, pause = left})
 local adopted = go_on_looking(A.job)
+if expires and not adopted then redis.call('ZADD', EXPIRING, expires, A.job) end
 -- A server fault may be told of a task that was made all the same.
 if A.error.cause == 'server_fault' then redis.call('HSET', record(A.job), 'faulted', 1) end
-if A.pardon then
+local pardon = A.pardon or left
+if pardon then
   local pardoned = redis.call('HINCRBY', record(A.job), 'pardoned', 1)
   if pardoned == A.attempt and not adopted then
     redis.call('HDEL', record(A.job), 'deadline')
   else
-    redis.call('HINCRBY', record(A.job), 'deadline', int(A.pardon))
+    redis.call('HINCRBY', record(A.job), 'deadline', int(pardon))
   end
   -- No callback can come for it, and there may be thousands.
-  redis.call('HDEL', record(A.job), 'token:' .. A.attempt)
-end
-if A.pause then
-  local paused = tonumber(redis.call('GET', P .. 'paused') or 0) or 0
-  if NOW + A.pause > paused then redis.call('SET', P .. 'paused', int(NOW + A.pause), 'PX', int(A.pause)) end
-  announce(A.job, 'paused', {seconds = A.pause / 1000, error = A.error})
+  redis.call('HDEL', record(A.job), 'token:' .. A.attempt, 'account:' .. A.attempt)
 end
 return 1

@@ -6,13 +6,13 @@ if not ended(state) then return 0 end
 if tonumber(finished) ~= A.finished then
   hold_on_to(A.job)
   redis.call('HDEL', record(A.job), 'stored')
-  redis.call('ZREM', LOOK, A.job)
+  leave_look_line(A.job)
   schedule(A.job, NOW)
   return 0
 end
 local first = redis.call('HSETNX', record(A.job), 'stored', 1) == 1
 if open_task(tasks_of(A.job)) then
-  if first then schedule(A.job, NOW + A.follow) end
+  if first then look_in(A.job, A.follow) end
 else
   let_go(A.job, A.ttl)
 end

@@ -16,10 +16,16 @@ task.state, task.credits = A.result, A.credits
 task.sure = task.sure or (A.result ~= 'lost' or nil)
 task.foreign = A.foreign
 task.attempt = A.attempt or task.attempt
+task.account = account_of(A.job, task.attempt)
 if not delivers then task.urls = A.urls end
 keep_tasks(A.job, tasks)
 redis.call('HINCRBY', record(A.job), 'looks', 1)
 redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
+if A.result == 'succeeded' or A.owed then
+  spend(A.job, task.attempt, A.cost)
+elseif A.result == 'failed' or A.foreign then
+  release(A.job, task.attempt)
+end
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
 
 -- A doubt lasts until the provider itself shows the attempt's task. A task that it had shown and that is lost
@@ -46,6 +52,7 @@ if ended(state) then
   else
     note(A.job, 'task_' .. A.result, detail)
   end
+  if not open_task(tasks) then leave_doubtful(A.job, {}) end
   if not get(A.job, 'stored') then return {'noted', 0} end
   if open_task(tasks) then
     look_soon(A.job)
@@ -71,7 +78,7 @@ if verdict and not doubtful then
 end
 note(A.job, 'task_' .. A.result, detail)
 redis.call('HDEL', record(A.job), 'task_id')
-redis.call('ZREM', LOOK, A.job)
+leave_look_line(A.job)
 leave_flight(A.job)
 if doubtful then
   redis.call('HINCRBY', record(A.job), 'lease', 1)

@@ -24,7 +24,7 @@ from limner.callbacks.receiver import Receiver
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
 from limner.connection import connect
 from limner.errors import JobFailed
-from limner.ledger import Budget, Grant, Ledger, Submission
+from limner.ledger import Grant, Ledger, Quota, Submission
 from limner.models import TextToImage
 from limner.records import JobState, Record
 from limner.submission import prepare
@@ -111,7 +111,7 @@ class Bench:
             Submission(job_id or new.job_id, new.request, new.digest, key=new.key)
         ).job_id
         step = next(
-            step for step in self.ledger.claim(Budget(1000, 1, 0, 1, 1000)).steps if step.job_id == job_id
+            step for step in self.ledger.claim(Quota(1000, 1, 0, 1, 1000)).steps if step.job_id == job_id
         )
         assert isinstance(self.ledger.begin(job_id, step.lease, TOKEN, deadline=900), Grant)
         return job_id
@@ -195,7 +195,7 @@ def test_a_callback_adopts_the_task_of_a_request_whose_answer_is_not_there_yet(b
 
 def test_a_callback_brings_the_look_forward(bench: Bench) -> None:
     job_id = bench.generating()
-    budget = Budget(0, 1, 10, 1, 10)
+    budget = Quota(0, 1, 10, 1, 10)
     assert bench.ledger.claim(budget).steps == []
     assert bench.post(job_id).status_code == 200
     [step] = bench.ledger.claim(budget).steps
@@ -218,7 +218,7 @@ def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_look(bench
         assert bench.post(job_id).json() == SUCCESS
     after = bench.record(job_id)
     assert (after.state, after.tasks, after.looks) == (before.state, before.tasks, before.looks)
-    assert len(bench.ledger.claim(Budget(0, 1, 100, 1, 10)).steps) == 1
+    assert len(bench.ledger.claim(Quota(0, 1, 100, 1, 10)).steps) == 1
     assert bench.ledger.callback_counts() == {"expected": 21}
 
 

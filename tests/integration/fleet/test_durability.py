@@ -7,7 +7,7 @@ import redis
 
 from limner import Limner, errors
 from limner.connection import connect
-from limner.ledger import Budget, Durability, Ledger
+from limner.ledger import Durability, Ledger, Quota
 from sandbox.fleet import LocalFleet
 from sandbox.valkey import EmbeddedValkey
 from tests.conftest import eventually
@@ -40,7 +40,7 @@ def test_an_attempt_that_is_begun_again_is_no_more_durable_for_that() -> None:
     with EmbeddedValkey(aof=True, appendfsync="no") as valkey:
         Limner(valkey.url).submit("begun twice")
         ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
-        claim = ledger.claim(Budget(1, 10.0, 1, 1.0, 1)).steps[0]
+        claim = ledger.claim(Quota(1, 10.0, 1, 1.0, 1)).steps[0]
         for _ in range(3):
             with pytest.raises(errors.NotDurable):
                 ledger.begin(claim.job_id, claim.lease, "secret", deadline=60)

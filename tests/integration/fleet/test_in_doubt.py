@@ -283,7 +283,7 @@ def test_a_worker_that_stops_gives_back_what_it_has_claimed() -> None:
         import redis
 
         with redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client:
-            holding = client.scard("limner:{main}:in-flight")
+            holding = client.zcard("limner:{main}:in-flight:main")
             in_line = client.zcard("limner:{main}:line:create")
         assert holding == states.count("generating")
         assert in_line == states.count("queued")

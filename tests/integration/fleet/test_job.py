@@ -101,7 +101,6 @@ async def _wait(fleet: LocalFleet, job_id: str) -> Images:
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        ("create_401", errors.Unauthorized),
         ("create_505", errors.FeatureDisabled),
         ("create_500_input", errors.RequestRejected),
         ("create_500_paused", errors.FeatureDisabled),
@@ -133,12 +132,12 @@ def test_a_refusal_for_now_is_repeated(fleet: LocalFleet, limner: Limner, fault:
 
 def test_the_last_refusal_is_in_the_final_error(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
-    fleet.provider.faults(create_429=1.0)
+    fleet.provider.faults(create_500=1.0)
     job = limner.submit(unique("never"))
-    with pytest.raises(errors.AttemptsExhausted, match=r"all 8 attempts.*429") as exhausted:
+    with pytest.raises(errors.AttemptsExhausted, match=r"all 8 attempts.*500") as exhausted:
         job.result(WAIT)
-    assert exhausted.value.details["last_error"]["cause"] == "rate_limited"
-    assert exhausted.value.code == 429
+    assert exhausted.value.details["last_error"]["cause"] == "server_fault"
+    assert exhausted.value.code == 500
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from limner.connection import connect
-from limner.ledger import Budget, Claim, Claimed, Grant, Ledger, Submission, TaskEnd
+from limner.ledger import Claim, Claimed, Grant, Ledger, Quota, Submission, TaskEnd
 from limner.models import TextToImage
 from limner.submission import prepare
 
@@ -21,13 +21,13 @@ class Bench:
 
     client: "redis.Redis"
     now: float = START
-    budget: Budget = field(default_factory=lambda: Budget(20, 10.0, 10, 1.0, 100))
+    quota: Quota = field(default_factory=lambda: Quota(20, 10.0, 10, 1.0, 100))
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.client, clock=lambda: self.now)
 
-    def claim(self, budget: Budget | None = None) -> Claimed:
-        return self.ledger.claim(budget or self.budget)
+    def claim(self, quota: Quota | None = None) -> Claimed:
+        return self.ledger.claim(quota or self.quota)
 
     def claim_one(self) -> Claim:
         [step] = self.claim().steps
@@ -76,7 +76,7 @@ class Bench:
         """In which of the indexes the job stands."""
         return [
             name
-            for name in ("due", "line:create", "line:look")
+            for name in ("due", "line:create", "line:look:main")
             if self.client.zscore(self.ledger.prefix + name, job_id) is not None
         ]
 

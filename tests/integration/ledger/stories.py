@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from limner.errors import Cancelled, InDoubt
-from limner.ledger import Budget, Claim, Grant
+from limner.ledger import Claim, Grant, Quota
 from limner.records import JobState, Record
 from tests.integration.ledger.conftest import Bench
 
@@ -11,8 +11,8 @@ NO_ANSWER = {"cause": "timeout", "message": "no answer"}
 REFUSED = {"cause": "unavailable", "message": "try later"}
 NOT_THERE = {"cause": "not_found", "message": "recordInfo is null"}
 UNSENT, SENT = Cancelled("unsent"), Cancelled("sent", {"charged": "maybe"})
-NO_READS = Budget(20, 10.0, 0, 1.0, 100)
-ONE_READ = Budget(20, 10.0, 1, 1.0, 100)
+NO_READS = Quota(20, 10.0, 0, 1.0, 100)
+ONE_READ = Quota(20, 10.0, 1, 1.0, 100)
 
 
 def record(bench: Bench, job_id: str) -> Record:

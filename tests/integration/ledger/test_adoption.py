@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from limner.errors import GenerationFailed, RequestRejected
-from limner.ledger import Budget, Claim
+from limner.ledger import Claim, Quota
 from limner.records import JobState
 from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
@@ -81,10 +81,10 @@ def test_a_callback_for_a_refused_attempt_keeps_the_next_one_from_being_sent(
     job_id, grant = bench.sending()
     bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=delay)
     if delay == 0.0:
-        bench.claim(Budget(0, 10.0, 0, 1.0, 100))  # it stands in the line now
+        bench.claim(Quota(0, 10.0, 0, 1.0, 100))  # it stands in the line now
         assert bench.places(job_id) == ["line:create"]
     assert bench.ledger.called_back(job_id, "token", "T") is Adoption.ADOPTED
-    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["line:look"])
+    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["line:look:main"])
     assert [step.step for step in bench.claim().steps] == ["look"]
 
 
@@ -157,7 +157,7 @@ def test_a_task_that_version_1_knew_is_followed_to_its_end(bench: Bench) -> None
     bench.client.hset(key, "v", 1)
     assert [task.task_id for task in record(bench, job_id).tasks] == ["task of a fox"]
     assert bench.ledger.called_back(job_id, "token", "task of a fox") is Adoption.EXPECTED
-    assert bench.client.hget(key, "v") == "2"
+    assert bench.client.hget(key, "v") == "3"
     assert bench.succeed(job_id).what == "ended"
 
 

@@ -5,8 +5,11 @@ import time
 
 import pytest
 
-from limner.ledger import LONGEST_NAP, Budget, Ledger
+from limner.ledger import LONGEST_NAP, Closing, Ledger, Quota
 from tests.integration.ledger.conftest import Bench
+
+CLOSED = Closing("no_credits", 60.0, 900.0)
+BRIEFLY = Closing("rate_limited", 1.0, 60.0)
 
 
 def test_the_window_is_exact(bench: Bench) -> None:
@@ -20,7 +23,7 @@ def test_the_window_is_exact(bench: Bench) -> None:
 
 
 def test_the_wait_ends_when_the_next_permit_is_free(bench: Bench) -> None:
-    narrow = Budget(2, 10.0, 10, 1.0, 100)
+    narrow = Quota(2, 10.0, 10, 1.0, 100)
     for number in range(3):
         bench.submit(f"fox {number}")
     bench.claim(narrow)
@@ -29,7 +32,7 @@ def test_the_wait_ends_when_the_next_permit_is_free(bench: Bench) -> None:
 
 
 def test_the_window_counts_from_the_sending(bench: Bench) -> None:
-    narrow = Budget(1, 10.0, 10, 1.0, 100)
+    narrow = Quota(1, 10.0, 10, 1.0, 100)
     first = bench.submit("first")
     bench.submit("second")
     [step] = bench.claim(narrow).steps
@@ -54,14 +57,14 @@ def test_looks_that_are_due_longest_go_first(bench: Bench) -> None:
     late = bench.generating("late", look_in=5.0)
     early = bench.generating("early", look_in=1.0)
     bench.now += 10.0
-    one_read = Budget(20, 10.0, 1, 1.0, 100)
+    one_read = Quota(20, 10.0, 1, 1.0, 100)
     assert [step.job_id for step in bench.claim(one_read).steps] == [early]
     bench.now += 1.0
     assert [step.job_id for step in bench.claim(one_read).steps] == [late]
 
 
 def test_no_more_than_the_cap_is_in_flight(bench: Bench) -> None:
-    capped = Budget(20, 10.0, 10, 1.0, 3)
+    capped = Quota(20, 10.0, 10, 1.0, 3)
     for number in range(5):
         bench.submit(f"fox {number}")
     claimed = bench.claim(capped)
@@ -81,7 +84,7 @@ def test_a_lost_step_frees_its_place_and_is_granted_again(bench: Bench) -> None:
     second = bench.claim_one()
     assert (second.job_id, second.step) == (job_id, "create")
     assert second.lease > first.lease
-    assert bench.client.scard(bench.ledger.prefix + "in-flight") == 1
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
 
 
 def test_a_used_lease_begins_nothing(bench: Bench) -> None:
@@ -101,7 +104,7 @@ def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) ->
     first, second = bench.submit("first"), bench.submit("second")
     leases = {step.job_id: step.lease for step in bench.claim().steps}
     bench.ledger.begin(second, leases[second], "t", deadline=900)
-    bench.ledger.retry(second, 1, {"cause": "no_credits"}, delay=0.0, pause=60.0)
+    bench.ledger.retry(second, 1, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
     bench.now += 20.0
     bench.claim()
     assert bench.ledger.begin(first, leases[first], "t", deadline=900) == "stale"
@@ -109,22 +112,22 @@ def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) ->
 
 
 def test_a_look_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
-    one_read = Budget(20, 10.0, 1, 1.0, 100)
+    one_read = Quota(20, 10.0, 1, 1.0, 100)
     jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(2)]
     bench.now += 5.0
     [step] = bench.claim(one_read).steps
     bench.now += bench.ledger.leases.look
     bench.claim(one_read)
     assert step.job_id in jobs
-    assert bench.places(step.job_id) == ["line:look"]
+    assert bench.places(step.job_id) == ["line:look:main"]
     assert not bench.ledger.looked(step.job_id, step.lease, "waiting", look_in=2.0)
-    assert bench.places(step.job_id) == ["line:look"]
+    assert bench.places(step.job_id) == ["line:look:main"]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
     (first, grant), (second, other) = bench.sending("first"), bench.sending("second")
-    bench.ledger.retry(first, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=60.0)
-    bench.ledger.retry(second, other.attempt, {"cause": "no_credits"}, delay=0.0, pause=1.0)
+    bench.ledger.retry(first, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
+    bench.ledger.retry(second, other.attempt, {"cause": "no_credits"}, delay=0.0, pause=BRIEFLY)
     bench.now += 59.0
     assert bench.claim().steps == []
 
@@ -152,7 +155,7 @@ def test_concurrent_clocks_never_get_the_same_step(bench: Bench, valkey_url: str
     from limner.connection import connect
 
     jobs = {bench.submit(f"fox {number}") for number in range(300)}
-    wide = Budget(1000, 10.0, 10, 1.0, 1000)
+    wide = Quota(1000, 10.0, 10, 1.0, 1000)
     taken: list[str] = []
 
     def clock() -> None:
@@ -173,7 +176,7 @@ def test_a_submission_wakes_a_sleeping_clock(bench: Bench) -> None:
     woken: list[float] = []
 
     def sleep() -> None:
-        bench.ledger.wait_for_bell(4.0)
+        bench.ledger.bell().wait(4.0)
         woken.append(time.monotonic())
 
     thread = threading.Thread(target=sleep)
@@ -200,4 +203,4 @@ def test_jobs_of_one_moment_go_in_the_order_of_their_submission(bench: Bench) ->
     from limner.ledger import Submission
 
     bench.ledger.submit_many([Submission(job_id=f"j{n}", request="{}", digest="d") for n in range(5000)])
-    assert [step.job_id for step in bench.claim(Budget(3, 10, 10, 1, 100)).steps] == ["j0", "j1", "j2"]
+    assert [step.job_id for step in bench.claim(Quota(3, 10, 10, 1, 100)).steps] == ["j0", "j1", "j2"]

@@ -94,7 +94,7 @@ def test_a_refusal_stands_when_the_task_that_came_after_it_is_nowhere(bench: Ben
     bench.claim_one()
     assert bench.ledger.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
     assert (bench.state(job_id), bench.places(job_id)) == ("queued", ["due"])
-    assert bench.client.scard(bench.ledger.prefix + "in-flight") == 0
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     assert bench.claim_one().step == "create"
 
 
@@ -131,7 +131,7 @@ def test_a_held_job_holds_no_place_and_waits_for_a_person(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
     assert bench.ledger.hold(job_id, settle(bench, job_id).lease, ask_again_in=3600.0)
     assert record(bench, job_id).held_at
-    assert bench.client.scard(bench.ledger.prefix + "in-flight") == 0
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     bench.now += 3600.0
     assert bench.ledger.hold(job_id, settle(bench, job_id).lease, ask_again_in=3600.0)
     assert bench.events(job_id).count("held") == 1

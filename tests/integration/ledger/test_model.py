@@ -74,11 +74,11 @@ BEGINNINGS = [
 ]
 REFUSAL: dict[str, Any] = {"delay": 0.0, "stop": False, "pardon": None}
 PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
-    "claim": ("claim", {"worker": 0, "after": 0.0, "budget": ENOUGH, "lost": False}),
-    "tick": ("claim", {"worker": 0, "after": 1.0, "budget": ENOUGH, "lost": False}),
-    "lapse": ("claim", {"worker": 0, "after": 30.0, "budget": ENOUGH, "lost": False}),
-    "resume": ("claim", {"worker": 0, "after": 60.0, "budget": ENOUGH, "lost": False}),
-    "starve": ("claim", {"worker": 0, "after": 30.0, "budget": replace(ENOUGH, looks=0), "lost": False}),
+    "claim": ("claim", {"worker": 0, "after": 0.0, "quota": ENOUGH, "lost": False}),
+    "tick": ("claim", {"worker": 0, "after": 1.0, "quota": ENOUGH, "lost": False}),
+    "lapse": ("claim", {"worker": 0, "after": 30.0, "quota": ENOUGH, "lost": False}),
+    "resume": ("claim", {"worker": 0, "after": 60.0, "quota": ENOUGH, "lost": False}),
+    "starve": ("claim", {"worker": 0, "after": 30.0, "quota": replace(ENOUGH, looks=0), "lost": False}),
     "begin": ("begin", {"same_token": False, "off": 0, "lost": False}),
     "refuse": ("the_provider_refuses", {**REFUSAL, "cause": "rate_limited"}),
     "fault": ("the_provider_refuses", {**REFUSAL, "cause": "server_fault"}),

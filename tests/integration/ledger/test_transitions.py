@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from limner.errors import GenerationFailed, JobFailed, RecordTooNew
-from limner.ledger import Grant
+from limner.ledger import Closing, Grant
 from limner.records import JobState
 from tests.integration.ledger.conftest import Bench, new
 
@@ -89,7 +89,7 @@ def test_time_in_the_line_does_not_count_towards_the_deadline(bench: Bench) -> N
 def test_a_pause_does_not_count_towards_the_deadline(bench: Bench) -> None:
     job_id, grant = bench.sending()
     for _ in range(30):
-        bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=60.0)
+        bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=Closing("no_credits", 60.0, 60.0))
         bench.now += 60.0
         again = bench.ledger.begin(job_id, bench.claim_one().lease, f"t{bench.now}", deadline=900)
         assert isinstance(again, Grant)
@@ -130,15 +130,15 @@ def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
 
 def test_a_pause_stops_the_account_and_pardons_the_attempt(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    other = bench.submit("a hen")
-    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=60.0)
+    bench.submit("a hen")
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=Closing("no_credits", 60.0, 900.0))
     paused = bench.claim()
     assert paused.steps == []
     assert paused.wait == pytest.approx(60.0)
     bench.now += 60.0
-    leases = {step.job_id: step.lease for step in bench.claim().steps}
-    assert set(leases) == {job_id, other}
-    again = bench.ledger.begin(job_id, leases[job_id], "t2", deadline=900)
+    probe = bench.claim_one()
+    assert probe.job_id == job_id
+    again = bench.ledger.begin(job_id, probe.lease, "t2", deadline=900)
     assert isinstance(again, Grant)
     assert (again.attempt, again.tries) == (2, 1)
 
@@ -233,7 +233,7 @@ def test_a_job_is_cancelled_from_any_state_and_is_due_for_its_result(bench: Benc
     assert record.failure.message == ("unsent" if state == "queued" else "sent")
     assert bench.places(job_id) == ["due"]
     assert bench.claim_one().step == "settle"
-    assert bench.client.scard(bench.ledger.prefix + "in-flight") == 0
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
 
 
 def test_cancelling_again_says_the_same(bench: Bench) -> None:

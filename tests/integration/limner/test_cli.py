@@ -20,13 +20,13 @@ import redis
 
 from limner.connection import connect
 from limner.errors import GenerationFailed
-from limner.ledger import Budget, Claim, Ledger
+from limner.ledger import Claim, Ledger, Quota
 from limner.records import JobState
 from sandbox.valkey import EmbeddedValkey
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0
-BUDGET = Budget(creates=1000, creates_span=1.0, looks=1000, looks_span=1.0, max_in_flight=1000)
+BUDGET = Quota(creates=1000, creates_span=1.0, looks=1000, looks_span=1.0, max_in_flight=1000)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too \x1b[31mmany"}
 URLS = ["https://files.example/1.png", "https://files.example/2.png"]
 
@@ -96,7 +96,7 @@ def claim(ledger: Ledger, job_id: str) -> Claim:
         for step in ledger.claim(BUDGET).steps:
             if step.job_id == job_id:
                 return step
-        ledger.wait_for_bell(0.02)
+        ledger.bell().wait(0.02)
     raise AssertionError(f"job {job_id} was never due")
 
 

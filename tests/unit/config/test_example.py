@@ -43,4 +43,13 @@ def test_every_setting_stands_under_a_comment() -> None:
 
 def test_every_setting_without_a_blank_shows_a_value() -> None:
     blank = {name for name, value in shown().items() if not value}
-    assert blank == {"broker_url", "result_url", "api_key", "callback_url", "callback_hmac_key"}
+    assert blank == {
+        "broker_url",
+        "result_url",
+        "api_key",
+        "accounts",
+        "callback_url",
+        "callback_hmac_key",
+        "credits_per_day",
+        "credits_per_lane_day",
+    }

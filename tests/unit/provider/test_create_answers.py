@@ -39,13 +39,13 @@ ROWS = [
 ]
 
 POLICY = [
-    (Cause.RATE_LIMITED, Disposition.LATER, errors.AttemptsExhausted),
-    (Cause.MAINTENANCE, Disposition.LATER, errors.AttemptsExhausted),
+    (Cause.RATE_LIMITED, Disposition.STOP, errors.AttemptsExhausted),
+    (Cause.MAINTENANCE, Disposition.STOP, errors.AttemptsExhausted),
     (Cause.SERVER_FAULT, Disposition.LATER, errors.AttemptsExhausted),
     (Cause.NOT_CONNECTED, Disposition.LATER, errors.AttemptsExhausted),
     (Cause.NO_CREDITS, Disposition.STOP, errors.InsufficientCredits),
     (Cause.KEY_CAPPED, Disposition.STOP, errors.InsufficientCredits),
-    (Cause.UNAUTHORIZED, Disposition.NEVER, errors.Unauthorized),
+    (Cause.UNAUTHORIZED, Disposition.STOP, errors.Unauthorized),
     (Cause.BAD_REQUEST, Disposition.NEVER, errors.RequestRejected),
     (Cause.DISABLED, Disposition.NEVER, errors.FeatureDisabled),
 ]

@@ -26,15 +26,24 @@ from provider import (
 from tasks import decisions
 from tasks.decisions import AfterLook, Doubt, Fail, Follow, Look, LookAgain, Lost, SendAgain, TaskOver
 from worker.backoff import Backoff
+from worker.pauses import LONGEST_RETRY_AFTER, Pauses
 from worker.polling import ProviderAdvice, Quiet
 
 LAW = ProviderAdvice()
 BACKOFF = Backoff(base=2.0, cap=60.0)
+PAUSES = Pauses(short=(2.0, 60.0), long=(60.0, 900.0), keys={"north": "a name"})
 
 
 def after_create(answer: Accepted | Refused | Unknown, tries: int = 1) -> Follow | SendAgain | Doubt | Fail:
     return decisions.after_create(
-        answer, tries=tries, max_attempts=8, law=LAW, backoff=BACKOFF, random=Random(7)
+        answer,
+        tries=tries,
+        max_attempts=8,
+        account="north",
+        law=LAW,
+        backoff=BACKOFF,
+        pauses=PAUSES,
+        random=Random(7),
     )
 
 
@@ -71,16 +80,23 @@ def test_a_refusal_that_concerns_the_account_pauses_it_and_keeps_the_job(cause: 
     for tries in (1, 8, 100):
         again = after_create(refused(cause), tries)
         assert isinstance(again, SendAgain)
-        assert again.pause == decisions.PAUSE
+        assert again.pause == PAUSES.closing(cause, "north")
+        assert not again.unsent
 
 
 def test_retry_after_is_honoured_within_bounds() -> None:
-    asked = after_create(refused(Cause.RATE_LIMITED, retry_after=90.0))
-    endless = after_create(refused(Cause.RATE_LIMITED, retry_after=1e9))
+    asked = after_create(refused(Cause.SERVER_FAULT, retry_after=90.0))
+    endless = after_create(refused(Cause.SERVER_FAULT, retry_after=1e9))
     assert isinstance(asked, SendAgain)
     assert isinstance(endless, SendAgain)
     assert asked.delay == 90.0
-    assert endless.delay == decisions.LONGEST_RETRY_AFTER
+    assert endless.delay == LONGEST_RETRY_AFTER
+
+
+def test_a_request_that_never_arrived_gives_its_permit_back() -> None:
+    again = after_create(refused(Cause.NOT_CONNECTED))
+    assert isinstance(again, SendAgain)
+    assert again.unsent
 
 
 TOKEN = "the-attempts-secret"
@@ -185,7 +201,7 @@ def test_a_server_fault_in_the_end_may_have_been_paid_for() -> None:
     end = after_create(refused(Cause.SERVER_FAULT), 8)
     assert isinstance(end, Fail)
     assert not end.error.safe_to_resend
-    other = after_create(refused(Cause.RATE_LIMITED), 8)
+    other = after_create(refused(Cause.NOT_CONNECTED), 8)
     assert isinstance(other, Fail)
     assert other.error.safe_to_resend
 
@@ -206,7 +222,9 @@ def test_a_server_fault_waits_for_a_callback_and_other_refusals_do_not() -> None
             tries=1,
             max_attempts=8,
             law=LAW,
+            account="north",
             backoff=BACKOFF,
+            pauses=PAUSES,
             random=Random(7),
             callback_patience=60.0,
         )

@@ -14,8 +14,3 @@ def test_the_delay_is_uniform_below_a_bound_that_doubles(refusals: int, bound: f
     assert 0 <= min(delays) < 0.02 * bound
     assert 0.98 * bound < max(delays) <= bound
     assert sum(delays) / len(delays) == pytest.approx(bound / 2, rel=0.05)
-
-
-def test_a_scale_widens_the_bound() -> None:
-    delays = [Backoff(2.0, 60.0).delay(1, Random(seed), scale=5.0) for seed in range(500)]
-    assert 9.0 < max(delays) <= 10.0

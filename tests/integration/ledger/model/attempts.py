@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from limner.errors import Cancelled, DeadlineExceeded, RequestRejected
-from limner.ledger import Budget, Grant, Submission
+from limner.ledger import Grant, Quota, Submission
 from limner.records import JobState
 from tests.integration.ledger.model.following import AHEAD
 from tests.integration.ledger.model.life import SENT, Life
@@ -27,8 +27,8 @@ from tests.integration.ledger.model.world import (
 DEADLINE = 20.0
 PAUSE = 60.0  # the server's own clock expires the pause's key, so it must outlast an example
 UNSENT_ERROR, SENT_ERROR = Cancelled("unsent"), Cancelled("sent")
-BUDGETS = st.builds(
-    Budget,
+QUOTAS = st.builds(
+    Quota,
     st.integers(1, 3),
     st.just(10.0),
     st.sampled_from([1, 1, 2]),
@@ -80,12 +80,12 @@ class Attempts(World):
 
     # Clocks
 
-    @move(weight=4, worker=WORKERS, after=SECONDS, budget=BUDGETS, lost=SELDOM)
-    def claim(self, worker: int, after: float, budget: Budget, lost: bool) -> None:
+    @move(weight=4, worker=WORKERS, after=SECONDS, quota=QUOTAS, lost=SELDOM)
+    def claim(self, worker: int, after: float, quota: Quota, lost: bool) -> None:
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
-        claimed = self.ledger.claim(budget)
-        expected = self.granted(budget)
+        claimed = self.ledger.claim(quota)
+        expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
         assert claimed.too_new == []
         for step in claimed.steps:
@@ -96,14 +96,14 @@ class Attempts(World):
             life.lease, life.owned = step.lease, True
             if step.step == "create":
                 life.in_flight = True
-                self.permits[step.job_id, step.lease] = (self.now, budget.creates)
+                self.permits[step.job_id, step.lease] = (self.now, quota.creates)
                 assert self.now >= self.paused
             if step.step == "look":
                 life.looking = self.now
                 self.reads[step.job_id, step.lease] = self.now
         if any(kind == "create" for _, kind in expected):
-            assert self.client.scard(self.ledger.prefix + "in-flight") <= budget.max_in_flight
-            assert len(self.permits) <= budget.creates
+            assert self.client.scard(self.ledger.prefix + "in-flight") <= quota.max_in_flight
+            assert len(self.permits) <= quota.creates
         if not lost:
             self.hands += [InHand(worker, step, "message") for step in claimed.steps]
 

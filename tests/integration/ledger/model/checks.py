@@ -7,7 +7,7 @@ from typing import Final
 from hypothesis.stateful import invariant
 
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
-from limner.ledger import Budget, Claim, Grant
+from limner.ledger import Claim, Grant, Quota
 from limner.records import JobState, Record, TaskState
 from tests.integration.ledger.model.life import Life
 from tests.integration.ledger.model.tasks import GRACE, TTL
@@ -147,7 +147,7 @@ class Checks(World):
         """All workers have crashed; one without faults brings every job to its end, and tells no secret."""
         indexes = [self.ledger.prefix + name for name in INDEXES]
         for _ in range(30 + 20 * len(self.lives)):
-            claimed = self.ledger.claim(Budget(2, 10.0, 2, 1.0, 3))
+            claimed = self.ledger.claim(Quota(2, 10.0, 2, 1.0, 3))
             for step in claimed.steps:
                 self.do(step)
             self.now = self.at(max(claimed.wait, 0.001))

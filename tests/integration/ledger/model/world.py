@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from limner.errors import JobFailed
-from limner.ledger import Budget, Claim, Ledger, Step
+from limner.ledger import Claim, Ledger, Quota, Step
 from limner.records import JobState
 from tests.integration.ledger.conftest import START
 from tests.integration.ledger.model.following import AHEAD, Place
 from tests.integration.ledger.model.life import Life
 
 SPAN, LOOK_SPAN = 10_000, 1_000
-ENOUGH: Final = Budget(20, 10.0, 20, 1.0, 4)
+ENOUGH: Final = Quota(20, 10.0, 20, 1.0, 4)
 ERROR: Final = {"cause": "rate_limited", "message": "slow down"}
 
 JOBS = st.integers(0, 4).map("job-{}".format)
@@ -127,7 +127,7 @@ class World(RuleBasedStateMachine):
         )
         return [life.job_id for life in sorted(self.lives.values(), key=order) if life.place == place]
 
-    def granted(self, budget: Budget) -> list[tuple[str, str]]:
+    def granted(self, quota: Quota) -> list[tuple[str, str]]:
         """What a claim must grant, in order: no more than may be, and no less than can be."""
         steps = []
         late = [life for life in self.lives.values() if life.place == "due" and life.due <= self.now]
@@ -140,19 +140,19 @@ class World(RuleBasedStateMachine):
                 life.place, life.due, life.owned = "line:look", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "settle"))
-        create = self.line("line:create")[: self.free_creates(budget)]
+        create = self.line("line:create")[: self.free_creates(quota)]
         self.reads = {step: time for step, time in self.reads.items() if time > self.now - LOOK_SPAN}
-        look = self.line("line:look")[: max(0, budget.looks - len(self.reads))]
+        look = self.line("line:look")[: max(0, quota.looks - len(self.reads))]
         return steps + [(job_id, "create") for job_id in create] + [(job_id, "look") for job_id in look]
 
-    def free_creates(self, budget: Budget) -> int:
+    def free_creates(self, quota: Quota) -> int:
         # A clock that may not grant does not look at the window, and a permit's end is seen later.
         if self.now < self.paused:
             return 0
         start = self.now - SPAN
         self.permits = {step: permit for step, permit in self.permits.items() if permit[0] > start}
-        room = budget.max_in_flight - sum(life.in_flight for life in self.lives.values())
-        return max(0, min(budget.creates - len(self.permits), room))
+        room = quota.max_in_flight - sum(life.in_flight for life in self.lives.values())
+        return max(0, min(quota.creates - len(self.permits), room))
 
     def fail_by_lease(self, life: Life, lease: int, error: JobFailed, come_from: JobState) -> None:
         held, outcome = life.holds(lease, come_from), {"error": error.to_json()}

@@ -1,0 +1,71 @@
+"""The accounts at the provider, when there are several: their keys, by reference, and their own limits."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+
+MAIN: Final = "main"
+"""The name of the one account of a fleet that has only LIMNER_API_KEY."""
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+_REFERENCES: Final = ("env:", "file:")
+
+
+class AccountOptions(BaseModel):
+    """An account as LIMNER_ACCOUNTS names it. What is not given is as in the settings of the same name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: Annotated[str, Field(repr=False)]
+    """Where the API key is: ``env:VARIABLE``, or ``file:PATH``, a relative one in the folder of secrets."""
+    rate_requests: Count | None = None
+    rate_seconds: Seconds | None = None
+    reads_per_second: Count | None = None
+    max_in_flight: Count | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _reference(cls, key: str) -> str:
+        # The value is not shown: somebody may have put the key itself here.
+        if not key.startswith(_REFERENCES) or not key.partition(":")[2]:
+            raise ValueError("must say where the key is, as env:VARIABLE or file:PATH, and not be the key")
+        return key
+
+    def read_key(self, secrets: Path) -> str:
+        """The key's text; raises ValueError that says where it was looked for."""
+        kind, _, place = self.key.partition(":")
+        if kind == "env":
+            text = os.environ.get(place, "")
+            if not text.strip():
+                raise ValueError(f"the variable {place} is not set")
+            return text
+        try:
+            return (secrets / place).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ValueError(f"{secrets / place} cannot be read ({reason})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account with its limits and its key."""
+
+    api_key: SecretStr
+    rate_requests: int
+    rate_seconds: float
+    reads_per_second: int
+    max_in_flight: int
+
+
+def checked_key(text: str) -> str:
+    """The key without surrounding space; raises ValueError if no header can hold it."""
+    text = text.strip()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be printable ASCII without spaces")
+    return text

@@ -1,0 +1,86 @@
+-- The lines in which jobs wait for a permit.
+--
+-- To be sent, a job waits in the common line, or in that of the account it names: the highest priority first, and
+-- among equals by turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng 1996): a lane's next job gets
+-- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
+-- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
+--
+-- To be looked at, it waits in the line of its account: by when it will be overdue by as much as its law
+-- allowed between two looks. Of two jobs, that brings the one forward which has waited longer in relation.
+
+local CREATE = P .. 'line:create'
+local EXPIRING = P .. 'expiring'
+local HINT_PAUSE = 1000
+local AHEAD = 60000
+local HINTED = -1e12
+
+local function line_of(account) return account and CREATE .. ':' .. account or CREATE end
+local function look_line(account) return P .. 'line:look:' .. account end
+local function lanes_of(priority) return P .. 'lanes:' .. priority end
+
+local function next_turn(priority, lane)
+  local now = redis.call('HGET', P .. 'turns:now', priority) or redis.call('GET', P .. 'turns') or 0
+  local lanes = lanes_of(priority)
+  local turn = math.max(tonumber(now), tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
+  redis.call('ZADD', lanes, int(turn), lane)
+  return turn
+end
+
+-- That turn has come: lanes that have no later one need not be remembered.
+local function turn_over(priority, turn)
+  local now = tonumber(redis.call('HGET', P .. 'turns:now', priority)) or 0
+  if turn <= now then return end
+  redis.call('HSET', P .. 'turns:now', priority, int(turn))
+  redis.call('ZREMRANGEBYSCORE', lanes_of(priority), '-inf', int(turn))
+end
+
+local function queue_up(id)
+  local priority, turn, pinned = get(id, 'priority', 'turn', 'pinned')
+  redis.call('ZADD', line_of(pinned), int((9 - priority) * 1e14 + turn), id)
+end
+
+local function leave_line(id)
+  redis.call('ZREM', line_of(get(id, 'pinned')), id)
+end
+
+-- The account whose key reads the job's next task.
+local function reader_of(id)
+  return get(id, 'reader') or MAIN
+end
+
+local function queue_look(id, at)
+  local pace, hinted, seen = get(id, 'pace', 'hinted', 'seen')
+  local waiting = tonumber(hinted) and tonumber(hinted) >= (tonumber(seen) or 0)
+  redis.call('ZADD', look_line(reader_of(id)), int(waiting and hinted + HINTED or at + (pace or 0)), id)
+end
+
+local function leave_look_line(id)
+  redis.call('ZREM', look_line(reader_of(id)), id)
+end
+
+-- The next look, in `delay` milliseconds.
+local function look_in(id, delay)
+  redis.call('HSET', record(id), 'pace', int(delay))
+  schedule(id, NOW + delay)
+end
+
+-- Looks come before others when the provider has said that there is something to see. One look is enough for
+-- many hints, and a look that is under way is followed by another one. No hint makes a look later.
+local function look_soon(id)
+  local looking, seen = get(id, 'looking', 'seen')
+  redis.call('HSET', record(id), 'hinted', int(NOW))
+  if looking and looking ~= '' and redis.call('ZSCORE', DUE, id) then return end
+  local line = look_line(reader_of(id))
+  if redis.call('ZSCORE', line, id) then
+    redis.call('ZADD', line, 'LT', int(NOW + HINTED), id)
+    return
+  end
+  local at, due = (tonumber(seen) or 0) + HINT_PAUSE, tonumber(redis.call('ZSCORE', DUE, id))
+  if at > NOW then
+    if not due or due > at then schedule(id, at) end
+  else
+    redis.call('ZREM', DUE, id)
+    redis.call('ZADD', line, int(NOW + HINTED), id)
+    ring()
+  end
+end

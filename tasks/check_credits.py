@@ -1,0 +1,28 @@
+"""``limner.check_credits``: ask what the account has left that is paused for want of credits."""
+
+import logging
+from typing import Any
+
+from provider import ProviderError
+from tasks.step import step
+from worker.application import app
+from worker.fleet import Fleet
+
+logger = logging.getLogger(__name__)
+
+
+@step("limner.check_credits")
+def check_credits(_self: Any, account: str, lease: int) -> None:
+    """One question about the account's balance."""
+    check(app.fleet, account, lease)
+
+
+def check(fleet: Fleet, account: str, lease: int) -> None:
+    """Read the balance, and tell the ledger. An answer that does not come is asked for again."""
+    try:
+        balance = fleet.providers[account].credits()
+    except (KeyError, ProviderError) as error:
+        logger.warning("account %s stays paused: %s", account, error)
+        return
+    logger.info("account %s has %s credits left", account, balance)
+    fleet.ledger.credits_seen(account, lease, balance, longest=fleet.settings.pause_max_seconds)

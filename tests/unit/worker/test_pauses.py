@@ -1,0 +1,28 @@
+"""For how long an account rests."""
+
+import pytest
+
+from provider import Cause, Disposition
+from worker.pauses import LONGEST_RETRY_AFTER, Pauses
+
+PAUSES = Pauses(short=(2.0, 60.0), long=(30.0, 900.0), keys={"north": "digest"})
+CLOSING = [cause for cause in Cause if cause.disposition is Disposition.STOP]
+
+
+def test_a_429_closes_for_seconds_and_all_else_for_longer() -> None:
+    for cause in CLOSING:
+        closing = PAUSES.closing(cause, "north")
+        expected = (2.0, 60.0) if cause is Cause.RATE_LIMITED else (30.0, 900.0)
+        assert (closing.first, closing.longest) == expected
+
+
+@pytest.mark.parametrize("cause", CLOSING)
+def test_only_a_refused_key_is_named_and_only_missing_credits_are_asked_about(cause: Cause) -> None:
+    closing = PAUSES.closing(cause, "north")
+    assert closing.key == ("digest" if cause is Cause.UNAUTHORIZED else None)
+    assert closing.credits == (cause is Cause.NO_CREDITS)
+
+
+def test_what_the_provider_asks_for_is_heeded_within_bounds() -> None:
+    assert PAUSES.closing(Cause.RATE_LIMITED, "north", 7.0).at_least == 7.0
+    assert PAUSES.closing(Cause.RATE_LIMITED, "north", 1e9).at_least == LONGEST_RETRY_AFTER
