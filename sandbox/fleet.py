@@ -261,7 +261,8 @@ class LocalFleet:
         if self.provider is not None:
             with (self.log_dir / "provider.log").open("ab") as output:
                 found["LIMNER_API_URL"] = self.provider.start(output=output).url
-            found["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
+            if "LIMNER_ACCOUNTS" not in found:
+                found["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
         return found
 
     def _listen(self) -> None:
