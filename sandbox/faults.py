@@ -2,12 +2,14 @@
 
 As JSON, one key a fault. The value is a probability (``0.05``), or an object with any of ``probability``,
 ``next`` (the next n calls, before the probability is asked), ``seconds`` and ``variant``; ``null`` and ``0``
-switch it off. Faults that take seconds also accept a bare number of them, for every call.
+switch it off. Faults that take seconds also accept a bare number of them, for every call. For every other one
+``seconds`` is how long it stays on: ``{"create_455": {"seconds": 3}}`` is maintenance for three seconds.
 """
 
 import json
 import random
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -110,15 +112,20 @@ class Rule:
     next: int = 0
     """The next n calls are struck for certain."""
     seconds: float = 0.0
+    """What the faults in :data:`TIMED` take; for the others, when they are over, with 0 for never."""
     variant: str = ""
     """For ``task_fail``: a key of :data:`sandbox.failures.FAILURES`."""
 
 
 class Faults:
-    """The faults that are switched on."""
+    """The faults that are switched on. ``clock`` gives seconds, for those that end by themselves."""
 
-    def __init__(self, rules: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, rules: Mapping[str, Any] | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._rules: dict[Fault, Rule] = {}
+        self._over: dict[Fault, float] = {}
+        self._clock = clock
         self.update(rules or {})
 
     def update(self, changes: Mapping[str, Any]) -> None:
@@ -127,13 +134,17 @@ class Faults:
         Raises :class:`InvalidFault` that names the fault, and then changes nothing.
         """
         for fault, rule in [(_named(name), _rule(name, value)) for name, value in changes.items()]:
+            self._over.pop(fault, None)
             if rule.probability or rule.next:
                 self._rules[fault] = rule
+                if rule.seconds and fault not in TIMED:
+                    self._over[fault] = self._clock() + rule.seconds
             else:
                 self._rules.pop(fault, None)
 
     def strikes(self, fault: Fault, rng: random.Random) -> Rule | None:
         """The rule if the fault strikes this call, else None."""
+        self._end_those_over()
         rule = self._rules.get(fault)
         if rule is None:
             return None
@@ -159,8 +170,19 @@ class Faults:
         return next((fault for fault in faults if self.strikes(fault, rng)), None)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """What :meth:`update` accepts."""
-        return {fault.value: asdict(rule) for fault, rule in self._rules.items()}
+        """What :meth:`update` accepts; of a fault that ends by itself, the ``seconds`` that are left."""
+        self._end_those_over()
+        now = self._clock()
+        left = {fault: {"seconds": over - now} for fault, over in self._over.items()}
+        return {fault.value: asdict(rule) | left.get(fault, {}) for fault, rule in self._rules.items()}
+
+    def _end_those_over(self) -> None:
+        if not self._over:
+            return
+        now = self._clock()
+        for fault in [fault for fault, over in self._over.items() if now >= over]:
+            del self._over[fault]
+            self._rules.pop(fault, None)
 
 
 def load(text: str) -> dict[str, Any]:

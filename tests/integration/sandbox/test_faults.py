@@ -224,3 +224,10 @@ def test_a_fault_that_does_not_exist_is_named(provider: SandboxProvider) -> None
         provider.faults(create_430=1)
     with pytest.raises(ValueError, match="create_430: no such fault"):
         SandboxProvider(faults={"create_430": 1})
+
+
+def test_maintenance_ends_by_itself(provider: SandboxProvider, client: httpx.Client) -> None:
+    provider.faults(create_455={"seconds": 0.5})
+    assert create(client)["code"] == 455
+    until(lambda: create(client)["code"] == 200)
+    assert provider.summary()["faults"] == {}

@@ -39,6 +39,39 @@ def test_a_bare_number_is_seconds_where_the_fault_takes_them() -> None:
     assert (rule.seconds, rule.probability) == (2.5, 1.0)
 
 
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_refusal_with_seconds_is_on_for_so_long_and_then_gone() -> None:
+    clock = Clock()
+    faults = Faults({"create_455": {"seconds": 3}}, clock)
+    clock.now = 102.0
+    assert strikes(faults, Fault.CREATE_455, 5) == 5
+    assert faults.to_json()["create_455"]["seconds"] == 1.0
+    clock.now = 103.0
+    assert strikes(faults, Fault.CREATE_455, 5) == 0
+    assert faults.to_json() == {}
+
+
+def test_seconds_that_a_fault_takes_do_not_end_it() -> None:
+    clock = Clock()
+    faults = Faults({"slow_answer": 3}, clock)
+    clock.now = 200.0
+    assert strikes(faults, Fault.SLOW_ANSWER, 5) == 5
+
+
+def test_a_fault_switched_on_anew_does_not_end_with_the_old_ones_seconds() -> None:
+    clock = Clock()
+    faults = Faults({"create_455": {"seconds": 3}}, clock)
+    faults.update({"create_455": 1})
+    clock.now = 200.0
+    assert strikes(faults, Fault.CREATE_455, 5) == 5
+
+
 def test_an_object_without_a_probability_always_strikes() -> None:
     assert strikes(Faults({"task_fail": {"variant": "moderation"}}), Fault.TASK_FAIL, 5) == 5
 
