@@ -1,8 +1,9 @@
-"""The account: its keys, its credits and its limits."""
+"""An account: its keys, its credits and its limits."""
 
 import heapq
 from collections.abc import Callable
 
+from sandbox.holders import MAIN
 from sandbox.limits import Limiter, Window, limiter
 from sandbox.options import ProviderOptions
 from sandbox.orders import Order
@@ -14,8 +15,11 @@ __all__ = ["Account"]
 class Account:
     """What may be sent, and what it costs. Times are seconds of one clock, and are arguments."""
 
-    def __init__(self, options: ProviderOptions) -> None:
-        self._keys = options.accepted_keys
+    def __init__(self, options: ProviderOptions, name: str = MAIN) -> None:
+        """Raises :class:`KeyError` for an account that the options do not name."""
+        self.name = name
+        self.keys = options.key_holders[name]
+        self._revoked: set[str] = set()
         self._balance = options.credits
         self._creates = limiter(options.window, options.creates, options.window_seconds)
         self._new_reads: Callable[[], Limiter] = lambda: limiter(Window.SLIDING, options.reads, 1.0)
@@ -25,9 +29,18 @@ class Account:
         self._refunds: list[tuple[float, float]] = []
 
     def key(self, authorization: str | None) -> str | None:
-        """The API key of an ``Authorization`` header, if it is one of the account's."""
+        """The API key of an ``Authorization`` header, if it is one of the account's, revoked or not."""
         scheme, _, key = (authorization or "").partition(" ")
-        return key if scheme.lower() == "bearer" and key in self._keys else None
+        return key if scheme.lower() == "bearer" and key in self.keys else None
+
+    def is_revoked(self, key: str) -> bool:
+        return key in self._revoked
+
+    def revoke(self, key: str) -> None:
+        self._revoked.add(key)
+
+    def restore(self, key: str) -> None:
+        self._revoked.discard(key)
 
     def may_create(self, now: float) -> Refusal | None:
         """Refused for its rate, or for too many running tasks. The API does not tell the two apart."""
@@ -52,6 +65,10 @@ class Account:
         heapq.heappush(self._running, ends)
         if refunded:
             heapq.heappush(self._refunds, (ends, credits_held))
+
+    def set_balance(self, credits_left: float, now: float) -> None:
+        """Leave that much to spend now; what is held for running tasks still comes back if they fail."""
+        self._balance += credits_left - self.balance(now)
 
     def balance(self, now: float) -> float:
         while self._refunds and self._refunds[0][0] <= now:

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from sandbox.accounts import InvalidChange
 from sandbox.faults import InvalidFault
 from sandbox.state import ProviderState
 
@@ -34,8 +35,23 @@ class AdminApi:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(self._state.faults.to_json())
 
+    async def calls(self, request: Request) -> Response:
+        """``GET /sandbox/calls?after=N``: those that arrived after number N, a page of them at a time."""
+        after = request.query_params.get("after", "0")
+        if not (after.isascii() and after.isdigit()):
+            return JSONResponse({"error": "after: a number of 0 or more is wanted"}, 400)
+        return JSONResponse(self._state.calls.page(int(after)))
+
+    async def account(self, request: Request) -> Response:
+        """``POST /sandbox/account``: top up, revoke or restore a key; answers with how it stands then."""
+        try:
+            changed = self._state.accounts.change(await request.json(), self._state.now())
+        except (InvalidChange, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        return JSONResponse(changed)
+
     async def reset(self, _request: Request) -> Response:
-        """``POST /sandbox/reset``: forget everything, and the faults as they were at start."""
+        """``POST /sandbox/reset``: forget everything; credits, keys and faults as they were at start."""
         await self._state.reset()
         return JSONResponse({"reset": True})
 

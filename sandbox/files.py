@@ -56,7 +56,8 @@ class FilesApi:
         """``POST /api/v1/common/download-url``: a link to one of the provider's own files, for 20 minutes."""
         state = self._state
         rng = state.randomness("download-url")
-        if state.account.key(request.headers.get("authorization")) is None:
+        caller = state.accounts.caller(request.headers.get("authorization"))
+        if caller is None or not caller.allowed:
             return self._envelope.refusal(UNAUTHORIZED, rng)
         try:
             body = await request.json()

@@ -8,6 +8,8 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.accounts import Caller
+from sandbox.calls import CREATE, READ, Arrival
 from sandbox.connections import Broken, gateway_page
 from sandbox.envelope import BROKEN_ANSWERS, Envelope
 from sandbox.faults import CREATE_REFUSED, Fault
@@ -25,7 +27,10 @@ _READ: Final = (Fault.RECORD_DROP, Fault.RECORD_HTML, Fault.RECORD_500)
 
 
 class JobsApi:
-    """The endpoints. Each answer is counted in the ledger under its code, or the kind of its absence."""
+    """The endpoints. Each answer is counted under its code, or the kind of its absence.
+
+    What a call is answered is decided when it arrives; with a latency, the caller learns it later.
+    """
 
     def __init__(self, state: ProviderState) -> None:
         self._state = state
@@ -36,72 +41,80 @@ class JobsApi:
         state = self._state
         body = _parsed(await request.body())
         model, given = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
-        rng = state.randomness(digest(str(model), given))
+        content = digest(str(model), given)
+        arrival = state.arrived(CREATE, request.headers.get("authorization"))
+        rng = state.randomness(content)
+        wait = state.latency(CREATE, content)
         if fault := state.faults.first(_BEFORE, rng):
-            state.ledger.count("createTask", fault)
-            return Broken(reset=True) if fault is Fault.DROP_BEFORE_ACCEPT else gateway_page(502)
-        order = self._checked(request, body, rng)
-        if isinstance(order, Refusal):
-            state.ledger.count("createTask", str(order.code))
-            return self._envelope.refusal(order, rng)
-        task = state.accept(order, rng)
+            broken = Broken(reset=True) if fault is Fault.DROP_BEFORE_ACCEPT else gateway_page(502)
+            return await self._later(wait, request, arrival, fault, broken)
+        checked = self._checked(arrival, body, rng)
+        if isinstance(checked, Refusal):
+            refusal = self._envelope.refusal(checked, rng)
+            return await self._later(wait, request, arrival, str(checked.code), refusal)
+        order, caller = checked
+        task = state.accept(order, rng, caller.account, arrival.now)
+        state.calls.created(arrival, task.id)
         if Fault.CALLBACK_EARLY in task.fate:
             await state.courier.deliver(task)
-        return await self._answer(request, task, rng)
+        return await self._answer(wait, request, arrival, task, rng)
 
     async def record_info(self, request: Request) -> Response:
         """``GET /api/v1/jobs/recordInfo?taskId=…``."""
-        state, now = self._state, self._state.now()
+        state = self._state
         task_id = request.query_params.get("taskId")
         task = state.ledger.tasks.get(task_id or "")
-        rng = state.randomness(f"record {task_id}")
+        # A known task's own id, and not one more copy of it for each read.
+        arrival = state.arrived(READ, request.headers.get("authorization"), task.id if task else task_id)
+        content = f"record {task_id}"
+        rng = state.randomness(content)
+        wait = state.latency(READ, content)
         if fault := state.faults.first(_READ, rng):
-            state.ledger.count("recordInfo", fault)
-            return self._broken_read(fault, rng)
-        if refusal := self._may_read(request, task_id, task, now):
-            state.ledger.count("recordInfo", str(refusal.code))
-            return self._envelope.refusal(refusal, rng)
-        state.ledger.count("recordInfo", "200")
-        task = state.ledger.tasks[task_id or ""]
-        task.reads += 1
-        if task.seen_ms is None and task.finish_ms <= now * 1000:
-            task.seen_ms = int(now * 1000)
-        return self._envelope.ok(record(task, now * 1000, state.base_url, state.options.cost_time))
+            return await self._later(wait, request, arrival, fault, self._broken_read(fault, rng))
+        found = self._readable(arrival, task_id, task)
+        if isinstance(found, Refusal):
+            refusal = self._envelope.refusal(found, rng)
+            return await self._later(wait, request, arrival, str(found.code), refusal)
+        found.reads += 1
+        now_ms = arrival.now * 1000
+        shown = self._envelope.ok(record(found, now_ms, state.base_url, state.options.cost_time))
+        answer = await self._later(wait, request, arrival, "200", shown)
+        if answer is shown and found.seen_ms is None and found.finish_ms <= now_ms:
+            found.seen_ms = int(state.now() * 1000)
+        return answer
 
     async def credit(self, request: Request) -> Response:
         """``GET /api/v1/chat/credit``: ``data`` is a bare number."""
         state = self._state
-        if state.account.key(request.headers.get("authorization")) is None:
+        caller = state.accounts.caller(request.headers.get("authorization"))
+        if caller is None or not caller.allowed:
             return self._envelope.refusal(UNAUTHORIZED, state.randomness("credit"))
         state.ledger.count("credit", "200")
-        return self._envelope.ok(state.account.balance(state.now()))
+        return self._envelope.ok(caller.account.balance(state.now()))
 
-    def _checked(self, request: Request, body: Any, rng: random.Random) -> Order | Refusal:
-        state, now = self._state, self._state.now()
-        if state.account.key(request.headers.get("authorization")) is None:
+    def _checked(self, arrival: Arrival, body: Any, rng: random.Random) -> tuple[Order, Caller] | Refusal:
+        caller, now = arrival.caller, arrival.now
+        if caller is None or not caller.allowed:
             return UNAUTHORIZED
-        if fault := state.faults.first(CREATE_REFUSED, rng):
+        if fault := self._state.faults.first(CREATE_REFUSED, rng):
             return ON_DEMAND[fault]
-        if refusal := state.account.may_create(now):
+        if refusal := caller.account.may_create(now):
             return refusal
         order = read_order(body)
-        return order if isinstance(order, Refusal) else state.account.can_pay(order, now) or order
+        return order if isinstance(order, Refusal) else caller.account.can_pay(order, now) or (order, caller)
 
-    def _may_read(
-        self, request: Request, task_id: str | None, task: Task | None, now: float
-    ) -> Refusal | None:
-        account = self._state.account
-        key = account.key(request.headers.get("authorization"))
-        if key is None:
+    def _readable(self, arrival: Arrival, task_id: str | None, task: Task | None) -> Task | Refusal:
+        caller, now = arrival.caller, arrival.now
+        if caller is None or not caller.allowed:
             return UNAUTHORIZED
-        if refusal := account.may_read(key, now):
+        if refusal := caller.account.may_read(caller.key, now):
             return refusal
         if not task_id:
             return Refusal(400, "taskId is required")
-        if task is None:
+        if task is None or task.account != caller.account.name:
             return NO_RECORD
         hidden = task.fate.get(Fault.RECORD_NULL_SECONDS)
-        return NO_RECORD if hidden and now < task.created_ms / 1000 + hidden.seconds else None
+        return NO_RECORD if hidden and now < task.created_ms / 1000 + hidden.seconds else task
 
     def _broken_read(self, fault: Fault, rng: random.Random) -> Response:
         if fault is Fault.RECORD_DROP:
@@ -110,22 +123,33 @@ class JobsApi:
             return gateway_page(502)
         return self._envelope.refusal(SERVER_ERROR, rng)
 
-    async def _answer(self, request: Request, task: Task, rng: random.Random) -> Response:
+    async def _answer(
+        self, wait: float, request: Request, arrival: Arrival, task: Task, rng: random.Random
+    ) -> Response:
         state = self._state
-        slow = state.faults.strikes(Fault.SLOW_ANSWER, rng)
-        if slow and await _client_left_within(slow.seconds, request):
+        if slow := state.faults.strikes(Fault.SLOW_ANSWER, rng):
+            wait += slow.seconds
+        if wait and await _client_left_within(wait, request):
             task.ended = CallEnd.CLIENT_GONE
-            state.ledger.count("createTask", task.ended)
+            state.ended(arrival, task.ended)
             return Broken(reset=False)
         ids = {"taskId": task.id, "recordId": task.id}
         fault = state.faults.first(_AFTER, rng)
         if fault is None:
             task.ended = CallEnd.ANSWERED
-            state.ledger.count("createTask", "200")
+            state.ended(arrival, "200")
             return self._envelope.ok(ids)
         task.ended, respond = BROKEN_ANSWERS[fault]
-        state.ledger.count("createTask", task.ended)
+        state.ended(arrival, task.ended)
         return respond(self._envelope, ids, rng)
+
+    async def _later(
+        self, wait: float, request: Request, arrival: Arrival, outcome: str, answer: Response
+    ) -> Response:
+        if wait and await _client_left_within(wait, request):
+            outcome, answer = CallEnd.CLIENT_GONE, Broken(reset=False)
+        self._state.ended(arrival, outcome)
+        return answer
 
 
 def _parsed(body: bytes) -> Any:
@@ -136,6 +160,7 @@ def _parsed(body: bytes) -> Any:
 
 
 async def _client_left_within(seconds: float, request: Request) -> bool:
+    await request.body()  # what comes after the whole request can only be the client's end
     try:
         message = await asyncio.wait_for(request.receive(), seconds)
     except TimeoutError:

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import math
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from sandbox.faults import Fault, Rule
+from sandbox.holders import MAIN
+from sandbox.peaks import Peak
 
 __all__ = ["CallEnd", "Ledger", "State", "Task", "digest"]
 
@@ -57,6 +59,8 @@ class Task:
     finish_ms: float
     """When it ends; infinite for one that is stuck."""
     fate: Mapping[Fault, Rule]
+    account: str = MAIN
+    """The account whose key created it: no other sees it (contract 2.4)."""
     ended: CallEnd = CallEnd.PENDING
     reads: int = 0
     """How many recordInfo calls have asked for it."""
@@ -78,6 +82,7 @@ class Task:
     def to_json(self, now_ms: float) -> dict[str, Any]:
         return {
             "task_id": self.id,
+            "account": self.account,
             "created_ms": self.created_ms,
             "finish_ms": None if math.isinf(self.finish_ms) else int(self.finish_ms),
             "state": self.state(now_ms),
@@ -104,16 +109,13 @@ class Ledger:
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._bought: Counter[str] = Counter()
         self._window_ms = window_seconds * 1000
-        self._recent: deque[int] = deque()
-        self._most_in_window = 0
+        # The limit is an account's, so what another creates meanwhile is none of it.
+        self._peaks: defaultdict[str, Peak] = defaultdict(lambda: Peak(self._window_ms))
 
     def add(self, task: Task) -> None:
         self.tasks[task.id] = task
         self._bought[task.digest] += 1
-        self._recent.append(task.created_ms)
-        while self._recent[0] <= task.created_ms - self._window_ms:
-            self._recent.popleft()
-        self._most_in_window = max(self._most_in_window, len(self._recent))
+        self._peaks[task.account].add(task.created_ms)
 
     def count(self, endpoint: str, outcome: str) -> None:
         """Count a call under the code, or the kind of non-answer, that it got."""
@@ -125,7 +127,10 @@ class Ledger:
         return [task.to_json(now_ms) for task in wanted]
 
     def summary(self, now_ms: float) -> dict[str, Any]:
-        """The figures, in time linear in the number of tasks."""
+        """The figures, in time linear in the number of tasks.
+
+        ``most_creates_in_window`` is that of the one account with the most.
+        """
         tasks = self.tasks.values()
         return {
             "created": len(self.tasks),
@@ -136,8 +141,20 @@ class Ledger:
             "call_ended": Counter(task.ended for task in tasks),
             "reads": sum(task.reads for task in tasks),
             "callbacks": sum(len(task.deliveries) for task in tasks),
-            "most_creates_in_window": self._most_in_window,
+            "most_creates_in_window": max((peak.most for peak in self._peaks.values()), default=0),
             "calls": self._calls,
+        }
+
+    def by_account(self, now_ms: float) -> dict[str, dict[str, Any]]:
+        """The figures of each account that has created a task, in time linear in the number of tasks."""
+        created: Counter[str] = Counter()
+        billed: defaultdict[str, float] = defaultdict(float)
+        for task in self.tasks.values():
+            created[task.account] += 1
+            billed[task.account] += task.billed(now_ms)
+        return {
+            name: {"created": created[name], "billed": billed[name], "most_creates_in_window": peak.most}
+            for name, peak in self._peaks.items()
         }
 
 

@@ -1,9 +1,11 @@
 """How the stand-in behaves, as data that the command line and ``sandbox.server.SandboxProvider`` share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from sandbox.faults import Faults, load
+from sandbox.holders import key_holders
 from sandbox.limits import Window
 
 __all__ = ["CostTime", "NoData", "ProviderOptions", "TaskIds"]
@@ -40,20 +42,37 @@ class ProviderOptions:
         default="", metadata={"help": "The start of result URLs, if not the address listened on."}
     )
     keys: str = field(default="sandbox-key", metadata={"help": "Accepted API keys, separated by commas."})
-    credits: float = field(default=1_000_000.0, metadata={"help": "The account's credits at start."})
-    creates: int = field(default=20, metadata={"help": "Accepted createTask calls per window; 0: no limit."})
+    accounts: str = field(
+        default="", metadata={"help": "In place of keys, several accounts: north=key-1+key-2,south=key-3"}
+    )
+    credits: float = field(default=1_000_000.0, metadata={"help": "The credits of each account at start."})
+    creates: int = field(
+        default=20, metadata={"help": "createTask calls per window and account; 0: no limit."}
+    )
     window_seconds: float = field(default=10.0, metadata={"help": "The window's length. Never sped up."})
     window: Window = field(default=Window.SLIDING, metadata={"help": "How the window counts."})
     reads: int = field(default=10, metadata={"help": "recordInfo calls per second and key; 0: no limit."})
-    max_running: int = field(default=0, metadata={"help": "Tasks that may run at once; 0: no limit."})
+    max_running: int = field(default=0, metadata={"help": "Tasks of an account at once; 0: no limit."})
     speed: float = field(
         default=1.0, metadata={"help": "Divides every duration of the provider: generation, files, retries."}
     )
     duration: float = field(
         default=0.0, metadata={"help": "Every task takes this many seconds; 0: as long as the real ones."}
     )
+    median: float = field(
+        default=0.0, metadata={"help": "The durations' median in seconds; 0: by rendering speed."}
+    )
     sigma: float = field(default=0.3, metadata={"help": "The spread of the log-normal durations."})
-    tail: float = field(default=0.01, metadata={"help": "The share of tasks that take 2 to 10 minutes."})
+    tail: float = field(default=0.01, metadata={"help": "The share of tasks that take much longer."})
+    tail_low: float = field(default=120.0, metadata={"help": "The seconds that those take at least."})
+    tail_high: float = field(default=600.0, metadata={"help": "The seconds that those take at most."})
+    create_latency: float = field(
+        default=0.0, metadata={"help": "The median seconds of a createTask answer. Never sped up."}
+    )
+    read_latency: float = field(
+        default=0.0, metadata={"help": "The median seconds of a recordInfo answer. Never sped up."}
+    )
+    latency_sigma: float = field(default=0.0, metadata={"help": "The log-normal spread of both."})
     seed: int = field(default=0, metadata={"help": "Reproduces a run; 0: another run every time."})
     task_ids: TaskIds = field(default=TaskIds.HEX, metadata={"help": "The form of task ids."})
     http_status: float = field(
@@ -79,11 +98,23 @@ class ProviderOptions:
         for name in ("tail", "http_status"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}: must be from 0 to 1")
+        for name in ("median", "tail_low", "create_latency", "read_latency", "latency_sigma"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: must not be negative")
+        if self.tail_high < self.tail_low:
+            raise ValueError("tail_high: must not be below tail_low")
+        key_holders(self.accounts, self.keys)
         Faults(load(self.faults))
 
     @property
+    def key_holders(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of each account by its name. With ``accounts``, ``keys`` are nobody's."""
+        return key_holders(self.accounts, self.keys)
+
+    @property
     def accepted_keys(self) -> frozenset[str]:
-        return frozenset(key.strip() for key in self.keys.split(",") if key.strip())
+        """The keys of all accounts."""
+        return frozenset(key for keys in self.key_holders.values() for key in keys)
 
     def arguments(self) -> list[str]:
         """The command line that gives these options; those at their default are left out."""

@@ -38,6 +38,8 @@ def provider_app(options: ProviderOptions, base_url: str) -> Starlette:
             Route("/files/{name}", files.file),
             Route("/sandbox/healthz", admin.healthz),
             Route("/sandbox/ledger", admin.ledger),
+            Route("/sandbox/calls", admin.calls),
+            Route("/sandbox/account", admin.account, methods=["POST"]),
             Route("/sandbox/faults", admin.faults, methods=["POST"]),
             Route("/sandbox/reset", admin.reset, methods=["POST"]),
         ],

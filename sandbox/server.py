@@ -16,6 +16,7 @@ import uvicorn
 
 from sandbox.children import Child
 from sandbox.connections import Breakable
+from sandbox.holders import MAIN
 from sandbox.options import ProviderOptions
 from sandbox.provider import provider_app
 
@@ -140,10 +141,22 @@ class SandboxProvider:
 
         Raises :class:`ValueError` for a fault that does not exist.
         """
-        response = self._http().post("/sandbox/faults", json=changes)
-        if response.status_code == httpx.codes.BAD_REQUEST:
-            raise ValueError(response.json()["error"])
-        return dict(response.raise_for_status().json())
+        return self._change("/sandbox/faults", changes)
+
+    def set_credits(self, credits_left: float, account: str = MAIN) -> None:
+        """Leave an account that much to spend now, as a top-up does.
+
+        Raises :class:`ValueError` for an account that does not exist, or less than 0.
+        """
+        self._change("/sandbox/account", {"account": account, "credits": credits_left})
+
+    def revoke(self, key: str) -> None:
+        """Answer that key 401 from now on. Raises :class:`ValueError` for a key of no account."""
+        self._change("/sandbox/account", {"revoke": key})
+
+    def restore(self, key: str) -> None:
+        """Accept a revoked key again. Raises :class:`ValueError` for a key of no account."""
+        self._change("/sandbox/account", {"restore": key})
 
     def ledger(self, *, prompt: str | None = None) -> list[dict[str, Any]]:
         """Every task that was ever created, oldest first, or those with exactly that prompt."""
@@ -151,13 +164,35 @@ class SandboxProvider:
         return list(self._http().get("/sandbox/ledger", params=params).raise_for_status().json()["tasks"])
 
     def summary(self) -> dict[str, Any]:
-        """The ledger's figures and counters."""
+        """The ledger's figures and counters, of all accounts together and under ``accounts`` of each."""
         response = self._http().get("/sandbox/ledger", params={"summary": "1"})
         return dict(response.raise_for_status().json())
 
+    def calls(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """The createTask and recordInfo calls, in the order of their arrival, from number ``after`` + 1 on.
+
+        Each has its ``number`` (from 1), ``at_ms`` (arrival in epoch milliseconds), ``endpoint``,
+        ``account`` and ``key`` (the key's place in its account, from 0; both None for a key of nobody),
+        ``outcome`` (the code, the kind of non-answer, or ``pending``) and ``task_id``. The stand-in keeps the
+        last million.
+        """
+        found: list[dict[str, Any]] = []
+        more = True
+        while more:
+            page = self._http().get("/sandbox/calls", params={"after": after}).raise_for_status().json()
+            found += page["calls"]
+            after, more = (found[-1]["number"] if found else after), page["more"]
+        return found
+
     def reset(self) -> None:
-        """Forget every task and count, and go back to the faults of the start."""
+        """Forget every task, call and count, and go back to the credits, keys and faults of the start."""
         self._http().post("/sandbox/reset").raise_for_status()
+
+    def _change(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._http().post(path, json=changes)
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            raise ValueError(response.json()["error"])
+        return dict(response.raise_for_status().json())
 
     def _http(self) -> httpx.Client:
         if self._admin is None:

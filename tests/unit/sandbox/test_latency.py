@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 
-from sandbox.latency import MEDIAN_SECONDS, DurationProfile
+from sandbox.latency import MEDIAN_SECONDS, DurationProfile, log_normal
 
 
 @pytest.mark.parametrize("speed", MEDIAN_SECONDS)
@@ -33,3 +33,21 @@ def test_a_fixed_duration_leaves_later_draws_alone() -> None:
     assert DurationProfile(fixed=2.0).seconds("TURBO", fixed) == 2.0
     DurationProfile().seconds("TURBO", usual)
     assert fixed.random() == usual.random()
+
+
+def test_a_median_of_its_own_holds_for_every_rendering_speed() -> None:
+    rng = random.Random(5)
+    profile = DurationProfile(median=16.0, sigma=0.45, tail=0.0, speed=10.0)
+    drawn = [profile.seconds(speed, rng) for _ in range(2000) for speed in MEDIAN_SECONDS]
+    assert statistics.median(drawn) == pytest.approx(1.6, rel=0.05)
+
+
+def test_the_tail_takes_as_long_as_it_is_told() -> None:
+    rng = random.Random(6)
+    drawn = [DurationProfile(tail=1.0, tail_seconds=(200.0, 300.0)).seconds("TURBO", rng) for _ in range(500)]
+    assert 200 <= min(drawn) < 205
+    assert 295 < max(drawn) <= 300
+
+
+def test_a_log_normal_without_a_spread_is_its_median() -> None:
+    assert log_normal(0.6, 0.0, random.Random(7)) == pytest.approx(0.6)

@@ -12,10 +12,36 @@ def test_arguments_name_only_what_differs_from_the_defaults() -> None:
     assert options.arguments() == ["--window", "fixed", "--speed", "20.0", "--hmac-key", "secret"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("speed", 0.0), ("tail", 1.5), ("http_status", -0.1)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("speed", 0.0),
+        ("tail", 1.5),
+        ("http_status", -0.1),
+        ("median", -1.0),
+        ("tail_low", -1.0),
+        ("tail_high", 119.0),
+        ("create_latency", -0.1),
+        ("read_latency", -0.1),
+        ("latency_sigma", -0.1),
+    ],
+)
 def test_a_value_out_of_range_is_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         ProviderOptions(**{name: value})  # type: ignore[arg-type]
+
+
+def test_the_accepted_keys_are_those_of_all_accounts() -> None:
+    assert ProviderOptions(accounts="north=a+b,south=c").accepted_keys == {"a", "b", "c"}
+    assert ProviderOptions().accepted_keys == {"sandbox-key"}
+
+
+def test_accounts_pass_through_the_command_line() -> None:
+    options = ProviderOptions(accounts="north=a+b,south=c")
+    assert options.arguments() == ["--accounts", "north=a+b,south=c"]
+    refused = CliRunner().invoke(app, ["provider", "--accounts", "north"], env={"COLUMNS": "300"})
+    assert refused.exit_code == 2
+    assert "accounts" in refused.output
 
 
 def test_every_option_is_on_the_command_line() -> None:

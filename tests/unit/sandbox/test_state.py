@@ -1,4 +1,6 @@
+from sandbox.calls import CREATE, READ
 from sandbox.faults import Fault
+from sandbox.ledger import Task
 from sandbox.options import ProviderOptions, TaskIds
 from sandbox.orders import MODEL, Order
 from sandbox.state import ProviderState
@@ -11,9 +13,13 @@ def run(prompts: list[str], **options: object) -> dict[str, tuple[str, float, li
     became = {}
     for prompt in prompts:
         order = Order(MODEL, {"prompt": prompt}, None, "TURBO", 1)
-        task = state.accept(order, state.randomness(prompt))
+        task = state.accept(order, state.randomness(prompt), state.accounts["main"], state.now())
         became[prompt] = (task.id, task.finish_ms, list(task.fate))
     return became
+
+
+def accept(state: ProviderState, order: Order) -> Task:
+    return state.accept(order, state.randomness("kite"), state.accounts["main"], state.now())
 
 
 PROMPTS = [f"kite {number}" for number in range(30)]
@@ -31,7 +37,7 @@ def test_another_seed_and_no_seed_give_other_fates() -> None:
 def test_the_same_request_twice_makes_two_tasks() -> None:
     state = ProviderState(ProviderOptions(seed=5), "http://base.test")
     order = Order(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
-    ids = [state.accept(order, state.randomness("kite")).id for _ in range(2)]
+    ids = [accept(state, order).id for _ in range(2)]
     assert len(set(ids)) == len(state.ledger.tasks) == 2
 
 
@@ -40,5 +46,57 @@ def test_task_ids_come_in_the_documented_form_and_do_not_repeat() -> None:
         ProviderOptions(task_ids=TaskIds.IDEOGRAM), "http://base.test", clock=lambda: 1_765_180_579.3
     )
     order = Order(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
-    ids = [state.accept(order, state.randomness("kite")).id for _ in range(2)]
+    ids = [accept(state, order).id for _ in range(2)]
     assert ids == ["task_ideogram_1765180579300", "task_ideogram_1765180579301"]
+
+
+def latencies(**options: float) -> list[float]:
+    state = ProviderState(ProviderOptions(seed=5, **options), "http://base.test")  # type: ignore[arg-type]
+    drawn = []
+    for prompt in PROMPTS:
+        state.randomness(prompt)
+        drawn.append(state.latency(CREATE, prompt))
+    return drawn
+
+
+def test_latencies_spread_round_their_median_and_repeat_with_the_seed() -> None:
+    drawn = latencies(create_latency=0.6, latency_sigma=0.3)
+    assert len(set(drawn)) == len(PROMPTS)
+    assert 0.45 < sorted(drawn)[len(drawn) // 2] < 0.8
+    assert drawn == latencies(create_latency=0.6, latency_sigma=0.3)
+
+
+def test_a_latency_without_a_spread_is_always_the_same_and_none_is_none() -> None:
+    assert set(latencies(create_latency=0.6)) == {0.6}
+    assert set(latencies(read_latency=0.6, latency_sigma=0.3)) == {0}
+
+
+def test_a_latency_leaves_a_seeded_run_as_it_is() -> None:
+    assert run(PROMPTS, seed=5) == run(PROMPTS, seed=5, create_latency=0.6, latency_sigma=0.3)
+
+
+def test_the_summary_tells_each_account_and_all_together() -> None:
+    options = ProviderOptions(accounts="north=n1+n2,south=s1,west=w1", credits=100, seed=5)
+    state = ProviderState(options, "http://base.test", clock=lambda: 1_000.0)
+    order = Order(MODEL, {"prompt": "kite"}, None, "QUALITY", 1)
+    for key, tasks in [("n1", 2), ("s1", 1)]:
+        for _ in range(tasks):
+            arrival = state.arrived(CREATE, f"Bearer {key}")
+            assert arrival.caller is not None
+            state.accept(order, state.randomness("kite"), arrival.caller.account, arrival.now)
+            state.ended(arrival, "200")
+    state.ended(state.arrived(READ, "Bearer n2"), "429")
+    summary = state.summary()
+    assert summary["accounts"]["north"] == {
+        "created": 2,
+        "billed": 20.0,
+        "most_creates_in_window": 2,
+        "calls": {"createTask": {"200": 2}, "recordInfo": {"429": 1}},
+        "most_reads_in_second": [0, 1],
+        "running": 2,
+        "balance": 80.0,
+    }
+    assert summary["accounts"]["west"]["created"] == 0
+    assert (summary["running"], summary["balance"], summary["created"]) == (3, 270.0, 3)
+    assert (summary["most_creates_in_window"], summary["most_reads_in_second"]) == (2, 1)
+    assert [row["account"] for row in state.ledger.rows(0)] == ["north", "north", "south"]

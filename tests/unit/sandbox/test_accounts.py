@@ -1,0 +1,79 @@
+from typing import Any
+
+import pytest
+
+from sandbox.accounts import Accounts, Caller, InvalidChange
+from sandbox.options import ProviderOptions
+from sandbox.refusals import TOO_OFTEN
+
+
+def accounts(**options: Any) -> Accounts:
+    return Accounts(ProviderOptions(accounts="north=n1+n2,south=s1", **options))
+
+
+def caller(of: Accounts, key: str) -> Caller:
+    found = of.caller(f"Bearer {key}")
+    assert found is not None
+    return found
+
+
+def test_a_caller_is_known_by_account_and_place_of_its_key() -> None:
+    found = caller(accounts(), "n2")
+    assert (found.account.name, found.key_index, found.allowed) == ("north", 1, True)
+
+
+def test_nobody_has_an_unknown_key() -> None:
+    assert accounts().caller("Bearer x") is None
+    assert accounts().caller(None) is None
+
+
+def test_one_accounts_window_running_tasks_and_credits_are_not_anothers() -> None:
+    both = accounts(creates=1, credits=100)
+    both["north"].book(10, now=0, ends=5, refunded=False)
+    assert both["north"].may_create(now=1) is TOO_OFTEN
+    assert both["south"].may_create(now=1) is None
+    assert (both["north"].balance(1), both["south"].balance(1)) == (90, 100)
+    assert (both["north"].running(1), both["south"].running(1)) == (1, 0)
+
+
+def test_a_top_up_sets_what_is_left_and_keeps_what_is_held() -> None:
+    both = accounts(credits=10)
+    both["north"].book(10, now=0, ends=5, refunded=True)
+    assert both.change({"account": "north", "credits": 500}, 1)["balance"] == 500
+    assert both["north"].balance(5) == 510
+    assert both["south"].balance(5) == 10
+
+
+def test_a_key_is_revoked_and_restored_alone() -> None:
+    both = accounts()
+    assert both.change({"revoke": "n1"}, 0) == {"account": "north", "balance": 1_000_000, "revoked": [0]}
+    assert [caller(both, key).allowed for key in ("n1", "n2", "s1")] == [False, True, True]
+    assert both.change({"account": "north", "restore": "n1"}, 0)["revoked"] == []
+    assert caller(both, "n1").allowed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ([], "an object with one of credits, revoke, restore"),
+        ({"account": "north"}, "an object with one of credits, revoke, restore"),
+        ({"credits": 5}, "account: which one"),
+        ({"account": "west", "credits": 5}, "account: 'west' does not exist; there are north, south"),
+        ({"account": "north", "credits": -1}, "credits: a number"),
+        ({"account": "north", "credits": True}, "credits: a number"),
+        ({"account": "north", "credits": float("inf")}, "credits: a number"),
+        ({"account": "south", "revoke": "n1"}, "revoke: south has no such key"),
+        ({"revoke": "x"}, "no account has that key"),
+        ({"account": "north", "credit": 5, "revoke": "n1"}, "credit: no such field"),
+    ],
+)
+def test_a_wrong_change_is_named(change: Any, said: str) -> None:
+    with pytest.raises(InvalidChange, match=said):
+        accounts().change(change, 0)
+
+
+def test_a_change_that_is_half_wrong_changes_nothing() -> None:
+    both = accounts(credits=10)
+    with pytest.raises(InvalidChange, match="revoke"):
+        both.change({"account": "north", "credits": 500, "revoke": "s1"}, 0)
+    assert both["north"].balance(0) == 10
