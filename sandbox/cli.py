@@ -13,6 +13,7 @@ import typer
 
 from sandbox.options import ProviderOptions
 from sandbox.server import serve
+from sandbox.spender import spender
 from sandbox.up import up
 from sandbox.valkey import EmbeddedValkey
 
@@ -79,4 +80,5 @@ provider.__signature__ = _signature()  # type: ignore[attr-defined]
 provider.__annotations__ = {name: each.annotation for name, each in _signature().parameters.items()}
 app.command()(provider)
 app.command()(valkey)
+app.command()(spender)
 app.command()(up)

@@ -7,13 +7,13 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
 import httpx
 import uvicorn
 
+from sandbox.checkout import with_checkout
 from sandbox.children import Child
 from sandbox.connections import Breakable
 from sandbox.holders import MAIN
@@ -23,7 +23,6 @@ from sandbox.provider import provider_app
 __all__ = ["ProviderDied", "SandboxProvider", "serve"]
 
 STOP_SECONDS: Final = 5.0
-_CHECKOUT: Final = Path(__file__).parent.parent
 
 
 class ProviderDied(RuntimeError):
@@ -100,7 +99,7 @@ class SandboxProvider:
             self._child = Child(
                 [*argv, *self.options.arguments()],
                 output=output,
-                env=_with_checkout(os.environ),
+                env=with_checkout(os.environ),
                 pass_fds=[said],
             )
         finally:
@@ -203,9 +202,3 @@ class SandboxProvider:
         if self._child is None:
             raise ProviderDied("The sandbox provider was not started.")
         return self._child
-
-
-def _with_checkout(environment: Mapping[str, str]) -> dict[str, str]:
-    # The caller may run from anywhere; `sandbox` is not installed but found in the checkout.
-    paths = [str(_CHECKOUT), *filter(None, [environment.get("PYTHONPATH")])]
-    return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
