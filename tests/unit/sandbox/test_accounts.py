@@ -37,11 +37,11 @@ def test_one_accounts_window_running_tasks_and_credits_are_not_anothers() -> Non
 
 
 def test_a_top_up_sets_what_is_left_and_keeps_what_is_held() -> None:
-    both = accounts(credits=10)
+    both = accounts(credits=15)
     both["north"].book(10, now=0, ends=5, refunded=True)
     assert both.change({"account": "north", "credits": 500}, 1)["balance"] == 500
     assert both["north"].balance(5) == 510
-    assert both["south"].balance(5) == 10
+    assert both["south"].balance(5) == 15
 
 
 def test_a_key_is_revoked_and_restored_alone() -> None:
