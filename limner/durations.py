@@ -1,0 +1,197 @@
+"""How long tasks take: a level that follows the provider, and a histogram of the shape around it.
+
+A duration is kept as its ratio to the level at that time. A provider that is twice as slow today moves the
+level, within ten to twenty jobs; the shape stays what some hundreds of jobs have shown, since what makes one
+task slower than another is much the same on slow days. The pair predicts the next duration, so the errors of
+the level are part of the shape, and a restless level makes for a wider forecast.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from itertools import accumulate, pairwise
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from limner.models import MODEL, TextToImage
+
+Kind = str
+
+SHORTEST: Final = 0.5
+LONGEST: Final = 1800.0
+"""Seconds; what took less or more is counted as these."""
+ABSURD: Final = 86_400.0
+"""Seconds from which a duration says more of a clock than of a task, and is not counted."""
+
+USUAL: Final[Mapping[str, float]] = MappingProxyType({"TURBO": 8.0, "BALANCED": 16.0, "QUALITY": 30.0})
+"""Median seconds by rendering speed before anything is learned (contract 6, an assumption there)."""
+USUAL_ELSE: Final = 16.0
+
+WIDTH: Final = 0.1
+"""A bucket's width on the logarithmic scale: a log-normal of sigma 0.3 fills some twenty of them."""
+LOWEST: Final = -3.5
+BUCKETS: Final = 85
+"""The ratios to the level from 0.03 to 148; the outermost buckets hold the rest."""
+
+HALF_LIFE: Final = 250
+"""Jobs after which one counts half: some 360 count in all."""
+GAIN: Final = 0.1
+"""By how much of its surprise a job moves the level: after a shift 65 % are made up for in 10 jobs, 88 % in
+20. It costs little: the level's unrest makes a shape of sigma 0.3 one of 0.31."""
+SURPRISE: Final = 0.7
+"""The most that a job surprises (a factor of two), so that the few very long tasks do not move the level."""
+DOUBT: Final = 1.5
+"""How many jobs the level of :data:`USUAL` is worth."""
+
+PRIOR_JOBS: Final = 15.0
+"""How many jobs the shape before learning is worth: a wide log-normal, and some very long tasks."""
+PRIOR_SIGMA: Final = 0.6
+TAIL_SHARE: Final = 0.02
+TAIL: Final = (1.5, 4.1)
+"""Where the very long ones lie on the logarithmic scale: 4.5 to 60 times the level."""
+
+
+def kind_of(request: TextToImage) -> Kind:
+    """What requests have in common that take equally long: model, rendering speed and number of images."""
+    return f"{MODEL}:{request.rendering_speed}:{request.num_images}"
+
+
+def usual(kind: Kind) -> float:
+    """The level of a kind before anything is learned, in seconds."""
+    return next((USUAL[part] for part in kind.split(":") if part in USUAL), USUAL_ELSE)
+
+
+def countable(seconds: float) -> float | None:
+    """The duration as it is counted, or None if it cannot be one."""
+    if not (math.isfinite(seconds) and 0 < seconds <= ABSURD):
+        return None
+    return min(max(seconds, SHORTEST), LONGEST)
+
+
+@dataclass(frozen=True)
+class Durations:
+    """The durations of one kind of task, in seconds, from when the provider created it to its end."""
+
+    level: float
+    weights: tuple[float, ...] = (0.0,) * BUCKETS
+    """How often each ratio to the level occurred, in jobs; one of :data:`HALF_LIFE` jobs ago counts half."""
+
+    @classmethod
+    def unlearned(cls, kind: Kind) -> Self:
+        """What is assumed of a kind of which nothing has been seen."""
+        return cls(usual(kind))
+
+    @classmethod
+    def from_stored(cls, kind: Kind, stored: Mapping[Any, Any]) -> Self:
+        """What ``learn.lua`` has stored of a kind. What makes no sense in it counts as not stored."""
+        fields = {_text(name): _number(value) for name, value in stored.items()}
+        level, unit = fields.get("level"), fields.get("unit")
+        if level is None or not math.log(SHORTEST) <= level <= math.log(LONGEST):
+            return cls.unlearned(kind)
+        if unit is None or unit <= 0:
+            return cls(math.exp(level))
+        weights = (max(fields.get(str(bucket)) or 0.0, 0.0) / unit for bucket in range(BUCKETS))
+        return cls(math.exp(level), tuple(weight if math.isfinite(weight) else 0.0 for weight in weights))
+
+    def learned(self, seconds: float) -> Self:
+        """The durations after one more job: what ``learn.lua`` does, for who has no Redis."""
+        counted = countable(seconds)
+        if counted is None:
+            return self
+        surprise = math.log(counted / self.level)
+        bucket = min(max(math.floor((surprise - LOWEST) / WIDTH), 0), BUCKETS - 1)
+        gain = max(GAIN, 1 / (DOUBT + self.jobs))
+        weights = [weight * 0.5 ** (1 / HALF_LIFE) for weight in self.weights]
+        weights[bucket] += 1
+        level = self.level * math.exp(gain * min(max(surprise, -SURPRISE), SURPRISE))
+        return replace(self, level=level, weights=tuple(weights))
+
+    @cached_property
+    def jobs(self) -> float:
+        """How many jobs this rests on, older ones counting less."""
+        return sum(self.weights)
+
+    @cached_property
+    def shares(self) -> tuple[float, ...]:
+        """The forecast: how probable each bucket is, smoothed and with the prior in it."""
+        total = self.jobs + PRIOR_JOBS
+        return tuple(
+            (weight + PRIOR_JOBS * prior) / total
+            for weight, prior in zip(_smooth(self.weights), _prior(), strict=True)
+        )
+
+    def widths(self) -> Iterator[float]:
+        """The width of each bucket in seconds."""
+        for bucket in range(BUCKETS):
+            yield self.level * math.exp(LOWEST + WIDTH * bucket) * math.expm1(WIDTH)
+
+    @cached_property
+    def _below(self) -> tuple[float, ...]:
+        sums = list(accumulate(self.shares, initial=0.0))
+        return tuple(value / sums[-1] for value in sums)
+
+    def survival(self, age: float) -> float:
+        """The probability that a task works for longer than that."""
+        if age <= 0:
+            return 1.0
+        place = (math.log(age / self.level) - LOWEST) / WIDTH
+        if not 0 <= place < BUCKETS:
+            return 1.0 if place < 0 else 0.0
+        bucket = int(place)
+        low, high = self._below[bucket : bucket + 2]
+        return 1.0 - low - (high - low) * (place - bucket)
+
+    def quantile(self, q: float) -> float:
+        """The age by which the share ``q`` of tasks has ended."""
+        q = min(max(q, 0.0), 1.0)
+        bucket = min(max(bisect_right(self._below, q), bisect_left(self._below, q), 1), BUCKETS) - 1
+        low, high = self._below[bucket : bucket + 2]
+        part = min(max((q - low) / (high - low), 0.0), 1.0)
+        return self.level * math.exp(LOWEST + WIDTH * (bucket + part))
+
+    @property
+    def median(self) -> float:
+        """The age by which half of the tasks have ended."""
+        return self.quantile(0.5)
+
+    @cached_property
+    def mean(self) -> float:
+        """How long a task takes on average."""
+        middle = LOWEST + WIDTH / 2
+        ratios = (share * math.exp(middle + WIDTH * bucket) for bucket, share in enumerate(self.shares))
+        return self.level * sum(ratios)
+
+    def remaining(self, age: float, q: float = 0.5) -> float:
+        """How much longer a task that has worked for ``age`` will take, with probability ``q``."""
+        return max(self.quantile(1 - (1 - q) * self.survival(age)) - age, 0.0)
+
+
+def _smooth(weights: tuple[float, ...]) -> tuple[float, ...]:
+    # What is beyond the ends stays in the outermost buckets.
+    padded = (weights[0], *weights, weights[-1])
+    return tuple((padded[i] + 2 * padded[i + 1] + padded[i + 2]) / 4 for i in range(BUCKETS))
+
+
+@cache
+def _prior() -> tuple[float, ...]:
+    def below(place: float) -> float:
+        body = (1 + math.erf(place / PRIOR_SIGMA / math.sqrt(2))) / 2
+        tail = min(max((place - TAIL[0]) / (TAIL[1] - TAIL[0]), 0.0), 1.0)
+        return (1 - TAIL_SHARE) * body + TAIL_SHARE * tail
+
+    edges = [below(LOWEST + WIDTH * bucket) for bucket in range(BUCKETS + 1)]
+    return tuple(high - low for low, high in pairwise(edges))
+
+
+def _text(name: Any) -> str:
+    return name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
