@@ -1,0 +1,232 @@
+"""When to look next, learned from how long tasks take.
+
+The idea is Keller's (Optimum checking schedules for systems subject to random failure, Management Science 21,
+1974): a look costs ``c`` seconds of waiting, and looks are placed where tasks are likely to end, sqrt(2c/h)
+apart at the hazard h. That is a limit for many looks. A task gets two to five, so the times are computed
+exactly instead, by dynamic programming over the learned distribution: those with the smallest c x E[looks] +
+E[lag]. The formula remains where it is good, in choosing ``c`` by the read budget.
+"""
+
+import logging
+import math
+import threading
+from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from limner.durations import Durations, Kind
+from worker.polling import Callbacks, PollLaw
+
+log = logging.getLogger(__name__)
+
+SHORTEST_PAUSE: Final = 0.25
+FIRST_AFTER_CALLBACK: Final = 1.0
+LONGEST_TAIL_PAUSE: Final = 15.0
+LONGEST_PAUSE: Final = 60.0
+"""Seconds; the last holds for the first look, and for tasks older than :data:`OVERDUE`."""
+OVERDUE: Final = 900.0
+"""Seconds after which a task is not expected to end (contract 2.5)."""
+
+EARLY: Final = 0.01
+UNEVENNESS: Final = 1.4
+"""From the age at which this share of tasks has ended, no pause is longer than that many times the interval
+of as many looks, evenly spaced. The smallest cost alone would leave the few very long tasks waiting: the p99
+of the lag would be half again to twice that of fixed polling. A factor of 1.1 costs 4 % more and saves
+nothing of it, since the fixed looks with which it is compared become as many (``python -m bench looks``)."""
+
+FINEST: Final = 0.024
+COARSEST: Final = 2.0
+"""The grid of the programme: steps of that part of the age, and never more than those seconds."""
+
+CHEAPEST: Final = 0.25
+DEAREST: Final = 10.0
+"""The bounds of ``c`` in seconds. At the least, looks are some 1.6 s apart where most tasks end, and an idle
+fleet reads half as often as by the provider's advice; at the most, a task gets hardly more than one look."""
+SHARE: Final = 0.8
+"""Of the read budget; the rest is for callbacks, for late results and for bursts."""
+NOTICEABLE: Final = 0.1
+"""A relative change of ``c`` that is worth a new programme."""
+
+SAFETY_READS: Final = 0.1
+"""How many looks a job may take, on average, in case its callback is lost."""
+
+
+class Learned:
+    """The law for one kind of task: the times that cost least, for its durations and the price of a look."""
+
+    def __init__(self, durations: Durations, c: float) -> None:
+        self.durations = durations
+        self.c = c
+        """Seconds of lag that a look is worth."""
+        self._ages, self._targets = _plan(durations, c)
+
+    def next_look(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next look.
+
+        A callback says that the task has ended; if the provider's record does not, it will soon.
+        """
+        pause = self._pause(max(age, 0.0))
+        if since_callback is not None:
+            pause = min(pause, max(FIRST_AFTER_CALLBACK, since_callback / 2))
+        return min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+    def _pause(self, age: float) -> float:
+        if age >= OVERDUE:
+            return LONGEST_PAUSE
+        place = bisect_right(self._ages, age) - 1
+        low, high = self._ages[place : place + 2]
+        part = (age - low) / (high - low)
+        return self._targets[place] * (1 - part) + self._targets[place + 1] * part - age
+
+
+def _grid(durations: Durations) -> list[float]:
+    ages = [0.0]
+    age = durations.quantile(EARLY / 5)
+    while age < OVERDUE:
+        ages.append(age)
+        age += min(age * FINEST, COARSEST)
+    return [*ages, OVERDUE]
+
+
+def _plan(durations: Durations, c: float) -> tuple[list[float], list[float]]:
+    """The ages of the grid, and for each the age at which a task that still works is looked at next.
+
+    ``cost[i]`` is what follows a look at ``ages[i]``, times the probability that it finds the task working.
+    """
+    ages = _grid(durations)
+    left = [durations.survival(age) for age in ages]
+    last = len(ages) - 1
+    ends = [0.0]
+    for i in range(last):
+        ends.append(ends[i] + (left[i] - left[i + 1]) * (ages[i] + ages[i + 1]) / 2)
+    cost = [0.0] * (last + 1)
+    chosen = [last] * (last + 1)
+    early = durations.quantile(EARLY)
+    cap = min(UNEVENNESS * durations.mean / (keller(durations, c) + 0.5), LONGEST_TAIL_PAUSE)
+    for i in range(last - 1, -1, -1):
+        until = min(max(ages[i], early) + cap, ages[i] + LONGEST_PAUSE)
+        smallest = math.inf
+        # The later a look, the later the best next one: costs of this form have Monge's property.
+        for j in range(i + 1, chosen[i + 1] + 1):
+            if ages[j] > until and j > i + 1:
+                break
+            lag = ages[j] * (left[i] - left[j]) - (ends[j] - ends[i])
+            if lag + cost[j] <= smallest:
+                smallest, chosen[i] = lag + cost[j], j
+        cost[i] = smallest + c * left[i]
+    return ages, [*(ages[j] for j in chosen[:-1]), OVERDUE + LONGEST_PAUSE]
+
+
+def effort(durations: Durations) -> float:
+    """The integral of sqrt(survival x density): how widely the ends are spread, in sqrt(seconds)."""
+    total, left = 0.0, 1.0
+    for share, seconds in zip(durations.shares, durations.widths(), strict=True):
+        total += math.sqrt(max(left - share / 2, 0.0) * share * seconds)
+        left -= share
+    return total
+
+
+def keller(durations: Durations, c: float) -> float:
+    """Looks per task in Keller's limit, without the last one's chance to come too late: about a half."""
+    return effort(durations) / math.sqrt(2 * c)
+
+
+def price(durations: Durations, *, reads_per_second: float, in_flight: float) -> float:
+    """The ``c`` at which all tasks in flight together keep within their share of the reads, in seconds.
+
+    Tasks end at the rate in_flight / mean, which says how many reads each may have; Keller's count is solved
+    for c.
+    """
+    if not (math.isfinite(in_flight) and in_flight > 0):
+        return CHEAPEST
+    reads = SHARE * reads_per_second * durations.mean / in_flight
+    needed = (effort(durations) / max(reads - 0.5, 0.1)) ** 2 / 2
+    return min(max(needed, CHEAPEST), DEAREST)
+
+
+def safety_patience(durations: Durations, least: float) -> float:
+    """Seconds until the first look for a lost callback, ``least`` or more; each further one at twice the age.
+
+    So many that the looks come to no more than :data:`SAFETY_READS` a job, up to :data:`OVERDUE`.
+    """
+    patience = max(least, SHORTEST_PAUSE)
+    while patience < OVERDUE and _looks_from(durations, patience) > SAFETY_READS:
+        patience *= 1.1
+    return patience
+
+
+def _looks_from(durations: Durations, patience: float) -> float:
+    return sum(durations.survival(patience * 2**times) for times in range(12))
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    learned: Learned
+    law: PollLaw
+    until: float
+
+
+class Laws:
+    """The law of each kind of task, kept up to date. May be used by many threads; never raises.
+
+    ``durations`` and ``in_flight`` ask the store, and are asked at most every ``refresh`` seconds a kind, by
+    one thread while the others go on with what they have. When the store is away, the last law holds, or the
+    one of what is assumed at first. ``patience`` is, with callbacks, the least number of seconds until the
+    first look for a lost one; ``clock`` gives seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        durations: Callable[[Kind], Durations],
+        *,
+        in_flight: Callable[[], float],
+        reads_per_second: float,
+        clock: Callable[[], float],
+        patience: float | None = None,
+        refresh: float = 5.0,
+    ) -> None:
+        self._durations, self._in_flight, self._clock = durations, in_flight, clock
+        self._reads_per_second = reads_per_second
+        self._patience = patience
+        self._refresh = refresh
+        self._held: dict[Kind, _Held] = {}
+        self._lock = threading.Lock()
+
+    def of(self, kind: Kind) -> PollLaw:
+        """The law for tasks of this kind."""
+        with self._lock:
+            now = self._clock()
+            held = self._held.get(kind)
+            if held and now < held.until:
+                return held.law
+            if held is None:
+                unlearned = Durations.unlearned(kind)
+                held = self._hold(unlearned, price(unlearned, reads_per_second=1.0, in_flight=0.0), now)
+            # Others need not wait for this thread's questions.
+            self._held[kind] = _Held(held.learned, held.law, now + self._refresh)
+        fresh = self._ask(kind, held.learned, now)
+        if fresh is None:
+            return held.law
+        with self._lock:
+            self._held[kind] = fresh
+        return fresh.law
+
+    def _ask(self, kind: Kind, known: Learned, now: float) -> _Held | None:
+        try:
+            durations = self._durations(kind)
+            c = price(durations, reads_per_second=self._reads_per_second, in_flight=self._in_flight())
+            if durations == known.durations and abs(c / known.c - 1) < NOTICEABLE:
+                return None
+            return self._hold(durations, c, now)
+        except Exception as error:
+            # Whatever is wrong with what was learned, a look with an older law is better than none.
+            log.warning("the poll law of %s is not renewed: %s", kind, error)
+            return None
+
+    def _hold(self, durations: Durations, c: float, now: float) -> _Held:
+        learned = Learned(durations, c)
+        law: PollLaw = learned
+        if self._patience is not None:
+            law = Callbacks(safety_patience(durations, self._patience), learned)
+        return _Held(learned, law, now + self._refresh)
