@@ -2,7 +2,7 @@
 
 import sys
 
-from bench import callbacks, cpu, crash_matrix, latency, long_run, memory, submits
+from bench import callbacks, cpu, crash_matrix, latency, long_run, looks, memory, submits
 from bench.report import machine
 
 BENCHES = {
@@ -11,6 +11,7 @@ BENCHES = {
     "submits": submits.run,
     "memory": memory.run,
     "callbacks": callbacks.run,
+    "looks": looks.run,
 }
 LONG = {"crash-matrix": crash_matrix.run, "long-run": long_run.run}
 """Those that take minutes, or the better part of an hour, run only when they are asked for."""
