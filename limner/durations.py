@@ -7,7 +7,7 @@ the level are part of the shape, and a restless level makes for a wider forecast
 """
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -37,6 +37,8 @@ BUCKETS: Final = 85
 
 HALF_LIFE: Final = 250
 """Jobs after which one counts half: some 360 count in all."""
+MOST: Final = 1000.0
+"""More than any bucket can weigh."""
 GAIN: Final = 0.1
 """By how much of its surprise a job moves the level: after a shift 65 % are made up for in 10 jobs, 88 % in
 20. It costs little: the level's unrest makes a shape of sigma 0.3 one of 0.31."""
@@ -92,8 +94,8 @@ class Durations:
             return cls.unlearned(kind)
         if unit is None or unit <= 0:
             return cls(math.exp(level))
-        weights = (max(fields.get(str(bucket)) or 0.0, 0.0) / unit for bucket in range(BUCKETS))
-        return cls(math.exp(level), tuple(weight if math.isfinite(weight) else 0.0 for weight in weights))
+        weights = ((fields.get(str(bucket)) or 0.0) / unit for bucket in range(BUCKETS))
+        return cls(math.exp(level), tuple(weight if 0 <= weight <= MOST else 0.0 for weight in weights))
 
     def learned(self, seconds: float) -> Self:
         """The durations after one more job: what ``learn.lua`` does, for who has no Redis."""
@@ -136,20 +138,20 @@ class Durations:
         """The probability that a task works for longer than that."""
         if age <= 0:
             return 1.0
-        place = (math.log(age / self.level) - LOWEST) / WIDTH
+        place = (math.log(age) - math.log(self.level) - LOWEST) / WIDTH
         if not 0 <= place < BUCKETS:
             return 1.0 if place < 0 else 0.0
         bucket = int(place)
         low, high = self._below[bucket : bucket + 2]
-        return 1.0 - low - (high - low) * (place - bucket)
+        return max(1.0 - low - (high - low) * (place - bucket), 0.0)
 
     def quantile(self, q: float) -> float:
         """The age by which the share ``q`` of tasks has ended."""
         q = min(max(q, 0.0), 1.0)
-        bucket = min(max(bisect_right(self._below, q), bisect_left(self._below, q), 1), BUCKETS) - 1
+        # The first bucket that reaches q, so that it is not an empty one.
+        bucket = max(bisect_left(self._below, q), 1) - 1
         low, high = self._below[bucket : bucket + 2]
-        part = min(max((q - low) / (high - low), 0.0), 1.0)
-        return self.level * math.exp(LOWEST + WIDTH * (bucket + part))
+        return self.level * math.exp(LOWEST + WIDTH * (bucket + (q - low) / (high - low)))
 
     @property
     def median(self) -> float:

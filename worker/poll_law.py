@@ -21,10 +21,12 @@ from worker.polling import Callbacks, PollLaw
 log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE: Final = 0.25
-FIRST_AFTER_CALLBACK: Final = 1.0
-LONGEST_TAIL_PAUSE: Final = 15.0
 LONGEST_PAUSE: Final = 60.0
-"""Seconds; the last holds for the first look, and for tasks older than :data:`OVERDUE`."""
+"""Seconds; the longest is for tasks older than :data:`OVERDUE`, and the bound of a first look."""
+LONGEST_TAIL_PAUSE: Final = 15.0
+"""Seconds; what the provider's advice asks for at least, of tasks older than two minutes (contract 2.5)."""
+FIRST_AFTER_CALLBACK: Final = 1.0
+"""Seconds; afterwards, half of the time since the callback, up to what the law says without one."""
 OVERDUE: Final = 900.0
 """Seconds after which a task is not expected to end (contract 2.5)."""
 
@@ -201,8 +203,7 @@ class Laws:
             if held and now < held.until:
                 return held.law
             if held is None:
-                unlearned = Durations.unlearned(kind)
-                held = self._hold(unlearned, price(unlearned, reads_per_second=1.0, in_flight=0.0), now)
+                held = self._hold(Durations.unlearned(kind), CHEAPEST, now)
             # Others need not wait for this thread's questions.
             self._held[kind] = _Held(held.learned, held.law, now + self._refresh)
         fresh = self._ask(kind, held.learned, now)

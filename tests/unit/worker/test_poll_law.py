@@ -1,0 +1,266 @@
+"""The learned law: when it looks, what that costs, and that nothing stops it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from bench.looks import Online, Optimum, as_many_reads, cost_of, log_normal, mean_lag, mean_reads, simulate
+from limner.durations import BUCKETS, Durations
+from limner.errors import StoreUnavailable
+from worker.poll_law import (
+    CHEAPEST,
+    DEAREST,
+    LONGEST_PAUSE,
+    LONGEST_TAIL_PAUSE,
+    SAFETY_READS,
+    SHORTEST_PAUSE,
+    Laws,
+    Learned,
+    price,
+    safety_patience,
+)
+from worker.polling import PollLaw
+
+KIND = "ideogram/v3-text-to-image:BALANCED:1"
+PRIOR = Durations.unlearned(KIND)
+
+
+def learned_from(median: float, sigma: float = 0.3, jobs: int = 400, start: Durations = PRIOR) -> Durations:
+    random = Random(3)
+    for _ in range(jobs):
+        start = start.learned(median * math.exp(random.gauss(0, sigma)))
+    return start
+
+
+def looks(law: PollLaw, until: float) -> list[float]:
+    """The ages at which a task that works for so long is looked at."""
+    ages = [law.next_look(0.0)]
+    while ages[-1] < until:
+        ages.append(ages[-1] + law.next_look(ages[-1]))
+    return ages
+
+
+STRANGE = {
+    "unlearned": PRIOR,
+    "narrow": learned_from(16),
+    "all at once": learned_from(16, sigma=0.0),
+    "all the shortest": learned_from(0.01),
+    "all the longest": learned_from(5000),
+    "only the lowest bucket": Durations(16.0, (1e9, *(0.0,) * (BUCKETS - 1))),
+    "only the highest bucket": Durations(16.0, (*(0.0,) * (BUCKETS - 1), 1e9)),
+    "two humps": replace(learned_from(8), weights=learned_from(60, jobs=200, start=learned_from(8)).weights),
+}
+
+
+@pytest.mark.parametrize("durations", STRANGE.values(), ids=STRANGE.keys())
+@pytest.mark.parametrize("c", [0.01, CHEAPEST, 1.0, DEAREST, 1000.0])
+def test_pauses_keep_their_bounds(durations: Durations, c: float) -> None:
+    law = Learned(durations, c)
+    for tenth in range(-10, 12_000, 7):
+        assert SHORTEST_PAUSE <= law.next_look(tenth / 10) <= LONGEST_PAUSE
+
+
+@pytest.mark.parametrize("c", [CHEAPEST, 1.0, DEAREST])
+def test_the_tail_is_looked_at_often(c: float) -> None:
+    law = Learned(learned_from(16), c)
+    assert all(law.next_look(age) <= LONGEST_TAIL_PAUSE + 0.01 for age in range(20, 880))
+    assert law.next_look(1000) == LONGEST_PAUSE
+
+
+@pytest.mark.parametrize(("kind", "median"), [("m:TURBO:1", 8), (KIND, 16), ("m:QUALITY:1", 30)])
+def test_before_learning_the_first_look_is_near_the_usual_time(kind: str, median: float) -> None:
+    ages = looks(Learned(Durations.unlearned(kind), 0.5), 4 * median)
+    assert median / 3 < ages[0] < median
+    assert 4 <= len(ages) <= 20
+
+
+def test_a_cheaper_look_comes_more_often() -> None:
+    counts = [len(looks(Learned(learned_from(16), c), 60)) for c in (0.1, 0.4, 1.6, 6.4)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > 2 * counts[-1]
+
+
+def test_looks_lie_closest_where_most_tasks_end() -> None:
+    law = Learned(learned_from(16), 0.25)
+    assert law.next_look(17) < law.next_look(8)
+    assert law.next_look(17) < law.next_look(100) / 2
+
+
+def test_looks_follow_a_shift_of_the_provider() -> None:
+    before = learned_from(16)
+    after = learned_from(32, jobs=20, start=before)
+    first, shifted = (Learned(durations, 1.0).next_look(0) for durations in (before, after))
+    assert shifted > 1.6 * first
+
+
+def test_a_task_that_a_callback_named_is_looked_at_soon() -> None:
+    law = Learned(learned_from(30), 1.0)
+    assert law.next_look(2) > 10
+    assert law.next_look(2, since_callback=0) == 1
+    assert law.next_look(2, since_callback=6) == 3
+    assert law.next_look(300, since_callback=250) == law.next_look(300)
+
+
+@pytest.mark.parametrize(("median", "sigma", "c"), [(16, 0.3, 0.25), (16, 0.3, 1.0), (24, 0.45, 1.0)])
+def test_the_cost_is_near_the_optimum_s(median: float, sigma: float, c: float) -> None:
+    random = Random(11)
+    draw = log_normal(median, sigma)
+    best = Optimum([draw(random) for _ in range(20_000)], c)
+    durations = [draw(random) for _ in range(1800)]
+    online = Online(KIND, c)
+    learned = simulate(durations, online.law, learn=online.learn)[300:]
+    optimal = simulate(durations, lambda _: best)[300:]
+    assert cost_of(learned, c) < 1.1 * cost_of(optimal, c)
+
+
+def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
+    random = Random(11)
+    durations = [log_normal(16, 0.3)(random) for _ in range(1800)]
+    online = Online(KIND, 1.0)
+    learned = simulate(durations, online.law, learn=online.learn)[300:]
+    fixed = as_many_reads(durations[300:], mean_reads(learned))
+    even = simulate(durations[300:], lambda _: fixed)
+    assert mean_reads(even) == pytest.approx(mean_reads(learned), rel=0.01)
+    assert mean_lag(learned) <= 0.5 * mean_lag(even)
+
+
+# The price of a look
+
+
+def test_an_idle_fleet_pays_the_least() -> None:
+    for idle in (0.0, -1.0, math.nan, math.inf, 1.0):
+        assert price(PRIOR, reads_per_second=10, in_flight=idle) == CHEAPEST
+
+
+def test_the_price_rises_with_the_load_and_has_an_end() -> None:
+    prices = [price(learned_from(16), reads_per_second=10, in_flight=n) for n in (10, 60, 90, 10_000)]
+    assert prices == sorted(prices)
+    assert prices[1] > CHEAPEST
+    assert prices[-1] == DEAREST
+
+
+@pytest.mark.parametrize("rate", [3.0, 4.0])
+def test_the_reads_keep_to_the_budget(rate: float) -> None:
+    durations = learned_from(16)
+    law = Learned(durations, price(durations, reads_per_second=10, in_flight=rate * durations.mean))
+    random = Random(2)
+    seen = simulate([log_normal(16, 0.3)(random) for _ in range(1000)], lambda _: law)
+    assert 5 < rate * mean_reads(seen) <= 10
+
+
+# With callbacks
+
+
+def test_lost_callbacks_are_looked_for_after_the_patience() -> None:
+    assert safety_patience(learned_from(16), 60) == 60
+
+
+def test_slow_tasks_are_given_longer() -> None:
+    slow = learned_from(100)
+    patience = safety_patience(slow, 60)
+    assert patience > 150
+    assert sum(slow.survival(patience * 2**times) for times in range(5)) <= SAFETY_READS
+
+
+def test_with_callbacks_a_task_takes_hardly_more_than_one_read() -> None:
+    random = Random(5)
+    durations = [
+        random.uniform(120, 600) if random.random() < 0.03 else 16 * math.exp(random.gauss(0, 0.45))
+        for _ in range(4000)
+    ]
+    known = PRIOR
+    for seconds in durations[:1000]:
+        known = known.learned(seconds)
+    law = laws(lambda _: known, patience=60.0).of(KIND)
+    reads = [1 + sum(age < seconds for age in looks(law, seconds)) for seconds in durations[1000:]]
+    assert sum(reads) / len(reads) <= 1.1
+
+
+# All kinds
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def laws(
+    durations: Callable[[str], Durations],
+    *,
+    clock: Callable[[], float] = lambda: 0.0,
+    in_flight: Callable[[], float] = lambda: 0.0,
+    patience: float | None = None,
+) -> Laws:
+    return Laws(durations, in_flight=in_flight, reads_per_second=10.0, clock=clock, patience=patience)
+
+
+def test_the_store_is_asked_every_few_seconds_only() -> None:
+    asked, clock = [], Clock()
+
+    def durations(kind: str) -> Durations:
+        asked.append(kind)
+        return PRIOR
+
+    known = laws(durations, clock=clock)
+    for tenth in range(100):
+        clock.now = tenth / 10
+        known.of(KIND)
+        known.of("m:TURBO:1")
+    assert sorted(asked) == sorted([KIND, "m:TURBO:1"] * 2)
+
+
+def test_what_is_learned_is_taken_up() -> None:
+    clock, found = Clock(), [PRIOR]
+    known = laws(lambda _: found[0], clock=clock)
+    before = known.of(KIND).next_look(0)
+    found[0] = learned_from(60)
+    assert known.of(KIND).next_look(0) == before
+    clock.now = 5.0
+    assert known.of(KIND).next_look(0) > 2 * before
+
+
+def test_a_law_is_not_computed_again_for_nothing() -> None:
+    clock = Clock()
+    known = laws(lambda _: learned_from(60), clock=clock)
+    first = known.of(KIND)
+    clock.now = 10.0
+    assert known.of(KIND) is first
+
+
+def test_the_load_is_taken_up() -> None:
+    clock, tasks = Clock(), [0.0]
+    known = laws(lambda _: learned_from(16), clock=clock, in_flight=lambda: tasks[0])
+    idle = len(looks(known.of(KIND), 60))
+    clock.now, tasks[0] = 5.0, 200.0
+    assert len(looks(known.of(KIND), 60)) < idle
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), OSError("reset"), ValueError("what?")])
+def test_a_store_that_is_away_stops_nothing(error: Exception) -> None:
+    clock, answers = Clock(), [learned_from(60)]
+
+    def durations(kind: str) -> Durations:
+        if not answers:
+            raise error
+        return answers[0]
+
+    unlearned = Learned(PRIOR, CHEAPEST)
+    known = laws(durations, clock=clock)
+    law = known.of(KIND)
+    assert law.next_look(0) > 2 * unlearned.next_look(0)
+    answers.clear()
+    clock.now = 60.0
+    assert known.of(KIND) is law
+    assert laws(durations).of(KIND).next_look(0) == unlearned.next_look(0)
+
+
+def test_a_load_that_is_not_known_stops_nothing() -> None:
+    def away() -> float:
+        raise StoreUnavailable("away")
+
+    assert laws(lambda _: PRIOR, in_flight=away).of(KIND).next_look(0) > 1
