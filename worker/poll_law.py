@@ -34,8 +34,9 @@ EARLY: Final = 0.01
 UNEVENNESS: Final = 1.4
 """From the age at which this share of tasks has ended, no pause is longer than that many times the interval
 of as many looks, evenly spaced. The smallest cost alone would leave the few very long tasks waiting: the p99
-of the lag would be half again to twice that of fixed polling. A factor of 1.1 costs 4 % more and saves
-nothing of it, since the fixed looks with which it is compared become as many (``python -m bench looks``)."""
+of the lag would be half again that of fixed polling where some take minutes. A factor of 1.1 costs 4 % more
+and saves nothing of it, since the fixed looks that it is compared with become as many
+(``python -m bench looks``)."""
 
 FINEST: Final = 0.024
 COARSEST: Final = 2.0
@@ -44,7 +45,7 @@ COARSEST: Final = 2.0
 CHEAPEST: Final = 0.25
 DEAREST: Final = 10.0
 """The bounds of ``c`` in seconds. At the least, looks are some 1.6 s apart where most tasks end, and an idle
-fleet reads half as often as by the provider's advice; at the most, a task gets hardly more than one look."""
+fleet reads less often than by the provider's advice; at the most, a task gets hardly more than one look."""
 SHARE: Final = 0.8
 """Of the read budget; the rest is for callbacks, for late results and for bursts."""
 NOTICEABLE: Final = 0.1
