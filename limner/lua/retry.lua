@@ -2,7 +2,7 @@
 -- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
 -- Without `sent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
-local state, attempt, account, lease, expires = get(A.job, 'state', 'attempt', 'account', 'lease', 'expires')
+local state, attempt, account, lease = get(A.job, 'state', 'attempt', 'account', 'lease')
 if state ~= 'sending' or tonumber(attempt) ~= A.attempt then
   -- The job was cancelled meanwhile; that this attempt costs nothing is news all the same.
   if ended(state) then release(A.job, A.attempt) end
@@ -26,7 +26,7 @@ leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
 announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay, pause = left})
 local adopted = go_on_looking(A.job)
-if expires and not adopted then redis.call('ZADD', EXPIRING, expires, A.job) end
+if not adopted then watch_expiry(A.job) end
 -- A server fault may be told of a task that was made all the same.
 if A.error.cause == 'server_fault' then redis.call('HSET', record(A.job), 'faulted', 1) end
 local pardon = A.pardon or left

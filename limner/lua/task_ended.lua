@@ -89,5 +89,6 @@ else
   -- The attempt had been refused, and its task is none: the refusal stands.
   redis.call('HSET', record(A.job), 'state', 'queued')
   schedule(A.job, NOW)
+  watch_expiry(A.job)
 end
 return {'noted', 0}

@@ -39,6 +39,12 @@ local function queue_up(id)
   redis.call('ZADD', line_of(pinned), int((9 - priority) * 1e14 + turn), id)
 end
 
+-- A job that waits again may be too late again.
+local function watch_expiry(id)
+  local expires = get(id, 'expires')
+  if expires then redis.call('ZADD', EXPIRING, expires, id) end
+end
+
 local function leave_line(id)
   redis.call('ZREM', line_of(get(id, 'pinned')), id)
 end
