@@ -22,9 +22,7 @@ local window = creates_of(account)
 local limits = limits_of(account)
 
 local function wait_again(at)
-  return_permit(window, permit)
-  leave_flight(A.job)
-  no_probe(A.job, 0)
+  take_back(A.job)
   redis.call('ZREM', DUE, A.job)
   if at then schedule(A.job, at) else queue_up(A.job) end
   ring()
@@ -39,7 +37,6 @@ local cost = cost_of(A.job)
 local cap = over_budget(A.job, cost)
 if cap then
   if A.caps.refuse then
-    return_permit(window, permit)
     end_in(A.job, 'failed', A.caps.refuse)
     return {'stale'}
   end

@@ -26,8 +26,6 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', int(NOW), 'LIM
   if v and is_newer(v) then
     redis.call('ZADD', EXPIRING, int(NOW + A.lease), id)
   elseif state == 'queued' then
-    local account, number = get(id, 'account', 'lease')
-    if get(id, 'place') then return_permit(creates_of(account), id .. ':' .. number) end
     end_in(id, 'expired', A.expired)
   end
 end
@@ -41,13 +39,8 @@ for _, id in ipairs(due) do
   elseif is_newer(v) then
     leave_to_newer(id)
   elseif state == 'queued' then
-    local account, number = get(id, 'account', 'lease')
     redis.call('ZREM', DUE, id)
-    if get(id, 'place') then
-      return_permit(creates_of(account), id .. ':' .. number)
-      no_probe(id, 0)
-      leave_flight(id)
-    end
+    take_back(id)
     queue_up(id)
   elseif state == 'generating' then
     local at = redis.call('ZSCORE', DUE, id)

@@ -11,12 +11,10 @@ for _, step in ipairs(A.steps) do
       count = count + 1
     end
   else
-    local v, state, held, looking, account = get(id, 'v', 'state', 'lease', 'looking', 'account')
+    local v, state, held, looking = get(id, 'v', 'state', 'lease', 'looking')
     if v and tonumber(v) <= VERSION and tonumber(held) == lease and redis.call('ZSCORE', DUE, id) then
       if kind == 'create' and state == 'queued' and get(id, 'place') then
-        leave_flight(id)
-        return_permit(creates_of(account), id .. ':' .. lease)
-        no_probe(id, 0)
+        take_back(id)
         redis.call('ZREM', DUE, id)
         queue_up(id)
         count = count + 1

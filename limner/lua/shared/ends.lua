@@ -1,6 +1,7 @@
 -- The end of a job. It stays due until its result lies in the result backend as well.
 
 local function finish(id, state, outcome, detail, event)
+  if get(id, 'state') == 'queued' then take_back(id) end
   redis.call('HSET', record(id), 'state', state, 'outcome', outcome, 'finished', int(NOW), 'looking', '')
   redis.call('HDEL', record(id), 'stored')
   leave_line(id)

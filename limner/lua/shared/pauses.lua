@@ -58,6 +58,15 @@ local function no_probe(id, delay)
   ring()
 end
 
+-- A grant that was not used: its permit and its place are free again, and another job may be the probe.
+local function take_back(id)
+  local account, number = get(id, 'place', 'lease')
+  if not account then return end
+  return_permit(creates_of(account), id .. ':' .. number)
+  no_probe(id, 0)
+  leave_flight(id)
+end
+
 -- What the provider answered to that job shows that the reason of the pause is over.
 local function probe_succeeded(id)
   local account = get(id, 'account')

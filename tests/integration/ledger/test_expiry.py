@@ -11,8 +11,8 @@ from tests.integration.ledger.stories import NO_ANSWER, REFUSED, record, settle
 CLOSED = Closing("no_credits", 600.0, 900.0)
 
 
-def begun(bench: Bench, job_id: str, lease: int, token: str = "token") -> Grant:
-    grant = bench.ledger.begin(job_id, lease, token, deadline=900)
+def begun(bench: Bench, job_id: str, lease: int) -> Grant:
+    grant = bench.ledger.begin(job_id, lease, "token", deadline=900)
     assert isinstance(grant, Grant)
     return grant
 
