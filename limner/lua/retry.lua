@@ -2,7 +2,7 @@
 -- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
 -- Without `sent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
-local state, attempt, account, lease = get(A.job, 'state', 'attempt', 'account', 'lease')
+local state, attempt, account = get(A.job, 'state', 'attempt', 'account')
 if state ~= 'sending' or tonumber(attempt) ~= A.attempt then
   -- The job was cancelled meanwhile; that this attempt costs nothing is news all the same.
   if ended(state) then release(A.job, A.attempt) end
@@ -12,7 +12,7 @@ account = account or MAIN
 redis.call('HSET', record(A.job), 'state', 'queued', 'last_error', cjson.encode(A.error))
 release(A.job, A.attempt)
 if A.error.cause == 'rate_limited' then too_often(A.job, account) end
-if A.unsent then return_permit(creates_of(account), A.job .. ':' .. lease) end
+if A.unsent then return_permit(creates_of(account), permit_of(A.job)) end
 local left
 if A.pause then
   if A.pause.credits then A.pause.needs = math.max(1, tonumber(get(A.job, 'cost')) or 1) end

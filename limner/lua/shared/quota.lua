@@ -45,6 +45,12 @@ local function reopens(window, limit, edge)
   return entry[2] and entry[2] + (NOW - edge) + 1 or NOW
 end
 
+-- The permit with which the last attempt was sent. The job may have had other leases since.
+local function permit_of(id)
+  local number, lease = get(id, 'permit', 'lease')
+  return id .. ':' .. (number or lease)
+end
+
 -- A permit that was not used is free for others at once.
 local function return_permit(window, permit)
   if redis.call('ZREM', window, permit) == 1 then ring() end
@@ -78,12 +84,11 @@ end
 
 -- Learning. The guard shrinks with every request that is answered as it should be.
 local function answered(id, account)
-  local limits, sent, lease = limits_of(account), get(id, 'sent', 'lease')
-  if not limits or not sent then return end
+  local limits, sent, permit = limits_of(account), get(id, 'sent'), permit_of(id)
+  if not limits or not sent or redis.call('ZSCORE', answers_of(account), permit) then return end
   local rtt = math.max(0, NOW - sent)
   local fastest = limits.fastest or rtt
   fastest = rtt < fastest and rtt or fastest + (rtt - fastest) * 0.01
-  local permit = id .. ':' .. lease
   redis.call('ZADD', creates_of(account), 'XX', int(sent + math.min(rtt - fastest, MOST_LATE)), permit)
   redis.call('ZADD', answers_of(account), int(NOW), permit)
   redis.call('HSET', quota_of(account), 'fastest', fastest,
@@ -92,7 +97,7 @@ end
 
 -- A request whose answer is not known may have been counted until now.
 local function unanswered(id, account)
-  redis.call('ZADD', creates_of(account), 'XX', int(NOW), id .. ':' .. (get(id, 'lease') or ''))
+  redis.call('ZADD', creates_of(account), 'XX', int(NOW), permit_of(id))
 end
 
 -- How many of our requests the provider can have counted at most, in the window that ends at that time.
@@ -109,9 +114,9 @@ end
 -- and the guard grows. If not, somebody else spends of the same quota, and what the provider took is what is
 -- left for us; the longer that goes on, the more rarely it is tried whether there is more again.
 local function too_often(id, account)
-  local limits, sent, lease = limits_of(account), get(id, 'sent', 'lease')
+  local limits, sent = limits_of(account), get(id, 'sent')
   if not limits or not sent then return end
-  redis.call('ZREM', creates_of(account), id .. ':' .. lease)
+  redis.call('ZREM', creates_of(account), permit_of(id))
   local ours = counted_at_most(account, sent - limits.creates_span)
   local again = limits.refused_at and NOW - limits.refused_at < limits.creates_span
   if ours >= limits.limit then
@@ -119,8 +124,10 @@ local function too_often(id, account)
     redis.call('HSET', quota_of(account), 'guard', math.min(LONGEST_GUARD, math.max(100, 2 * limits.guard)))
   -- With so few of ours, no share of the quota explains it: the pause is answer enough.
   elseif ours >= limits.creates / 2 then
-    local patience = limits.patience or PATIENCE
-    if limits.patience and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
+    -- A quota that was whole for longer than its last trial took is somebody's again, and not still.
+    local whole = limits.limit >= limits.creates and NOW >= (limits.raise_at or 0)
+    local patience = not whole and limits.patience or PATIENCE
+    if not whole and limits.patience and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
     redis.call('HSET', quota_of(account), 'limit', ours, 'patience', patience, 'stride', 1,
       'raise_at', int(NOW + patience))
   end
