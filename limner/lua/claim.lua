@@ -82,7 +82,7 @@ local function room_of(quota)
     free = math.min(limits.limit - counted(creates_of(account), edge), places)}
   local at, way = closed(account, quota.key)
   if not at then return room end
-  room.closed = at
+  room.closed, room.asks = at, way == 'credits'
   if at > NOW then
     room.free = 0
   elseif way == 'credits' then
@@ -197,7 +197,7 @@ for _, room in ipairs(rooms) do
   if waiting and room.places > 0 then
     local at = reopens(creates_of(account), limits.limit, create_edge(limits))
     wake[#wake + 1] = math.max(at, room.closed or 0)
-  elseif room.closed and pause_on(account) and pause_on(account).needs then
+  elseif room.asks then
     wake[#wake + 1] = room.closed
   end
 end
