@@ -32,10 +32,11 @@ if A.error.cause == 'server_fault' then redis.call('HSET', record(A.job), 'fault
 local pardon = A.pardon or left
 if pardon then
   local pardoned = redis.call('HINCRBY', record(A.job), 'pardoned', 1)
-  if pardoned == A.attempt and not adopted then
+  -- Of a pause by hand, nobody knows the end: the job has all of its time again.
+  if (pardoned == A.attempt or pardon > DAY_MS) and not adopted then
     redis.call('HDEL', record(A.job), 'deadline')
   else
-    redis.call('HINCRBY', record(A.job), 'deadline', int(pardon))
+    redis.call('HINCRBY', record(A.job), 'deadline', int(math.min(pardon, DAY_MS)))
   end
   -- No callback can come for it, and there may be thousands.
   redis.call('HDEL', record(A.job), 'token:' .. A.attempt, 'account:' .. A.attempt)
