@@ -92,7 +92,8 @@ local function pause(account, why, id)
   length = math.max(length, math.min(why.least or 0, why.cap))
   redis.call('HSET', pause_of(account), 'cause', why.cause, 'until', int(NOW + length), 'length', int(length),
     'error', cjson.encode(why.error or {}), 'since', int(now and now.since or NOW))
-  redis.call('HDEL', pause_of(account), 'cleared', 'key', 'needs')
+  -- A probe for another cause tells nothing of this one.
+  redis.call('HDEL', pause_of(account), 'cleared', 'key', 'needs', 'probe', 'probe_until')
   if why.key then redis.call('HSET', pause_of(account), 'key', why.key) end
   if why.needs then redis.call('HSET', pause_of(account), 'needs', why.needs) end
   announce_account(account, 'paused', {cause = why.cause, seconds = length / 1000, error = why.error,
