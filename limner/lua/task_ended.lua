@@ -23,7 +23,7 @@ redis.call('HINCRBY', record(A.job), 'looks', 1)
 redis.call('HSET', record(A.job), 'looking', '', 'seen', int(NOW))
 if A.result == 'succeeded' or A.owed then
   spend(A.job, task.attempt, A.cost)
-elseif A.result == 'failed' or A.foreign then
+elseif A.result == 'failed' then
   release(A.job, task.attempt)
 end
 local detail = {task_id = A.task_id, attempt = task.attempt, credits = A.credits, error = A.error}
