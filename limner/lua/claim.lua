@@ -2,6 +2,9 @@
 -- {steps, newer, wait}: steps as {id, step, lease} triples, ids of records that are too new, and the milliseconds
 -- until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and not a job.
 
+-- A long line over its budget is looked through without haste.
+local OVER_PAUSE = 100
+
 local steps, newer, wake = {}, {}, {}
 
 local function lease(id, step, span)
@@ -138,7 +141,7 @@ local function take(room)
   return any
 end
 
-local over = {}
+local over, again = {}, NOW
 local function send(id, room)
   leave_line(id)
   local v, priority, turn = get(id, 'v', 'priority', 'turn')
@@ -153,6 +156,7 @@ local function send(id, room)
     return false
   elseif cap then
     schedule(id, over_until(id, cap))
+    again = NOW + OVER_PAUSE
     return false
   end
   local number = lease(id, 'create', A.lease)
@@ -167,14 +171,12 @@ local function send(id, room)
   return true
 end
 
-local skipped = 0
 while total > 0 do
   local room = roomiest()
   if not room then break end
-  if send(take(room)[1], room) then room.free, room.places = room.free - 1, room.places - 1 else skipped = skipped + 1 end
+  if send(take(room)[1], room) then room.free, room.places = room.free - 1, room.places - 1 end
   total = total - 1
 end
-if skipped > 0 then wake[#wake + 1] = NOW end
 for priority, turn in pairs(over) do turn_over(priority, turn) end
 
 for _, room in ipairs(rooms) do
@@ -196,7 +198,7 @@ for _, room in ipairs(rooms) do
   local waiting = redis.call('ZCARD', CREATE) + redis.call('ZCARD', line_of(account)) > 0
   if waiting and room.places > 0 then
     local at = reopens(creates_of(account), limits.limit, create_edge(limits))
-    wake[#wake + 1] = math.max(at, room.closed or 0)
+    wake[#wake + 1] = math.max(at, room.closed or 0, again)
   elseif room.asks then
     wake[#wake + 1] = room.closed
   end
