@@ -1,0 +1,390 @@
+"""What is held, spent and doubtful, and the caps."""
+
+from decimal import Decimal
+
+import pytest
+
+from limner.errors import GenerationFailed, InDoubt, OverBudget, RequestRejected
+from limner.ledger import Claim, Grant, Money, Quota
+from limner.models import TextToImage
+from limner.records import JobState
+from limner.submission import prepare
+from limner.terms import Caps
+from tests.integration.ledger.conftest import START, Bench
+from tests.integration.ledger.stories import NO_ANSWER, NOT_THERE, REFUSED, SENT, UNSENT, record
+
+PRICES = {"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)}
+MONEY = Money(PRICES)
+QUOTA = Quota(20, 10.0, 10, 1.0, 100)
+DAY = 86_400
+FOREIGN = {"cause": "foreign", "message": "another job's"}
+
+
+def capped(refuse: bool = False, **caps: object) -> Money:
+    return Money(PRICES, Caps(refuse=refuse, **caps))  # type: ignore[arg-type]
+
+
+def told(bench: Bench, key: str) -> dict[str, Decimal]:
+    """What is on the books, without the zeros; never less than nothing."""
+    fields = bench.client.hgetall(bench.ledger.prefix + "money:" + key)
+    assert all(int(amount) >= 0 for amount in fields.values()), fields
+    return {what: Decimal(amount) / 1_000_000 for what, amount in fields.items() if int(amount)}
+
+
+def held(bench: Bench) -> Decimal:
+    return told(bench, "held").get("held", Decimal(0))
+
+
+def doubtful(bench: Bench) -> Decimal:
+    return told(bench, "held").get("doubtful", Decimal(0))
+
+
+def spent(bench: Bench) -> Decimal:
+    return told(bench, str(int(bench.now) // DAY)).get("spent", Decimal(0))
+
+
+def books(bench: Bench) -> tuple[Decimal, Decimal, Decimal]:
+    return held(bench), doubtful(bench), spent(bench)
+
+
+def submit(bench: Bench, prompt: str = "a fox", images: int = 1, **options: object) -> str:
+    speed = options.pop("speed", "BALANCED")
+    request = TextToImage(prompt=prompt, num_images=images, rendering_speed=speed)  # type: ignore[arg-type]
+    return bench.ledger.submit(prepare(request, **options)).job_id  # type: ignore[arg-type]
+
+
+def creates(bench: Bench, money: Money = MONEY, *quotas: Quota) -> list[Claim]:
+    claimed = bench.ledger.claim(*(quotas or (QUOTA,)), money=money)
+    return [step for step in claimed.steps if step.step == "create"]
+
+
+def begin(bench: Bench, step: Claim, money: Money = MONEY) -> Grant | str:
+    return bench.ledger.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900, money=money)
+
+
+def sending(bench: Bench, **options: object) -> tuple[str, Grant]:
+    job_id = submit(bench, **options)  # type: ignore[arg-type]
+    [step] = [step for step in creates(bench) if step.job_id == job_id]
+    grant = begin(bench, step)
+    assert isinstance(grant, Grant)
+    return job_id, grant
+
+
+def generating(bench: Bench, **options: object) -> str:
+    job_id, grant = sending(bench, **options)
+    bench.ledger.accepted(job_id, grant.attempt, "a task", look_in=600.0)
+    return job_id
+
+
+def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -> None:
+    bench.ledger.task_succeeded(job_id, task, ["https://a"], cost and Decimal(cost), ttl=60)  # type: ignore[arg-type]
+
+
+# Held
+
+
+def test_nothing_is_held_before_a_job_is_sent(bench: Bench) -> None:
+    submit(bench)
+    creates(bench)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_the_expected_cost_is_held_from_the_begin_on(bench: Bench) -> None:
+    sending(bench, images=3, speed="TURBO")
+    assert books(bench) == (Decimal("10.5"), 0, 0)
+
+
+def test_a_begin_that_is_repeated_holds_once(bench: Bench) -> None:
+    submit(bench)
+    [step] = creates(bench)
+    begin(bench, step)
+    begin(bench, step)
+    assert held(bench) == 7
+
+
+def test_what_is_held_is_told_by_account_and_by_lane(bench: Bench) -> None:
+    sending(bench, lane="shop")
+    assert told(bench, "held") == {"held": 7, "held:account:main": 7, "held:lane:shop": 7}
+
+
+def test_a_refusal_frees_what_was_held(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_a_rejection_frees_what_was_held(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=grant.attempt)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_a_rejection_that_may_be_charged_leaves_a_doubt(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    error = RequestRejected("a fault", {"charged": "maybe"})
+    bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    assert books(bench) == (0, 7, 0)
+
+
+def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:
+    jobs = [sending(bench, prompt=f"fox {number}", images=number + 1) for number in range(4)]
+    assert held(bench) == 7 * (1 + 2 + 3 + 4)
+    bench.ledger.retry(jobs[1][0], 1, REFUSED, delay=60.0)
+    bench.ledger.accepted(jobs[2][0], 1, "a task", look_in=60.0)
+    assert held(bench) == 7 * (1 + 3 + 4)
+
+
+# Spent
+
+
+def test_the_providers_word_settles_what_was_held(bench: Bench) -> None:
+    succeed(bench, generating(bench, lane="shop"), "6.5")
+    assert books(bench) == (0, 0, Decimal("6.5"))
+    today = told(bench, str(int(START) // DAY))
+    assert (today["spent:account:main"], today["spent:lane:shop"]) == (Decimal("6.5"), Decimal("6.5"))
+
+
+def test_without_the_providers_word_the_expected_cost_is_spent(bench: Bench) -> None:
+    succeed(bench, generating(bench), None)
+    assert books(bench) == (0, 0, 7)
+
+
+def test_a_task_that_failed_costs_nothing(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_a_task_that_failed_may_be_owed_for(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.ledger.task_failed(job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
+    assert books(bench) == (0, 0, 7)
+
+
+def test_a_task_that_failed_costs_what_the_provider_says(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
+    assert books(bench) == (0, 0, 2)
+
+
+def test_an_end_that_is_told_twice_is_paid_for_once(bench: Bench) -> None:
+    job_id = generating(bench)
+    succeed(bench, job_id, "7")
+    succeed(bench, job_id, "7")
+    assert books(bench) == (0, 0, 7)
+
+
+def test_what_is_spent_counts_on_the_day_of_its_end(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.now += DAY
+    succeed(bench, job_id, "7")
+    assert told(bench, str(int(START) // DAY)) == {}
+    assert spent(bench) == 7
+
+
+def test_a_second_task_is_paid_for_as_well(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.ledger.accepted(job_id, 1, "another", look_in=600.0)
+    succeed(bench, job_id, "7")
+    succeed(bench, job_id, "7", task="another")
+    assert books(bench) == (0, 0, 14)
+
+
+# Doubtful
+
+
+def test_a_doubt_that_nobody_resolves_stays_doubtful(bench: Bench) -> None:
+    job_id, grant = sending(bench, lane="shop")
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    assert books(bench) == (7, 0, 0)
+    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    assert told(bench, "held") == {"doubtful": 7, "doubtful:account:main": 7, "doubtful:lane:shop": 7}
+
+
+def test_a_late_result_settles_a_doubt(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.adopt(job_id, "a task")
+    succeed(bench, job_id, "6")
+    assert books(bench) == (0, 0, 6)
+
+
+def test_a_late_failure_settles_a_doubt(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.adopt(job_id, "a task")
+    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_a_job_that_is_cancelled_while_it_is_sent_is_doubtful(bench: Bench) -> None:
+    job_id, _ = sending(bench)
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    assert books(bench) == (0, 7, 0)
+
+
+def test_a_refusal_after_the_cancelling_frees_all(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    assert books(bench) == (0, 0, 0)
+
+
+def test_a_result_after_the_cancelling_is_spent(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    bench.ledger.accepted(job_id, grant.attempt, "a task", look_in=2.0)
+    succeed(bench, job_id, "7")
+    assert books(bench) == (0, 0, 7)
+
+
+def test_a_job_that_is_cancelled_with_its_task_stays_held_until_the_tasks_end(bench: Bench) -> None:
+    job_id = generating(bench)
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    assert books(bench) == (7, 0, 0)
+    bench.ledger.task_lost(job_id, "a task", NOT_THERE, grace=5.0, ttl=60)
+    assert books(bench) == (0, 7, 0)
+
+
+def test_sending_again_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    [step] = creates(bench)
+    assert isinstance(begin(bench, step), Grant)
+    assert books(bench) == (7, 7, 0)
+
+
+def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    [step] = creates(bench)
+    second = begin(bench, step)
+    assert isinstance(second, Grant)
+    bench.ledger.accepted(job_id, second.attempt, "second", look_in=2.0)
+    bench.ledger.called_back(job_id, "token 1", "first")
+    succeed(bench, job_id, "7", task="second")
+    succeed(bench, job_id, "7", task="first")
+    assert books(bench) == (0, 0, 14)
+
+
+def test_another_jobs_task_says_nothing_of_the_attempt(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.called_back(job_id, "token 1", "another's")
+    bench.ledger.task_lost(job_id, "another's", FOREIGN, grace=5.0, ttl=60)
+    assert books(bench) == (7, 0, 0)
+    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    assert books(bench) == (0, 7, 0)
+
+
+# Caps
+
+
+def test_a_job_over_the_days_cap_waits(bench: Bench) -> None:
+    money = capped(day=Decimal(10))
+    submit(bench, "first")
+    second = submit(bench, "second")
+    [one, _] = creates(bench, money)
+    assert isinstance(begin(bench, one, money), Grant)
+    creates(bench, money)
+    bench.now += 20.0
+    assert creates(bench, money) == []
+    assert bench.state(second) == "queued"
+    assert "over_budget" in bench.events(second)
+
+
+def test_a_grant_over_the_days_cap_is_taken_back_at_its_begin(bench: Bench) -> None:
+    money = capped(day=Decimal(10))
+    submit(bench, "first")
+    second = submit(bench, "second")
+    one, other = creates(bench, money)
+    begin(bench, one, money)
+    assert begin(bench, other, money) == "stale"
+    assert bench.places(second) == ["due"]
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
+    assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 1
+
+
+def test_a_job_that_waits_for_money_goes_when_some_is_free_again(bench: Bench) -> None:
+    money = capped(day=Decimal(10))
+    first, second = submit(bench, "first"), submit(bench, "second")
+    one, other = creates(bench, money)
+    begin(bench, one, money)
+    begin(bench, other, money)
+    bench.ledger.retry(first, 1, REFUSED, delay=6000.0)
+    bench.now += 300.0
+    [step] = creates(bench, money)
+    assert step.job_id == second
+    assert isinstance(begin(bench, step, money), Grant)
+
+
+def test_a_new_day_has_a_new_cap(bench: Bench) -> None:
+    money = capped(day=Decimal(10))
+    bench.now = (START // DAY + 1) * DAY - 60.0
+    succeed(bench, generating(bench), "7")
+    submit(bench, "second")
+    assert creates(bench, money) == []
+    bench.now += 60.0
+    assert len(creates(bench, money)) == 1
+
+
+def test_a_job_over_a_cap_that_refuses_fails_and_says_why(bench: Bench) -> None:
+    money = capped(refuse=True, day=Decimal(5))
+    job_id = submit(bench)
+    assert creates(bench, money) == []
+    failure = record(bench, job_id).failure
+    assert isinstance(failure, OverBudget)
+    assert failure.charged == "no"
+
+
+def test_a_granted_job_over_a_cap_that_refuses_fails_at_its_begin(bench: Bench) -> None:
+    money = capped(refuse=True, day=Decimal(10))
+    submit(bench, "first")
+    second = submit(bench, "second")
+    one, other = creates(bench, money)
+    begin(bench, one, money)
+    assert begin(bench, other, money) == "stale"
+    assert bench.state(second) == "failed"
+    assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
+    assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 1
+    assert held(bench) == 7
+
+
+def test_a_cap_is_used_to_its_last_credit(bench: Bench) -> None:
+    money = capped(day=Decimal(7))
+    submit(bench)
+    [step] = creates(bench, money)
+    assert isinstance(begin(bench, step, money), Grant)
+
+
+@pytest.mark.parametrize("caps", [{"lane": Decimal(10)}, {"lanes": {"shop": Decimal(10)}}])
+def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: dict[str, object]) -> None:
+    money = capped(**caps)
+    sending(bench, lane="shop")
+    shop, blog = submit(bench, lane="shop"), submit(bench, lane="blog")
+    assert [step.job_id for step in creates(bench, money)] == [blog]
+    assert bench.places(shop) == ["due"]
+
+
+def test_a_lane_with_a_cap_of_its_own_has_that_one(bench: Bench) -> None:
+    money = capped(lane=Decimal(1), lanes={"shop": Decimal(10)})
+    submit(bench, lane="shop")
+    submit(bench, lane="blog")
+    assert len(creates(bench, money)) == 1
+
+
+def test_a_job_without_a_lane_has_no_lanes_cap(bench: Bench) -> None:
+    submit(bench)
+    assert len(creates(bench, capped(lane=Decimal(1)))) == 1
+
+
+def test_clocks_do_not_race_through_a_line_over_its_cap(bench: Bench) -> None:
+    money = capped(day=Decimal(5))
+    for number in range(50):
+        submit(bench, f"fox {number}")
+    assert bench.ledger.claim(QUOTA, money=money).wait >= 0.1
