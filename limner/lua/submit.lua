@@ -19,7 +19,7 @@ end
 local turn = next_turn(A.priority, A.lane or '')
 redis.call('HSET', record(A.job), 'v', VERSION, 'state', 'queued', 'request', A.request, 'digest', A.digest,
   'metadata', A.metadata, 'priority', A.priority, 'turn', int(turn), 'created', int(NOW), 'lease', 0, 'attempt', 0,
-  'looks', 0)
+  'looks', 0, 'waits', 1)
 if A.lane then redis.call('HSET', record(A.job), 'lane', A.lane) end
 if A.account then redis.call('HSET', record(A.job), 'pinned', A.account) end
 if A.expires_in then

@@ -17,13 +17,25 @@ local HINTED = -1e12
 local function line_of(account) return account and CREATE .. ':' .. account or CREATE end
 local function look_line(account) return P .. 'line:look:' .. account end
 local function lanes_of(priority) return P .. 'lanes:' .. priority end
+local function waiting_of(priority) return P .. 'lanes:waiting:' .. priority end
 
 local function next_turn(priority, lane)
   local now = redis.call('HGET', P .. 'turns:now', priority) or redis.call('GET', P .. 'turns') or 0
   local lanes = lanes_of(priority)
   local turn = math.max(tonumber(now), tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
   redis.call('ZADD', lanes, int(turn), lane)
+  redis.call('HINCRBY', waiting_of(priority), lane, 1)
   return turn
+end
+
+-- A lane of which nothing waits any more to be sent for the first time owes nothing for turns that it did not take.
+local function has_waited(id)
+  if redis.call('HDEL', record(id), 'waits') == 0 then return end
+  local priority, lane = get(id, 'priority', 'lane')
+  if redis.call('HINCRBY', waiting_of(priority), lane or '', -1) < 1 then
+    redis.call('HDEL', waiting_of(priority), lane or '')
+    redis.call('ZREM', lanes_of(priority), lane or '')
+  end
 end
 
 -- That turn has come: lanes that have no later one need not be remembered.
