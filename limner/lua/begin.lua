@@ -46,7 +46,7 @@ end
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)
 redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token,
   'account:' .. number, account, 'sent', int(NOW), 'permit', A.lease)
-redis.call('HDEL', record(A.job), 'over')
+redis.call('HDEL', record(A.job), 'over', 'answered')
 has_waited(A.job)
 if not deadline then
   redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline), 'allowance', int(A.deadline))

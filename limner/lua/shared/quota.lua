@@ -85,7 +85,7 @@ end
 -- Learning. The guard shrinks with every request that is answered as it should be.
 local function answered(id, account)
   local limits, sent, permit = limits_of(account), get(id, 'sent'), permit_of(id)
-  if not limits or not sent or redis.call('ZSCORE', answers_of(account), permit) then return end
+  if not limits or not sent or redis.call('HSETNX', record(id), 'answered', 1) == 0 then return end
   local rtt = math.max(0, NOW - sent)
   local fastest = limits.fastest or rtt
   fastest = rtt < fastest and rtt or fastest + (rtt - fastest) * 0.01
