@@ -1,7 +1,7 @@
 -- A look's last word on one of the job's tasks: it `succeeded`, it `failed`, or it is `lost`. What the provider
 -- says is true whoever asked, so this asks for no lease: the first word on a task is the last, except that what
--- was lost may be found. Returns {what, time}: 'ended' if this ended the job, 'late' if a job that had failed has
--- succeeded by it, 'noted', or 'stale'. Time is that of the job's end.
+-- was lost may be found. Returns {what, time}: 'ended' if this ended the job, 'late' if a job that had failed or
+-- expired has succeeded by it, 'noted', or 'stale'. Time is that of the job's end.
 local state, outcome, finished, doubtful = get(A.job, 'state', 'outcome', 'finished', 'doubtful')
 local tasks = tasks_of(A.job)
 local task = find_task(tasks, A.task_id)
@@ -41,9 +41,9 @@ end
 if delivers then
   redis.call('HSET', record(A.job), 'task_id', A.task_id)
   detail.urls = #A.urls
-  if state == 'failed' then hold_on_to(A.job) end
-  finish(A.job, 'succeeded', A.outcome, detail, state == 'failed' and 'succeeded_late' or 'succeeded')
-  return {state == 'failed' and 'late' or 'ended', NOW}
+  if ended(state) then hold_on_to(A.job) end
+  finish(A.job, 'succeeded', A.outcome, detail, ended(state) and 'succeeded_late' or 'succeeded')
+  return {ended(state) and 'late' or 'ended', NOW}
 end
 
 if ended(state) then

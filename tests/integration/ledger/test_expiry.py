@@ -152,6 +152,20 @@ def test_a_doubt_that_fails_is_no_expiry(bench: Bench) -> None:
     assert bench.state(job_id) == "failed"
 
 
+def test_a_task_of_an_expired_job_is_delivered_late(bench: Bench) -> None:
+    job_id, attempt = sent(bench)
+    assert bench.ledger.doubt(job_id, attempt, NO_ANSWER, grace=10.0)
+    bench.now += 10.0
+    assert bench.ledger.resubmit(job_id, attempt=attempt) == 1
+    bench.claim()
+    assert bench.stored(job_id)
+    bench.ledger.called_back(job_id, "token", "a task")
+    told = bench.ledger.task_succeeded(job_id, "a task", ["https://a"], None, ttl=60)
+    assert told.what == "late"
+    assert bench.events(job_id)[-1] == "succeeded_late"
+    assert bench.client.pttl(bench.ledger.record_key(job_id)) == -1
+
+
 def test_an_expired_job_cannot_be_cancelled(bench: Bench) -> None:
     job_id = in_time(bench)
     bench.now += 5.0
