@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from tests.integration.ledger.conftest import Bench
-from tests.integration.ledger.model.attempts import Attempts
+from tests.integration.ledger.model.attempts import BROKE, CAPPED, Attempts
 from tests.integration.ledger.model.checks import Checks
 from tests.integration.ledger.model.tasks import Tasks
 from tests.integration.ledger.model.world import ENOUGH, MOVES
@@ -71,8 +71,19 @@ BEGINNINGS = [
     "claim begin refuse claim begin callback-1 stop",
     "claim begin refuse claim begin callback-1 reject",
     "claim begin refuse claim begin callback-1 doubt",
+    "claim begin stop resume begin stop",
+    "claim begin stop resume begin doubt",
+    "claim begin stop resume begin callback accept",
+    "claim begin broke resume poor resume rich resume begin",
+    "claim begin unsent claim begin",
 ]
-REFUSAL: dict[str, Any] = {"delay": 0.0, "stop": False, "pardon": None}
+REFUSAL: dict[str, Any] = {
+    "delay": 0.0,
+    "pause": None,
+    "pardon": None,
+    "cause": "maintenance",
+    "unsent": False,
+}
 PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "claim": ("claim", {"worker": 0, "after": 0.0, "quota": ENOUGH, "lost": False}),
     "tick": ("claim", {"worker": 0, "after": 1.0, "quota": ENOUGH, "lost": False}),
@@ -80,10 +91,14 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "resume": ("claim", {"worker": 0, "after": 60.0, "quota": ENOUGH, "lost": False}),
     "starve": ("claim", {"worker": 0, "after": 30.0, "quota": replace(ENOUGH, looks=0), "lost": False}),
     "begin": ("begin", {"same_token": False, "off": 0, "lost": False}),
-    "refuse": ("the_provider_refuses", {**REFUSAL, "cause": "rate_limited"}),
+    "refuse": ("the_provider_refuses", REFUSAL),
     "fault": ("the_provider_refuses", {**REFUSAL, "cause": "server_fault"}),
-    "pardon": ("the_provider_refuses", {**REFUSAL, "cause": "rate_limited", "pardon": 3.0}),
-    "stop": ("the_provider_refuses", {**REFUSAL, "cause": "rate_limited", "stop": True}),
+    "pardon": ("the_provider_refuses", {**REFUSAL, "pardon": 3.0}),
+    "stop": ("the_provider_refuses", {**REFUSAL, "pause": CAPPED}),
+    "broke": ("the_provider_refuses", {**REFUSAL, "pause": BROKE}),
+    "unsent": ("the_provider_refuses", {**REFUSAL, "unsent": True}),
+    "poor": ("the_balance_is_read", {"balance": 0}),
+    "rich": ("the_balance_is_read", {"balance": 100}),
     "reject": ("the_attempt_fails", {}),
     "accept": ("the_provider_accepts", {"whose": "its own", "look_in": 0.0}),
     "accept-1": ("the_provider_accepts", {"which": 1, "whose": "its own", "look_in": 0.0}),
@@ -125,7 +140,7 @@ class Fleet(Attempts, Tasks, Checks):
         # Those that only wait come last, or they would be claimed with the others.
         for number, life in enumerate(sorted(lives, key=len, reverse=True)):
             job_id = f"job-{number}"
-            self.submit(job_id, None, "fox", 5)
+            self.submit(job_id, None, "fox")
             for play in life.split():
                 if play == "cancel":
                     self.cancel(job_id)

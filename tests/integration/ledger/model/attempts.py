@@ -1,12 +1,15 @@
 """Producers, clocks and attempts: what happens to a job until the provider has a task of it."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from hypothesis import strategies as st
 
 from limner.errors import Cancelled, DeadlineExceeded, RequestRejected
-from limner.ledger import Grant, Quota, Submission
+from limner.ledger import Claim, Closing, Grant, Quota, Submission
 from limner.records import JobState
+from tests.integration.ledger.model.account import SPAN
+from tests.integration.ledger.model.costs import MONEY, REQUESTS
 from tests.integration.ledger.model.following import AHEAD
 from tests.integration.ledger.model.life import SENT, Life
 from tests.integration.ledger.model.world import (
@@ -14,7 +17,6 @@ from tests.integration.ledger.model.world import (
     ERROR,
     JOBS,
     SELDOM,
-    SPAN,
     WHICH,
     WORKERS,
     InHand,
@@ -25,7 +27,10 @@ from tests.integration.ledger.model.world import (
 )
 
 DEADLINE = 20.0
-PAUSE = 60.0  # the server's own clock expires the pause's key, so it must outlast an example
+BUSY = Closing("maintenance", 5.0, 15.0)
+CAPPED = Closing("key_capped", 60.0, 90.0)
+BROKE = Closing("no_credits", 10.0, 30.0, credits=True)
+LONGEST = 30.0
 UNSENT_ERROR, SENT_ERROR = Cancelled("unsent"), Cancelled("sent")
 QUOTAS = st.builds(
     Quota,
@@ -45,10 +50,22 @@ class Attempts(World):
         job_id=JOBS,
         key=st.sampled_from([None, "k", "l"]),
         prompt=st.sampled_from(["fox", "hen"]),
-        priority=st.sampled_from([5, 0, 9]),
+        priority=st.sampled_from([5, 5, 0, 9]),
+        lane=st.sampled_from([None, "shop", "blog"]),
+        expires_in=st.sampled_from([None, None, 0.0, 5.0, 30.0]),
     )
-    def submit(self, job_id: str, key: str | None, prompt: str, priority: int) -> None:
-        new = Submission(job_id, f'{{"prompt": "{prompt}"}}', prompt, "{}", priority, key, 86400.0)
+    def submit(
+        self,
+        job_id: str,
+        key: str | None,
+        prompt: str,
+        priority: int = 5,
+        lane: str | None = None,
+        expires_in: float | None = None,
+    ) -> None:
+        new = Submission(
+            job_id, REQUESTS[prompt], prompt, "{}", priority, key, 86400.0, lane=lane, expires_in=expires_in
+        )
         answer = self.ledger.submit(new)
         if key in self.keys:
             job_id = self.keys[key]
@@ -57,7 +74,11 @@ class Attempts(World):
             expected = "known"
         else:
             expected = "created"
-            self.lives[job_id] = Life(job_id, prompt, priority, len(self.lives), key)
+            life = Life(job_id, prompt, self.account, turns=self.turns, priority=priority, lane=lane, key=key)
+            life.turn = self.turns.next(life.in_lane)
+            life.expires = None if expires_in is None else self.at(expires_in)
+            life.watch()
+            self.lives[job_id] = life
             if key:
                 self.keys[key] = job_id
         assert (answer.outcome, answer.job_id) == (expected, job_id)
@@ -84,11 +105,17 @@ class Attempts(World):
     def claim(self, worker: int, after: float, quota: Quota, lost: bool) -> None:
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
-        claimed = self.ledger.claim(quota)
+        claimed = self.ledger.claim(quota, money=MONEY)
         expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
         assert claimed.too_new == []
+        turns: dict[int, int] = {}
         for step in claimed.steps:
+            if step.step == "credits":
+                self.account.checks += 1
+                assert step.lease == self.account.checks
+                self.account.probe_with(str(step.lease), self.at(self.ledger.leases.step))
+                continue
             life = self.lives[step.job_id]
             assert step.lease == life.lease + 1
             seconds = self.ledger.leases.look if step.step == "look" else self.ledger.leases.step
@@ -96,20 +123,25 @@ class Attempts(World):
             life.lease, life.owned = step.lease, True
             if step.step == "create":
                 life.in_flight = True
-                self.permits[step.job_id, step.lease] = (self.now, quota.creates)
-                assert self.now >= self.paused
+                self.account.permits[step.job_id, step.lease] = (self.now, quota.creates)
+                self.account.probe_with(step.job_id, life.due)
+                turns[life.priority] = max(life.turn, turns.get(life.priority, 0))
             if step.step == "look":
                 life.looking = self.now
-                self.reads[step.job_id, step.lease] = self.now
-        if any(kind == "create" for _, kind in expected):
-            assert self.client.scard(self.ledger.prefix + "in-flight") <= quota.max_in_flight
-            assert len(self.permits) <= quota.creates
+                self.account.reads[step.job_id, step.lease] = self.now
+        self.turns.over(turns)
+        if turns:
+            assert self.client.zcard(self.ledger.prefix + "in-flight:main") <= quota.max_in_flight
+            assert self.account.counted(self.now) <= quota.creates
         if not lost:
             self.hands += [InHand(worker, step, "message") for step in claimed.steps]
 
     @move(when=lambda world: world.hands, which=WHICH)
     def give_back(self, which: int) -> None:
         step = newest(self.hands, which).step
+        if step.step == "credits":
+            self.give_a_question_back(step)
+            return
         life = self.lives[step.job_id]
         given = life.lease == step.lease and life.place == "due"
         if step.step == "create":
@@ -122,16 +154,48 @@ class Attempts(World):
 
     def take_back(self, life: Life, lease: int, kind: str) -> None:
         if kind == "create":
-            self.permits.pop((life.job_id, lease), None)
+            assert lease == life.lease
+            life.take_back(self.now)
             life.queue_up()
         elif kind == "look":
             # The request may have been made: its permit stays used.
             assert life.looking is not None
             behind = AHEAD if life.state.ended else 0
-            life.place, life.due, life.owned = "line:look", life.looking + behind, False
+            life.place, life.due, life.owned = "line:look:main", life.looking + behind, False
             life.looking = None
         else:
             life.wait(self.now)
+
+    def give_a_question_back(self, step: Claim) -> None:
+        pause = self.account.pause
+        asked = pause is not None and pause.probe == str(step.lease)
+        assert self.ledger.give_back([step]) == asked
+        if asked and pause:
+            pause.probe = None
+
+    # Pauses
+
+    @move(when=lambda world: world.pauses < 2, seconds=st.sampled_from([None, 5.0]))
+    def a_person_pauses(self, seconds: float | None) -> None:
+        self.pauses += 1
+        self.ledger.pause("main", seconds=seconds)
+        self.account.close_by_hand(self.now, None if seconds is None else ms(seconds))
+
+    @move(weight=2, when=lambda world: world.account.pause)
+    def a_person_resumes(self) -> None:
+        assert self.ledger.resume("main")
+        self.account.resume(self.now)
+
+    @move(
+        weight=2,
+        when=lambda world: world.messages("credits"),
+        which=WHICH,
+        balance=st.sampled_from([0, 5, 100]),
+    )
+    def the_balance_is_read(self, which: int, balance: int) -> None:
+        lease = newest(self.messages("credits"), which).step.lease
+        told = self.ledger.credits_seen("main", lease, Decimal(balance), longest=LONGEST)
+        assert told == self.account.balance(self.now, lease, balance * 1_000_000, ms(LONGEST))
 
     # Attempts
 
@@ -151,7 +215,7 @@ class Attempts(World):
         token = self.secrets.get(mine) if same_token else None
         if token is None:
             token = self.secrets[mine] = f"secret-{len(self.grants)}-{len(self.secrets)}-{self.elapsed}"
-        answer = self.ledger.begin(life.job_id, lease, token, deadline=DEADLINE)
+        answer = self.ledger.begin(life.job_id, lease, token, deadline=DEADLINE, money=MONEY)
         if life.state is JobState.SENDING and life.tokens.get(token) == life.attempt:
             assert answer == life.grant
         elif life.state is not JobState.QUEUED or lease != life.lease or not life.owned:
@@ -159,8 +223,9 @@ class Attempts(World):
         elif life.deadline is not None and self.now >= life.deadline:
             assert answer == "late"
             self.hands.append(replace(message, what="too late"))
-        elif mine not in self.permits:
+        elif self.must_wait_again(life):
             assert answer == "stale"
+            life.take_back(self.now)
             life.queue_up()
         else:
             assert isinstance(answer, Grant)
@@ -168,11 +233,18 @@ class Attempts(World):
         if isinstance(answer, Grant) and not lost:
             self.hands.append(replace(message, what="sent", attempt=answer.attempt))
 
+    def must_wait_again(self, life: Life) -> bool:
+        """Its permit has left the window, the account is closed, or its time is over."""
+        permit = self.account.permits.get((life.job_id, life.lease))
+        too_late = life.expires is not None and self.now >= life.expires
+        return (
+            permit is None or permit[0] <= self.now - SPAN or self.account.holds_up(life.job_id) or too_late
+        )
+
     def sent(self, life: Life, grant: Grant, token: str) -> None:
         life.sent(self.now, grant, token, lease=ms(self.ledger.leases.send), deadline=ms(DEADLINE))
         self.grants.append((life.job_id, grant.attempt, token))
-        allowed = self.permits[life.job_id, life.lease][1]
-        self.permits[life.job_id, life.lease] = (self.now, allowed)
+        allowed = self.account.permits[life.job_id, life.lease][1]
         self.sends.append((self.elapsed, allowed))
         recent = [allowed for time, allowed in self.sends if time > self.elapsed - SPAN]
         assert len(recent) <= max(recent), "more requests in a span than any clock allowed"
@@ -182,26 +254,28 @@ class Attempts(World):
         when=lambda world: world.requests(),
         which=WHICH,
         delay=DELAYS,
-        stop=SELDOM,
+        pause=st.sampled_from([None, None, None, BUSY, CAPPED, BROKE]),
         pardon=st.sampled_from([None, None, 3.0]),
-        cause=st.sampled_from(["rate_limited", "rate_limited", "server_fault"]),
+        cause=st.sampled_from(["maintenance", "maintenance", "server_fault"]),
+        unsent=SELDOM,
     )
     def the_provider_refuses(
-        self, which: int, delay: float, stop: bool, pardon: float | None, cause: str
+        self, which: int, delay: float, pause: Closing | None, pardon: float | None, cause: str, unsent: bool
     ) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
-        error, pause = {"cause": cause, "message": "no"}, PAUSE if stop else None
-        told = self.ledger.retry(life.job_id, attempt, error, delay=delay, pause=pause, pardon=pardon)
+        error = {"cause": cause, "message": "no"}
+        told = self.ledger.retry(
+            life.job_id, attempt, error, delay=delay, pause=pause, pardon=pardon, unsent=unsent
+        )
         assert told == expected
-        if not expected:
-            return
-        pardon = pause if pardon is None else pardon
-        pardoned = None if pardon is None else ms(pardon)
-        life.refused(self.now, ms(delay), cause=cause, pardon=pardoned, pause=stop)
-        if stop:
-            self.paused = max(self.paused, self.at(PAUSE))
+        if expected:
+            pardoned = None if pardon is None else ms(pardon)
+            life.refused(self.now, ms(delay), cause=cause, pardon=pardoned, pause=pause, unsent=unsent)
+        elif life.state.ended:
+            # It costs nothing, at least.
+            life.release(attempt)
 
     @move(weight=2, when=lambda world: world.requests(), which=WHICH, grace=DELAYS)
     def the_answer_is_lost(self, which: int, grace: float) -> None:
@@ -226,10 +300,14 @@ class Attempts(World):
             assert ended_at is None
         elif life.open_task:
             assert ended_at is None
+            life.release(attempt)
+            self.account.probe_succeeded(life.job_id)
             life.go_on_looking(self.now)
             life.log.append("attempt_failed")
         else:
             assert ended_at
+            life.release(attempt)
+            self.account.probe_succeeded(life.job_id)
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))
 
     @move(when=lambda world: world.verdicts(), which=WHICH)

@@ -1,7 +1,9 @@
 """What always holds, and that all comes to an end."""
 
 import json
+from collections import Counter
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from hypothesis.stateful import invariant
@@ -9,11 +11,12 @@ from hypothesis.stateful import invariant
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.ledger import Claim, Grant, Quota
 from limner.records import JobState, Record, TaskState
+from tests.integration.ledger.model.costs import MONEY
 from tests.integration.ledger.model.life import Life
 from tests.integration.ledger.model.tasks import GRACE, TTL
 from tests.integration.ledger.model.world import ERROR, World, ms
 
-INDEXES: Final = ("due", "line:create", "line:look", "in-flight")
+INDEXES: Final = ("due", "line:create", "line:look:main", "in-flight:main", "expiring")
 NOTED_ONLY: Final = {"looked", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
 """What stands in a job's own log, and is not told to the readers of events."""
 
@@ -38,22 +41,53 @@ class Checks(World):
         with self.client.pipeline(transaction=False) as pipe:
             pipe.zrange(prefix + "due", 0, -1, withscores=True)
             pipe.zrange(prefix + "line:create", 0, -1)
-            pipe.zrange(prefix + "line:look", 0, -1, withscores=True)
-            pipe.smembers(prefix + "in-flight")
+            pipe.zrange(prefix + "line:look:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "in-flight:main", 0, -1)
             pipe.zrange(prefix + "doubts", 0, -1)
-            pipe.zrange(prefix + "window:create", 0, -1, withscores=True)
-            pipe.zrange(prefix + "window:look", 0, -1, withscores=True)
+            pipe.zrange(prefix + "window:create:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "window:look:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "expiring", 0, -1, withscores=True)
             pipe.hgetall(prefix + "callbacks")
-            due, create, look, in_flight, doubts, creates, looks, counts = pipe.execute()
+            due, create, look, in_flight, doubts, creates, looks, expiring, counts = pipe.execute()
         assert dict(due) == {life.job_id: life.due for life in lives if life.place == "due"}
         assert create == self.line("line:create")
-        assert [job_id for job_id, _ in look] == self.line("line:look")
-        assert dict(look) == {life.job_id: life.due for life in lives if life.place == "line:look"}
-        assert in_flight == {life.job_id for life in lives if life.in_flight}
+        assert [job_id for job_id, _ in look] == self.line("line:look:main")
+        assert dict(look) == {life.job_id: life.due for life in lives if life.place == "line:look:main"}
+        assert set(in_flight) == {life.job_id for life in lives if life.in_flight}
         assert set(doubts) == {life.job_id for life in lives if life.doubtful is not None}
-        assert dict(creates) == {f"{job}:{lease}": at for (job, lease), (at, _) in self.permits.items()}
-        assert dict(looks) == {f"{job}:{lease}": at for (job, lease), at in self.reads.items()}
+        assert dict(creates) == {
+            f"{job}:{lease}": at for (job, lease), (at, _) in self.account.permits.items()
+        }
+        assert dict(looks) == {f"{job}:{lease}": at for (job, lease), at in self.account.reads.items()}
+        assert dict(expiring) == {life.job_id: life.expires for life in lives if life.watched}
         assert {outcome: int(count) for outcome, count in counts.items()} == self.counts
+
+    @invariant()
+    def the_pause_is_as_the_model_says(self) -> None:
+        known, told = self.account.pause, self.client.hgetall(self.ledger.prefix + "pause:main")
+        assert told.get("cause") == (known and known.cause)
+        if known:
+            assert int(told["until"]) == known.until
+            assert told.get("probe") == known.probe
+            assert known.probe is None or int(told["probe_until"]) == known.probe_until
+            assert known.cause == "by_hand" or int(told["length"]) == known.length
+
+    @invariant()
+    def the_money_is_as_the_model_says(self) -> None:
+        held: Counter[str] = Counter()
+        for life in self.lives.values():
+            for what, amounts in (("held", life.kept), ("doubtful", life.dubious)):
+                for book in ("", ":account:main", f":lane:{life.lane}" if life.lane else None):
+                    if book is not None:
+                        held[what + book] += sum(amounts.values())
+            assert not life.kept or life.open_task or not life.state.ended, "held for nothing"
+        told = {
+            what: int(sum_) for what, sum_ in self.client.hgetall(self.ledger.prefix + "money:held").items()
+        }
+        assert min(told.values(), default=0) >= 0
+        assert {what: sum_ for what, sum_ in told.items() if sum_} == +held
+        for day, spent in self.account.spent.items():
+            assert self.client.hget(f"{self.ledger.prefix}money:{day}", "spent") == str(spent)
 
     @invariant()
     def the_records_are_as_the_model_says(self) -> None:
@@ -121,7 +155,7 @@ class Checks(World):
         if record.state is JobState.SUCCEEDED:
             assert record.task_id == life.task_id
             assert made
-        if record.state is JobState.FAILED:
+        if record.state in (JobState.FAILED, JobState.EXPIRED):
             assert record.failure
             assert made == 0, "a job has failed whose image is there"
 
@@ -132,7 +166,7 @@ class Checks(World):
             assert end[1:] == (None, None)
             return
         known = self.ends.get(life.job_id)
-        assert known in (None, end) or (known and (known[0], end[0]) == ("failed", "succeeded"))
+        assert known in (None, end) or (known and known[0] in ("failed", "expired") and end[0] == "succeeded")
         self.ends[life.job_id] = end
         assert json.loads(fields["outcome"]) == life.outcome
         assert end[2] == str(life.finished)
@@ -146,8 +180,9 @@ class Checks(World):
     def teardown(self) -> None:
         """All workers have crashed; one without faults brings every job to its end, and tells no secret."""
         indexes = [self.ledger.prefix + name for name in INDEXES]
-        for _ in range(30 + 20 * len(self.lives)):
-            claimed = self.ledger.claim(Quota(2, 10.0, 2, 1.0, 3))
+        self.ledger.resume("main")
+        for _ in range(40 + 20 * len(self.lives)):
+            claimed = self.ledger.claim(Quota(2, 10.0, 2, 1.0, 3), money=MONEY)
             for step in claimed.steps:
                 self.do(step)
             self.now = self.at(max(claimed.wait, 0.001))
@@ -160,6 +195,8 @@ class Checks(World):
             assert record.state.ended, f"{job_id} is {record.state} for ever"
             assert record.open_task is None
             assert self.client.pttl(self.ledger.record_key(job_id)) > 0
+        held = self.client.hget(self.ledger.prefix + "money:held", "held")
+        assert held in (None, "0"), "money is held for ever"
         self.check_events()
 
     def check_events(self) -> None:
@@ -171,12 +208,15 @@ class Checks(World):
             assert told == [event for event in logged if event not in NOTED_ONLY]
 
     def do(self, step: Claim) -> None:
+        if step.step == "credits":
+            assert self.ledger.credits_seen(step.job_id, step.lease, Decimal(100), longest=60.0)
+            return
         record = self.ledger.read(step.job_id)
         assert record
         job_id, lease, state = step.job_id, step.lease, record.state
         assert lease == record.lease
         if step.step == "create":
-            grant = self.ledger.begin(job_id, lease, f"secret-last-{self.now}", deadline=20.0)
+            grant = self.ledger.begin(job_id, lease, f"secret-last-{self.now}", deadline=20.0, money=MONEY)
             if isinstance(grant, Grant):
                 self.ledger.accepted(job_id, grant.attempt, f"last {grant.attempt}", look_in=1.0)
             elif grant == "late":

@@ -32,9 +32,13 @@ class Ending(Followed):
         task.state, task.credits, task.foreign = result, spent, foreign
         task.attempt = attempt or task.attempt
         self.looks, self.looking, self.seen = self.looks + 1, None, now
+        if result is TaskState.SUCCEEDED or (result is TaskState.FAILED and spent is not None):
+            self.spend(now, task.attempt, spent)
+        elif result is TaskState.FAILED:
+            self.release(task.attempt)
         self.doubt_after(task)
         if result is TaskState.SUCCEEDED and self.state not in (JobState.SUCCEEDED, JobState.CANCELLED):
-            late = self.state is JobState.FAILED
+            late = self.state.ended
             self.task_id = task.task_id
             event = "succeeded_late" if late else "succeeded"
             self.finish(now, JobState.SUCCEEDED, outcome, store_lease, event)
@@ -63,6 +67,7 @@ class Ending(Followed):
             # Its attempt had been refused, and that holds.
             self.state = JobState.QUEUED
             self.wait(now)
+            self.watch()
         else:
             self.state, self.lease = JobState.IN_DOUBT, self.lease + 1
             self.wait(now + grace)
@@ -82,6 +87,8 @@ class Ending(Followed):
             self.log.append("double" if self.state is JobState.SUCCEEDED else "late_result")
         else:
             self.log.append(f"task_{result}")
+        if not self.open_task:
+            self.leave_doubtful(())
         if self.stored and self.open_task:
             self.look_soon(now)
         elif self.stored:
@@ -92,7 +99,13 @@ class Ending(Followed):
     def finish(
         self, now: int, state: JobState, outcome: dict[str, Any], store_lease: int, event: str | None = None
     ) -> None:
+        if self.state is JobState.QUEUED:
+            self.take_back(now)
         self.state, self.outcome, self.finished = state, outcome, now
+        self.account.no_probe(self.job_id, now)
+        self.has_waited()
+        self.watched = False
+        self.leave_doubtful({task.attempt for task in self.tasks if task.state is OPEN})
         self.in_flight, self.looking, self.stored = False, None, False
         self.ends.append(now)
         self.wait(now + store_lease)

@@ -6,15 +6,19 @@ from typing import Any, Final, Literal
 from limner.ledger import Grant
 from limner.records import JobState, TaskState
 from limner.terms import Adoption
+from tests.integration.ledger.model.account import Permit
+from tests.integration.ledger.model.costs import Costly
+from tests.integration.ledger.model.turns import Lane, Turns
 
 HINT_PAUSE: Final = 1_000
 AHEAD: Final = 60_000
+HINTED: Final = -(10**12)
 MOST_UNSURE: Final = 4
 MOST_LOST: Final = 8
 
 OPEN = TaskState.OPEN
 
-Place = Literal["due", "line:create", "line:look"]
+Place = Literal["due", "line:create", "line:look:main"]
 Source = Literal["answer", "callback", "person"]
 """Who says that a task is an attempt's."""
 
@@ -33,13 +37,18 @@ class Known:
 
 
 @dataclass
-class Followed:
+class Followed(Costly):
     """A job as it must be, whose tasks are followed."""
 
-    job_id: str
-    digest: str
-    priority: int
-    turn: int
+    turns: Turns = field(default_factory=Turns)
+    priority: int = 5
+    lane: str | None = None
+    turn: int = 0
+    waits: bool = True
+    """Whether it was never sent yet."""
+    expires: int | None = None
+    watched: bool = False
+    """Whether it stands in the index of those that expire."""
     key: str | None = None
     state: JobState = JobState.QUEUED
     place: Place | None = "line:create"
@@ -49,6 +58,10 @@ class Followed:
     owned: bool = False
     """Whether the newest claim still owns the job's next step: it has not run out, and was not used."""
     in_flight: bool = False
+    permit: Permit | None = None
+    """With which the last attempt was sent."""
+    sent_at: int = 0
+    answered: bool = False
     tokens: dict[str, int] = field(default_factory=dict)
     """The attempt that each secret proves."""
     grant: Grant | None = None
@@ -56,6 +69,8 @@ class Followed:
     allowance: int = 0
     tasks: list[Known] = field(default_factory=list)
     task_id: str | None = None
+    pace: int = 0
+    """What was between the last look and the next one."""
     looking: int | None = None
     seen: int | None = None
     hinted: int | None = None
@@ -94,7 +109,36 @@ class Followed:
         self.place, self.due, self.owned = "due", due, False
 
     def queue_up(self) -> None:
-        self.place, self.owned, self.in_flight = "line:create", False, False
+        self.place, self.owned = "line:create", False
+
+    def take_back(self, now: int) -> None:
+        """A grant that was not used leaves nothing behind."""
+        if self.in_flight:
+            self.account.permits.pop((self.job_id, self.lease), None)
+            self.account.no_probe(self.job_id, now)
+            self.in_flight = False
+
+    def watch(self) -> None:
+        self.watched = self.expires is not None
+
+    def has_waited(self) -> None:
+        if self.waits:
+            self.waits = False
+            self.turns.waited(self.in_lane)
+
+    @property
+    def in_lane(self) -> Lane:
+        return self.priority, self.lane or ""
+
+    def look_in(self, now: int, delay: int) -> None:
+        self.pace = delay
+        self.wait(now + delay)
+
+    def queue_look(self) -> None:
+        """Of two that are due, that one goes first which is later in relation to its pace."""
+        hinted = self.hinted is not None and self.hinted >= (self.seen or 0)
+        self.due = (self.hinted or 0) + HINTED if hinted else self.due + self.pace
+        self.place, self.owned = "line:look:main", False
 
     # Tasks
 
@@ -103,7 +147,11 @@ class Followed:
 
     def adopt(self, now: int, attempt: int, task_id: str, by: Source, *, delay: int = 0) -> Adoption:
         known, sure = self.task(task_id), by == "answer"
-        if attempt == 0 or (known and known.foreign and not sure):
+        if attempt == 0:
+            return Adoption.MISMATCHED
+        if sure:
+            self.learn(now, attempt)
+        if known and known.foreign and not sure:
             return Adoption.MISMATCHED
         if known and known.state is OPEN:
             self.heard_again(now, known, attempt, delay if sure else None)
@@ -123,6 +171,14 @@ class Followed:
             self.is_certain(attempt)
         self.follow(now, attempt, sure, delay)
         return Adoption.ADOPTED
+
+    def learn(self, now: int, attempt: int) -> None:
+        """From the answer to the last attempt, though a callback may have outrun it."""
+        if attempt == self.attempt and self.state in (JobState.SENDING, JobState.GENERATING):
+            if self.permit and not self.answered:
+                self.answered = True
+                self.account.answered(now, self.sent_at, self.permit)
+            self.account.probe_succeeded(self.job_id)
 
     def takes_no_more(self, attempt: int) -> bool:
         """Whether a callback's word is not enough for one more task."""
@@ -151,7 +207,7 @@ class Followed:
             self.log.append("adopted")
         elif sure and self.state is not JobState.GENERATING:
             self.generate(now)
-            self.wait(now + delay)
+            self.look_in(now, delay)
             self.log.append("generating")
         else:
             if self.state is JobState.SENDING:
@@ -171,7 +227,7 @@ class Followed:
         self.tasks.insert(0, known)
         if answered is not None:
             self.generate(now)
-            self.wait(now + answered)
+            self.look_in(now, answered)
             self.log.append("generating")
             return
         if self.state is JobState.GENERATING:
@@ -185,10 +241,10 @@ class Followed:
         if self.looking is not None and self.place == "due":
             return
         at = now if self.seen is None else self.seen + HINT_PAUSE
-        if self.place == "line:look":
-            self.due = min(now - AHEAD, self.due)
+        if self.place == "line:look:main":
+            self.due = min(now + HINTED, self.due)
         elif at <= now:
-            self.place, self.due, self.owned = "line:look", now - AHEAD, False
+            self.place, self.due, self.owned = "line:look:main", now + HINTED, False
         else:
             self.wait(min(at, self.due) if self.place == "due" else at)
 
@@ -222,5 +278,5 @@ class Followed:
             self.tasks.append(task)
             if self.state is JobState.GENERATING and self.open_task:
                 self.task_id = self.open_task.task_id
-        self.wait(now + (min(delay, HINT_PAUSE) if hinted else delay))
+        self.look_in(now, min(delay, HINT_PAUSE) if hinted else delay)
         self.log.append("looked")

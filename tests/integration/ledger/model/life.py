@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from limner.ledger import Grant
+from limner.ledger import EXPIRED, Closing, Grant
 from limner.records import JobState
+from tests.integration.ledger.model.account import DAY
 from tests.integration.ledger.model.endings import Ending
 from tests.integration.ledger.model.following import Known
 
@@ -51,32 +52,63 @@ class Life(Ending):
         assert token not in self.tokens
         self.state, self.grant = JobState.SENDING, grant
         self.tokens[token] = grant.attempt
+        self.permit, self.sent_at, self.answered = (self.job_id, self.lease), now, False
+        self.kept[grant.attempt] = self.cost
+        self.has_waited()
+        self.account.probe_with(self.job_id, now + lease)
+        self.account.move(self.permit, now)
         self.wait(now + lease)
         if self.deadline is None:
             self.deadline, self.allowance = now + deadline, deadline
         self.log.append("sending")
 
-    def refused(self, now: int, delay: int, *, cause: str, pardon: int | None, pause: bool) -> None:
+    def refused(
+        self,
+        now: int,
+        delay: int,
+        *,
+        cause: str,
+        pardon: int | None,
+        pause: Closing | None,
+        unsent: bool,
+    ) -> None:
         self.state, self.in_flight = JobState.QUEUED, False
+        self.release(self.attempt)
+        assert self.permit
+        if unsent:
+            self.account.permits.pop(self.permit, None)
+        if pause:
+            left = self.account.close(now, pause, self.job_id, self.cost)
+            pardon = left if pardon is None else pardon
+        elif unsent:
+            self.account.no_probe(self.job_id, now + delay)
+        else:
+            self.account.probe_succeeded(self.job_id)
         self.faulted = self.faulted or cause == "server_fault"
         self.wait(now + delay)
         self.log.append("refused")
         adopted = self.go_on_looking(now)
+        if not adopted:
+            self.watch()
         if pardon is not None:
-            self.pardoned += 1
-            # No callback is ever believed for it.
-            self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
-            if self.pardoned == self.attempt and not adopted:
-                self.deadline = None
-            else:
-                assert self.deadline is not None
-                self.deadline += pardon
-        if pause:
-            self.log.append("paused")
+            self.pardon(pardon, adopted)
+
+    def pardon(self, time: int, adopted: bool) -> None:
+        self.pardoned += 1
+        # No callback is ever believed for it.
+        self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
+        if (self.pardoned == self.attempt or time > DAY) and not adopted:
+            self.deadline = None
+        else:
+            assert self.deadline is not None
+            self.deadline += min(time, DAY)
 
     def doubt(self, now: int, grace: int) -> None:
         self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
         self.in_flight = False
+        assert self.permit
+        self.account.move(self.permit, now)
+        self.account.no_probe(self.job_id, now)
         self.wait(now + grace)
         self.log.append("in_doubt")
         self.go_on_looking(now)
@@ -91,10 +123,20 @@ class Life(Ending):
         self.state, self.deadline, self.held_at = JobState.QUEUED, None, None
         self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
         self.resubmitted, self.verdict = self.resubmitted + 1, None
+        self.leave_doubtful(())
         self.wait(now)
+        self.watch()
         self.log.append("resubmitted")
 
     # The end
+
+    def expire(self, now: int) -> None:
+        """It was not sent in time, though an earlier attempt may have been accepted."""
+        details = {"job_id": self.job_id}
+        if self.faulted or self.resubmitted:
+            details["charged"] = "maybe"
+        error = {**EXPIRED.to_json(), "details": details}
+        self.finish(now, JobState.EXPIRED, {"error": error}, 0)
 
     def is_stored(self, now: int, finished: int, follow: int) -> bool:
         if not self.state.ended:
@@ -107,6 +149,6 @@ class Life(Ending):
         if not self.open_task:
             self.place = None
         elif not self.stored:
-            self.wait(now + follow)
+            self.look_in(now, follow)
         self.stored = True
         return True

@@ -13,12 +13,13 @@ from limner.errors import JobFailed
 from limner.ledger import Claim, Ledger, Quota, Step
 from limner.records import JobState
 from tests.integration.ledger.conftest import START
+from tests.integration.ledger.model.account import Account, ms
 from tests.integration.ledger.model.following import AHEAD, Place
 from tests.integration.ledger.model.life import Life
+from tests.integration.ledger.model.turns import Turns
 
-SPAN, LOOK_SPAN = 10_000, 1_000
 ENOUGH: Final = Quota(20, 10.0, 20, 1.0, 4)
-ERROR: Final = {"cause": "rate_limited", "message": "slow down"}
+ERROR: Final = {"cause": "maintenance", "message": "later"}
 
 JOBS = st.integers(0, 4).map("job-{}".format)
 WORKERS = st.integers(0, 1)
@@ -33,10 +34,6 @@ Played = TypeVar("Played", bound=Callable[..., None])
 
 def newest(of: Sequence[Chosen], which: int) -> Chosen:
     return of[-1 - which % len(of)]
-
-
-def ms(seconds: float) -> int:
-    return round(seconds * 1000)
 
 
 @dataclass(frozen=True)
@@ -95,10 +92,9 @@ class World(RuleBasedStateMachine):
         self.heard: set[tuple[str, str]] = set()
         """The tasks that the provider really made and told us of, by job."""
         self.cancels = 0
-        self.paused = 0
-        # By step: when its permit was given or used, and how many the clock that gave it allowed.
-        self.permits: dict[tuple[str, int], tuple[int, int]] = {}
-        self.reads: dict[tuple[str, int], int] = {}
+        self.pauses = 0
+        self.account = Account()
+        self.turns = Turns()
         self.sends: list[tuple[int, int]] = []
         self.ends: dict[str, tuple[str, str | None, str | None]] = {}
         self.counts: Counter[str] = Counter()
@@ -121,7 +117,7 @@ class World(RuleBasedStateMachine):
 
     def line(self, place: Place) -> list[str]:
         order: Callable[[Life], tuple[int, Any]] = (
-            (lambda life: (-life.priority, life.turn))
+            (lambda life: (-life.priority, (life.turn, life.job_id)))
             if place == "line:create"
             else (lambda life: (life.due, life.job_id))
         )
@@ -129,30 +125,42 @@ class World(RuleBasedStateMachine):
 
     def granted(self, quota: Quota) -> list[tuple[str, str]]:
         """What a claim must grant, in order: no more than may be, and no less than can be."""
+        self.expire()
         steps = []
         late = [life for life in self.lives.values() if life.place == "due" and life.due <= self.now]
         for life in sorted(late, key=lambda life: (life.due, life.job_id)):
             if life.state is JobState.QUEUED:
+                life.take_back(self.now)
                 life.queue_up()
             elif life.state is JobState.GENERATING:
-                life.place, life.owned = "line:look", False
+                life.queue_look()
             elif life.stored:
-                life.place, life.due, life.owned = "line:look", self.now + AHEAD, False
+                life.place, life.due, life.owned = "line:look:main", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "settle"))
-        create = self.line("line:create")[: self.free_creates(quota)]
-        self.reads = {step: time for step, time in self.reads.items() if time > self.now - LOOK_SPAN}
-        look = self.line("line:look")[: max(0, quota.looks - len(self.reads))]
+        self.account.forget(self.now)
+        opens = self.account.opens(self.now)
+        if opens is not None and opens <= self.now and self.account.asks():
+            steps.append(("main", "credits"))
+        create = self.line("line:create")[: self.free_creates(quota, opens)]
+        look = self.line("line:look:main")[: self.account.free_reads(self.now, quota)]
         return steps + [(job_id, "create") for job_id in create] + [(job_id, "look") for job_id in look]
 
-    def free_creates(self, quota: Quota) -> int:
-        # A clock that may not grant does not look at the window, and a permit's end is seen later.
-        if self.now < self.paused:
-            return 0
-        start = self.now - SPAN
-        self.permits = {step: permit for step, permit in self.permits.items() if permit[0] > start}
+    def expire(self) -> None:
+        """What was not sent by its time is not sent any more; what was is not watched any more."""
+        late = [life for life in self.lives.values() if life.watched and (life.expires or 0) <= self.now]
+        for life in late:
+            life.watched = False
+            if life.state is JobState.QUEUED:
+                life.expire(self.now)
+
+    def free_creates(self, quota: Quota, opens: int | None) -> int:
         room = quota.max_in_flight - sum(life.in_flight for life in self.lives.values())
-        return max(0, min(quota.creates - len(self.permits), room))
+        free = max(0, min(quota.creates - self.account.counted(self.now), room))
+        if opens is None:
+            return free
+        # A pause ends with a probe, or with a question about the balance.
+        return 0 if opens > self.now or self.account.asks() else min(free, 1)
 
     def fail_by_lease(self, life: Life, lease: int, error: JobFailed, come_from: JobState) -> None:
         held, outcome = life.holds(lease, come_from), {"error": error.to_json()}

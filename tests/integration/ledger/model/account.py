@@ -1,0 +1,138 @@
+"""What the model knows of the account: its windows, its pause, its money. Times are in milliseconds."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from limner.terms import Closing, Quota
+
+SPAN, LOOK_SPAN = 10_000, 1_000
+REMEMBERED: Final = 30_000
+MOST_LATE: Final = 1_000
+FOR_EVER: Final = 10**15
+DAY: Final = 86_400_000
+
+Permit = tuple[str, int]
+"""The job, and the lease of the step that it was given with."""
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+@dataclass
+class Pause:
+    """Nothing is sent until a time, and then one probe."""
+
+    cause: str
+    until: int
+    length: int = 0
+    probe: str | None = None
+    probe_until: int = 0
+    needs: int | None = None
+    cleared: bool = False
+
+
+@dataclass
+class Account:
+    """The account as it must be. Its guards are nought; what a 429 teaches is for examples to show."""
+
+    permits: dict[Permit, tuple[int, int]] = field(default_factory=dict)
+    """When it was given or used, and how many the clock that gave it allowed."""
+    reads: dict[Permit, int] = field(default_factory=dict)
+    fastest: float | None = None
+    pause: Pause | None = None
+    checks: int = 0
+    """How often the balance was asked for."""
+    spent: Counter[int] = field(default_factory=Counter)
+    """Millionths of a credit, by day."""
+
+    # Windows
+
+    def forget(self, now: int) -> None:
+        self.permits = {
+            step: permit for step, permit in self.permits.items() if permit[0] > now - SPAN - REMEMBERED
+        }
+        self.reads = {step: at for step, at in self.reads.items() if at > now - LOOK_SPAN - REMEMBERED}
+
+    def counted(self, now: int) -> int:
+        return sum(at > now - SPAN for at, _ in self.permits.values())
+
+    def free_reads(self, now: int, quota: Quota) -> int:
+        return max(0, quota.looks - sum(at > now - LOOK_SPAN for at in self.reads.values()))
+
+    def move(self, permit: Permit, at: int) -> None:
+        if permit in self.permits:
+            self.permits[permit] = (at, self.permits[permit][1])
+
+    def answered(self, now: int, sent: int, permit: Permit) -> None:
+        """A request counts from as much later as its exchange took longer than the quickest one."""
+        took = max(0, now - sent)
+        fastest = took if self.fastest is None else self.fastest
+        self.fastest = took if took < fastest else fastest + (took - fastest) * 0.01
+        self.move(permit, round(sent + min(took - self.fastest, MOST_LATE)))
+
+    # The pause
+
+    def opens(self, now: int) -> int | None:
+        """When there is something to do about the pause; None without one."""
+        if self.pause and self.pause.cause == "by_hand" and self.pause.until <= now:
+            self.pause = None
+        if self.pause is None:
+            return None
+        return max(self.pause.until, self.pause.probe_until if self.pause.probe else 0)
+
+    def asks(self) -> bool:
+        """Whether a look at the balance comes before the probe."""
+        return self.pause is not None and self.pause.needs is not None and not self.pause.cleared
+
+    def holds_up(self, job_id: str) -> bool:
+        return self.pause is not None and self.pause.probe != job_id
+
+    def probe_with(self, job_id: str, until: int) -> None:
+        if self.pause:
+            self.pause.probe, self.pause.probe_until = job_id, until
+
+    def no_probe(self, job_id: str, again: int) -> None:
+        if self.pause and self.pause.probe == job_id:
+            self.pause.probe, self.pause.until = None, max(self.pause.until, again)
+
+    def probe_succeeded(self, job_id: str) -> None:
+        if self.pause and self.pause.probe == job_id:
+            self.pause = None
+
+    def close(self, now: int, why: Closing, job_id: str, needs: int) -> int:
+        """How much is left of the pause that the account has after that job's refusal."""
+        length = ms(why.first)
+        if old := self.pause:
+            probed, left = old.probe == job_id, old.until - now
+            self.no_probe(job_id, now)
+            known = old.cause == why.cause
+            if old.cause == "by_hand" or (known and not probed) or (not known and left >= length):
+                return max(0, old.until - now)
+            if known:
+                length = min(ms(why.longest), 2 * old.length)
+        self.pause = Pause(why.cause, now + length, length, needs=needs if why.credits else None)
+        return length
+
+    def close_by_hand(self, now: int, length: int | None) -> None:
+        self.pause = Pause("by_hand", FOR_EVER if length is None else now + length)
+
+    def resume(self, now: int) -> None:
+        assert self.pause
+        if self.pause.cause == "by_hand":
+            self.pause = None
+        else:
+            self.pause.until, self.pause.probe, self.pause.cleared = now, None, True
+
+    def balance(self, now: int, lease: int, amount: int, longest: int) -> bool:
+        pause = self.pause
+        if pause is None or pause.needs is None or pause.probe != str(lease):
+            return False
+        pause.probe = None
+        if amount >= pause.needs:
+            pause.until, pause.cleared = now, True
+        else:
+            pause.length = min(longest, 2 * pause.length)
+            pause.until = now + pause.length
+        return True

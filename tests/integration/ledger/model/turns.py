@@ -1,0 +1,36 @@
+"""The turns by which lanes share what is sent."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+Lane = tuple[int, str]
+"""The priority, and the name, which is empty for all jobs without a lane."""
+
+
+@dataclass
+class Turns:
+    """By priority. A lane's next job comes after its last one, and after what is over."""
+
+    now: dict[int, int] = field(default_factory=dict)
+    last: dict[Lane, int] = field(default_factory=dict)
+    waiting: Counter[Lane] = field(default_factory=Counter)
+
+    def next(self, lane: Lane) -> int:
+        self.last[lane] = max(self.now.get(lane[0], 0), self.last.get(lane, 0)) + 1
+        self.waiting[lane] += 1
+        return self.last[lane]
+
+    def waited(self, lane: Lane) -> None:
+        """One of its jobs was sent for the first time, or will not be."""
+        self.waiting[lane] -= 1
+        if not self.waiting[lane]:
+            self.last.pop(lane, None)
+
+    def over(self, turns: dict[int, int]) -> None:
+        """By priority, the last turn of those that were granted at once."""
+        for priority, turn in turns.items():
+            if turn > self.now.get(priority, 0):
+                self.now[priority] = turn
+                self.last = {
+                    lane: last for lane, last in self.last.items() if lane[0] != priority or last > turn
+                }
