@@ -166,7 +166,7 @@ def test_a_task_that_version_1_knew_is_followed_to_its_end(bench: Bench) -> None
 
 def test_a_job_that_failed_in_doubt_succeeds_late(bench: Bench) -> None:
     job_id = failed_in_doubt(bench)
-    with bench.client.pubsub() as ends:  # type: ignore[no-untyped-call]
+    with bench.client.pubsub() as ends:
         ends.subscribe(bench.ledger.channel(job_id))
         assert bench.ledger.called_back(job_id, "token", "T") is Adoption.ADOPTED
         assert bench.state(job_id) == "failed"

@@ -43,7 +43,8 @@ def spent(bench: Bench) -> Decimal:
     return told(bench, str(int(bench.now) // DAY)).get("spent", Decimal(0))
 
 
-def books(bench: Bench) -> tuple[Decimal, Decimal, Decimal]:
+def books(bench: Bench) -> tuple[Decimal | int, Decimal | int, Decimal | int]:
+    """Held, doubtful, and spent today."""
     return held(bench), doubtful(bench), spent(bench)
 
 
@@ -362,9 +363,9 @@ def test_a_cap_is_used_to_its_last_credit(bench: Bench) -> None:
     assert isinstance(begin(bench, step, money), Grant)
 
 
-@pytest.mark.parametrize("caps", [{"lane": Decimal(10)}, {"lanes": {"shop": Decimal(10)}}])
-def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: dict[str, object]) -> None:
-    money = capped(**caps)
+@pytest.mark.parametrize("caps", [Caps(lane=Decimal(10)), Caps(lanes={"shop": Decimal(10)})])
+def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: Caps) -> None:
+    money = Money(PRICES, caps)
     sending(bench, lane="shop")
     shop, blog = submit(bench, lane="shop"), submit(bench, lane="blog")
     assert [step.job_id for step in creates(bench, money)] == [blog]

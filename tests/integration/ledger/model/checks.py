@@ -11,10 +11,11 @@ from hypothesis.stateful import invariant
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.ledger import Claim, Grant, Quota
 from limner.records import JobState, Record, TaskState
+from tests.integration.ledger.model.account import ms
 from tests.integration.ledger.model.costs import MONEY
 from tests.integration.ledger.model.life import Life
 from tests.integration.ledger.model.tasks import GRACE, TTL
-from tests.integration.ledger.model.world import ERROR, World, ms
+from tests.integration.ledger.model.world import ERROR, World
 
 INDEXES: Final = ("due", "line:create", "line:look:main", "in-flight:main", "expiring")
 NOTED_ONLY: Final = {"looked", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}

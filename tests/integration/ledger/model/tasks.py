@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.records import JobState, TaskState
 from limner.terms import Adoption, TaskEnd
+from tests.integration.ledger.model.account import ms
 from tests.integration.ledger.model.following import Known
 from tests.integration.ledger.model.life import Life
-from tests.integration.ledger.model.world import DELAYS, ERROR, SELDOM, WHICH, World, move, ms, newest
+from tests.integration.ledger.model.world import DELAYS, ERROR, SELDOM, WHICH, World, move, newest
 
 TTL, GRACE, ASK_AGAIN = 86400.0, 5.0, 3600.0
 
