@@ -12,6 +12,7 @@ from limner.connection import store_errors
 from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
 from limner.ledger import Ledger
 from limner.models import Images
+from limner.outlook import outlook
 from limner.records import JobState, JobStatus, LogEntry, Record
 from limner.terms import Adoption
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
@@ -54,6 +55,7 @@ class Job:
         """How the job stands; raises UnknownJob."""
         record = self._read()
         position, due = (None, None) if record.state.ended else self._ledger.place(self.id)
+        starts_at, ends_at = outlook(self._ledger, record)
         return JobStatus(
             job_id=self.id,
             state=record.state,
@@ -68,6 +70,11 @@ class Job:
             resubmitted=record.resubmitted,
             held=record.held_at is not None,
             next_step_at=due,
+            lane=record.lane,
+            account=record.account,
+            expires_at=record.expires_at,
+            starts_at=starts_at,
+            ends_at=ends_at,
             last_error=(record.last_error or {}).get("message"),
             metadata=record.metadata,
         )

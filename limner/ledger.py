@@ -16,9 +16,11 @@ from typing import Any, Final, Literal
 
 from limner.connection import store_errors
 from limner.errors import Expired, JobFailed, OverBudget
+from limner.lines import Lines
 from limner.reading import Reading
 from limner.records import JobState, Record, TaskState
 from limner.scripts import moment, script_text, to_micro, to_ms
+from limner.spending import Spend
 from limner.terms import (
     Adoption,
     Claim,
@@ -70,7 +72,7 @@ STRAYS_SECONDS: Final = 14 * 86_400
 """How many callbacks for unknown jobs are kept, and for how long after the last one."""
 
 
-class Ledger(Reading):
+class Ledger(Reading, Lines, Spend):
     """All jobs of one account group.
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and

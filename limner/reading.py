@@ -69,17 +69,6 @@ class Reading(Scripts):
                 LogEntry.from_json(text) for text in self._redis.lrange(self.prefix + "log:" + job_id, 0, -1)
             ]
 
-    def place(self, job_id: str) -> tuple[int | None, datetime | None]:
-        """The job's place in the line for quota, 1 being next, and when it is due; None for neither."""
-        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
-            pipe.zrank(self.prefix + "line:create", job_id)
-            pipe.zscore(self.prefix + "due", job_id)
-            rank, due = pipe.execute()
-        return (
-            None if rank is None else rank + 1,
-            None if due is None else datetime.fromtimestamp(due / 1000, UTC),
-        )
-
     def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
         """Events after the one of that id, waiting up to ``block`` seconds for the first.
 
@@ -100,10 +89,6 @@ class Reading(Scripts):
     def bell(self) -> Bell:
         """What rings when something may be due sooner than was thought."""
         return Bell(self._redis, self.prefix + "bell")
-
-    def record_key(self, job_id: str) -> str:
-        """Where the record lies, for asynchronous readers; only this module's scripts write there."""
-        return f"{self.prefix}job:{job_id}"
 
     def channel(self, job_id: str) -> str:
         """The pub/sub channel that tells the end of a job."""

@@ -263,6 +263,17 @@ class JobStatus:
     """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
     next_step_at: datetime | None
     """When something happens to the job next, if that is a matter of time."""
+    lane: str | None
+    account: str | None
+    """The account of the last attempt; before one, the account that the job names, if it does."""
+    expires_at: datetime | None
+    """When it is not sent any more."""
+    starts_at: datetime | None
+    """When a queued job is likely to be sent, from its turn and the quota. None once it was, and if nobody
+    can tell: the account is paused without an end, a cap is reached, or no worker has started. What lies
+    behind ``expires_at`` is not going to happen."""
+    ends_at: datetime | None
+    """When the job is likely to end; None once it has, if ``starts_at`` is not known, or in doubt."""
     last_error: str | None
     metadata: dict[str, Any]
 

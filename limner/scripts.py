@@ -132,3 +132,7 @@ class Scripts:
         now = str(to_ms(self._clock())) if self._clock else ""
         given = {name: value for name, value in arguments.items() if value is not None}
         return [self.prefix], [now, json.dumps(given)]
+
+    def record_key(self, job_id: str) -> str:
+        """Where the record lies, for asynchronous readers; only the scripts write there."""
+        return f"{self.prefix}job:{job_id}"

@@ -55,6 +55,11 @@ def make_status(**facts: Any) -> JobStatus:
         "sent_at": None,
         "finished_at": None,
         "next_step_at": None,
+        "lane": None,
+        "account": None,
+        "expires_at": None,
+        "starts_at": None,
+        "ends_at": None,
         "last_error": None,
         "metadata": {},
     }

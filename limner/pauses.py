@@ -1,0 +1,71 @@
+"""Why an account is paused, and what ends that."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from limner.scripts import Milliseconds, moment
+
+FOR_EVER: Final = 1e15
+"""Milliseconds since the epoch: the end of a pause that has none, as ``lua/shared/pauses.lua`` writes it."""
+BY_HAND: Final = "by_hand"
+
+
+class EndsBy(StrEnum):
+    """What ends a pause."""
+
+    TIME = "time"
+    """Its time is over: it was made by hand, with one."""
+    PERSON = "person"
+    """Somebody resumes the account: it was made by hand, without a time."""
+    PROBE = "probe"
+    """When its time is over one request is sent, and taken by the provider; else it is twice as long."""
+    CREDITS = "credits"
+    """When its time is over the provider is asked for the balance, which is enough; then as with a probe."""
+    KEY = "key"
+    """Workers come with another key, or somebody resumes the account; then as with a probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Why nothing of an account is sent. Times are UTC."""
+
+    cause: str
+    """``by_hand``, or what the provider said: a value of :class:`provider.Cause`."""
+    since: datetime
+    until: datetime | None
+    """When something is tried; None when that is not a matter of time."""
+    ends_by: EndsBy
+    message: str
+    """What the provider said, or the reason that the person gave."""
+    probe: str | None
+    """The job that is being sent to see whether the pause is over."""
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[str, str], now: Milliseconds) -> Self | None:
+        """The pause that Redis keeps so; None for an empty hash."""
+        if "cause" not in fields:
+            return None
+        until = float(fields["until"])
+        ends_by = _ends_by(fields, until)
+        # While the balance is being asked for, what stands there is no job.
+        probing = ends_by is EndsBy.PROBE and float(fields.get("probe_until", 0)) > now
+        return cls(
+            cause=fields["cause"],
+            since=moment(int(fields["since"])),
+            until=None if ends_by in (EndsBy.PERSON, EndsBy.KEY) else moment(int(until)),
+            ends_by=ends_by,
+            message=json.loads(fields.get("error") or "{}").get("message") or "",
+            probe=fields.get("probe") if probing else None,
+        )
+
+
+def _ends_by(fields: Mapping[str, str], until: float) -> EndsBy:
+    if fields["cause"] == BY_HAND:
+        return EndsBy.PERSON if until >= FOR_EVER else EndsBy.TIME
+    if "cleared" not in fields and "key" in fields:
+        return EndsBy.KEY
+    return EndsBy.CREDITS if "cleared" not in fields and "needs" in fields else EndsBy.PROBE
