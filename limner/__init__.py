@@ -5,6 +5,7 @@
 >>> job.result(timeout=300).urls  # doctest: +SKIP
 """
 
+from limner.accounts import AccountStatus
 from limner.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -16,11 +17,15 @@ from limner.errors import (
 )
 from limner.job import Cancellation, Job
 from limner.models import Images, TextToImage
+from limner.pauses import Pause
 from limner.producer import Limner
 from limner.records import JobState, JobStatus, LogEntry
+from limner.spending import DaySpend, Spending, Standing
 
 __all__ = [
+    "AccountStatus",
     "Cancellation",
+    "DaySpend",
     "IdempotencyConflict",
     "Images",
     "InvalidRequest",
@@ -31,7 +36,10 @@ __all__ = [
     "Limner",
     "LimnerError",
     "LogEntry",
+    "Pause",
     "RecordTooNew",
+    "Spending",
+    "Standing",
     "StoreUnavailable",
     "TextToImage",
     "UnknownJob",

@@ -12,7 +12,7 @@ from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Durability, Ledger, Submission, Submitted, script_text
 from limner.models import TextToImage
-from limner.records import Doubt
+from limner.operating import Operating
 from limner.submission import (
     DAY,
     DEFAULT_PRIORITY,
@@ -23,7 +23,6 @@ from limner.submission import (
     of_prompt,
     prepare,
 )
-from limner.terms import Stray
 from limner.waiting import AsyncSide
 
 __all__ = ["Limner"]
@@ -40,7 +39,7 @@ class Order:
     expires_in: float | None
 
 
-class Limner:
+class Limner(Operating):
     """Where jobs are submitted and found again. Thread-safe; keep one per process.
 
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
@@ -175,22 +174,6 @@ class Limner:
         if not isinstance(job_id, str) or not job_id or not encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
         return Job(job_id, self._ledger, self._redis, self._async_side)
-
-    def doubts(self) -> list[Doubt]:
-        """The attempts of which it is not known whether they were accepted, the oldest first.
-
-        Jobs that have ended so are among them for as long as their record is kept.
-        :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
-        """
-        return [Doubt.of(record) for record in self._ledger.doubts()]
-
-    def strays(self) -> list[Stray]:
-        """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
-        return self._ledger.strays()
-
-    def callback_counts(self) -> dict[str, int]:
-        """How many callbacks the fleet has had, by what they came to."""
-        return self._ledger.callback_counts()
 
     def close(self) -> None:
         """Close the connections of the blocking calls."""

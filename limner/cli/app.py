@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from limner.cli.accounts import pause, quota, resume, spend
 from limner.cli.doubts import callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
@@ -67,7 +68,11 @@ def limner(
     ctx.obj = Globals(redis_url, as_json)
 
 
-for body in (submit, status, wait, cancel, explain, tail, doubts, resolve, callbacks):
+for body in (
+    *(submit, status, wait, cancel, explain, tail),
+    *(quota, pause, resume, spend),
+    *(doubts, resolve, callbacks),
+):
     app.command(epilog=_EXIT_CODES)(command(body))
 
 

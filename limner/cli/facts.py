@@ -1,15 +1,18 @@
 """What ``--json`` prints: plain JSON values under the names that ``docs/cli.md`` promises. Times are UTC."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from limner.accounts import AccountStatus
 from limner.cli.exits import ExitCode
 from limner.cli.words import happened
-from limner.errors import Cancelled, JobFailed
+from limner.errors import Cancelled, Expired, JobFailed
 from limner.models import Images
 from limner.records import Doubt, Event, JobState, JobStatus, LogEntry
+from limner.spending import DaySpend, Standing
 from limner.terms import Stray
 
 Facts = dict[str, Any]
@@ -38,10 +41,30 @@ def stray_facts(stray: Stray) -> Facts:
     return facts
 
 
+def account_facts(status: AccountStatus) -> Facts:
+    """How an account stands."""
+    facts: Facts = _plain(asdict(status))
+    return facts
+
+
+def day_facts(day: DaySpend) -> Facts:
+    """What was spent on a day."""
+    facts: Facts = _plain(asdict(day))
+    return facts
+
+
+def standing_facts(standing: Standing) -> Facts:
+    """What may be spent still."""
+    facts: Facts = _plain(asdict(standing))
+    return facts
+
+
 def _plain(fact: Any) -> Any:
     match fact:
         case datetime():
             return moment(fact)
+        case date():
+            return fact.isoformat()
         case Decimal():
             return str(fact)
         case dict():
@@ -51,13 +74,19 @@ def _plain(fact: Any) -> Any:
     return fact
 
 
+_ENDS: Final[Mapping[type[JobFailed], JobState]] = {
+    Cancelled: JobState.CANCELLED,
+    Expired: JobState.EXPIRED,
+}
+
+
 def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:
     """How a job ended: all of its Images, or what its error says."""
     if isinstance(outcome, Images):
         return {"job_id": job_id, "state": JobState.SUCCEEDED, **outcome.model_dump(mode="json")}
     return {
         "job_id": job_id,
-        "state": JobState.CANCELLED if isinstance(outcome, Cancelled) else JobState.FAILED,
+        "state": _ENDS.get(type(outcome), JobState.FAILED),
         "task_id": outcome.task_id,
         "error": {
             "type": type(outcome).__name__,
@@ -84,10 +113,10 @@ def entry_facts(entry: LogEntry, created_at: datetime) -> Facts:
 
 
 def event_facts(event: Event) -> Facts:
-    """One entry of the event stream."""
+    """One entry of the event stream; what is about an account has no job."""
     return {
         "id": event.id,
-        "job_id": event.job_id,
+        "job_id": event.job_id or None,
         "at": moment(event.at),
         "event": event.event,
         "text": happened(event.event, event.detail),

@@ -14,6 +14,8 @@ _STYLES: Final[Mapping[str, str]] = {
     "succeeded": "green",
     "failed": "red",
     "cancelled": "yellow",
+    "expired": "yellow",
+    "over_budget": "yellow",
     "refused": "yellow",
     "paused": "yellow",
     "late_answer": "magenta",

@@ -54,6 +54,15 @@ def submit(
         ),
     ] = DAY,
     priority: Annotated[int, typer.Option(min=0, max=9, help="The highest first.")] = DEFAULT_PRIORITY,
+    lane: Annotated[
+        str | None, typer.Option(help="Lanes of one priority share the turns, such as one a tenant.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="The provider's account; the one with the most room by default.")
+    ] = None,
+    expires_in: Annotated[
+        float | None, typer.Option(help="Seconds within which it is sent, or not at all.")
+    ] = None,
     metadata: Annotated[
         str | None, typer.Option(help="A JSON object that comes back with the result.")
     ] = None,
@@ -85,7 +94,13 @@ def submit(
         raise InvalidRequest("; ".join(faults(error))) from None
     with Limner(session.redis_url, idempotency_seconds=idempotency_seconds, durability=durability) as limner:
         job = limner.submit(
-            request, idempotency_key=idempotency_key, priority=priority, metadata=_metadata(metadata)
+            request,
+            idempotency_key=idempotency_key,
+            priority=priority,
+            metadata=_metadata(metadata),
+            lane=lane,
+            account=account,
+            expires_in=expires_in,
         )
         session.out.say({"job_id": job.id}, job.id)
         return deliver(session, job, timeout) if wait or timeout is not None else ExitCode.OK

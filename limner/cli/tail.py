@@ -34,7 +34,9 @@ def tail(
         if not job or event.job_id in job
     )
     for event in islice(wanted, count):
-        line = f"{moment(event.at)}  {event.job_id}  {happened(event.event, event.detail)}"
+        # An account's events belong to no job, and their words name it.
+        whose = f"{event.job_id}  " if event.job_id else ""
+        line = f"{moment(event.at)}  {whose}{happened(event.event, event.detail)}"
         session.out.say(event_facts(event), line, mood=event.event)
     return ExitCode.OK
 

@@ -2,30 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from limner.cli.account_words import ACCOUNT_EVENTS
+from limner.cli.phrases import Detail, answer, counted, lasting, seconds
 from limner.errors import JobFailed
 from limner.job import Cancellation
 from limner.models import Images
-from limner.records import JobStatus
-
-Detail = Mapping[str, Any]
+from limner.records import JobState, JobStatus
 
 CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
     Cancellation.BEFORE_SENDING: "cancelled before sending: it cost nothing",
     Cancellation.AFTER_SENDING: "cancelled after sending: the provider may finish it and charge for it",
     Cancellation.ALREADY_ENDED: "had already ended: its result stays",
 }
-
-
-def seconds(number: float) -> str:
-    """A duration, to the tenth of a second."""
-    return f"{number:.1f} s"
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 # What happened
@@ -46,31 +36,23 @@ def _then(what: str, detail: Detail) -> str:
     return f"; {what} in {seconds(milliseconds / 1000)}" if milliseconds else ""
 
 
-def _answer(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    codes = [f"code {error['code']}"] if "code" in error else []
-    # The provider tells its codes inside HTTP 200 (contract 1.3), so only another status says anything.
-    if error.get("http_status", 200) != 200:
-        codes.append(f"HTTP {error['http_status']}")
-    told = str(error.get("cause", "no reason given")) + (f" ({', '.join(codes)})" if codes else "")
-    return f"{told}: {error['message']}" if error.get("message") else told
-
-
 def _sending(detail: Detail) -> str:
-    return f"attempt {detail.get('attempt')}: sending the request"
+    account = f", account {detail['account']}" if "account" in detail else ""
+    return f"attempt {detail.get('attempt')}: sending the request{account}"
 
 
 def _refused(detail: Detail) -> str:
-    return f"refused: {_answer(detail.get('error'))}{_then('sent again', detail)}"
+    pause = f"; its account is paused {lasting(detail['pause'] / 1000)}" if detail.get("pause") else ""
+    return f"refused: {answer(detail.get('error'))}{_then('sent again', detail)}{pause}"
 
 
-def _paused(detail: Detail) -> str:
-    return f"the whole account is paused for {seconds(detail.get('seconds', 0))}"
+def _over_budget(detail: Detail) -> str:
+    caps = {"day": "LIMNER_CREDITS_PER_DAY", "lane": "LIMNER_CREDITS_PER_LANE_DAY"}
+    return f"waits for money: it would break {caps.get(str(detail.get('cap')), 'a cap')}"
 
 
 def _in_doubt(detail: Detail) -> str:
-    return f"in doubt whether it was accepted: {_answer(detail.get('error'))}{_then('decided', detail)}"
+    return f"in doubt whether it was accepted: {answer(detail.get('error'))}{_then('decided', detail)}"
 
 
 def _generating(detail: Detail) -> str:
@@ -116,7 +98,7 @@ def _task_failed(detail: Detail) -> str:
 
 
 def _task_lost(detail: Detail) -> str:
-    return f"{_task(detail)} is given up: {_answer(detail.get('error'))}"
+    return f"{_task(detail)} is given up: {answer(detail.get('error'))}"
 
 
 def _error(detail: Detail) -> str:
@@ -145,7 +127,6 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "submitted": lambda _: "submitted",
     "sending": _sending,
     "refused": _refused,
-    "paused": _paused,
     "in_doubt": _in_doubt,
     "generating": _generating,
     "late_answer": _late_answer,
@@ -162,6 +143,9 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "late_result": _late_result,
     "failed": _failed,
     "cancelled": lambda _: "cancelled",
+    "expired": lambda _: "expired: it was not sent in time, and costs nothing",
+    "over_budget": _over_budget,
+    **ACCOUNT_EVENTS,
 }
 
 
@@ -173,6 +157,7 @@ def standing(status: JobStatus, now: datetime) -> str:
     parts: list[str] = [status.state]
     if status.position is not None:
         parts.append(f"number {status.position} in the line")
+    parts += _forecast(status, now)
     if status.next_step_at is not None:
         parts.append(f"next step in {seconds(max(0.0, (status.next_step_at - now).total_seconds()))}")
     if status.attempts:
@@ -187,6 +172,17 @@ def standing(status: JobStatus, now: datetime) -> str:
     if status.last_error and not status.state.ended:
         parts.append(f"last answer: {status.last_error}")
     return ", ".join(parts)
+
+
+def _forecast(status: JobStatus, now: datetime) -> list[str]:
+    def left(until: datetime) -> str:
+        return f"{max(0.0, (until - now).total_seconds()):.0f} s"
+
+    start = [f"{left(status.starts_at)} to start"] if status.starts_at else []
+    end = [f"{left(status.ends_at)} to the end"] if status.ends_at else []
+    about = ["about " + ", ".join([*start, *end])] if start or end else []
+    waits = status.expires_at and status.state is JobState.QUEUED
+    return [*about, f"expires in {left(status.expires_at)}"] if waits and status.expires_at else about
 
 
 def _doubtful(status: JobStatus) -> list[str]:

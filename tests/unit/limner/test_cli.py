@@ -10,21 +10,23 @@ import typer
 
 from limner.cli.app import app
 from limner.cli.exits import ExitCode, exit_code
-from limner.cli.facts import entry_facts, moment, outcome_facts, status_facts
+from limner.cli.facts import entry_facts, event_facts, moment, outcome_facts, status_facts
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
+    Expired,
     GenerationFailed,
     IdempotencyConflict,
     InvalidRequest,
     NoImages,
+    OverBudget,
     RecordTooNew,
     StoreUnavailable,
     UnknownJob,
 )
 from limner.job import Cancellation
 from limner.models import Images, TextToImage
-from limner.records import JobState, JobStatus, LogEntry, Task, TaskState
+from limner.records import Event, JobState, JobStatus, LogEntry, Task, TaskState
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too many."}
@@ -82,7 +84,21 @@ def make_status(**facts: Any) -> JobStatus:
             {"error": {"cause": "server_fault", "http_status": 502}},
             "refused: server_fault (HTTP 502)",
         ),
-        ("paused", {"seconds": 60, "error": {}}, "the whole account is paused for 60.0 s"),
+        (
+            "refused",
+            {"error": {"cause": "no_credits"}, "next": 0, "pause": 60_000},
+            "refused: no_credits; its account is paused for 60.0 s",
+        ),
+        (
+            "refused",
+            {"error": {"cause": "no_credits"}, "pause": 1e15},
+            "refused: no_credits; its account is paused until somebody resumes it",
+        ),
+        ("sending", {"attempt": 1, "account": "north"}, "attempt 1: sending the request, account north"),
+        ("expired", {"error": {}}, "expired: it was not sent in time, and costs nothing"),
+        ("over_budget", {"cap": "day"}, "waits for money: it would break LIMNER_CREDITS_PER_DAY"),
+        ("over_budget", {"cap": "lane"}, "waits for money: it would break LIMNER_CREDITS_PER_LANE_DAY"),
+        ("over_budget", {}, "waits for money: it would break a cap"),
         (
             "in_doubt",
             {"error": {"cause": "timed_out"}, "next": 900_000},
@@ -135,6 +151,54 @@ def test_an_event_is_told_in_plain_words(event: str, detail: dict[str, Any], wor
     assert happened(event, detail) == words
 
 
+@pytest.mark.parametrize(
+    ("event", "detail", "words"),
+    [
+        (
+            "paused",
+            {
+                "cause": "no_credits",
+                "seconds": 60,
+                "error": {"cause": "no_credits", "code": 402},
+                "job": "j1",
+            },
+            "account main is paused for 60.0 s: no_credits (code 402) (job j1)",
+        ),
+        (
+            "paused",
+            {"cause": "by_hand", "error": {"message": "Invoices first"}},
+            "account main is paused until somebody resumes it: by hand: Invoices first",
+        ),
+        (
+            "paused",
+            {"cause": "by_hand", "seconds": 5, "error": {"message": ""}},
+            "account main is paused for 5.0 s: by hand",
+        ),
+        ("paused", {}, "account main is paused until somebody resumes it: no reason given"),
+        (
+            "resumed",
+            {"cause": "no_credits", "seconds": 61.5, "why": "probe"},
+            "account main goes on after 61.5 s: the provider has taken a request again",
+        ),
+        ("resumed", {"seconds": 5, "why": "time"}, "account main goes on after 5.0 s: its time is over"),
+        ("resumed", {"why": "by hand"}, "account main goes on: somebody resumed it"),
+        (
+            "resuming",
+            {"cause": "no_credits"},
+            "account main is resumed by a person: one request is tried first, and then all goes on",
+        ),
+        ("credits", {"credits": 3.5, "needed": 7}, "account main has 3.5 credits, a job needs 7"),
+    ],
+)
+def test_an_event_of_an_account_is_told_by_its_name(event: str, detail: dict[str, Any], words: str) -> None:
+    assert happened(event, {**detail, "account": "main"}) == words
+
+
+def test_an_event_of_an_account_belongs_to_no_job() -> None:
+    paused = Event("1-0", "", "paused", NOW, {"account": "main", "cause": "by_hand"}, {})
+    assert (event_facts(paused)["job_id"], event_facts(paused)["detail"]["account"]) == (None, "main")
+
+
 def test_an_event_of_a_newer_version_is_told_by_its_details() -> None:
     assert happened("copied", {"files": 2, "to": "store"}) == "copied: files 2, to store"
     assert happened("copied", {}) == "copied"
@@ -157,6 +221,23 @@ def test_the_standing_of_a_job_names_its_place_and_its_next_step() -> None:
     assert standing(generating, NOW) == (
         "generating, next step in 2.5 s, 1 attempt, 3 looks, provider task t1"
     )
+
+
+def test_the_forecast_is_told_in_whole_seconds() -> None:
+    waiting = make_status(
+        position=14, starts_at=NOW + timedelta(seconds=7.2), ends_at=NOW + timedelta(seconds=23.4)
+    )
+    assert standing(waiting, NOW) == "queued, number 14 in the line, about 7 s to start, 23 s to the end"
+    under_way = make_status(state=JobState.GENERATING, ends_at=NOW + timedelta(seconds=9))
+    assert standing(under_way, NOW) == "generating, about 9 s to the end"
+    overdue = make_status(state=JobState.GENERATING, ends_at=NOW - timedelta(seconds=9))
+    assert standing(overdue, NOW) == "generating, about 0 s to the end"
+
+
+def test_the_expiry_is_told_as_long_as_it_may_come() -> None:
+    soon = NOW + timedelta(seconds=30)
+    assert standing(make_status(expires_at=soon), NOW) == "queued, expires in 30 s"
+    assert standing(make_status(state=JobState.GENERATING, expires_at=soon), NOW) == "generating"
 
 
 def test_the_last_refusal_is_told_until_the_job_has_ended() -> None:
@@ -234,6 +315,8 @@ def test_an_entry_counts_its_seconds_from_the_submission() -> None:
 def test_the_facts_of_an_outcome_name_its_state() -> None:
     assert outcome_facts("j1", IMAGES)["state"] == "succeeded"
     assert outcome_facts("j1", Cancelled("Ended"))["state"] == "cancelled"
+    assert outcome_facts("j1", Expired("Too late"))["state"] == "expired"
+    assert outcome_facts("j1", OverBudget("Too much"))["state"] == "failed"
     failed = outcome_facts("j1", GenerationFailed("It broke", {"code": "500"}))
     assert (failed["state"], failed["error"]["type"], failed["error"]["code"]) == (
         "failed",
@@ -246,6 +329,7 @@ def test_the_facts_of_an_outcome_name_its_state() -> None:
     ("error", "code"),
     [
         (GenerationFailed("no"), ExitCode.JOB_FAILED),
+        (Expired("no"), ExitCode.JOB_FAILED),
         (InvalidRequest("no"), ExitCode.BAD_INPUT),
         (IdempotencyConflict("no"), ExitCode.BAD_INPUT),
         (TimeoutError("no"), ExitCode.TIMEOUT),

@@ -1,0 +1,129 @@
+"""Accounts and money in plain words: from data to text, without any effect."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from limner.accounts import AccountStatus
+from limner.cli.phrases import Detail, answer, lasting, seconds
+from limner.pauses import BY_HAND, EndsBy, Pause
+from limner.spending import DaySpend, Standing
+
+# What happened
+
+
+def _account(detail: Detail) -> str:
+    return f"account {detail.get('account')}"
+
+
+def _cause(cause: Any) -> str:
+    return "by hand" if cause == BY_HAND else str(cause or "no reason given")
+
+
+def _paused(detail: Detail) -> str:
+    length = lasting(detail.get("seconds"))
+    error = detail.get("error") or {}
+    why = answer({**error, "cause": _cause(detail.get("cause"))})
+    job = f" (job {detail['job']})" if detail.get("job") else ""
+    return f"{_account(detail)} is paused {length}: {why}{job}"
+
+
+def _resumed(detail: Detail) -> str:
+    why = {
+        "by hand": "somebody resumed it",
+        "probe": "the provider has taken a request again",
+        "time": "its time is over",
+    }.get(str(detail.get("why")), "no reason given")
+    lasted = f" after {seconds(detail['seconds'])}" if "seconds" in detail else ""
+    return f"{_account(detail)} goes on{lasted}: {why}"
+
+
+def _resuming(detail: Detail) -> str:
+    return f"{_account(detail)} is resumed by a person: one request is tried first, and then all goes on"
+
+
+def _credits_seen(detail: Detail) -> str:
+    return f"{_account(detail)} has {detail.get('credits')} credits, a job needs {detail.get('needed')}"
+
+
+ACCOUNT_EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
+    "paused": _paused,
+    "resumed": _resumed,
+    "resuming": _resuming,
+    "credits": _credits_seen,
+}
+
+
+# How an account stands
+
+
+def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
+    """How an account stands: its name, and a line for each thing that may hold a job up."""
+    yield f"account {status.account}"
+    yield f"  window      {_window(status, now)}"
+    yield f"  limit       {_limit(status)}"
+    yield f"  in flight   {status.in_flight} of {status.max_in_flight} tasks"
+    own = f", {status.waiting_own} for this account alone" if status.waiting_own else ""
+    yield f"  waiting     {status.waiting} jobs in the common line{own}"
+    yield f"  reads       {status.reads_per_second:g} a second, {status.looks_waiting} jobs wait for one"
+    yield f"  pause       {_pause(status.pause) if status.pause else 'none'}"
+
+
+def _window(status: AccountStatus, now: datetime) -> str:
+    wait = max(0.0, (status.next_permit_at - now).total_seconds())
+    free = f"the next one is free in {seconds(wait)}" if status.used >= status.limit else "there is room"
+    window = f"{status.seconds:g} s + {status.guard:.3f} s guard"
+    return f"{status.used} of {status.limit} requests in {window}; {free}"
+
+
+def _limit(status: AccountStatus) -> str:
+    if status.limit >= status.requests:
+        return f"all {status.requests} of the settings"
+    more = f"; more is tried at {_clock(status.more_at)}" if status.more_at else ""
+    return f"{status.limit} of {status.requests}: somebody else spends of the same quota{more}"
+
+
+def _pause(pause: Pause) -> str:
+    message = f": {pause.message}" if pause.message else ""
+    return f"{_cause(pause.cause)} since {_clock(pause.since)}, {_end(pause)}{message}"
+
+
+def _end(pause: Pause) -> str:
+    until = _clock(pause.until) if pause.until else ""
+    if pause.probe:
+        return f"job {pause.probe} is tried now"
+    return {
+        EndsBy.TIME: f"until {until}",
+        EndsBy.PERSON: "until somebody resumes it",
+        EndsBy.PROBE: f"from {until} one request is tried",
+        EndsBy.CREDITS: f"from {until} the provider is asked for the balance",
+        EndsBy.KEY: "until workers have another key",
+    }[pause.ends_by]
+
+
+def _clock(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+# What was spent
+
+
+def day_line(day: DaySpend) -> str:
+    """What was spent on a day."""
+    split = _split(day.by_account, day.by_lane)
+    return f"{day.date.isoformat()}  {day.spent:>10} credits  {day.tasks:>6} tasks{split}"
+
+
+def standing_lines(standing: Standing) -> Iterator[str]:
+    """What may be spent still."""
+    held = _split(standing.held_by_account, standing.held_by_lane)
+    doubtful = _split(standing.doubtful_by_account, standing.doubtful_by_lane)
+    yield f"{'held':10}  {standing.held:>10} credits{held}"
+    yield f"{'doubtful':10}  {standing.doubtful:>10} credits{doubtful}"
+
+
+def _split(by_account: Mapping[str, Decimal], by_lane: Mapping[str, Decimal]) -> str:
+    accounts = [f"account {name} {amount}" for name, amount in by_account.items()]
+    lanes = [f"lane {name} {amount}" for name, amount in by_lane.items()]
+    return "".join(f"  {told}" for told in (*accounts, *lanes))

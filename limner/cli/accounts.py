@@ -1,0 +1,79 @@
+"""``quota``, ``pause``, ``resume`` and ``spend``: the accounts at the provider, and their money."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from limner.cli.account_words import account_lines, day_line, standing_lines
+from limner.cli.exits import ExitCode
+from limner.cli.facts import account_facts, day_facts, standing_facts
+from limner.cli.session import Session
+from limner.operating import WEEK
+from limner.producer import Limner
+from limner.spending import KEEP_DAYS
+from limner.terms import MAIN
+
+Account = Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="The account's name.")]
+
+
+def quota(session: Session) -> ExitCode:
+    """Show what each account has left, who waits, and why it is paused.
+
+    Nothing is printed before the first worker has started.
+    """
+    with Limner(session.redis_url) as limner:
+        for account in limner.accounts():
+            mood = "paused" if account.pause else ""
+            session.out.say(account_facts(account), *account_lines(account, datetime.now(UTC)), mood=mood)
+    return ExitCode.OK
+
+
+def pause(
+    session: Session,
+    account: Account = MAIN,
+    seconds: Annotated[
+        float | None, typer.Option(help="For how long; without it, until somebody resumes the account.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks.")] = "",
+) -> ExitCode:
+    """Send nothing of an account.
+
+    What is on the wire goes on, and its images are delivered.
+    """
+    with Limner(session.redis_url) as limner:
+        limner.pause(account, seconds, reason)
+    length = "until somebody resumes it" if seconds is None else f"for {seconds:g} s"
+    session.out.say(
+        {"account": account, "seconds": seconds, "reason": reason}, f"account {account} is paused {length}"
+    )
+    return ExitCode.OK
+
+
+def resume(session: Session, account: Account = MAIN) -> ExitCode:
+    """End the pause of an account.
+
+    After a pause that the provider caused, one request is tried first.
+    """
+    with Limner(session.redis_url) as limner:
+        resumed = limner.resume(account)
+    told = "is resumed" if resumed else "was not paused"
+    session.out.say({"account": account, "resumed": resumed}, f"account {account} {told}")
+    return ExitCode.OK
+
+
+def spend(
+    session: Session,
+    days: Annotated[int, typer.Option(min=1, max=KEEP_DAYS, help="How many, today (UTC) included.")] = WEEK,
+) -> ExitCode:
+    """Show the credits spent by day, and what is held and doubtful.
+
+    One line a day, the oldest first, by account and by lane; then what attempts may cost whose end is not
+    known.
+    """
+    with Limner(session.redis_url) as limner:
+        books = limner.spend(days)
+    for day in books.days:
+        session.out.say(day_facts(day), day_line(day))
+    session.out.say(standing_facts(books.standing), *standing_lines(books.standing))
+    return ExitCode.OK
