@@ -129,6 +129,15 @@ class Timekeeper:
                 iso(tick),
                 answer.job_id,
             )
+        elif answer.outcome == "no_account":
+            # Which accounts there are is known from the workers, so the file could not be checked for it.
+            logger.error(
+                "schedule %s: account: there is no %r, so the tick of %s is left out; the fleet has %s",
+                entry.name,
+                entry.account,
+                iso(tick),
+                answer.job_id,
+            )
         else:
             logger.info(
                 "schedule %s: the tick of %s is job %s (%s)",

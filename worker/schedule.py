@@ -41,6 +41,10 @@ class Entry:
     metadata: Mapping[str, Any]
     catch_up: int
     """How many seconds late a tick may be submitted, at most."""
+    lane: str | None = None
+    account: str | None = None
+    expires_in: float | None = None
+    """Seconds from the submission on, within which the job is sent or not at all."""
 
     @property
     def mark(self) -> str:
@@ -56,6 +60,9 @@ class Entry:
             idempotency_seconds=max(idempotency_seconds, self.catch_up + DAWDLE),
             priority=self.priority,
             metadata=_marked(self.metadata, self.name, tick),
+            lane=self.lane,
+            account=self.account,
+            expires_in=self.expires_in,
         )
 
 
@@ -95,9 +102,22 @@ class _Table(BaseModel):
     metadata: dict[str, Any] = {}
     enabled: bool = True
     catch_up: Annotated[int, Field(ge=0, le=YEAR)] = 3600
+    lane: str | None = None
+    account: str | None = None
+    expires_in: float | None = None
 
     def entry(self, name: str) -> Entry:
-        return Entry(name, self._rhythm(), self.request, self.priority, self.metadata, self.catch_up)
+        return Entry(
+            name,
+            self._rhythm(),
+            self.request,
+            self.priority,
+            self.metadata,
+            self.catch_up,
+            lane=self.lane,
+            account=self.account,
+            expires_in=self.expires_in,
+        )
 
     def _rhythm(self) -> Rhythm:
         if self.every is not None:
@@ -141,10 +161,17 @@ def _faults(name: str, table: Any) -> Iterator[str]:
     except ValidationError as error:
         yield from (_fault(detail) for detail in error.errors())
         return
-    try:
-        prepare(written.request, metadata=_marked(written.metadata, name, 0))
-    except InvalidRequest as error:
-        yield str(error)
+    options: tuple[dict[str, Any], ...] = (
+        {"metadata": _marked(written.metadata, name, 0)},
+        {"lane": written.lane},
+        {"account": written.account},
+        {"expires_in": written.expires_in},
+    )
+    for option in options:
+        try:
+            prepare(written.request, **option)
+        except InvalidRequest as error:
+            yield str(error)
 
 
 def _fault(detail: Any) -> str:

@@ -9,7 +9,7 @@ import redis
 
 from limner.connection import connect
 from limner.errors import StoreUnavailable
-from limner.ledger import Ledger
+from limner.ledger import Ledger, Quota
 from limner.models import TextToImage
 from limner.records import Event
 from sandbox.valkey import EmbeddedValkey
@@ -170,3 +170,20 @@ def test_a_clock_that_was_ahead_does_not_silence_an_entry(bench: Bench) -> None:
 
 def test_without_entries_there_is_no_next_tick(bench: Bench) -> None:
     assert bench.start(at=NOON).run(NOON) == float("inf")
+
+
+def test_a_tick_for_an_account_that_there_is_not_is_left_out(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger(bench.client).claim(Quota(20, 10.0, 10, 1.0, 100, account="north"))
+    beat = bench.start(
+        replace(KITE, name="lost", account="nroth"), replace(KITE, account="north", lane="t1"), at=NOON - 10
+    )
+    beat.run(NOON)
+    [job_id] = bench.jobs()
+    record: Any = Ledger(bench.client).read(job_id)
+    assert (record.account, record.lane) == ("north", "t1")
+    assert "schedule lost: account: there is no 'nroth'" in caplog.text
+    assert "the fleet has north" in caplog.text
+    beat.run(NOON + HOUR)
+    assert len(bench.jobs()) == 2

@@ -41,6 +41,9 @@ def test_an_entry_with_all_its_fields(file: Path) -> None:
         priority = 9
         metadata = { tenant = "t1" }
         catch_up = 60
+        lane = "postcards"
+        account = "north"
+        expires_in = 1800
         [kite.request]
         prompt = "a red kite"
         num_images = 2
@@ -53,6 +56,9 @@ def test_an_entry_with_all_its_fields(file: Path) -> None:
         priority=9,
         metadata={"tenant": "t1"},
         catch_up=60,
+        lane="postcards",
+        account="north",
+        expires_in=1800,
     )
 
 
@@ -61,6 +67,7 @@ def test_what_an_entry_need_not_say(file: Path) -> None:
     assert daily.rhythm == Crontab.parse("0 7 * * *", UTC)
     assert often.rhythm == Every(60)
     assert (daily.priority, daily.metadata, daily.catch_up) == (5, {}, 3600)
+    assert (daily.lane, daily.account, daily.expires_in) == (None, None, None)
 
 
 def test_an_entry_that_is_switched_off_is_checked_and_left_out(file: Path) -> None:
@@ -108,6 +115,12 @@ def test_the_schedule_that_comes_with_the_fleet_buys_nothing() -> None:
             "request: style: cannot be used together with style_codes",
         ),
         ("every = 60\npriority = 10\n" + KITE, "priority: Input should be"),
+        ('every = 60\nlane = ""\n' + KITE, "lane: must be a text of 1 to 64 printable characters"),
+        ("every = 60\nlane = 42\n" + KITE, "lane: Input should be a valid string"),
+        (f'every = 60\naccount = "{"x" * 65}"\n' + KITE, "account: must be a text of 1 to 64"),
+        ("every = 60\nexpires_in = 0\n" + KITE, "expires_in: must be a number of seconds above 0"),
+        ("every = 60\nexpires_in = nan\n" + KITE, "expires_in: must be a number of seconds above 0"),
+        ('every = 60\nexpires_in = "1h"\n' + KITE, "expires_in: Input should be a valid number"),
         ("every = 60\ncatch_up = -1\n" + KITE, "catch_up: Input should be"),
         ("every = 60\nmetadata = { on = 2026-11-23 }\n" + KITE, "metadata: cannot be written as JSON"),
         (f'every = 60\nmetadata = {{ long = "{"x" * 4050}" }}\n' + KITE, "metadata: at most 4096 bytes"),
@@ -160,6 +173,13 @@ def test_a_tick_has_one_key_and_says_where_it_comes_from(file: Path) -> None:
     assert one.key == again.key != other.key
     assert one.key_ttl == 86_400
     assert json.loads(one.metadata) == {"tenant": "t1", "schedule": "kite", "tick": "2026-11-23T07:00:00Z"}
+
+
+def test_a_tick_goes_where_its_entry_says(file: Path) -> None:
+    options = 'lane = "postcards"\naccount = "north"\nexpires_in = 0.5\n'
+    [entry] = read(file, f"[kite]\nevery = 60\n{options}{KITE}")
+    new = entry.submission(SEVEN, idempotency_seconds=86_400)
+    assert (new.lane, new.account, new.expires_in) == ("postcards", "north", 0.5)
 
 
 def test_a_key_outlasts_the_latest_moment_at_which_its_tick_is_due(file: Path) -> None:
