@@ -66,7 +66,7 @@ class Plan:
             # Enough for the 1 in 12 that wait out a time-out or the patience at full speed; more would be
             # created in bursts that outrun the stand-in's callbacks on a small machine.
             "LIMNER_MAX_IN_FLIGHT": "250",
-            # One createTask in 25 is refused by chance, and each time the account rests: as briefly as may be.
+            # One createTask in 25 is refused by chance, and the account rests each time: very briefly.
             "LIMNER_BACKOFF_SECONDS": "0.05",
             "LIMNER_BACKOFF_MAX_SECONDS": "0.5",
             "LIMNER_PAUSE_SECONDS": "0.05",
