@@ -1,7 +1,8 @@
 """How much of an account's quota a fleet uses, and how often it is refused for too much.
 
-A backlog of jobs, the real window of 20 in 10 s, and every task that was accepted on the stand-in's own ledger.
-Fleets of one flavour of limiter run side by side, each on a Valkey and a stand-in of its own: they mostly wait.
+A backlog of jobs, the real window of 20 in 10 s, and every task that was accepted on the stand-in's own
+ledger. Fleets of one flavour of limiter run side by side, each on a Valkey and a stand-in of its own: they
+mostly wait.
 """
 
 import os
@@ -169,7 +170,8 @@ def others(kind: str, workers: int, divided: bool) -> list[object]:
             ]
             child = Child([*command, *quiet], env=environment, output=subprocess.DEVNULL)
             stack.callback(child.stop, 10)
-        submit = "from bench.limiters import create_task\n" + (
+        submit = (
+            "from bench.limiters import create_task\n"
             f"for number in range({JOBS}): create_task.delay(f'boat {{number}}')"
         )
         subprocess.run([sys.executable, "-c", submit], env=environment, check=True)
