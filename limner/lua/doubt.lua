@@ -5,7 +5,9 @@ local MOST_DOUBTS = 100000
 local state, attempt = get(A.job, 'state', 'attempt')
 if state ~= 'sending' or tonumber(attempt) ~= A.attempt then return 0 end
 unanswered(A.job, account_of(A.job, A.attempt))
-no_probe(A.job, A.probe_again or 0)
+-- Whether the account is open again is as doubtful.
+local pause = pause_on(account_of(A.job, A.attempt))
+no_probe(A.job, pause and pause.length or 0)
 -- A new lease: a message that settles the attempt does not settle the doubt as well.
 redis.call('HINCRBY', record(A.job), 'lease', 1)
 redis.call('HSET', record(A.job), 'state', 'in_doubt', 'last_error', cjson.encode(A.error))

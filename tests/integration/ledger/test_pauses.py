@@ -248,7 +248,9 @@ def test_a_granted_probe_that_is_cancelled_is_followed_by_another_one(bench: Ben
 
 def test_a_probe_in_doubt_is_followed_by_another_one(bench: Bench) -> None:
     step, grant = probing(bench)
-    assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=600.0)
+    assert creates(bench) == []
+    bench.now += 120.0
     assert len(creates(bench)) == 1
 
 

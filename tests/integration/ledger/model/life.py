@@ -108,7 +108,8 @@ class Life(Ending):
         self.in_flight = False
         assert self.permit
         self.account.move(self.permit, now)
-        self.account.no_probe(self.job_id, now)
+        pause = self.account.pause
+        self.account.no_probe(self.job_id, now + (pause.length if pause else 0))
         self.wait(now + grace)
         self.log.append("in_doubt")
         self.go_on_looking(now)
