@@ -27,6 +27,8 @@ DEFAULT_SECRETS_DIR: Final = "/run/secrets"
 OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
 
 Credits = Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
+RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
+UsualSeconds = Annotated[float, Field(ge=0.5, le=1800)]
 LaneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -70,6 +72,8 @@ class Settings(BaseSettings):
     """kie.ai answers 10 status reads a second to a key."""
     max_in_flight: Count = 100
     """How many tasks may be in the provider's hands at once."""
+    usual_seconds: dict[RenderingSpeed, UsualSeconds] = {}
+    """What a task is assumed to take, by rendering speed, until it is learned; 8, 16 and 30 if not set."""
     pause_seconds: Seconds = 60.0
     """For how long nothing is sent when the provider is in maintenance (455), when credits are missing (402,
     433), or when it refuses the key (401). Then one request is tried; if it meets the same, twice as long."""

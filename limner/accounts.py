@@ -86,6 +86,14 @@ class Accounts(Scripts):
         with store_errors(self._redis):
             return sorted(self._redis.smembers(self.prefix + "accounts"))
 
+    def in_flight(self) -> int:
+        """How many tasks all accounts have at the provider."""
+        names = self.account_names()
+        with store_errors(self._redis), self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.zcard(f"{self.prefix}in-flight:{name}")
+            return sum(pipe.execute())
+
     def accounts(self) -> list[AccountStatus]:
         """How each account stands, by name. Three round trips, however many there are."""
         now, limits = self._limits()

@@ -60,9 +60,9 @@ def kind_of(request: TextToImage) -> Kind:
     return f"{MODEL}:{request.rendering_speed}:{request.num_images}"
 
 
-def usual(kind: Kind) -> float:
-    """The level of a kind before anything is learned, in seconds."""
-    return next((USUAL[part] for part in kind.split(":") if part in USUAL), USUAL_ELSE)
+def usual(kind: Kind, assumed: Mapping[str, float] = USUAL) -> float:
+    """The level of a kind before anything is learned, in seconds; ``assumed`` has it by rendering speed."""
+    return next((assumed[part] for part in kind.split(":") if part in assumed), USUAL_ELSE)
 
 
 def countable(seconds: float) -> float | None:
@@ -81,17 +81,17 @@ class Durations:
     """How often each ratio to the level occurred, in jobs; one of :data:`HALF_LIFE` jobs ago counts half."""
 
     @classmethod
-    def unlearned(cls, kind: Kind) -> Self:
+    def unlearned(cls, kind: Kind, assumed: Mapping[str, float] = USUAL) -> Self:
         """What is assumed of a kind of which nothing has been seen."""
-        return cls(usual(kind))
+        return cls(usual(kind, assumed))
 
     @classmethod
-    def from_stored(cls, kind: Kind, stored: Mapping[Any, Any]) -> Self:
+    def from_stored(cls, kind: Kind, stored: Mapping[Any, Any], assumed: Mapping[str, float] = USUAL) -> Self:
         """What ``learn.lua`` has stored of a kind. What makes no sense in it counts as not stored."""
         fields = {_text(name): _number(value) for name, value in stored.items()}
         level, unit = fields.get("level"), fields.get("unit")
         if level is None or not math.log(SHORTEST) <= level <= math.log(LONGEST):
-            return cls.unlearned(kind)
+            return cls.unlearned(kind, assumed)
         if unit is None or unit <= 0:
             return cls(math.exp(level))
         weights = ((fields.get(str(bucket)) or 0.0) / unit for bucket in range(BUCKETS))

@@ -1,6 +1,7 @@
 """How long tasks take, as all workers of an account group learn it together."""
 
 import math
+from collections.abc import Mapping
 from typing import Final
 
 from limner import durations as known
@@ -15,6 +16,9 @@ KEEP_SECONDS: Final = 30 * 86_400
 class Learning(Scripts):
     """The durations of each kind. All methods raise :class:`~limner.errors.StoreUnavailable` when Redis does
     not answer in time."""
+
+    assumed: Mapping[str, float] = known.USUAL
+    """What is assumed of each rendering speed before anything is learned, in seconds."""
 
     def key(self, kind: Kind) -> str:
         """Where what is known of a kind is kept."""
@@ -32,7 +36,7 @@ class Learning(Scripts):
             "learn",
             kind=kind,
             duration=math.log(counted),
-            level=math.log(known.usual(kind)),
+            level=math.log(known.usual(kind, self.assumed)),
             lowest_level=math.log(known.SHORTEST),
             highest_level=math.log(known.LONGEST),
             lowest=known.LOWEST,
@@ -48,4 +52,4 @@ class Learning(Scripts):
     def durations(self, kind: Kind) -> Durations:
         """What is known of a kind; what is assumed at first, if that is nothing."""
         with store_errors(self._redis):
-            return Durations.from_stored(kind, self._redis.hgetall(self.key(kind)))
+            return Durations.from_stored(kind, self._redis.hgetall(self.key(kind)), self.assumed)

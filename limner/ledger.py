@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from limner.connection import store_errors
 from limner.errors import Expired, JobFailed, OverBudget
+from limner.learning import Learning
 from limner.lines import Lines
 from limner.reading import Reading
 from limner.records import JobState, Record, TaskState
@@ -72,7 +73,7 @@ STRAYS_SECONDS: Final = 14 * 86_400
 """How many callbacks for unknown jobs are kept, and for how long after the last one."""
 
 
-class Ledger(Reading, Lines, Spend):
+class Ledger(Reading, Lines, Spend, Learning):
     """All jobs of one account group.
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and

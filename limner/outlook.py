@@ -1,15 +1,12 @@
 """What a job may expect: when it is sent, and when it ends."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
+from limner.durations import kind_of
 from limner.forecast import starts_at
 from limner.ledger import Ledger
+from limner.models import TextToImage
 from limner.records import JobState, Record
-
-MEDIANS: Final[Mapping[str, float]] = {"TURBO": 8.0, "BALANCED": 16.0, "QUALITY": 30.0}
-"""Seconds from acceptance to result, by rendering speed, as long as nothing has been learned."""
 
 
 def outlook(ledger: Ledger, record: Record) -> tuple[datetime | None, datetime | None]:
@@ -42,11 +39,10 @@ def outlook(ledger: Ledger, record: Record) -> tuple[datetime | None, datetime |
     return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + total, UTC)
 
 
-def typical_seconds(_ledger: Ledger, record: Record) -> tuple[float, float]:
+def typical_seconds(ledger: Ledger, record: Record) -> tuple[float, float]:
     """How long the provider takes for such a job, and how long it is likely to take still, in seconds."""
-    total = MEDIANS.get(str(record.request.get("rendering_speed")), MEDIANS["BALANCED"])
+    durations = ledger.durations(kind_of(TextToImage.model_construct(**record.request)))
     since = record.accepted_at if record.state is JobState.GENERATING else None
     if since is None or record.read_at is None:
-        return total, total
-    # Of a task that has taken longer than usual, it is not known how long it takes; not that it is over.
-    return total, max(total - (record.read_at - since).total_seconds(), total / 4)
+        return durations.median, durations.median
+    return durations.median, durations.remaining(max(0.0, (record.read_at - since).total_seconds()))

@@ -4,6 +4,7 @@ A job that has ended without its task is looked at in the same way, only quietly
 recorded, and delivered if the job had failed.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from limner.durations import kind_of
+from limner.errors import StoreUnavailable
+from limner.models import TextToImage
 from limner.records import JobState, Record, Task
 from limner.terms import TaskEnd
-from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url
+from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
 from tasks.commit import SHORT_PATIENCE, Result, patiently
 from tasks.create_task import end, facts, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
@@ -61,7 +65,13 @@ def decide(fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, now: 
         return after_quiet_look(answer, Look(age, left, hinted, tokens), fleet.quiet_law)
     assert record.deadline  # noqa: S101 - it is set with the state
     left = (record.deadline - now).total_seconds()
-    return after_look(answer, Look(age, left, hinted, tokens), fleet.law)
+    law = fleet.laws.of(kind_of(request_of(record)))
+    return after_look(answer, Look(age, left, hinted, tokens), law)
+
+
+def request_of(record: Record) -> TextToImage:
+    """What was asked for. It was checked when it was submitted."""
+    return TextToImage.model_construct(**record.request)
 
 
 def put_on_record(
@@ -86,6 +96,8 @@ def put_on_record(
             what = told(partial(ledger.task_succeeded, job_id, task.task_id, urls, spent, **options), task)
             outcome = {"urls": list(urls), "credits": spent}
             deliver(fleet, record, task, what, JobState.SUCCEEDED, outcome)
+            if what.what != "stale":
+                learn(fleet, record, answer)
         case TaskOver(error, spent):
             error = error.with_details(**facts(record, task.task_id))
             owed = error.charged == "yes"
@@ -100,6 +112,22 @@ def put_on_record(
                 store(fleet, now)
         case Fail(error):
             end(fleet, record, error, [JobState.GENERATING], lease=record.lease)
+
+
+def learn(fleet: Fleet, record: Record, answer: RecordAnswer) -> None:
+    """What the end of a task tells of others like it: how long they take, and what they cost."""
+    request = request_of(record)
+    if not isinstance(answer, Done):
+        return
+    if answer.created_ms is not None and answer.completed_ms is not None:
+        # The contract's costTime has no certain unit (2.1).
+        with contextlib.suppress(StoreUnavailable):
+            fleet.ledger.learn(kind_of(request), (answer.completed_ms - answer.created_ms) / 1000)
+    expected = price(request)
+    if answer.credits is not None and answer.credits != expected:
+        logger.warning(
+            "job %s cost %s credits, and provider/prices.py says %s", record.job_id, answer.credits, expected
+        )
 
 
 def told(transition: Callable[[], Result], task: Task) -> Result:

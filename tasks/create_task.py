@@ -16,6 +16,7 @@ from celery.exceptions import Reject
 from pydantic import ValidationError
 
 from config import Settings
+from limner.durations import kind_of
 from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
@@ -92,7 +93,7 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         tries=grant.tries,
         max_attempts=fleet.settings.max_attempts,
         account=grant.account,
-        law=fleet.law,
+        law=fleet.laws.of(kind_of(request)),
         backoff=fleet.backoff,
         pauses=fleet.pauses,
         random=fleet.random,

@@ -1,5 +1,6 @@
 """What the steps of a job work with: one of each in a process."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
@@ -8,11 +9,13 @@ from celery import Celery
 
 from config import Account, Settings
 from limner.connection import connect
+from limner.durations import USUAL
 from limner.ledger import Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
 from worker.backoff import Backoff
 from worker.pauses import Pauses
-from worker.polling import Callbacks, PollLaw, ProviderAdvice, Quiet
+from worker.poll_law import Laws
+from worker.polling import PollLaw, Quiet
 from worker.quota import key_name, money
 from worker.results import ResultStore
 
@@ -29,7 +32,8 @@ class Fleet:
     providers: Mapping[str, KieClient]
     """By account."""
     results: ResultStore
-    law: PollLaw
+    laws: Laws
+    """When to look at a task, by its kind."""
     quiet_law: PollLaw
     backoff: Backoff
     pauses: Pauses
@@ -46,11 +50,13 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     """The ledger that these settings lead to."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
     request = settings.request_timeout_seconds + AFTERMATH
-    return Ledger(
+    ledger = Ledger(
         client,
         leases=Leases(look=request, send=request),
         durability=Durability(settings.durability),
     )
+    ledger.assumed = {**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}}
+    return ledger
 
 
 def make_provider(settings: Settings, account: Account) -> KieClient:
@@ -66,14 +72,20 @@ def make_provider(settings: Settings, account: Account) -> KieClient:
 def make_fleet(settings: Settings, app: Celery) -> Fleet:
     """The collaborators that these settings lead to."""
     quiet = Quiet()
-    patience = settings.callback_patience_seconds
+    ledger = make_ledger(settings)
     accounts = settings.all_accounts()
     return Fleet(
         settings=settings,
-        ledger=make_ledger(settings),
+        ledger=ledger,
         providers={name: make_provider(settings, account) for name, account in accounts.items()},
         results=ResultStore(app, settings.result_ttl_seconds, quiet),
-        law=Callbacks(patience) if settings.callback_url else ProviderAdvice(),
+        laws=Laws(
+            ledger.durations,
+            in_flight=ledger.in_flight,
+            reads_per_second=sum(account.reads_per_second for account in accounts.values()),
+            clock=time.monotonic,
+            patience=settings.callback_patience_seconds if settings.callback_url else None,
+        ),
         quiet_law=quiet,
         backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
         pauses=Pauses(

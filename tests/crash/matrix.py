@@ -21,6 +21,7 @@ STORE: Final = Leases().store
 LATE_COMMIT: Final = 5.0
 """That of tasks.settle, which only a fleet's process can import: it needs settings."""
 FIRST_LOOK: Final = 2.5
+"""Seconds within which it comes, with what the settings below say of a task."""
 SLACK: Final = 10.0
 """Seconds that a job may take beyond what is waited for."""
 
@@ -29,6 +30,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "LIMNER_REDIS_TIMEOUT_SECONDS": "2",
     "LIMNER_BACKOFF_SECONDS": "0.2",
     "LIMNER_PAUSE_SECONDS": "0.2",
+    "LIMNER_USUAL_SECONDS": '{"TURBO": 2, "BALANCED": 2, "QUALITY": 2}',
     "LIMNER_PAUSE_MAX_SECONDS": "1",
     "LIMNER_IN_DOUBT_SECONDS": str(GRACE),
     "LIMNER_CALLBACK_PATIENCE_SECONDS": "10",

@@ -48,6 +48,7 @@ def test_every_setting_without_a_blank_shows_a_value() -> None:
         "result_url",
         "api_key",
         "accounts",
+        "usual_seconds",
         "callback_url",
         "callback_hmac_key",
         "credits_per_day",
