@@ -42,6 +42,7 @@ class Write(StrEnum):
     DOUBT = "doubt"
     CLAIM_LOOK = "claim look"
     PUBLISH_LOOK = "publish look"
+    BEGIN_LOOK = "begin_look"
     LOOKED = "looked"
     TASK_ENDED = "task_ended"
     CLAIM_SETTLE = "claim settle"
@@ -92,6 +93,7 @@ _TRANSITIONS: Final = {
     "adopt": Write.ACCEPTED,
     "retry": Write.RETRY,
     "doubt": Write.DOUBT,
+    "begin_look": Write.BEGIN_LOOK,
     "looked": Write.LOOKED,
     "task_ended": Write.TASK_ENDED,
     "finish": Write.FAIL,
