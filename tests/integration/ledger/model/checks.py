@@ -74,6 +74,13 @@ class Checks(World):
             assert known.cause == "by_hand" or int(told["length"]) == known.length
 
     @invariant()
+    def the_lanes_are_as_the_model_says(self) -> None:
+        for priority in {life.priority for life in self.lives.values()}:
+            told = self.client.zrange(f"{self.ledger.prefix}lanes:{priority}", 0, -1, withscores=True)
+            mine = {lane: last for (of, lane), last in self.turns.last.items() if of == priority}
+            assert dict(told) == mine
+
+    @invariant()
     def the_money_is_as_the_model_says(self) -> None:
         held: Counter[str] = Counter()
         for life in self.lives.values():
