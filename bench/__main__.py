@@ -2,7 +2,18 @@
 
 import sys
 
-from bench import callbacks, cpu, crash_matrix, latency, long_run, looks, memory, quota, submits
+from bench import (
+    callbacks,
+    cpu,
+    crash_matrix,
+    latency,
+    long_run,
+    looks,
+    memory,
+    quota,
+    reads,
+    submits,
+)
 from bench.report import machine
 
 BENCHES = {
@@ -13,7 +24,12 @@ BENCHES = {
     "callbacks": callbacks.run,
     "looks": looks.run,
 }
-LONG = {"crash-matrix": crash_matrix.run, "long-run": long_run.run, "quota": quota.run}
+LONG = {
+    "crash-matrix": crash_matrix.run,
+    "long-run": long_run.run,
+    "quota": quota.run,
+    "reads": reads.run,
+}
 """Those that take minutes, or the better part of an hour, run only when they are asked for."""
 
 

@@ -1,0 +1,181 @@
+"""Whether 300 tasks at once, learned of by reading alone, keep to the provider's 10 reads a second.
+
+No callbacks: every end is found by a look. For most of the run more looks are due than the limit allows, so
+the line for reads is what is measured. The stand-in judges each read when it arrives, and notes it.
+"""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, Final
+
+from bench.report import quantile, table
+from limner import Limner
+from sandbox.fleet import LocalFleet
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+
+JOBS: Final = 300
+READS: Final = 10
+MEDIAN: Final = 40.0
+SIGMA: Final = 0.3
+WORKERS: Final = 2
+LATENCIES: Final = (0.0, 0.3)
+PATIENCE: Final = 600.0
+SAMPLED: Final = 0.1
+"""Seconds between two questions how many jobs wait for a read."""
+
+
+def run() -> Iterator[str]:
+    """The tables."""
+    with ThreadPoolExecutor(max_workers=len(LATENCIES)) as pool:
+        runs = list(pool.map(_run, LATENCIES))
+    yield (
+        f"{JOBS} jobs in flight at once, {WORKERS} workers, no callbacks, {READS} reads a second; durations "
+        f"log-normal, median {MEDIAN:.0f} s, sigma {SIGMA}; the fleets side by side.\n"
+    )
+    yield from table(
+        [
+            "a read takes, s",
+            "most reads in a second",
+            "refused (429)",
+            "reads a second while jobs waited",
+            "reads a job",
+            "the line lasted, s",
+        ],
+        [reads for reads, _ in runs],
+    )
+    yield "\nSeconds from a task's end to the look that saw it, and for how long a task was not looked at:\n"
+    yield from table(
+        [
+            "a read takes, s",
+            "lag p50",
+            "p95",
+            "p99",
+            "max",
+            "between two looks: p50",
+            "p99",
+            "max",
+            "before the first: max",
+        ],
+        [lags for _, lags in runs],
+    )
+
+
+def _run(latency: float) -> tuple[list[object], list[object]]:
+    """Two rows: the reads, and what they came to for the tasks."""
+    settings = {
+        "LIMNER_RATE_REQUESTS": "100000",
+        "LIMNER_READS_PER_SECOND": str(READS),
+        "LIMNER_MAX_IN_FLIGHT": str(JOBS),
+    }
+    witness = SandboxProvider(
+        creates=0,
+        reads=READS,
+        median=MEDIAN,
+        sigma=SIGMA,
+        tail=0.0,
+        read_latency=latency,
+        latency_sigma=0.3 if latency else 0.0,
+        seed=1974,
+    )
+    with (
+        LocalFleet(
+            workers=WORKERS,
+            settings=settings,
+            provider=witness,
+            valkey=EmbeddedValkey(aof=True),
+            log_level="WARNING",
+        ) as fleet,
+        Limner(fleet.redis_url) as producer,
+        _Waiting(producer) as waiting,
+    ):
+        for job in producer.submit_many(f"boat {number}" for number in range(JOBS)):
+            job.result(PATIENCE)
+        spans = waiting.spans()
+        reads = [call for call in witness.calls() if call["endpoint"] == "recordInfo"]
+        tasks = witness.ledger()
+    assert len(tasks) == JOBS
+    assert all(task["seen_ms"] for task in tasks)
+    times = [call["at_ms"] for call in reads]
+    in_line = sum(end - begin for begin, end in spans)
+    met = sum(1 for at in times if any(begin <= at < end for begin, end in spans))
+    refused = sum(1 for call in reads if call["outcome"] == "429")
+    lags = [(task["seen_ms"] - task["finish_ms"]) / 1000 for task in tasks]
+    first, between = _unseen(reads, tasks)
+    return (
+        [
+            latency,
+            most_within(times, 1000.0),
+            refused,
+            1000 * met / in_line if in_line else 0.0,
+            len(reads) / JOBS,
+            in_line / 1000,
+        ],
+        [
+            latency,
+            *(quantile(lags, q) for q in (0.5, 0.95, 0.99)),
+            max(lags),
+            *(quantile(between, q) for q in (0.5, 0.99)),
+            max(between),
+            max(first),
+        ],
+    )
+
+
+def most_within(times: Sequence[float], span: float) -> int:
+    """The most of the times, in order, in any window of that length, its end not counted."""
+    most = first = 0
+    for last, at in enumerate(times):
+        while times[first] <= at - span:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _unseen(
+    reads: Sequence[dict[str, Any]], tasks: Sequence[dict[str, Any]]
+) -> tuple[list[float], list[float]]:
+    """How long, in seconds, tasks had no look before their first one, and between two of them."""
+    looks: defaultdict[str, list[float]] = defaultdict(list)
+    for call in reads:
+        if call["outcome"] == "200":
+            looks[call["task_id"]].append(call["at_ms"])
+    first, between = [], []
+    for task in tasks:
+        # seen_ms has whole milliseconds, rounded down.
+        until_seen = [at for at in looks[task["task_id"]] if at < task["seen_ms"] + 1]
+        first.append((until_seen[0] - task["created_ms"]) / 1000)
+        between += [(later - one) / 1000 for one, later in pairwise(until_seen)]
+    return first, between
+
+
+class _Waiting:
+    """Asks all the time whether jobs wait for a read."""
+
+    def __init__(self, producer: Limner) -> None:
+        self._producer = producer
+        self._over = threading.Event()
+        self._samples: list[tuple[float, bool]] = []
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "_Waiting":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._over.wait(SAMPLED):
+            waits = any(account.looks_waiting for account in self._producer.accounts())
+            self._samples.append((1000 * time.time(), waits))
+
+    def spans(self) -> list[tuple[float, float]]:
+        """The times, in milliseconds, at both ends of which jobs waited."""
+        found = list(self._samples)
+        return [(one[0], other[0]) for one, other in pairwise(found) if one[1] and other[1]]
