@@ -9,15 +9,16 @@ the job is not where the caller believes it to be. Durations are in seconds. All
 import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from limner.arguments import of_closing, of_money, of_quota
 from limner.connection import store_errors
-from limner.errors import Expired, JobFailed, OverBudget
+from limner.errors import Expired, JobFailed
 from limner.learning import Learning
 from limner.lines import Lines
+from limner.pausing import Pausing
 from limner.reading import Reading
 from limner.records import JobState, Record, TaskState
 from limner.scripts import moment, script_text, to_micro, to_ms
@@ -66,14 +67,13 @@ FREE: Final = Money()
 """Without prices, nothing is held, and no cap is kept."""
 
 EXPIRED: Final = Expired("It was not sent within the time that it was submitted with")
-OVER_BUDGET: Final = OverBudget("It would have broken a cap on what may be spent on a day")
 
 KEEP_STRAYS: Final = 10_000
 STRAYS_SECONDS: Final = 14 * 86_400
 """How many callbacks for unknown jobs are kept, and for how long after the last one."""
 
 
-class Ledger(Reading, Lines, Spend, Learning):
+class Ledger(Reading, Lines, Spend, Learning, Pausing):
     """All jobs of one account group.
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
@@ -116,10 +116,10 @@ class Ledger(Reading, Lines, Spend, Learning):
             lease=to_ms(self.leases.step),
             look_lease=to_ms(self.leases.look),
             store_lease=0,
-            quotas=[_quota(quota) for quota in quotas],
+            quotas=[of_quota(quota) for quota in quotas],
             expired=EXPIRED.to_json(),
             batch=batch,
-            **_money(money),
+            **of_money(money),
         )
         return Claimed([Claim(*step) for step in steps], newer, LONGEST_NAP if wait < 0 else wait / 1000)
 
@@ -148,7 +148,7 @@ class Ledger(Reading, Lines, Spend, Learning):
             send_lease=to_ms(self.leases.send),
             store_lease=0,
             deadline=to_ms(deadline),
-            **_money(money),
+            **of_money(money),
         )
         return Grant(*grant) if answer == "granted" else answer
 
@@ -210,7 +210,7 @@ class Ledger(Reading, Lines, Spend, Learning):
                 attempt=attempt,
                 error=error,
                 delay=to_ms(delay),
-                pause=None if pause is None else {**_closing(pause), "error": error},
+                pause=None if pause is None else {**of_closing(pause), "error": error},
                 pardon=None if pardon is None else to_ms(pardon),
                 unsent=unsent or None,
             )
@@ -427,29 +427,6 @@ class Ledger(Reading, Lines, Spend, Learning):
         finished = to_ms(finished_at.timestamp())
         return bool(self._run("stored", job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 
-    # Accounts
-
-    def pause(self, account: str, *, seconds: float | None = None, reason: str = "") -> None:
-        """Send nothing of that account for so many seconds, or until somebody resumes it."""
-        length = None if seconds is None else to_ms(seconds)
-        self._run("pause", account=account, length=length, reason=reason)
-
-    def resume(self, account: str) -> bool:
-        """End the account's pause; False if there is none.
-
-        After a pause by hand all goes on; after another one, as soon as one request was taken.
-        """
-        return bool(self._run("resume", account=account))
-
-    def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
-        """What the provider says that the account has left, whose pause is for want of credits.
-
-        If that is not enough, the pause goes on, twice as long, for ``longest`` seconds at most.
-        """
-        return bool(
-            self._run("resume", account=account, lease=lease, credits=to_micro(balance), cap=to_ms(longest))
-        )
-
     # Callbacks that name no attempt
 
     def _keep_stray(self, job_id: str, task_id: str) -> None:
@@ -464,40 +441,3 @@ class Ledger(Reading, Lines, Spend, Learning):
         """Count a callback that did not get as far as :meth:`called_back`."""
         with store_errors(self._redis):
             self._redis.hincrby(self.prefix + "callbacks", outcome, 1)
-
-
-def _quota(quota: Quota) -> dict[str, Any]:
-    return {
-        **asdict(quota),
-        "creates_span": to_ms(quota.creates_span),
-        "looks_span": to_ms(quota.looks_span),
-        "guard": to_ms(quota.guard),
-    }
-
-
-def _money(money: Money) -> dict[str, Any]:
-    if not money.prices:
-        return {}
-    caps = money.caps
-    told = caps and {
-        "day": None if caps.day is None else to_micro(caps.day),
-        "lane": None if caps.lane is None else to_micro(caps.lane),
-        "lanes": {lane: to_micro(cap) for lane, cap in caps.lanes.items()},
-        "refuse": OVER_BUDGET.to_json() if caps.refuse else None,
-    }
-    return {
-        "prices": {speed: to_micro(price) for speed, price in money.prices.items()},
-        "caps": told and {name: value for name, value in told.items() if value is not None},
-    }
-
-
-def _closing(closing: Closing) -> dict[str, Any]:
-    told = {
-        "cause": closing.cause,
-        "base": to_ms(closing.first),
-        "cap": to_ms(closing.longest),
-        "least": to_ms(closing.at_least),
-        "key": closing.key,
-        "credits": closing.credits or None,
-    }
-    return {name: value for name, value in told.items() if value is not None}
