@@ -11,7 +11,7 @@ if state == 'sending' then
   -- The provider refused it for certain, so nothing is owed; unless the error says that this is not certain.
   if A.detail.error.details.charged ~= 'maybe' then release(A.job, A.attempt) end
   local last = A.detail.error.details.last_error
-  if type(last) ~= 'table' or last.cause ~= 'not_connected' then probe_succeeded(A.job) end
+  if type(last) ~= 'table' or last.cause ~= 'not_connected' then probe_refused(A.job) end
 end
 if state == 'sending' and go_on_looking(A.job) then
   note(A.job, 'attempt_failed', A.detail)

@@ -20,7 +20,7 @@ if A.pause then
 elseif A.unsent then
   no_probe(A.job, A.delay)
 else
-  probe_succeeded(A.job)
+  probe_refused(A.job)
 end
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)

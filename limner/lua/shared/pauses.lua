@@ -74,6 +74,18 @@ local function probe_succeeded(id)
   if pause and pause.probe == id then reopen(account, 'probe') end
 end
 
+-- The provider refused that job for another reason than the pause's. It is no longer in maintenance then, and not
+-- too busy; but of credits that tells nothing, since it looks at the request first (contract 1.4).
+local function probe_refused(id)
+  local account = get(id, 'account')
+  local pause = account and pause_on(account)
+  if pause and (pause.needs or pause.cause == 'key_capped') then
+    no_probe(id, pause.length)
+  else
+    probe_succeeded(id)
+  end
+end
+
 -- Closes the account. `why`: cause, error, base, cap and least in milliseconds; `key` of a key that is refused,
 -- `needs` if credits are what is missing. Returns the milliseconds that are left of the pause.
 local function pause(account, why, id)

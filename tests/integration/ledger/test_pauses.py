@@ -461,3 +461,17 @@ def test_a_clock_rests_when_there_are_credits_and_no_job_waits(bench: Bench) -> 
         bench.stored(job_id)
     assert bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
     assert bench.claim().wait > 0.0
+
+
+def test_a_probe_refused_for_another_reason_says_nothing_of_a_capped_key(bench: Bench) -> None:
+    step, grant = probing(bench, Closing("key_capped", 60.0, 900.0))
+    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert creates(bench) == []
+    bench.now += 60.0
+    assert len(creates(bench)) == 1
+
+
+def test_a_probe_refused_for_another_reason_shows_that_the_maintenance_is_over(bench: Bench) -> None:
+    step, grant = probing(bench, Closing("maintenance", 60.0, 900.0))
+    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert len(creates(bench)) > 1

@@ -101,6 +101,13 @@ class Account:
         if self.pause and self.pause.probe == job_id:
             self.pause = None
 
+    def probe_refused(self, job_id: str, now: int) -> None:
+        """For another reason: that tells nothing of credits."""
+        if self.pause and (self.pause.needs is not None or self.pause.cause == "key_capped"):
+            self.no_probe(job_id, now + self.pause.length)
+        else:
+            self.probe_succeeded(job_id)
+
     def close(self, now: int, why: Closing, job_id: str, needs: int) -> int:
         """How much is left of the pause that the account has after that job's refusal."""
         length = ms(why.first)

@@ -300,13 +300,13 @@ class Attempts(World):
         elif life.open_task:
             assert ended_at is None
             life.release(attempt)
-            self.account.probe_succeeded(life.job_id)
+            self.account.probe_refused(life.job_id, self.now)
             life.go_on_looking(self.now)
             life.log.append("attempt_failed")
         else:
             assert ended_at
             life.release(attempt)
-            self.account.probe_succeeded(life.job_id)
+            self.account.probe_refused(life.job_id, self.now)
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))
 
     @move(when=lambda world: world.verdicts(), which=WHICH)

@@ -83,7 +83,7 @@ class Life(Ending):
         elif unsent:
             self.account.no_probe(self.job_id, now + delay)
         else:
-            self.account.probe_succeeded(self.job_id)
+            self.account.probe_refused(self.job_id, now)
         self.faulted = self.faulted or cause == "server_fault"
         self.wait(now + delay)
         self.log.append("refused")
