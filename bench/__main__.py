@@ -10,6 +10,7 @@ from bench import (
     long_run,
     looks,
     memory,
+    pauses,
     quota,
     reads,
     submits,
@@ -28,6 +29,7 @@ LONG = {
     "crash-matrix": crash_matrix.run,
     "long-run": long_run.run,
     "quota": quota.run,
+    "pauses": pauses.run,
     "reads": reads.run,
 }
 """Those that take minutes, or the better part of an hour, run only when they are asked for."""
