@@ -3,6 +3,7 @@
 import sys
 
 from bench import (
+    backlog,
     callbacks,
     cpu,
     crash_matrix,
@@ -29,6 +30,7 @@ LONG = {
     "crash-matrix": crash_matrix.run,
     "long-run": long_run.run,
     "quota": quota.run,
+    "backlog": backlog.run,
     "pauses": pauses.run,
     "reads": reads.run,
 }

@@ -1,0 +1,255 @@
+"""What a long line of waiting jobs costs: memory, claims, an urgent job's wait, and an idle worker's CPU.
+
+One Valkey whose line grows, and one with lanes. Claims are made as a worker's clock makes them and given back
+at once, so that the line stays as long as it is. Urgent jobs go through a real worker whose account has one
+permit at a time: whatever waits, they are to take the very next one.
+"""
+
+import os
+import time
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import cache
+from multiprocessing import get_context
+from random import Random
+from typing import Any, Final
+
+import psutil
+
+from bench.report import quantile, table
+from limner import Limner, TextToImage
+from limner.connection import connect
+from limner.ledger import Ledger, Quota
+from limner.submission import prepare
+from sandbox.fleet import LocalFleet
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+
+MOST: Final = int(os.environ.get("BENCH_BACKLOG_JOBS", "1000000"))
+SIZES: Final = tuple(sorted({min(size, MOST) for size in (1_000, 100_000, 1_000_000)}))
+WATCHED: Final = (0, min(100_000, MOST))
+"""The lengths of the line at which an idle worker's CPU is read."""
+CHUNK: Final = 1000
+LANES: Final = 1000
+CLAIMS: Final = 500
+GRANTS: Final = 5
+"""Permits that a claim finds free."""
+URGENT: Final = 50
+INTERVAL: Final = 0.3
+"""Seconds from one permit to the next, without the guard."""
+IDLE_SECONDS: Final = 20.0
+PATIENCE: Final = 120.0
+COSTS: Final = (
+    "jobs in line",
+    "lanes",
+    "bytes a job",
+    f"claim of {GRANTS}: p50",
+    "p99",
+    "claim without a free permit: p50",
+    "p99",
+)
+URGENT_HEAD: Final = (
+    "jobs in line",
+    "p50, ms",
+    "p99, ms",
+    "p99, in permit intervals",
+    "others sent before one: most",
+    f"before all {URGENT}",
+)
+PROMPT: Final = (
+    "A watercolour of a red kite over a harbour at dawn, fishing boats coming in, gulls behind them, low "
+    "golden light on wet planks, soft washes and a rough paper, number"
+)
+
+
+def run() -> Iterator[str]:
+    """The tables."""
+    costs: list[list[object]] = []
+    urgent: list[list[object]] = []
+    idle: list[list[object]] = []
+    with _Line(lanes=0) as line:
+        for size in sorted({0, *SIZES}):
+            line.fill_to(size)
+            if size:
+                costs.append(line.costs())
+            line.start_worker()
+            urgent.append(line.urgent())
+            line.pause()
+            if size in WATCHED:
+                idle.append(line.idle())
+            line.stop_worker()
+    yield f"A prompt of {len(PROMPT)} characters; {CLAIMS} claims of each kind, milliseconds.\n"
+    yield from table(COSTS, costs)
+    yield (
+        f"\n{URGENT} jobs of priority 9, one worker, one permit each {INTERVAL} s and the guard; from submit "
+        "to the POST's arrival. With nothing else in line, the permit is free:\n"
+    )
+    yield from table(URGENT_HEAD, urgent)
+    yield f"\nThe account paused by hand; user and system time in {IDLE_SECONDS:.0f} s, % of a core:\n"
+    yield from table(["jobs in line", "worker", "Valkey"], idle)
+    yield f"\nThe same line in {LANES:,} lanes:\n"
+    costs = []
+    with _Line(lanes=LANES) as line:
+        for size in SIZES:
+            line.fill_to(size)
+            costs.append(line.costs())
+    yield from table(COSTS, costs)
+
+
+class _Line(ExitStack):
+    """A fleet without a worker, and the line of its account."""
+
+    def __init__(self, *, lanes: int) -> None:
+        super().__init__()
+        self._lanes = lanes
+        self._filled = 0
+        self._random = Random(1974)
+        settings = {
+            "LIMNER_RATE_REQUESTS": "1",
+            "LIMNER_RATE_SECONDS": str(INTERVAL),
+            "LIMNER_RATE_GUARD_SECONDS": "0.01",
+            "LIMNER_READS_PER_SECOND": "1000",
+        }
+        self._fleet = self.enter_context(
+            LocalFleet(
+                workers=0,
+                settings=settings,
+                provider=SandboxProvider(duration=0.1, creates=0, reads=0),
+                valkey=EmbeddedValkey(aof=True),
+                log_level="WARNING",
+            )
+        )
+        self._client: Any = self.enter_context(connect(self._fleet.redis_url, timeout=60.0))
+        self._ledger = Ledger(self._client)
+        self._producer = self.enter_context(Limner(self._fleet.redis_url))
+        self._each = 0.0
+        self._producer.submit("a first boat: with it, the scripts are loaded")
+
+    def fill_to(self, size: int) -> None:
+        """Submit what is missing, in chunks, from processes of their own."""
+        if self._filled == size:
+            return
+        before = self._used()
+        with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+            chunk = min(CHUNK, size - self._filled)
+            starts = range(self._filled, size, chunk)
+            submitted = [pool.submit(_submit, self._fleet.redis_url, at, chunk, self._lanes) for at in starts]
+            for one in submitted:
+                one.result()
+        count = chunk * len(starts)
+        self._filled += count
+        # A fork of millions of pages, and the disk, are not what is measured.
+        while self._client.info("persistence")["aof_rewrite_in_progress"]:
+            time.sleep(0.2)
+        self._each = (self._used() - before) / count
+
+    def _used(self) -> int:
+        return int(self._client.info("memory")["used_memory"])
+
+    def costs(self) -> list[object]:
+        """A row: bytes a job, and how long claims take."""
+        granted = self._claims(Quota(GRANTS, 1.0, 10, 1.0, 1_000_000), GRANTS)
+        # One permit, given and kept: none is free for longer than the measurement takes.
+        one = Quota(1, 3600.0, 10, 1.0, 1_000_000)
+        held = self._ledger.claim(one).steps
+        refused = self._claims(one, 0)
+        self._ledger.give_back(held)
+        marks = [1000 * quantile(times, q) for times in (granted, refused) for q in (0.5, 0.99)]
+        return [f"{self._filled:,}", self._lanes or 1, round(self._each), *marks]
+
+    def _claims(self, quota: Quota, expected: int) -> list[float]:
+        times = []
+        for _ in range(CLAIMS):
+            began = time.perf_counter()
+            steps = self._ledger.claim(quota).steps
+            times.append(time.perf_counter() - began)
+            assert len(steps) == expected, f"{len(steps)} steps were granted, not {expected}"
+            self._ledger.give_back(steps)
+        return times
+
+    def start_worker(self) -> None:
+        """One worker."""
+        self._fleet.start_worker()
+
+    def pause(self) -> None:
+        """Send nothing any more, and wait until all that was sent has ended on the ledger."""
+        self._producer.pause(reason="measured")
+        deadline = time.monotonic() + PATIENCE
+        while self._producer.accounts()[0].in_flight and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    def stop_worker(self) -> None:
+        """End it in order, and open the account for whoever comes next."""
+        self._fleet.workers[-1].child.stop(15)
+        self._ledger.resume("main")
+
+    def urgent(self) -> list[object]:
+        """A row: what becomes of jobs that go before all others."""
+        witness = self._fleet.provider
+        assert witness
+        seen = _number_of_calls(witness)
+        told: dict[str, float] = {}
+        for number in range(URGENT):
+            # At any moment between two permits, and not so often that the urgent jobs wait for each other.
+            time.sleep(INTERVAL * (1.5 + self._random.random()))
+            prompt = f"urgent {self._filled} {number}"
+            told[prompt] = 1000 * time.time()
+            self._producer.submit(prompt, priority=9)
+        time.sleep(2.0)
+        calls = [call for call in witness.calls(after=seen) if call["endpoint"] == "createTask"]
+        arrivals = {call["task_id"]: call["at_ms"] for call in calls}
+        others = sorted(call["at_ms"] for call in calls)
+        waits, before = [], []
+        for task in witness.ledger():
+            if (begun := told.get(task["input"]["prompt"])) is None:
+                continue
+            arrived = arrivals[task["task_id"]]
+            waits.append(arrived - begun)
+            before.append(_between(others, begun, arrived))
+        assert len(waits) == URGENT, f"{len(waits)} of {URGENT} urgent jobs were sent"
+        return [
+            f"{self._filled:,}",
+            *(quantile(waits, q) for q in (0.5, 0.99)),
+            quantile(waits, 0.99) / (1000 * INTERVAL),
+            max(before),
+            sum(before),
+        ]
+
+    def idle(self) -> list[object]:
+        """A row: the CPU of a worker that may send nothing."""
+        assert self._fleet.valkey
+        processes = [psutil.Process(pid) for pid in (self._fleet.workers[-1].pid, self._fleet.valkey.pid)]
+        before = [sum(process.cpu_times()[:2]) for process in processes]
+        time.sleep(IDLE_SECONDS)
+        used = [
+            sum(process.cpu_times()[:2]) - since for process, since in zip(processes, before, strict=True)
+        ]
+        return [f"{self._filled:,}", *(100 * seconds / IDLE_SECONDS for seconds in used)]
+
+
+@cache
+def _ledger(url: str) -> Ledger:
+    return Ledger(connect(url, timeout=60.0))
+
+
+def _submit(url: str, start: int, count: int, lanes: int) -> None:
+    _ledger(url).submit_many(
+        [
+            prepare(
+                TextToImage(prompt=f"{PROMPT} {number}"), lane=f"tenant {number % lanes}" if lanes else None
+            )
+            for number in range(start, start + count)
+        ]
+    )
+
+
+def _number_of_calls(witness: SandboxProvider) -> int:
+    calls = witness.calls()
+    return int(calls[-1]["number"]) if calls else 0
+
+
+def _between(moments: Sequence[float], begin: float, end: float) -> int:
+    """How many of the moments, in order, lie between the two."""
+    return max(0, bisect_right(moments, end) - 1 - bisect_right(moments, begin))
