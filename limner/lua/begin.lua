@@ -1,7 +1,6 @@
--- queued -> sending: the attempt is on record before its request goes out. Returns
--- {'granted', attempt, tries, request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to
--- somebody else, or must wait again. The same token gets the same grant again, so that a lost answer can be asked for
--- twice.
+-- queued -> sending: the attempt is on record before its request goes out. Returns {'granted', attempt, tries,
+-- request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to somebody else, or must
+-- wait again. The same token gets the same grant again, so that a lost answer can be asked for twice.
 local state, held, token, account, place, expires = get(A.job, 'state', 'lease', 'token', 'account', 'place', 'expires')
 
 local function granted()

@@ -145,7 +145,11 @@ local over, again = {}, NOW
 local function send(id, room)
   leave_line(id)
   local v, priority, turn = get(id, 'v', 'priority', 'turn')
-  if not v then return false end
+  if not v then
+    -- Nothing is left that would say in which line it stood.
+    redis.call('ZREM', line_of(room.account), id)
+    return false
+  end
   if is_newer(v) then
     leave_to_newer(id)
     return false

@@ -1,6 +1,6 @@
 -- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
 -- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
--- Without `sent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
+-- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
 local state, attempt, account = get(A.job, 'state', 'attempt', 'account')
 if state ~= 'sending' or tonumber(attempt) ~= A.attempt then

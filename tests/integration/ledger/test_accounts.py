@@ -198,3 +198,12 @@ def test_an_account_without_places_leaves_a_shared_job_to_the_other(bench: Bench
     waiting(bench, 1)
     [step] = claim(bench, full, TWO)
     assert account(bench, step) == "two"
+
+
+def test_a_pinned_job_whose_record_is_gone_holds_up_nobody(bench: Bench) -> None:
+    north = replace(bench.quota, account="north", creates=1)
+    bench.ledger.claim(north)
+    gone, next_one = bench.submit("gone", account="north"), bench.submit("next", account="north")
+    bench.client.delete(bench.ledger.record_key(gone))
+    taken = [step.job_id for _ in range(3) for step in bench.ledger.claim(north).steps]
+    assert taken == [next_one]
