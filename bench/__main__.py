@@ -7,6 +7,7 @@ from bench import (
     callbacks,
     cpu,
     crash_matrix,
+    hints,
     latency,
     long_run,
     looks,
@@ -33,6 +34,7 @@ LONG = {
     "backlog": backlog.run,
     "pauses": pauses.run,
     "reads": reads.run,
+    "hints": hints.run,
 }
 """Those that take minutes, or the better part of an hour, run only when they are asked for."""
 

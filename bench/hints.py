@@ -1,0 +1,96 @@
+"""How soon a callback leads to the result, and with how many reads, at several offered loads.
+
+Workers, a callback receiver and the stand-in, which calls back when a task ends. The lag is from a task's
+end to the moment at which the stand-in has shown it to a look.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import psutil
+
+from bench import fleets
+from bench.report import quantile, table
+from limner import Limner
+from sandbox.fleet import LocalFleet
+from sandbox.valkey import EmbeddedValkey
+
+RATES: Final = (10, 50, 100)
+SECONDS: Final = 15
+DURATION: Final = 1.0
+WORKERS: Final = 2
+PATIENCE: Final = 120.0
+
+
+def run() -> Iterator[str]:
+    """The table."""
+    rows = [_row(rate) for rate in RATES]
+    yield f"{SECONDS} s of jobs at each rate, tasks of {DURATION:.0f} s, {WORKERS} workers.\n"
+    yield from table(
+        [
+            "jobs a second",
+            "reads a job",
+            "lag p50, s",
+            "p95",
+            "p99",
+            "max",
+            "submit to acceptance p50, s",
+            "end to callback p50, s",
+            "CPU, % of a core: workers",
+            "receiver",
+            "stand-in",
+            "Valkey",
+        ],
+        rows,
+    )
+
+
+def _row(rate: int) -> list[object]:
+    with (
+        LocalFleet(
+            workers=WORKERS,
+            callbacks=True,
+            settings=fleets.ROOMY | {"LIMNER_MAX_IN_FLIGHT": "10000"},
+            provider=fleets.provider(DURATION),
+            valkey=EmbeddedValkey(aof=True),
+            log_level="WARNING",
+        ) as fleet,
+        Limner(fleet.redis_url) as producer,
+    ):
+        assert fleet.provider
+        for job in producer.submit_many(f"warm-up {number}" for number in range(20)):
+            job.result(PATIENCE)
+        assert fleet.callbacks
+        assert fleet.valkey
+        pids = [[one.pid for one in fleet.workers], [fleet.callbacks.pid], [fleet.provider.pid]]
+        processes = [[psutil.Process(pid) for pid in some] for some in [*pids, [fleet.valkey.pid]]]
+        before = [_cpu(some) for some in processes]
+        jobs, began = {}, time.perf_counter()
+        for number in range(rate * SECONDS):
+            time.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            prompt = f"boat {number}"
+            begun = time.time()
+            jobs[prompt] = (begun, producer.submit(prompt))
+        spent = time.perf_counter() - began
+        cpu = [100 * (_cpu(some) - since) / spent for some, since in zip(processes, before, strict=True)]
+        for _, job in jobs.values():
+            job.result(PATIENCE)
+        tasks = [task for task in fleet.provider.ledger() if task["input"]["prompt"] in jobs]
+    lags = [(task["seen_ms"] - task["finish_ms"]) / 1000 for task in tasks]
+    sent = [task["created_ms"] / 1000 - jobs[task["input"]["prompt"]][0] for task in tasks]
+    told = [(task["callbacks"][0]["at_ms"] - task["finish_ms"]) / 1000 for task in tasks]
+    return [
+        rate,
+        sum(task["reads"] for task in tasks) / len(tasks),
+        *(quantile(lags, q) for q in (0.5, 0.95, 0.99)),
+        max(lags),
+        quantile(sent, 0.5),
+        quantile(told, 0.5),
+        *map(round, cpu),
+    ]
+
+
+def _cpu(processes: Sequence[psutil.Process]) -> float:
+    """Seconds of user and system time."""
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
