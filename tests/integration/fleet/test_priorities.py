@@ -54,8 +54,8 @@ def test_a_lane_and_a_priority_do_not_wait_for_the_hundred_before_them(
 ) -> None:
     crowd = limner.submit_many((f"crowd {number}" for number in range(100)), lane="crowd")
     eventually(lambda: len(sent(provider)) >= QUOTA + 1)
-    single = limner.submit("single", lane="single")
     urgent = limner.submit("urgent", priority=9)
+    single = limner.submit("single", lane="single")
     low = limner.submit("low", priority=0)
     # What may have been granted by now, but not sent: no more than a window.
     begun = len(sent(provider)) + QUOTA
@@ -75,7 +75,7 @@ def test_a_lane_and_a_priority_do_not_wait_for_the_hundred_before_them(
     cancel(crowd[::-1])
     assert low.result(WAIT).urls
     # Nobody had to be told twice that there are five a second.
-    assert provider.summary()["most_creates_in_window"] == QUOTA
+    assert provider.summary()["most_creates_in_window"] <= QUOTA
     assert set(provider.summary()["calls"]["createTask"]) == {"200"}
 
 
@@ -96,8 +96,7 @@ def test_a_job_that_is_not_sent_in_time_expires(
     fleet: LocalFleet, limner: Limner, provider: SandboxProvider
 ) -> None:
     limner.pause()
-    before = limner.spend(2)
-    job = limner.submit("too late", expires_in=1.0)
+    job = limner.submit("too late", lane="late", expires_in=1.0)
     patient = limner.submit("in time", expires_in=600.0)
     with pytest.raises(errors.Expired) as expired:
         job.result(WAIT)
@@ -111,7 +110,13 @@ def test_a_job_that_is_not_sent_in_time_expires(
     with pytest.raises(errors.Expired) as stored:
         plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
     assert stored.value.details == expired.value.details
-    assert limner.spend(2) == before
+    books = limner.spend(2)
+    costs = [
+        books.standing.held_by_lane,
+        books.standing.doubtful_by_lane,
+        *(day.by_lane for day in books.days),
+    ]
+    assert all("late" not in cost for cost in costs)
     assert patient.status().state == "queued"
 
     limner.resume()
