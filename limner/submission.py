@@ -77,7 +77,7 @@ def of_prompt(prompt: str) -> TextToImage:
 def checked_seconds(value: float | str, name: str) -> float:
     """A duration; raises InvalidRequest, which names it."""
     try:
-        seconds = float(value)
+        seconds = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 < seconds <= LONGEST:
