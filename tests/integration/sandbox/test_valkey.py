@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -156,12 +157,14 @@ def test_the_folder_of_a_killed_owner_is_removed_by_the_next() -> None:
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     with owner.stdout as said:
-        answer = redis.Redis.from_url(said.readline().strip()).config_get("dir")
-    assert isinstance(answer, dict)
-    folder = Path(str(answer["dir"]))
+        client: Any = redis.Redis.from_url(said.readline().strip())
+        folder = Path(str(client.config_get("dir")["dir"]))
+        server_pid = client.info("server")["process_id"]
+    assert folder.exists()
     owner.kill()
     owner.wait(20)
-    assert folder.exists()
+    # It ends a moment after its owner, and keeps its folder until then.
+    until(lambda: not psutil.pid_exists(server_pid))
     with EmbeddedValkey():
         assert not folder.exists()
 
