@@ -18,6 +18,7 @@ from typing import Final, Self
 
 import httpx
 
+from sandbox.checkout import with_checkout
 from sandbox.children import Child
 from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey
@@ -357,5 +358,4 @@ def _is_healthy(address: str) -> bool:
 
 def _inherited() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    paths = [str(CHECKOUT), *filter(None, [kept.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
+    return with_checkout(kept)
