@@ -16,7 +16,7 @@ from limner.operating import Operating
 from limner.submission import (
     DAY,
     DEFAULT_PRIORITY,
-    checked_account,
+    check_account,
     checked_durability,
     checked_seconds,
     encodable,
@@ -231,7 +231,7 @@ class Limner(Operating):
         )
 
     def _job(self, submitted: Submitted, new: Submission) -> Job:
-        checked_account(submitted, new)
+        check_account(submitted, new)
         if submitted.outcome == "conflict":
             raise IdempotencyConflict(
                 f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"

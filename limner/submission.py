@@ -53,11 +53,10 @@ def prepare(
     )
 
 
-def checked_account(submitted: Submitted, new: Submission) -> Submitted:
-    """What became of a submission; raises InvalidRequest if it names an account that there is not."""
+def check_account(submitted: Submitted, new: Submission) -> None:
+    """Raises InvalidRequest if a submission names an account that there is not."""
     if submitted.outcome == "no_account":
         raise InvalidRequest(f"account: there is no {new.account!r}; the fleet has {submitted.job_id}")
-    return submitted
 
 
 def _name(name: str, argument: str) -> str:

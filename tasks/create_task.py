@@ -21,7 +21,7 @@ from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailabl
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
 from limner.records import JobState, Record
-from limner.submission import checked_account, prepare
+from limner.submission import check_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
 from tasks.step import step
@@ -186,7 +186,7 @@ def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: d
         try:
             new = submission(job_id, positional, parameters)
             known = patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
-            checked_account(known, new)
+            check_account(known, new)
         except InvalidRequest as error:
             patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
     except StoreUnavailable as error:

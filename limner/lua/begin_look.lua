@@ -7,9 +7,7 @@ local account = reader_of(A.job)
 local window, permit, limits = looks_of(account), A.job .. ':' .. A.lease, limits_of(account)
 local since = tonumber(redis.call('ZSCORE', window, permit))
 if limits and not (since and since > look_edge(limits)) and counted(window, look_edge(limits)) >= limits.looks then
-  redis.call('ZREM', DUE, A.job)
-  redis.call('HSET', record(A.job), 'looking', '')
-  redis.call('ZADD', look_line(account), int(looking), A.job)
+  take_back_look(A.job, looking)
   ring()
   return {}
 end

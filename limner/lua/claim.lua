@@ -36,7 +36,7 @@ end
 -- What is due goes on by itself, or into the line for the permit that it takes.
 local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, A.batch)
 for _, id in ipairs(due) do
-  local v, state, stored, hinted, seen = get(id, 'v', 'state', 'stored', 'hinted', 'seen')
+  local v, state, stored = get(id, 'v', 'state', 'stored')
   if not v then
     redis.call('ZREM', DUE, id)
   elseif is_newer(v) then

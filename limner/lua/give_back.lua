@@ -19,9 +19,7 @@ for _, step in ipairs(A.steps) do
         queue_up(id)
         count = count + 1
       elseif kind == 'look' and looking and looking ~= '' then
-        redis.call('ZREM', DUE, id)
-        redis.call('ZADD', look_line(reader_of(id)), int(looking + (ended(state) and AHEAD or 0)), id)
-        redis.call('HSET', record(id), 'looking', '')
+        take_back_look(id, looking + (ended(state) and AHEAD or 0))
         count = count + 1
       elseif kind == 'settle' then
         schedule(id, NOW)

@@ -76,6 +76,13 @@ local function leave_look_line(id)
   redis.call('ZREM', look_line(reader_of(id)), id)
 end
 
+-- A look that was claimed and not made waits for another permit.
+local function take_back_look(id, at)
+  redis.call('ZREM', DUE, id)
+  redis.call('HSET', record(id), 'looking', '')
+  redis.call('ZADD', look_line(reader_of(id)), int(at), id)
+end
+
 -- The next look, in `delay` milliseconds.
 local function look_in(id, delay)
   redis.call('HSET', record(id), 'pace', int(delay))

@@ -109,6 +109,6 @@ local function pause(account, why, id)
   if why.key then redis.call('HSET', pause_of(account), 'key', why.key) end
   if why.needs then redis.call('HSET', pause_of(account), 'needs', why.needs) end
   announce_account(account, 'paused', {cause = why.cause, seconds = length / 1000, error = why.error,
-    job = id, reason = why.reason})
+    job = id})
   return length
 end
