@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from limner import Images, JobFailed, Limner, TextToImage, errors
+from limner.job import Cancellation
 from sandbox.fleet import LocalFleet
 from tests.integration.fleet.conftest import plain_celery
 
@@ -198,16 +199,20 @@ def test_a_record_that_is_not_there_yet_is_waited_for(fleet: LocalFleet, limner:
 
 
 def test_a_job_is_cancelled_before_it_is_sent(fleet: LocalFleet, limner: Limner) -> None:
-    assert fleet.provider
     prompt = unique("changed my mind")
-    fleet.provider.faults(create_455=1.0)
-    job = limner.submit(prompt)
-    job.cancel()
-    fleet.provider.faults(create_455=0)
-    with pytest.raises(errors.Cancelled):
-        job.result(WAIT)
-    with pytest.raises(errors.Cancelled):
-        plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
+    limner.submit(unique("before")).result(WAIT)
+    limner.pause()
+    try:
+        job = limner.submit(prompt)
+        assert job.cancel() is Cancellation.BEFORE_SENDING
+        with pytest.raises(errors.Cancelled):
+            job.result(WAIT)
+        with pytest.raises(errors.Cancelled):
+            plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
+    finally:
+        limner.resume()
+    # Whoever was submitted later has been sent: the cancelled one would have been, before it.
+    limner.submit(unique("after")).result(WAIT)
     assert created(fleet, prompt) == 0
 
 
