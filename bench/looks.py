@@ -73,14 +73,19 @@ PROFILES: Final = (
     ),
     Profile("slow: sigma 0.3, median 30 s", "m:QUALITY:1", log_normal(30.0, 0.3), 0.5),
     Profile(
-        "held out: two humps, 10 s and (30 %) 25 s, 1 % of 2-10 min",
+        "two humps, 10 s and (30 %) 25 s, 1 % of 2-10 min",
         "m:BALANCED:1",
         mixed(0.01, _very_long, mixed(0.3, log_normal(25.0, 0.3), log_normal(10.0, 0.25))),
     ),
     Profile(
-        "held out: Weibull of shape 2.2, median 34 s",
+        "Weibull of shape 2.2, median 34 s",
         "m:QUALITY:1",
         lambda random: random.weibullvariate(40.0, 2.2),
+    ),
+    Profile(
+        "held out: gamma of shape 2 from 5 s on, median 18 s",
+        "m:BALANCED:1",
+        lambda random: 5.0 + random.gammavariate(2.0, 8.0),
     ),
 )
 
@@ -197,6 +202,11 @@ def mean_lag(seen: Sequence[Seen]) -> float:
     return sum(one.lag for one in seen) / len(seen)
 
 
+def p99(seen: Sequence[Seen]) -> float:
+    """The lag that one task in a hundred has to bear, in seconds."""
+    return quantile([one.lag for one in seen], 0.99)
+
+
 def cost_of(seen: Sequence[Seen], c: float) -> float:
     """What the laws are measured by, in seconds a task."""
     return c * mean_reads(seen) + mean_lag(seen)
@@ -205,7 +215,7 @@ def cost_of(seen: Sequence[Seen], c: float) -> float:
 def run() -> Iterator[str]:
     """The tables."""
     yield f"{JOBS} tasks a profile, one a second, after {WARM_UP} more from which the law has learned."
-    yield "The two profiles that are held out were not looked at while the law's constants were chosen."
+    yield "The profile that is held out was not looked at while the law's constants were chosen."
     goals: list[list[object]] = []
     for profile in PROFILES:
         for c in PRICES:
@@ -259,22 +269,18 @@ def _compare(profile: Profile, c: float, goals: list[list[object]]) -> Iterator[
     cost = cost_of(learned, c) / best
     as_optimal = _by(as_many_reads(tested, mean_reads(seen["optimum"])), tested)
     fixed = seen[f"fixed {even.pause:.2f} s (equal reads)"]
-    lag, p99 = mean_lag(learned) / mean_lag(fixed), _p99(learned) / _p99(fixed)
-    ideal = _p99(seen["optimum"]) / _p99(as_optimal)
+    lag, last = mean_lag(learned) / mean_lag(fixed), p99(learned) / p99(fixed)
+    ideal = p99(seen["optimum"]) / p99(as_optimal)
     goal = profile.lag_goal
     met = _met(lag <= goal) if goal else ""
     short = profile.name.split(",")[0]
-    goals.append([short, c, cost, _met(cost <= 1.1), lag, goal or "", met, p99, _met(p99 <= 1), ideal])
+    goals.append([short, c, cost, _met(cost <= 1.1), lag, goal or "", met, last, _met(last <= 1), ideal])
 
 
 def _row(name: str, seen: Sequence[Seen], c: float, best: float) -> list[object]:
     lags = [one.lag for one in seen]
     marks = [quantile(lags, q) for q in (0.5, 0.95, 0.99)]
     return [name, mean_reads(seen), mean_lag(seen), *marks, cost_of(seen, c), cost_of(seen, c) / best]
-
-
-def _p99(seen: Sequence[Seen]) -> float:
-    return quantile([one.lag for one in seen], 0.99)
 
 
 def _met(met: bool) -> str:
@@ -318,7 +324,7 @@ def _shifts() -> Iterator[list[object]]:
             sample = [draw(random) for _ in range(50_000)]
             best = cost_of(_by(Optimum(sample, 1.0), sample[:5000]), 1.0)
             yield [
-                f"{said}: {name}", mean_reads(seen), mean_lag(seen), _p99(seen), cost_of(seen, 1.0) / best
+                f"{said}: {name}", mean_reads(seen), mean_lag(seen), p99(seen), cost_of(seen, 1.0) / best
             ]  # fmt: skip
 
 

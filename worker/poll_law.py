@@ -13,6 +13,7 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from limner.durations import Durations, Kind
@@ -31,12 +32,16 @@ OVERDUE: Final = 900.0
 """Seconds after which a task is not expected to end (contract 2.5)."""
 
 EARLY: Final = 0.01
-UNEVENNESS: Final = 1.4
-"""From the age at which this share of tasks has ended, no pause is longer than that many times the interval
-of as many looks, evenly spaced. The smallest cost alone would leave the few very long tasks waiting: the p99
-of the lag would be half again that of fixed polling where some take minutes. A factor of 1.1 costs 4 % more
-and saves nothing of it, since the fixed looks that it is compared with become as many
+"""The share of tasks from whose end on no pause is longer than :data:`LONGEST_TAIL_PAUSE`."""
+LONG: Final = 0.9
+"""A lag is long from that part of the interval of as many looks, evenly spaced."""
+IMPATIENCE: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+"""By how much more a second of a long lag may count. The smallest cost alone would leave one task in a
+hundred waiting for half again as long as fixed polling does. So the first of these is taken with which no
+more than that share is seen later than :data:`P99` of the interval. It costs up to 6 %
 (``python -m bench looks``)."""
+P99: Final = 0.97
+"""Fixed polling's is 0.99 of its interval; the learned level moves a little, and with it the lags."""
 
 FINEST: Final = 0.024
 COARSEST: Final = 2.0
@@ -62,7 +67,7 @@ class Learned:
         self.durations = durations
         self.c = c
         """Seconds of lag that a look is worth."""
-        self._ages, self._targets = _plan(durations, c)
+        self._ages, self._targets = _Programme(durations, c).solve()
 
     def next_look(self, age: float, since_callback: float | None = None) -> float:
         """Seconds until the next look.
@@ -83,42 +88,75 @@ class Learned:
         return self._targets[place] * (1 - part) + self._targets[place + 1] * part - age
 
 
-def _grid(durations: Durations) -> list[float]:
-    ages = [0.0]
-    age = durations.quantile(EARLY / 5)
-    while age < OVERDUE:
-        ages.append(age)
-        age += min(age * FINEST, COARSEST)
-    return [*ages, OVERDUE]
+class _Programme:
+    """The ages on a grid, and the best next look from each."""
 
+    def __init__(self, durations: Durations, c: float) -> None:
+        self.durations, self.c = durations, c
+        self.ages = [0.0]
+        age = durations.quantile(EARLY / 5)
+        while age < OVERDUE:
+            self.ages.append(age)
+            age += min(age * FINEST, COARSEST)
+        self.ages.append(OVERDUE)
+        self.left = [durations.survival(age) for age in self.ages]
+        self.ends = [0.0]
+        for (low, high), (before, after) in zip(pairwise(self.ages), pairwise(self.left), strict=True):
+            self.ends.append(self.ends[-1] + (before - after) * (low + high) / 2)
 
-def _plan(durations: Durations, c: float) -> tuple[list[float], list[float]]:
-    """The ages of the grid, and for each the age at which a task that still works is looked at next.
-
-    ``cost[i]`` is what follows a look at ``ages[i]``, times the probability that it finds the task working.
-    """
-    ages = _grid(durations)
-    left = [durations.survival(age) for age in ages]
-    last = len(ages) - 1
-    ends = [0.0]
-    for i in range(last):
-        ends.append(ends[i] + (left[i] - left[i + 1]) * (ages[i] + ages[i + 1]) / 2)
-    cost = [0.0] * (last + 1)
-    chosen = [last] * (last + 1)
-    early = durations.quantile(EARLY)
-    cap = min(UNEVENNESS * durations.mean / (keller(durations, c) + 0.5), LONGEST_TAIL_PAUSE)
-    for i in range(last - 1, -1, -1):
-        until = min(max(ages[i], early) + cap, ages[i] + LONGEST_PAUSE)
-        smallest = math.inf
-        # The later a look, the later the best next one: costs of this form have Monge's property.
-        for j in range(i + 1, chosen[i + 1] + 1):
-            if ages[j] > until and j > i + 1:
+    def solve(self) -> tuple[list[float], list[float]]:
+        """The ages of the grid, and for each the age at which a task that still works is looked at next."""
+        long = math.inf
+        for impatience in IMPATIENCE:
+            chosen = self._cheapest(long, impatience)
+            looks = self._looks(chosen)
+            fixed = self.durations.mean / (sum(self.left[i] for i in looks[:-1]) - 0.5)
+            if self._later_than(P99 * fixed, looks) <= 0.01:
                 break
-            lag = ages[j] * (left[i] - left[j]) - (ends[j] - ends[i])
-            if lag + cost[j] <= smallest:
-                smallest, chosen[i] = lag + cost[j], j
-        cost[i] = smallest + c * left[i]
-    return ages, [*(ages[j] for j in chosen[:-1]), OVERDUE + LONGEST_PAUSE]
+            long = LONG * fixed
+        return self.ages, [*(self.ages[j] for j in chosen[:-1]), OVERDUE + LONGEST_PAUSE]
+
+    def _cheapest(self, long: float, impatience: float) -> list[int]:
+        """For each place in the grid, that of the next look, if lags beyond ``long`` count for more.
+
+        ``cost[i]`` is what follows a look at ``ages[i]``, times the probability that it finds the task
+        working.
+        """
+        ages, left, ends, last = self.ages, self.left, self.ends, len(self.ages) - 1
+        early = self.durations.quantile(EARLY)
+        # What ends before that place has waited for long when it is seen at ages[j].
+        long_at = [bisect_right(ages, age - long) - 1 for age in ages]
+        cost, chosen = [0.0] * (last + 1), [last] * (last + 1)
+        for i in range(last - 1, -1, -1):
+            until = min(max(ages[i], early) + LONGEST_TAIL_PAUSE, ages[i] + LONGEST_PAUSE)
+            smallest = math.inf
+            # The later a look, the later the best next one: costs of this form have Monge's property.
+            for j in range(i + 1, chosen[i + 1] + 1):
+                if ages[j] > until and j > i + 1:
+                    break
+                total = ages[j] * (left[i] - left[j]) - (ends[j] - ends[i]) + cost[j]
+                k = long_at[j]
+                if k > i:
+                    total += impatience * ((ages[j] - long) * (left[i] - left[k]) - (ends[k] - ends[i]))
+                if total <= smallest:
+                    smallest, chosen[i] = total, j
+            cost[i] = smallest + self.c * left[i]
+        return chosen
+
+    def _looks(self, chosen: list[int]) -> list[int]:
+        """The places of a task's looks, and before them that of its beginning."""
+        looks = [0]
+        while looks[-1] < len(self.ages) - 1:
+            looks.append(chosen[looks[-1]])
+        return looks
+
+    def _later_than(self, lag: float, looks: list[int]) -> float:
+        """The share of tasks whose end is seen by more than ``lag`` seconds later."""
+        survival = self.durations.survival
+        return sum(
+            survival(self.ages[i]) - survival(max(self.ages[i], self.ages[j] - lag))
+            for i, j in pairwise(looks)
+        )
 
 
 def effort(durations: Durations) -> float:

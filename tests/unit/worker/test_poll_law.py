@@ -7,7 +7,17 @@ from random import Random
 
 import pytest
 
-from bench.looks import Online, Optimum, as_many_reads, cost_of, log_normal, mean_lag, mean_reads, simulate
+from bench.looks import (
+    Online,
+    Optimum,
+    as_many_reads,
+    cost_of,
+    log_normal,
+    mean_lag,
+    mean_reads,
+    p99,
+    simulate,
+)
 from limner.durations import BUCKETS, Durations
 from limner.errors import StoreUnavailable
 from worker.poll_law import (
@@ -74,7 +84,7 @@ def test_the_tail_is_looked_at_often(c: float) -> None:
 def test_before_learning_the_first_look_is_near_the_usual_time(kind: str, median: float) -> None:
     ages = looks(Learned(Durations.unlearned(kind), 0.5), 4 * median)
     assert median / 3 < ages[0] < median
-    assert 4 <= len(ages) <= 20
+    assert 4 <= len(ages) <= 24
 
 
 def test_a_cheaper_look_comes_more_often() -> None:
@@ -125,6 +135,17 @@ def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
     even = simulate(durations[300:], lambda _: fixed)
     assert mean_reads(even) == pytest.approx(mean_reads(learned), rel=0.01)
     assert mean_lag(learned) <= 0.5 * mean_lag(even)
+
+
+@pytest.mark.parametrize("c", [CHEAPEST, 1.0, 2.0])
+@pytest.mark.parametrize("sigma", [0.3, 0.45, 0.6])
+def test_nobody_waits_longer_than_with_fixed_polling_at_as_many_reads(sigma: float, c: float) -> None:
+    durations = learned_from(16, sigma)
+    sample = [durations.quantile((place + 0.5) / 5000) for place in range(5000)]
+    law = Learned(durations, c)
+    learned = simulate(sample, lambda _: law)
+    fixed = as_many_reads(sample, mean_reads(learned))
+    assert p99(learned) <= 1.02 * p99(simulate(sample, lambda _: fixed))
 
 
 # The price of a look
