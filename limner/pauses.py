@@ -51,8 +51,7 @@ class Pause:
             return None
         until = float(fields["until"])
         ends_by = _ends_by(fields, until)
-        # While the balance is being asked for, what stands there is no job.
-        probing = ends_by is EndsBy.PROBE and float(fields.get("probe_until", 0)) > now
+        probing = float(fields.get("probe_until", 0)) > now
         return cls(
             cause=fields["cause"],
             since=moment(int(fields["since"])),

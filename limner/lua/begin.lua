@@ -52,7 +52,7 @@ if not deadline then
 end
 if cost > 0 then hold(A.job, number, cost) end
 local paused = pause_on(account)
-if paused then probe_with(A.job, account, A.send_lease) end
+if paused then try_with('probe', A.job, account, A.send_lease) end
 -- The window counts requests by when they are sent, not by when they were allowed.
 redis.call('ZADD', window, 'XX', int(NOW), permit)
 schedule(A.job, NOW + A.send_lease)

@@ -91,7 +91,7 @@ local function room_of(quota)
   elseif way == 'credits' then
     room.free = 0
     local number = redis.call('INCR', P .. 'checks')
-    probe_with(number, account, A.lease)
+    try_with('check', number, account, A.lease)
     steps[#steps + 1] = {account, 'credits', number}
     room.closed = NOW + A.lease
   else
@@ -168,7 +168,7 @@ local function send(id, room)
   redis.call('ZADD', creates_of(room.account), int(NOW), id .. ':' .. number)
   enter_flight(id, room.account)
   if room.probes then
-    probe_with(id, room.account, A.lease)
+    try_with('probe', id, room.account, A.lease)
     room.closed = NOW + A.lease
   end
   over[priority] = math.max(over[priority] or 0, tonumber(turn))

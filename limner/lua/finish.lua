@@ -2,14 +2,16 @@
 -- Returns the time of the end, or 0 when the step is stale, or when an earlier attempt has a task to wait for.
 local state, held, attempt, outcome = get(A.job, 'state', 'lease', 'attempt', 'outcome')
 if state == A.state and outcome == A.outcome then return tonumber(get(A.job, 'finished')) end
+-- An attempt that the provider refused owes nothing, also if its job was cancelled meanwhile; unless the error says
+-- that this is not certain.
+local refused = A.attempt and (state == 'sending' or ended(state)) and A.detail.error.details.charged ~= 'maybe'
+if refused then release(A.job, A.attempt) end
 local allowed = false
 for _, from in ipairs(A.from) do allowed = allowed or from == state end
 if not allowed then return 0 end
 if A.lease and tonumber(held) ~= A.lease then return 0 end
 if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
 if state == 'sending' then
-  -- The provider refused it for certain, so nothing is owed; unless the error says that this is not certain.
-  if A.detail.error.details.charged ~= 'maybe' then release(A.job, A.attempt) end
   local last = A.detail.error.details.last_error
   if type(last) ~= 'table' or last.cause ~= 'not_connected' then probe_refused(A.job) end
 end

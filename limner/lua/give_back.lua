@@ -6,8 +6,8 @@ for _, step in ipairs(A.steps) do
   local id, kind, lease = step[1], step[2], step[3]
   if kind == 'credits' then
     local pause = pause_on(id)
-    if pause and tonumber(pause.probe) == lease then
-      redis.call('HDEL', pause_of(id), 'probe', 'probe_until')
+    if pause and tonumber(pause.check) == lease then
+      nothing_tried(id)
       count = count + 1
     end
   else

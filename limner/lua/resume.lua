@@ -7,14 +7,14 @@ if not A.credits then
     reopen(A.account, 'by hand')
   else
     redis.call('HSET', pause_of(A.account), 'until', int(NOW), 'cleared', 1)
-    redis.call('HDEL', pause_of(A.account), 'probe', 'probe_until')
+    nothing_tried(A.account)
     announce_account(A.account, 'resuming', {cause = pause.cause})
     ring()
   end
   return 1
 end
-if not pause.needs or tonumber(pause.probe) ~= A.lease then return 0 end
-redis.call('HDEL', pause_of(A.account), 'probe', 'probe_until')
+if not pause.needs or tonumber(pause.check) ~= A.lease then return 0 end
+nothing_tried(A.account)
 if A.credits >= tonumber(pause.needs) then
   redis.call('HSET', pause_of(A.account), 'until', int(NOW), 'cleared', 1)
 else

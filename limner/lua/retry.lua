@@ -2,25 +2,23 @@
 -- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
 -- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
-local state, attempt, account = get(A.job, 'state', 'attempt', 'account')
-if state ~= 'sending' or tonumber(attempt) ~= A.attempt then
-  -- The job was cancelled meanwhile; that this attempt costs nothing is news all the same.
-  if ended(state) then release(A.job, A.attempt) end
-  return 0
-end
-account = account or MAIN
-redis.call('HSET', record(A.job), 'state', 'queued', 'last_error', cjson.encode(A.error))
+local state, attempt = get(A.job, 'state', 'attempt')
+local current, account = tonumber(attempt) == A.attempt, account_of(A.job, A.attempt)
+-- The job may have been cancelled meanwhile. What the provider says of its account is news all the same, and that
+-- this attempt costs nothing.
+if not (ended(state) or state == 'sending' and current) then return 0 end
 release(A.job, A.attempt)
-if A.error.cause == 'rate_limited' then too_often(A.job, account) end
-if A.unsent then return_permit(creates_of(account), permit_of(A.job)) end
+if current and A.error.cause == 'rate_limited' then too_often(A.job, account) end
+if current and A.unsent then return_permit(creates_of(account), permit_of(A.job)) end
 local left
 if A.pause then
   if A.pause.credits then A.pause.needs = math.max(1, tonumber(get(A.job, 'cost')) or 1) end
   left = pause(account, A.pause, A.job)
-elseif A.unsent then
-  no_probe(A.job, A.delay)
-else
-  probe_refused(A.job)
+end
+if ended(state) then return 0 end
+redis.call('HSET', record(A.job), 'state', 'queued', 'last_error', cjson.encode(A.error))
+if not A.pause then
+  if A.unsent then no_probe(A.job, A.delay) else probe_refused(A.job) end
 end
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)

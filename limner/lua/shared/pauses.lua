@@ -6,7 +6,7 @@ local FOR_EVER = 1e15
 local function pause_of(account) return P .. 'pause:' .. account end
 
 local function pause_on(account)
-  local names = {'cause', 'until', 'probe', 'probe_until', 'key', 'length', 'since', 'needs', 'cleared'}
+  local names = {'cause', 'until', 'probe', 'check', 'probe_until', 'key', 'length', 'since', 'needs', 'cleared'}
   local values = redis.call('HMGET', pause_of(account), unpack(names))
   if not values[1] then return nil end
   local pause = {}
@@ -34,7 +34,7 @@ local function closed(account, key)
   end
   -- Of a key that the provider refuses, only another key is worth a request.
   if pause.key and pause.key == key and not pause.cleared then return FOR_EVER end
-  local at = math.max(pause['until'], pause.probe and pause.probe_until or 0)
+  local at = math.max(pause['until'], pause.probe_until or 0)
   return at, pause.needs and not pause.cleared and 'credits' or 'probe'
 end
 
@@ -44,8 +44,13 @@ local function held_up(id, account)
   return pause and pause.probe ~= id
 end
 
-local function probe_with(id, account, lease)
-  redis.call('HSET', pause_of(account), 'probe', id, 'probe_until', int(NOW + lease))
+-- `what` is the `probe`, a job, or the `check` of the credits, which has a number.
+local function try_with(what, id, account, lease)
+  redis.call('HSET', pause_of(account), what, id, 'probe_until', int(NOW + lease))
+end
+
+local function nothing_tried(account)
+  redis.call('HDEL', pause_of(account), 'probe', 'check', 'probe_until')
 end
 
 -- The account's probe has come to nothing: the next one may follow after `delay`.
@@ -53,7 +58,7 @@ local function no_probe(id, delay)
   local account = get(id, 'account')
   local pause = account and pause_on(account)
   if not pause or pause.probe ~= id then return end
-  redis.call('HDEL', pause_of(account), 'probe', 'probe_until')
+  nothing_tried(account)
   if pause['until'] < NOW + delay then redis.call('HSET', pause_of(account), 'until', int(NOW + delay)) end
   ring()
 end
@@ -105,7 +110,8 @@ local function pause(account, why, id)
   redis.call('HSET', pause_of(account), 'cause', why.cause, 'until', int(NOW + length), 'length', int(length),
     'error', cjson.encode(why.error or {}), 'since', int(now and now.since or NOW))
   -- A probe for another cause tells nothing of this one.
-  redis.call('HDEL', pause_of(account), 'cleared', 'key', 'needs', 'probe', 'probe_until')
+  redis.call('HDEL', pause_of(account), 'cleared', 'key', 'needs')
+  nothing_tried(account)
   if why.key then redis.call('HSET', pause_of(account), 'key', why.key) end
   if why.needs then redis.call('HSET', pause_of(account), 'needs', why.needs) end
   announce_account(account, 'paused', {cause = why.cause, seconds = length / 1000, error = why.error,

@@ -84,6 +84,19 @@ def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -
 # Held
 
 
+@pytest.mark.parametrize("for_good", [True, False])
+def test_a_refusal_owes_nothing_although_its_job_was_cancelled(bench: Bench, for_good: bool) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    assert books(bench) == (0, 7, 0)
+    if for_good:
+        error = RequestRejected("no")
+        assert not bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    else:
+        assert not bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    assert books(bench) == (0, 0, 0)
+
+
 def test_nothing_is_held_before_a_job_is_sent(bench: Bench) -> None:
     submit(bench)
     creates(bench)

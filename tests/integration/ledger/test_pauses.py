@@ -127,6 +127,16 @@ def test_a_graver_cause_takes_the_place_of_a_lesser_one(bench: Bench) -> None:
     assert (pause(bench, "cause"), left(bench)) == ("no_credits", 60.0)
 
 
+def test_a_refusal_closes_the_account_although_its_job_was_cancelled(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    bench.ledger.cancel(job_id, UNSENT, SENT)
+    assert not bench.ledger.retry(job_id, grant.attempt, {"cause": CLOSED.cause}, delay=0.0, pause=CLOSED)
+    assert (pause(bench, "cause"), left(bench)) == ("no_credits", 60.0)
+    assert record(bench, job_id).state is JobState.CANCELLED
+    bench.submit("another")
+    assert creates(bench) == []
+
+
 def test_a_lesser_cause_does_not_shorten_a_pause(bench: Bench) -> None:
     for number in range(2):
         bench.submit(f"fox {number}")
@@ -435,6 +445,13 @@ def test_only_the_newest_question_is_answered(bench: Bench) -> None:
     [again] = bench.claim().steps
     assert not bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
     assert bench.ledger.credits_seen("main", again.lease, Decimal(5), longest=200.0)
+
+
+def test_a_job_whose_id_is_a_question_s_number_is_not_taken_for_it(bench: Bench) -> None:
+    check = without_credits(bench)
+    bench.submit("named so", job_id=str(check.lease))
+    bench.ledger.cancel(str(check.lease), UNSENT, SENT)
+    assert bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
 
 
 def test_a_question_that_is_given_back_is_asked_again(bench: Bench) -> None:

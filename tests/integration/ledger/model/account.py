@@ -28,6 +28,8 @@ class Pause:
     until: int
     length: int = 0
     probe: str | None = None
+    check: int | None = None
+    """The number of the question for the balance that is being asked."""
     probe_until: int = 0
     needs: int | None = None
     cleared: bool = False
@@ -80,7 +82,7 @@ class Account:
             self.pause = None
         if self.pause is None:
             return None
-        return max(self.pause.until, self.pause.probe_until if self.pause.probe else 0)
+        return max(self.pause.until, self.pause.probe_until if self.pause.probe or self.pause.check else 0)
 
     def asks(self) -> bool:
         """Whether a look at the balance comes before the probe."""
@@ -92,6 +94,10 @@ class Account:
     def probe_with(self, job_id: str, until: int) -> None:
         if self.pause:
             self.pause.probe, self.pause.probe_until = job_id, until
+
+    def check_with(self, number: int, until: int) -> None:
+        if self.pause:
+            self.pause.check, self.pause.probe_until = number, until
 
     def no_probe(self, job_id: str, again: int) -> None:
         if self.pause and self.pause.probe == job_id:
@@ -130,13 +136,14 @@ class Account:
         if self.pause.cause == "by_hand":
             self.pause = None
         else:
-            self.pause.until, self.pause.probe, self.pause.cleared = now, None, True
+            self.pause.until, self.pause.cleared = now, True
+            self.pause.probe = self.pause.check = None
 
     def balance(self, now: int, lease: int, amount: int, longest: int) -> bool:
         pause = self.pause
-        if pause is None or pause.needs is None or pause.probe != str(lease):
+        if pause is None or pause.needs is None or pause.check != lease:
             return False
-        pause.probe = None
+        pause.check = None
         if amount >= pause.needs:
             pause.until, pause.cleared = now, True
         else:

@@ -113,7 +113,7 @@ class Attempts(World):
             if step.step == "credits":
                 self.account.checks += 1
                 assert step.lease == self.account.checks
-                self.account.probe_with(str(step.lease), self.at(self.ledger.leases.step))
+                self.account.check_with(step.lease, self.at(self.ledger.leases.step))
                 continue
             life = self.lives[step.job_id]
             assert step.lease == life.lease + 1
@@ -167,10 +167,10 @@ class Attempts(World):
 
     def give_a_question_back(self, step: Claim) -> None:
         pause = self.account.pause
-        asked = pause is not None and pause.probe == str(step.lease)
+        asked = pause is not None and pause.check == step.lease
         assert self.ledger.give_back([step]) == asked
         if asked and pause:
-            pause.probe = None
+            pause.check = None
 
     # Pauses
 
@@ -273,8 +273,7 @@ class Attempts(World):
             pardoned = None if pardon is None else ms(pardon)
             life.refused(self.now, ms(delay), cause=cause, pardon=pardoned, pause=pause, unsent=unsent)
         elif life.state.ended:
-            # It costs nothing, at least.
-            life.release(attempt)
+            life.refused_in_vain(self.now, attempt, pause=pause, unsent=unsent)
 
     @move(weight=2, when=lambda world: world.requests(), which=WHICH, grace=DELAYS)
     def the_answer_is_lost(self, which: int, grace: float) -> None:
@@ -297,6 +296,8 @@ class Attempts(World):
             assert ms(ended_at.timestamp()) == life.finished
         elif not life.is_sending(attempt):
             assert ended_at is None
+            if life.state.ended:
+                life.release(attempt)
         elif life.open_task:
             assert ended_at is None
             life.release(attempt)

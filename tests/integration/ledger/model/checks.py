@@ -70,7 +70,9 @@ class Checks(World):
         if known:
             assert int(told["until"]) == known.until
             assert told.get("probe") == known.probe
-            assert known.probe is None or int(told["probe_until"]) == known.probe_until
+            assert told.get("check") == (known.check and str(known.check))
+            waits = known.probe or known.check
+            assert told.get("probe_until") == (str(known.probe_until) if waits else None)
             assert known.cause == "by_hand" or int(told["length"]) == known.length
 
     @invariant()

@@ -93,6 +93,14 @@ class Life(Ending):
         if pardon is not None:
             self.pardon(pardon, adopted)
 
+    def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
+        """The job has ended meanwhile. The attempt costs nothing, and the account is closed all the same."""
+        self.release(attempt)
+        if unsent and attempt == self.attempt and self.permit:
+            self.account.permits.pop(self.permit, None)
+        if pause:
+            self.account.close(now, pause, self.job_id, self.cost)
+
     def pardon(self, time: int, adopted: bool) -> None:
         self.pardoned += 1
         # No callback is ever believed for it.
