@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from limner.connection import store_errors
 from limner.forecast import Room
 from limner.pauses import Pause
 from limner.scripts import Milliseconds, Scripts, moment, to_ms
+
+DESERTED: Final = 30.0
+"""Seconds without a claim, which each worker makes every second, after which an account has no worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,10 @@ class AccountStatus:
     looks_waiting: int
     """Jobs whose status is to be read as soon as the reads allow."""
     pause: Pause | None
+    claimed_at: datetime | None
+    """When a worker last asked for this account's work, to within 5 s; None if only older versions did."""
+    deserted: bool
+    """No worker asks for its work any more: none is running, or none has this account in its settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class _Limits:
     limit: int
     guard: float
     raise_at: float | None
+    claimed: float | None
     pause: Mapping[str, str]
 
     @classmethod
@@ -70,8 +78,12 @@ class _Limits:
             limit=limit,
             guard=float(fields.get("guard", fields["first_guard"])),
             raise_at=float(fields["raise_at"]) if limit < creates and "raise_at" in fields else None,
+            claimed=float(fields["claimed"]) if "claimed" in fields else None,
             pause=pause,
         )
+
+    def deserted(self, now: Milliseconds) -> bool:
+        return self.claimed is not None and now - self.claimed > to_ms(DESERTED)
 
     def edge(self, now: Milliseconds) -> str:
         """From when on permits count, as an open end of a range."""
@@ -176,6 +188,8 @@ def _status(
         waiting_own=own,
         looks_waiting=looks,
         pause=Pause.from_hash(limits.pause, now),
+        claimed_at=None if limits.claimed is None else moment(round(limits.claimed)),
+        deserted=limits.deserted(now),
     )
 
 
@@ -184,7 +198,9 @@ def _room(
 ) -> Room:
     pause = Pause.from_hash(limits.pause, now)
     opens = 0.0
-    if pause:
+    if limits.deserted(now):
+        opens = float("inf")
+    elif pause:
         opens = float("inf") if pause.until is None else pause.until.timestamp()
     return Room(
         account=limits.name,

@@ -31,7 +31,7 @@ class Room:
     ahead: int = 0
     """Jobs that name this account and whose turn comes first."""
     opens: float = 0.0
-    """When its pause ends; infinity if that is not a matter of time."""
+    """When its pause ends; infinity if that is not a matter of time, or no worker asks for its work."""
 
 
 def starts_at(

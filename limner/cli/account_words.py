@@ -68,6 +68,8 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     yield f"  waiting     {status.waiting} jobs in the common line{own}"
     yield f"  reads       {status.reads_per_second:g} a second, {status.looks_waiting} jobs wait for one"
     yield f"  pause       {_pause(status.pause) if status.pause else 'none'}"
+    if status.claimed_at and status.deserted:
+        yield f"  workers     none has asked for its work since {_clock(status.claimed_at)}"
 
 
 def _window(status: AccountStatus, now: datetime) -> str:

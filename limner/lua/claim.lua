@@ -5,6 +5,9 @@
 -- A long line over its budget is looked through without haste.
 local OVER_PAUSE = 100
 
+-- How precisely it is told when an account was last claimed for.
+local CLAIMED_EVERY = 5000
+
 local steps, newer, wake = {}, {}, {}
 
 local function lease(id, step, span)
@@ -64,11 +67,11 @@ local function adopt_limits(quota)
   local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'looks', quota.looks,
     'looks_span', quota.looks_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
   local known = redis.call('HMGET', quota_of(quota.account), 'creates', 'creates_span', 'looks', 'looks_span',
-    'max_in_flight', 'first_guard')
-  local same = true
+    'max_in_flight', 'first_guard', 'claimed')
+  local same = NOW - (tonumber(known[7]) or 0) < CLAIMED_EVERY
   for at = 1, 6 do same = same and tonumber(known[at]) == given[2 * at] end
   if same then return end
-  redis.call('HSET', quota_of(quota.account), unpack(given))
+  redis.call('HSET', quota_of(quota.account), 'claimed', int(NOW), unpack(given))
   redis.call('SADD', P .. 'accounts', quota.account)
 end
 

@@ -81,7 +81,20 @@ def test_an_account_tells_its_quota_and_how_much_of_it_is_used(bench: Bench) -> 
         waiting_own=0,
         looks_waiting=0,
         pause=None,
+        claimed_at=at(0),
+        deserted=False,
     )
+
+
+def test_an_account_for_which_no_worker_asks_is_told_as_deserted(bench: Bench) -> None:
+    bench.ledger.claim(NORTH, SOUTH)
+    bench.now += 26
+    bench.ledger.claim(SOUTH)
+    bench.now += 5
+    told = {each.account: (each.claimed_at, each.deserted) for each in bench.ledger.accounts()}
+    assert told == {"north": (at(0), True), "south": (at(26), False)}
+    bench.ledger.claim(NORTH)
+    assert not account(bench, "north").deserted
 
 
 def test_the_next_permit_is_free_when_a_claim_gives_it(bench: Bench) -> None:
@@ -287,6 +300,15 @@ def test_in_a_pause_no_start_is_promised_before_its_end(bench: Bench) -> None:
 
 def test_without_a_worker_nobody_can_tell(bench: Bench) -> None:
     assert status(bench, bench.submit()).starts_at is None
+
+
+def test_an_account_without_a_worker_starts_nothing(bench: Bench) -> None:
+    bench.ledger.claim(NORTH, SOUTH)
+    anywhere, pinned = bench.submit(), bench.submit(account="north")
+    bench.now += 31
+    bench.ledger.claim(SOUTH)
+    assert status(bench, anywhere).starts_at
+    assert status(bench, pinned).starts_at is None
 
 
 def test_a_job_that_names_a_paused_account_waits_for_it(bench: Bench) -> None:

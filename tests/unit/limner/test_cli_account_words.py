@@ -32,6 +32,8 @@ def make_account(**facts: Any) -> AccountStatus:
         "waiting_own": 0,
         "looks_waiting": 4,
         "pause": None,
+        "claimed_at": NOW,
+        "deserted": False,
     }
     return AccountStatus(**{**usual, **facts})
 
@@ -63,6 +65,10 @@ def test_an_account_is_told_by_what_may_hold_a_job_up() -> None:
         "  reads       10 a second, 4 jobs wait for one",
         "  pause       none",
     ]
+
+
+def test_an_account_without_workers_is_told_as_such() -> None:
+    assert line("workers", deserted=True) == "none has asked for its work since 2026-11-23T12:00:00Z"
 
 
 def test_a_full_window_tells_when_it_has_room_again() -> None:
