@@ -6,6 +6,7 @@
 -- and no other one. The guard covers what that does not see: it is added to the window's length.
 
 local SHORTEST_GUARD, LONGEST_GUARD = 10, 5000
+local SHORTEST_LOOK_GUARD, LONGEST_LOOK_GUARD = 30, 1000
 local MOST_LATE = 1000
 local AUDIT = 60000
 local PATIENCE, LONGEST_PATIENCE = 60000, 1800000
@@ -149,16 +150,18 @@ local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', looks_of(account), '-inf', int(NOW - limits.looks_span - REMEMBERED))
 end
 
+-- Of a look's answer, the time that it took tells nothing here: a window of a second would lose a good part of itself
+-- to answers of a third of one. A read that was refused costs nothing but itself.
 local function looks_too_often(account)
   local limits = limits_of(account)
   if not limits then return end
-  redis.call('HSET', quota_of(account), 'look_guard', math.min(1000, math.max(100, 2 * limits.look_guard)))
+  redis.call('HSET', quota_of(account), 'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
 end
 
 local function look_went_well(account)
   local limits = limits_of(account)
   if not limits then return end
-  local shortest = math.min(100, limits.first_guard)
+  local shortest = math.min(SHORTEST_LOOK_GUARD, limits.first_guard)
   if limits.look_guard > shortest then
     redis.call('HSET', quota_of(account), 'look_guard', math.max(shortest, limits.look_guard * 0.99))
   end

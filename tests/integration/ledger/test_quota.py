@@ -326,6 +326,25 @@ def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> Non
     assert places(bench) == 1
 
 
+def test_the_guard_of_looks_shrinks_while_they_are_answered(bench: Bench) -> None:
+    guarded = Quota(20, 10.0, 1, 1.0, 100, guard=0.25)
+    job_id = bench.generating(look_in=0.0)
+
+    def look() -> None:
+        [step] = bench.claim(guarded).steps
+        assert bench.ledger.begin_look(job_id, step.lease)
+        assert bench.ledger.looked(job_id, step.lease, "generating", look_in=0.0)
+
+    for _ in range(150):
+        look()
+        bench.now += 1.101
+    look()
+    bench.now += 1.029
+    assert bench.claim(guarded).steps == []
+    bench.now += 0.002
+    look()
+
+
 def test_a_pause_of_looks_is_learned_from_a_look_that_came_too_often(bench: Bench) -> None:
     job_id = bench.generating(look_in=2.0)
     bench.now += 2.0
