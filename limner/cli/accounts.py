@@ -7,7 +7,7 @@ import typer
 
 from limner.cli.account_words import account_lines, day_line, standing_lines
 from limner.cli.exits import ExitCode
-from limner.cli.facts import account_facts, day_facts, standing_facts
+from limner.cli.facts import facts_of
 from limner.cli.session import Session
 from limner.operating import WEEK
 from limner.producer import Limner
@@ -25,7 +25,7 @@ def quota(session: Session) -> ExitCode:
     with Limner(session.redis_url) as limner:
         for account in limner.accounts():
             mood = "paused" if account.pause else ""
-            session.out.say(account_facts(account), *account_lines(account, datetime.now(UTC)), mood=mood)
+            session.out.say(facts_of(account), *account_lines(account, datetime.now(UTC)), mood=mood)
     return ExitCode.OK
 
 
@@ -74,6 +74,6 @@ def spend(
     with Limner(session.redis_url) as limner:
         books = limner.spend(days)
     for day in books.days:
-        session.out.say(day_facts(day), day_line(day))
-    session.out.say(standing_facts(books.standing), *standing_lines(books.standing))
+        session.out.say(facts_of(day), day_line(day))
+    session.out.say(facts_of(books.standing), *standing_lines(books.standing))
     return ExitCode.OK

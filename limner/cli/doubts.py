@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.exits import ExitCode
-from limner.cli.facts import doubt_facts, moment, stray_facts
+from limner.cli.facts import facts_of, moment
 from limner.cli.session import Session
 from limner.errors import InvalidRequest
 from limner.job import Job
@@ -28,7 +28,7 @@ def doubts(
             sent = moment(doubt.sent_at) if doubt.sent_at else "-"
             state = "held" if doubt.held and not doubt.state.ended else doubt.state
             session.out.say(
-                doubt_facts(doubt),
+                facts_of(doubt),
                 f"{doubt.job_id}  {state}  sent {sent}  attempt {doubt.attempt}  {doubt.reason}  "
                 f"prompt: {doubt.request.get('prompt')}",
                 mood=doubt.state,
@@ -85,7 +85,7 @@ def callbacks(session: Session) -> ExitCode:
         session.out.say({"outcome": outcome, "count": count}, f"{count:8}  {outcome}")
     for stray in strays:
         session.out.say(
-            stray_facts(stray),
+            facts_of(stray),
             f"{moment(stray.at)}  unknown job {stray.job_id}  provider task {stray.task_id}",
         )
     return ExitCode.OK

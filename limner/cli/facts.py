@@ -23,39 +23,9 @@ def moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def status_facts(status: JobStatus) -> Facts:
-    """How a job stands."""
-    facts: Facts = _plain(asdict(status))
-    return facts
-
-
-def doubt_facts(doubt: Doubt) -> Facts:
-    """An attempt that may have been accepted."""
-    facts: Facts = _plain(asdict(doubt))
-    return facts
-
-
-def stray_facts(stray: Stray) -> Facts:
-    """A callback that named an unknown job."""
-    facts: Facts = _plain(asdict(stray))
-    return facts
-
-
-def account_facts(status: AccountStatus) -> Facts:
-    """How an account stands."""
-    facts: Facts = _plain(asdict(status))
-    return facts
-
-
-def day_facts(day: DaySpend) -> Facts:
-    """What was spent on a day."""
-    facts: Facts = _plain(asdict(day))
-    return facts
-
-
-def standing_facts(standing: Standing) -> Facts:
-    """What may be spent still."""
-    facts: Facts = _plain(asdict(standing))
+def facts_of(told: JobStatus | Doubt | Stray | AccountStatus | DaySpend | Standing) -> Facts:
+    """All fields of one of the library's answers, by their names."""
+    facts: Facts = _plain(asdict(told))
     return facts
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from limner.cli.exits import ExitCode
-from limner.cli.facts import entry_facts, moment, outcome_facts, status_facts
+from limner.cli.facts import entry_facts, facts_of, moment, outcome_facts
 from limner.cli.session import Session
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import JobFailed
@@ -27,7 +27,7 @@ def status(session: Session, job_ids: JobIds) -> ExitCode:
     def tell(job: Job) -> ExitCode:
         stands = job.status()
         line = f"{job.id}  {standing(stands, datetime.now(UTC))}"
-        session.out.say(status_facts(stands), line, mood=stands.state)
+        session.out.say(facts_of(stands), line, mood=stands.state)
         return ExitCode.OK
 
     return session.each(job_ids, tell)
@@ -97,7 +97,7 @@ def explain(
         if session.out.as_json:
             session.out.facts(
                 {
-                    **status_facts(stands),
+                    **facts_of(stands),
                     "log": [entry_facts(entry, stands.created_at) for entry in log],
                     "outcome": outcome_facts(job.id, outcome) if outcome else None,
                 }

@@ -10,7 +10,7 @@ import typer
 
 from limner.cli.app import app
 from limner.cli.exits import ExitCode, exit_code
-from limner.cli.facts import entry_facts, event_facts, moment, outcome_facts, status_facts
+from limner.cli.facts import entry_facts, event_facts, facts_of, moment, outcome_facts
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
@@ -297,7 +297,7 @@ def test_every_cancellation_has_its_words() -> None:
 
 def test_times_are_written_in_utc_to_the_millisecond() -> None:
     assert moment(NOW) == "2026-11-23T12:00:00.250Z"
-    facts = status_facts(make_status(sent_at=NOW))
+    facts = facts_of(make_status(sent_at=NOW))
     assert (facts["sent_at"], facts["finished_at"]) == ("2026-11-23T12:00:00.250Z", None)
 
 
