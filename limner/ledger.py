@@ -385,10 +385,11 @@ class Ledger(Reading, Lines, Spend, Learning, Pausing):
         *,
         lease: int | None = None,
         attempt: int | None = None,
+        certain: bool = True,
     ) -> datetime | None:
         """Any of ``come_from`` → failed, if the lease or attempt still holds.
 
-        Returns the time of the end, None if the step is stale or an earlier attempt's task is still open.
+        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same. Returns the time of the end, None if the step is stale or an earlier attempt's task is still open.
         """
         told = error.to_json()
         ended = self._run(
@@ -400,6 +401,7 @@ class Ledger(Reading, Lines, Spend, Learning, Pausing):
             **{"from": come_from},
             lease=lease,
             attempt=attempt,
+            refused=bool(attempt and certain) or None,
             store_lease=to_ms(self.leases.store),
         )
         return moment(ended) if ended else None

@@ -161,9 +161,13 @@ def end(
     """End a job in an error, and store it as its result."""
     if record is None:
         return
+    # Of this attempt; what the job's earlier ones may cost is among the facts.
+    certain = error.charged == "no"
     error = error.with_details(**facts(record, record.task_id))
     ended_at = patiently(
-        partial(fleet.ledger.fail, record.job_id, error, come_from, lease=lease, attempt=attempt),
+        partial(
+            fleet.ledger.fail, record.job_id, error, come_from, lease=lease, attempt=attempt, certain=certain
+        ),
         f"job {record.job_id} failed: {error}",
     )
     if ended_at:

@@ -63,6 +63,11 @@ else
   table.remove(tasks, place)
 end
 if proven then no_doubt(A.job) end
+local settled = false
+for _, other in ipairs(tasks) do
+  settled = settled or other.attempt == A.attempt and (other.state == 'succeeded' or other.state == 'failed')
+end
+if not settled then hold_again(A.job, A.attempt) end
 -- In front: it is the one that is looked at next.
 task.state, task.sure, task.attempt, task.foreign = 'open', task.sure or SURE, A.attempt, nil
 task.account = account_of(A.job, A.attempt)

@@ -13,8 +13,9 @@ if state ~= 'queued' or tonumber(held) ~= A.lease then return {'stale'} end
 -- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
 if not place then return {'stale'} end
 
-local deadline = tonumber(get(A.job, 'deadline'))
-if deadline and NOW >= deadline then return {'late'} end
+local deadline, lined_up = get(A.job, 'deadline', 'lined_up')
+local waited = math.max(0, NOW - (lined_up or NOW))
+if deadline and NOW - waited >= tonumber(deadline) then return {'late'} end
 
 local permit = A.job .. ':' .. A.lease
 local window = creates_of(account)
@@ -45,9 +46,11 @@ end
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)
 redis.call('HSET', record(A.job), 'state', 'sending', 'token', A.token, 'token:' .. number, A.token,
   'account:' .. number, account, 'sent', int(NOW), 'permit', A.lease)
-redis.call('HDEL', record(A.job), 'over', 'answered')
+redis.call('HDEL', record(A.job), 'over', 'answered', 'lined_up')
 has_waited(A.job)
-if not deadline then
+if deadline then
+  redis.call('HINCRBY', record(A.job), 'deadline', int(waited))
+else
   redis.call('HSET', record(A.job), 'deadline', int(NOW + A.deadline), 'allowance', int(A.deadline))
 end
 if cost > 0 then hold(A.job, number, cost) end

@@ -45,9 +45,10 @@ for _, id in ipairs(due) do
   elseif is_newer(v) then
     leave_to_newer(id)
   elseif state == 'queued' then
+    local at = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
     take_back(id)
-    queue_up(id)
+    queue_up(id, at)
   elseif state == 'generating' then
     local at = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
@@ -71,6 +72,8 @@ local function adopt_limits(quota)
   local same = NOW - (tonumber(known[7]) or 0) < CLAIMED_EVERY
   for at = 1, 6 do same = same and tonumber(known[at]) == given[2 * at] end
   if same then return end
+  -- What was learned to be left of another quota says nothing of this one.
+  if tonumber(known[1]) ~= quota.creates then redis.call('HDEL', quota_of(quota.account), 'limit', 'raise_at', 'patience') end
   redis.call('HSET', quota_of(quota.account), 'claimed', int(NOW), unpack(given))
   redis.call('SADD', P .. 'accounts', quota.account)
 end

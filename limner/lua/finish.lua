@@ -2,10 +2,10 @@
 -- Returns the time of the end, or 0 when the step is stale, or when an earlier attempt has a task to wait for.
 local state, held, attempt, outcome = get(A.job, 'state', 'lease', 'attempt', 'outcome')
 if state == A.state and outcome == A.outcome then return tonumber(get(A.job, 'finished')) end
--- An attempt that the provider refused owes nothing, also if its job was cancelled meanwhile; unless the error says
--- that this is not certain.
-local refused = A.attempt and (state == 'sending' or ended(state)) and A.detail.error.details.charged ~= 'maybe'
-if refused then release(A.job, A.attempt) end
+-- An attempt that was refused for certain owes nothing, also if its job was cancelled meanwhile.
+if A.refused and (ended(state) or state == 'sending' and tonumber(attempt) == A.attempt) then
+  owe_nothing(A.job, A.attempt)
+end
 local allowed = false
 for _, from in ipairs(A.from) do allowed = allowed or from == state end
 if not allowed then return 0 end

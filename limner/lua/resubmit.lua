@@ -5,7 +5,7 @@ if state ~= 'in_doubt' then return A.attempt and tonumber(decided) == A.attempt 
 if A.attempt and tonumber(attempt) ~= A.attempt then return 0 end
 if A.lease and (tonumber(held) ~= A.lease or times) then return 0 end
 -- The doubt was not the job's own time.
-redis.call('HDEL', record(A.job), 'held', 'deadline', 'verdict')
+redis.call('HDEL', record(A.job), 'held', 'deadline', 'lined_up', 'verdict')
 redis.call('HSET', record(A.job), 'state', 'queued', 'decided', attempt or 0)
 no_doubt(A.job)
 leave_flight(A.job)

@@ -1,5 +1,5 @@
 -- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
--- account is sent for a while; an attempt with it, or with `pardon`, does not count, and neither does that time.
+-- account is sent for a while. An attempt with it, or with `pardon`, does not count, and neither does the pardon's time.
 -- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
 local state, attempt = get(A.job, 'state', 'attempt')
@@ -7,7 +7,7 @@ local current, account = tonumber(attempt) == A.attempt, account_of(A.job, A.att
 -- The job may have been cancelled meanwhile. What the provider says of its account is news all the same, and that
 -- this attempt costs nothing.
 if not (ended(state) or state == 'sending' and current) then return 0 end
-release(A.job, A.attempt)
+owe_nothing(A.job, A.attempt)
 if current and A.error.cause == 'rate_limited' then too_often(A.job, account) end
 if current and A.unsent then return_permit(creates_of(account), permit_of(A.job)) end
 local left
@@ -27,14 +27,12 @@ local adopted = go_on_looking(A.job)
 if not adopted then watch_expiry(A.job) end
 -- A server fault may be told of a task that was made all the same.
 if A.error.cause == 'server_fault' then redis.call('HSET', record(A.job), 'faulted', 1) end
-local pardon = A.pardon or left
-if pardon then
+if A.pardon or A.pause then
   local pardoned = redis.call('HINCRBY', record(A.job), 'pardoned', 1)
-  -- Of a pause by hand, nobody knows the end: the job has all of its time again.
-  if (pardoned == A.attempt or pardon > DAY_MS) and not adopted then
+  if pardoned == A.attempt and not adopted then
     redis.call('HDEL', record(A.job), 'deadline')
-  else
-    redis.call('HINCRBY', record(A.job), 'deadline', int(math.min(pardon, DAY_MS)))
+  elseif A.pardon then
+    redis.call('HINCRBY', record(A.job), 'deadline', int(A.pardon))
   end
   -- No callback can come for it, and there may be thousands.
   redis.call('HDEL', record(A.job), 'token:' .. A.attempt, 'account:' .. A.attempt)

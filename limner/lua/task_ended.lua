@@ -11,6 +11,7 @@ if task.state ~= 'open' and not (task.state == 'lost' and A.result ~= 'lost') th
   return {'stale', 0}
 end
 
+look_went_well(reader_of(A.job))
 local delivers = A.result == 'succeeded' and state ~= 'succeeded' and state ~= 'cancelled'
 task.state, task.credits = A.result, A.credits
 task.sure = task.sure or (A.result ~= 'lost' or nil)

@@ -36,7 +36,7 @@ local function let_go(id, ttl)
   local longer = math.max(ttl, tonumber(key_ttl) or 0)
   redis.call('PEXPIRE', record(id), int(longer))
   redis.call('PEXPIRE', P .. 'log:' .. id, int(longer))
-  if key then redis.call('PEXPIRE', P .. 'key:' .. key, int(key_ttl)) end
+  if key and redis.call('GET', P .. 'key:' .. key) == id then redis.call('PEXPIRE', P .. 'key:' .. key, int(key_ttl)) end
   redis.call('ZREM', DUE, id)
   leave_look_line(id)
 end

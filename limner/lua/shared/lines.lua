@@ -46,8 +46,11 @@ local function turn_over(priority, turn)
   redis.call('ZREMRANGEBYSCORE', lanes_of(priority), '-inf', int(turn))
 end
 
-local function queue_up(id)
-  local priority, turn, pinned = get(id, 'priority', 'turn', 'pinned')
+-- The time in line, and before that from when it was due, is not the job's own: its deadline is moved by it when it
+-- is sent.
+local function queue_up(id, since)
+  local priority, turn, pinned, deadline = get(id, 'priority', 'turn', 'pinned', 'deadline')
+  if deadline then redis.call('HSETNX', record(id), 'lined_up', int(since or NOW)) end
   redis.call('ZADD', line_of(pinned), int((9 - priority) * 1e14 + turn), id)
 end
 
@@ -66,10 +69,15 @@ local function reader_of(id)
   return get(id, 'reader') or MAIN
 end
 
-local function queue_look(id, at)
-  local pace, hinted, seen = get(id, 'pace', 'hinted', 'seen')
+-- Into the line, at that place; before all of these if a callback has come since the last look.
+local function line_up_look(id, at)
+  local hinted, seen = get(id, 'hinted', 'seen')
   local waiting = tonumber(hinted) and tonumber(hinted) >= (tonumber(seen) or 0)
-  redis.call('ZADD', look_line(reader_of(id)), int(waiting and hinted + HINTED or at + (pace or 0)), id)
+  redis.call('ZADD', look_line(reader_of(id)), int(waiting and hinted + HINTED or at), id)
+end
+
+local function queue_look(id, at)
+  line_up_look(id, at + (get(id, 'pace') or 0))
 end
 
 local function leave_look_line(id)
@@ -80,7 +88,7 @@ end
 local function take_back_look(id, at)
   redis.call('ZREM', DUE, id)
   redis.call('HSET', record(id), 'looking', '')
-  redis.call('ZADD', look_line(reader_of(id)), int(at), id)
+  line_up_look(id, at)
 end
 
 -- The next look, in `delay` milliseconds.

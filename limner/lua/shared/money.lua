@@ -49,6 +49,12 @@ local function release(id, attempt)
   end
 end
 
+-- A task has turned up of an attempt that seemed to owe nothing.
+local function hold_again(id, attempt)
+  local amount, held, doubtful = get(id, 'cost', 'hold:' .. attempt, 'doubt:' .. attempt)
+  if amount and not held and not doubtful then hold(id, attempt, tonumber(amount)) end
+end
+
 local function spend(id, attempt, amount)
   local held = release(id, attempt)
   amount = amount or held or tonumber(get(id, 'cost')) or 0

@@ -20,7 +20,7 @@ local function quota_of(account) return P .. 'quota:' .. account end
 
 local function limits_of(account)
   local names = {'creates', 'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard',
-    'guard', 'fastest', 'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard'}
+    'guard', 'fastest', 'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard', 'look_refused_at'}
   local limits = {}
   for at, value in ipairs(redis.call('HMGET', quota_of(account), unpack(names))) do
     limits[names[at]] = tonumber(value)
@@ -154,8 +154,10 @@ end
 -- to answers of a third of one. A read that was refused costs nothing but itself.
 local function looks_too_often(account)
   local limits = limits_of(account)
-  if not limits then return end
-  redis.call('HSET', quota_of(account), 'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
+  -- What was refused in one window is one lesson.
+  if not limits or limits.look_refused_at and NOW - limits.look_refused_at < limits.looks_span then return end
+  redis.call('HSET', quota_of(account), 'look_refused_at', int(NOW),
+    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
 end
 
 local function look_went_well(account)

@@ -31,6 +31,14 @@ local function keep_tasks(id, tasks)
   end
 end
 
+-- An attempt was refused; of a task that it has all the same, the end will tell what it costs.
+local function owe_nothing(id, attempt)
+  for _, task in ipairs(tasks_of(id)) do
+    if task.state == 'open' and task.attempt == attempt then return end
+  end
+  release(id, attempt)
+end
+
 local function find_task(tasks, name)
   for place, task in ipairs(tasks) do
     if task.id == name then return task, place end
@@ -51,11 +59,12 @@ end
 -- A job that waited for something else than its task has all of its time again.
 local function generate(id, task)
   local state, deadline, allowance = get(id, 'state', 'deadline', 'allowance')
+  if state == 'queued' then take_back(id) end
   if not deadline or state == 'in_doubt' or state == 'queued' then
     deadline = math.max(tonumber(deadline) or 0, NOW + (tonumber(allowance) or USUAL_TIME))
   end
   redis.call('HSET', record(id), 'state', 'generating', 'task_id', task.id, 'deadline', int(deadline))
-  redis.call('HDEL', record(id), 'held')
+  redis.call('HDEL', record(id), 'held', 'lined_up')
   leave_line(id)
   enter_flight(id, task.account or MAIN)
 end

@@ -25,6 +25,18 @@ from tests.integration.ledger.stories import (
 )
 
 
+def test_a_claimed_attempt_that_a_callback_spares_leaves_its_permit(bench: Bench) -> None:
+    one = Quota(1, 10.0, 0, 1.0, 100)
+    job_id, grant = bench.sending()
+    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    bench.now += 20.0
+    [step] = bench.claim(one).steps
+    bench.ledger.called_back(job_id, "token", "a task")
+    assert bench.ledger.begin(job_id, step.lease, "second", deadline=900) == "stale"
+    other = bench.submit("another")
+    assert [step.job_id for step in bench.claim(one).steps] == [other]
+
+
 def test_a_callback_before_the_answer_is_followed_and_the_answer_confirms_it(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.called_back(job_id, "token", "T") is Adoption.ADOPTED

@@ -52,6 +52,33 @@ def test_a_flood_of_hints_during_a_look_leaves_it_valid_and_calls_for_one_more(b
     assert bench.claim_one().step == "look"
 
 
+def hinted_before_others(bench: Bench) -> str:
+    hinted = bench.generating("hinted", look_in=600.0)
+    for number in range(10):
+        bench.generating(f"due {number}", look_in=2.0)
+    bench.now += 30.0
+    bench.ledger.called_back(hinted, "token", "task of hinted")
+    return hinted
+
+
+def test_a_look_that_is_given_back_keeps_its_hint(bench: Bench) -> None:
+    hinted = hinted_before_others(bench)
+    bench.ledger.give_back(bench.claim(ONE_READ).steps)
+    bench.now += 1.0
+    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
+
+
+def test_a_look_that_came_too_late_for_its_permit_keeps_its_hint(bench: Bench) -> None:
+    hinted = hinted_before_others(bench)
+    [step] = bench.claim(ONE_READ).steps
+    bench.now += 1.0
+    [other] = bench.claim(ONE_READ).steps
+    assert bench.ledger.begin_look(other.job_id, other.lease)
+    assert bench.ledger.begin_look(hinted, step.lease) is None
+    bench.now += 1.0
+    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
+
+
 def test_a_hint_goes_before_looks_that_are_due_and_wakes_a_clock(bench: Bench) -> None:
     hinted = bench.generating("hinted", look_in=600.0)
     bench.generating("due", look_in=0.0)

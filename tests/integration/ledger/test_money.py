@@ -17,6 +17,7 @@ PRICES = {"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10
 MONEY = Money(PRICES)
 QUOTA = Quota(20, 10.0, 10, 1.0, 100)
 DAY = 86_400
+FAULT = {"cause": "server_fault", "message": "an error"}
 FOREIGN = {"cause": "foreign", "message": "another job's"}
 
 
@@ -136,8 +137,51 @@ def test_a_rejection_frees_what_was_held(bench: Bench) -> None:
 def test_a_rejection_that_may_be_charged_leaves_a_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
     error = RequestRejected("a fault", {"charged": "maybe"})
-    bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt, certain=False)
     assert books(bench) == (0, 7, 0)
+
+
+def test_a_rejection_says_nothing_of_an_earlier_attempt_that_is_in_doubt(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    [step] = creates(bench)
+    again = begin(bench, step)
+    assert isinstance(again, Grant)
+    error = RequestRejected("no", {"charged": "maybe"})
+    assert bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=again.attempt)
+    assert books(bench) == (0, 7, 0)
+
+
+def test_a_task_behind_a_fault_is_held_for_again(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=60.0)
+    assert books(bench) == (0, 0, 0)
+    bench.ledger.called_back(job_id, "token 1", "a task")
+    assert books(bench) == (7, 0, 0)
+    succeed(bench, job_id, "7", task="a task")
+    assert books(bench) == (0, 0, 7)
+
+
+def test_a_refusal_frees_nothing_while_the_attempt_has_a_task_all_the_same(bench: Bench) -> None:
+    job_id, grant = sending(bench)
+    bench.ledger.called_back(job_id, "token 1", "a task")
+    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=60.0)
+    assert books(bench) == (7, 0, 0)
+
+
+def test_the_wait_for_money_is_not_the_jobs_own_time(bench: Bench) -> None:
+    money = capped(day=Decimal(7))
+    job_id, grant = sending(bench)
+    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=2.0)
+    other, taken = sending(bench)
+    bench.now += 2.0
+    assert creates(bench, money) == []
+    bench.now += 3600.0
+    bench.ledger.retry(other, taken.attempt, FAULT, delay=6000.0)
+    [step] = creates(bench, money)
+    assert step.job_id == job_id
+    assert isinstance(begin(bench, step, money), Grant)
 
 
 def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:

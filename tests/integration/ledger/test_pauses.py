@@ -146,16 +146,33 @@ def test_a_lesser_cause_does_not_shorten_a_pause(bench: Bench) -> None:
     assert (pause(bench, "cause"), left(bench)) == ("no_credits", 60.0)
 
 
-def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench) -> None:
+@pytest.mark.parametrize("met_it", [True, False])
+@pytest.mark.parametrize("hours", [1, 1000])
+def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench, met_it: bool, hours: int) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
-    before = record(bench, job_id).deadline
-    step = bench.claim_one()
-    refuse(bench, step, send(bench, step))
-    after = record(bench, job_id).deadline
-    assert before
-    assert after
-    assert (after - before).total_seconds() == 60.0
+    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=100.0)
+    bench.now += 100.0
+    [step] = creates(bench)
+    if met_it:
+        refuse(bench, step, send(bench, step))
+    bench.ledger.pause("main")
+    bench.claim()
+    bench.now += 3600.0 * hours
+    bench.ledger.resume("main")
+    [step] = creates(bench)
+    assert step.job_id == job_id
+    send(bench, step)
+    deadline = record(bench, job_id).deadline
+    assert deadline
+    assert deadline.timestamp() - bench.now == 800.0
+
+
+def test_a_back_off_is_the_jobs_own_time(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=900.0)
+    bench.now += 900.0
+    [step] = creates(bench)
+    assert begin(bench, step) == "late"
 
 
 # The probe
@@ -256,6 +273,21 @@ def test_a_granted_probe_that_is_cancelled_is_followed_by_another_one(bench: Ben
     assert len(creates(bench)) == 1
 
 
+def test_a_probe_that_a_callback_spares_is_followed_by_another_one(bench: Bench) -> None:
+    adopted, grant = bench.sending()
+    assert bench.ledger.retry(adopted, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    other = bench.submit("another")
+    steps = {step.job_id: step for step in creates(bench)}
+    refuse(bench, steps[other], send(bench, steps[other]))
+    assert begin(bench, steps[adopted]) == "stale"
+    bench.now += CLOSED.first
+    [probe] = creates(bench)
+    assert probe.job_id == adopted
+    bench.ledger.called_back(adopted, "token", "a task")
+    assert begin(bench, probe) == "stale"
+    assert [step.job_id for step in creates(bench)] == [other]
+
+
 def test_a_probe_in_doubt_is_followed_by_another_one(bench: Bench) -> None:
     step, grant = probing(bench)
     assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=600.0)
@@ -351,7 +383,6 @@ def test_a_job_that_is_refused_during_a_pause_without_an_end_can_still_be_read(b
     grant = send(bench, step)
     bench.ledger.pause("main")
     refuse(bench, step, grant)
-    assert record(bench, job_id).deadline is None
     bench.now += 1e6
     bench.ledger.resume("main")
     [step] = creates(bench)

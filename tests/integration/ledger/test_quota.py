@@ -326,6 +326,38 @@ def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> Non
     assert places(bench) == 1
 
 
+def test_looks_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
+    jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(4)]
+    bench.now += 5.0
+    steps = bench.claim().steps
+    assert {step.job_id for step in steps} == set(jobs)
+    for step in steps:
+        bench.ledger.begin_look(step.job_id, step.lease)
+        bench.ledger.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+    assert quota(bench, "look_guard") == 100
+    bench.now += 1.0
+    [step, *_] = bench.claim().steps
+    bench.ledger.begin_look(step.job_id, step.lease)
+    bench.ledger.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+    assert quota(bench, "look_guard") == 200
+
+
+def test_a_look_that_sees_the_end_shrinks_the_guard_as_well(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    bench.claim_one()
+    bench.client.hset(bench.ledger.prefix + "quota:main", "look_guard", 100)
+    assert bench.succeed(job_id)
+    assert quota(bench, "look_guard") == 99
+
+
+def test_another_quota_is_whole(bench: Bench) -> None:
+    shrunk(bench)
+    assert quota(bench, "limit") == 3
+    bench.now += 20.0
+    waiting(bench, 20)
+    assert len(creates(bench, replace(FOUR, creates=8))) == 8
+
+
 def test_the_guard_of_looks_shrinks_while_they_are_answered(bench: Bench) -> None:
     guarded = Quota(20, 10.0, 1, 1.0, 100, guard=0.25)
     job_id = bench.generating(look_in=0.0)

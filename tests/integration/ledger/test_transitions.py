@@ -75,7 +75,7 @@ def test_a_refused_attempt_is_due_again_after_its_delay(bench: Bench) -> None:
 
 def test_an_attempt_past_the_deadline_is_not_granted(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=1.0)
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=900.0)
     bench.now += 900
     assert bench.ledger.begin(job_id, bench.claim_one().lease, "late", deadline=900) == "late"
 
@@ -83,7 +83,11 @@ def test_an_attempt_past_the_deadline_is_not_granted(bench: Bench) -> None:
 def test_time_in_the_line_does_not_count_towards_the_deadline(bench: Bench) -> None:
     job_id = bench.submit()
     bench.now += 100_000
-    assert isinstance(bench.ledger.begin(job_id, bench.claim_one().lease, "t", deadline=900), Grant)
+    grant = bench.ledger.begin(job_id, bench.claim_one().lease, "t", deadline=900)
+    assert isinstance(grant, Grant)
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=1.0)
+    bench.now += 100_000
+    assert isinstance(bench.ledger.begin(job_id, bench.claim_one().lease, "again", deadline=900), Grant)
 
 
 def test_a_pause_does_not_count_towards_the_deadline(bench: Bench) -> None:
@@ -94,7 +98,7 @@ def test_a_pause_does_not_count_towards_the_deadline(bench: Bench) -> None:
         again = bench.ledger.begin(job_id, bench.claim_one().lease, f"t{bench.now}", deadline=900)
         assert isinstance(again, Grant)
         grant = again
-    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=0.0)
+    bench.ledger.retry(job_id, grant.attempt, ERROR, delay=900.0)
     bench.now += 900.0
     assert bench.ledger.begin(job_id, bench.claim_one().lease, "late", deadline=900) == "late"
 
@@ -303,3 +307,20 @@ def test_the_log_is_bounded(bench: Bench) -> None:
     record = bench.ledger.read(job_id)
     assert record
     assert record.looks == 230
+
+
+def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
+    order = {"idempotency_key": "order 7", "idempotency_seconds": 100}
+    first = bench.ledger.submit(new(**order)).job_id
+    grant = bench.ledger.begin(first, bench.claim_one().lease, "token", deadline=900)
+    assert isinstance(grant, Grant)
+    bench.ledger.accepted(first, grant.attempt, "a task", look_in=2.0)
+    bench.succeed(first)
+    assert bench.stored(first, ttl=100_000)
+    [key] = bench.client.keys(bench.ledger.prefix + "key:*")
+    bench.client.delete(key)  # as when its time is over
+    assert bench.ledger.submit(new(**order)).outcome == "created"
+    # A second task of the first one turns up, and its end lets that record go once more.
+    bench.ledger.adopt(first, "another task")
+    bench.ledger.task_lost(first, "another task", {"cause": "foreign", "message": ""}, grace=0, ttl=100_000)
+    assert bench.client.pttl(key) == -1

@@ -155,12 +155,12 @@ class Attempts(World):
         if kind == "create":
             assert lease == life.lease
             life.take_back(self.now)
-            life.queue_up()
+            life.queue_up(self.now)
         elif kind == "look":
             # The request may have been made: its permit stays used.
             assert life.looking is not None
             behind = AHEAD if life.state.ended else 0
-            life.place, life.due, life.owned = "line:look:main", life.looking + behind, False
+            life.line_up_look(life.looking + behind)
             life.looking = None
         else:
             life.wait(self.now)
@@ -219,13 +219,13 @@ class Attempts(World):
             assert answer == life.grant
         elif life.state is not JobState.QUEUED or lease != life.lease or not life.owned:
             assert answer == "stale"
-        elif life.deadline is not None and self.now >= life.deadline:
+        elif life.deadline is not None and self.now - life.waited(self.now) >= life.deadline:
             assert answer == "late"
             self.hands.append(replace(message, what="too late"))
         elif self.must_wait_again(life):
             assert answer == "stale"
             life.take_back(self.now)
-            life.queue_up()
+            life.queue_up(self.now)
         else:
             assert isinstance(answer, Grant)
             self.sent(life, answer, token)
@@ -297,16 +297,16 @@ class Attempts(World):
         elif not life.is_sending(attempt):
             assert ended_at is None
             if life.state.ended:
-                life.release(attempt)
+                life.owe_nothing(attempt)
         elif life.open_task:
             assert ended_at is None
-            life.release(attempt)
+            life.owe_nothing(attempt)
             self.account.probe_refused(life.job_id, self.now)
             life.go_on_looking(self.now)
             life.log.append("attempt_failed")
         else:
             assert ended_at
-            life.release(attempt)
+            life.owe_nothing(attempt)
             self.account.probe_refused(life.job_id, self.now)
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))
 

@@ -34,6 +34,10 @@ class Costly:
         held = self.kept.pop(attempt, None)
         return self.dubious.pop(attempt, None) if held is None else held
 
+    def hold_again(self, attempt: int) -> None:
+        if attempt not in self.kept and attempt not in self.dubious:
+            self.kept[attempt] = self.cost
+
     def spend(self, now: int, attempt: int, told: str | None) -> None:
         held = self.release(attempt)
         expected = self.cost if held is None else held

@@ -66,6 +66,8 @@ class Followed(Costly):
     """The attempt that each secret proves."""
     grant: Grant | None = None
     deadline: int | None = None
+    lined_up: int | None = None
+    """Since when it waits to be sent again: that is not its own time."""
     allowance: int = 0
     tasks: list[Known] = field(default_factory=list)
     task_id: str | None = None
@@ -108,8 +110,13 @@ class Followed(Costly):
     def wait(self, due: int) -> None:
         self.place, self.due, self.owned = "due", due, False
 
-    def queue_up(self) -> None:
+    def queue_up(self, now: int) -> None:
         self.place, self.owned = "line:create", False
+        if self.deadline is not None and self.lined_up is None:
+            self.lined_up = now
+
+    def waited(self, now: int) -> int:
+        return max(0, now - (now if self.lined_up is None else self.lined_up))
 
     def take_back(self, now: int) -> None:
         """A grant that was not used leaves nothing behind."""
@@ -136,9 +143,13 @@ class Followed(Costly):
 
     def queue_look(self) -> None:
         """Of two that are due, that one goes first which is later in relation to its pace."""
+        self.line_up_look(self.due + self.pace)
+
+    def line_up_look(self, at: int) -> None:
+        """A callback since the last look goes before."""
         hinted = self.hinted is not None and self.hinted >= (self.seen or 0)
-        self.due = (self.hinted or 0) + HINTED if hinted else self.due + self.pace
         self.place, self.owned = "line:look:main", False
+        self.due = (self.hinted or 0) + HINTED if hinted else at
 
     # Tasks
 
@@ -198,6 +209,9 @@ class Followed(Costly):
 
     def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
         """What comes of a new open task."""
+        ends = {known.state for known in self.tasks if known.attempt == attempt}
+        if not ends & {TaskState.SUCCEEDED, TaskState.FAILED}:
+            self.hold_again(attempt)
         if self.state.ended:
             self.log.append("late_answer")
             if self.stored:
@@ -248,15 +262,22 @@ class Followed(Costly):
         else:
             self.wait(min(at, self.due) if self.place == "due" else at)
 
+    def owe_nothing(self, attempt: int) -> None:
+        """The attempt was refused, and no task of it is known that may have been made all the same."""
+        if all(known.attempt != attempt for known in self.tasks if known.state is OPEN):
+            self.release(attempt)
+
     def generate(self, now: int) -> None:
         assert self.open_task
+        if self.state is JobState.QUEUED:
+            self.take_back(now)
         if self.deadline is None or self.state in (JobState.IN_DOUBT, JobState.QUEUED):
             # It waited for something else than its task.
             self.deadline = max(self.deadline or 0, now + self.allowance)
         self.state, self.task_id = JobState.GENERATING, self.open_task.task_id
         if self.place == "line:create":
             self.place = None
-        self.held_at, self.in_flight = None, True
+        self.held_at, self.lined_up, self.in_flight = None, None, True
 
     def go_on_looking(self, now: int) -> bool:
         if not self.open_task:

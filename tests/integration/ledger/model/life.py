@@ -5,7 +5,6 @@ from typing import Final
 
 from limner.ledger import EXPIRED, Closing, Grant
 from limner.records import JobState
-from tests.integration.ledger.model.account import DAY
 from tests.integration.ledger.model.endings import Ending
 from tests.integration.ledger.model.following import Known
 
@@ -60,6 +59,9 @@ class Life(Ending):
         self.wait(now + lease)
         if self.deadline is None:
             self.deadline, self.allowance = now + deadline, deadline
+        else:
+            self.deadline += self.waited(now)
+        self.lined_up = None
         self.log.append("sending")
 
     def refused(
@@ -73,13 +75,12 @@ class Life(Ending):
         unsent: bool,
     ) -> None:
         self.state, self.in_flight = JobState.QUEUED, False
-        self.release(self.attempt)
+        self.owe_nothing(self.attempt)
         assert self.permit
         if unsent:
             self.account.permits.pop(self.permit, None)
         if pause:
-            left = self.account.close(now, pause, self.job_id, self.cost)
-            pardon = left if pardon is None else pardon
+            self.account.close(now, pause, self.job_id, self.cost)
         elif unsent:
             self.account.no_probe(self.job_id, now + delay)
         else:
@@ -90,12 +91,12 @@ class Life(Ending):
         adopted = self.go_on_looking(now)
         if not adopted:
             self.watch()
-        if pardon is not None:
-            self.pardon(pardon, adopted)
+        if pardon is not None or pause:
+            self.pardon(pardon or 0, adopted)
 
     def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
         """The job has ended meanwhile. The attempt costs nothing, and the account is closed all the same."""
-        self.release(attempt)
+        self.owe_nothing(attempt)
         if unsent and attempt == self.attempt and self.permit:
             self.account.permits.pop(self.permit, None)
         if pause:
@@ -105,11 +106,11 @@ class Life(Ending):
         self.pardoned += 1
         # No callback is ever believed for it.
         self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
-        if (self.pardoned == self.attempt or time > DAY) and not adopted:
+        if self.pardoned == self.attempt and not adopted:
             self.deadline = None
         else:
             assert self.deadline is not None
-            self.deadline += min(time, DAY)
+            self.deadline += time
 
     def doubt(self, now: int, grace: int) -> None:
         self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
@@ -129,7 +130,7 @@ class Life(Ending):
             self.log.append("held")
 
     def resubmit(self, now: int) -> None:
-        self.state, self.deadline, self.held_at = JobState.QUEUED, None, None
+        self.state, self.deadline, self.held_at, self.lined_up = JobState.QUEUED, None, None, None
         self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
         self.resubmitted, self.verdict = self.resubmitted + 1, None
         self.leave_doubtful(())

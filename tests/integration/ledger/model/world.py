@@ -131,7 +131,7 @@ class World(RuleBasedStateMachine):
         for life in sorted(late, key=lambda life: (life.due, life.job_id)):
             if life.state is JobState.QUEUED:
                 life.take_back(self.now)
-                life.queue_up()
+                life.queue_up(life.due)
             elif life.state is JobState.GENERATING:
                 life.queue_look()
             elif life.stored:
