@@ -8,6 +8,7 @@ from limner.scripts import to_micro, to_ms
 from limner.terms import Closing, Money, Quota
 
 OVER_BUDGET = OverBudget("It would have broken a cap on what may be spent on a day")
+TOO_DEAR = OverBudget("It costs more than may be spent on a whole day, in all or on its lane")
 
 
 def of_quota(quota: Quota) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def of_money(money: Money) -> dict[str, Any]:
         "lane": None if caps.lane is None else to_micro(caps.lane),
         "lanes": {lane: to_micro(cap) for lane, cap in caps.lanes.items()},
         "refuse": OVER_BUDGET.to_json() if caps.refuse else None,
+        "never": TOO_DEAR.to_json(),
     }
     return {
         "prices": {speed: to_micro(price) for speed, price in money.prices.items()},

@@ -216,10 +216,14 @@ class Expired(JobFailed):
 
 
 class OverBudget(JobFailed):
-    """The job would have broken a cap on the credits of a day, and LIMNER_OVER_BUDGET is "refuse"."""
+    """The job would have broken a cap on the credits of a day, and LIMNER_OVER_BUDGET is "refuse"; or it
+    costs more than the whole cap."""
 
     retryable = True
-    advice = "Submit again tomorrow (UTC), or raise LIMNER_CREDITS_PER_DAY or LIMNER_CREDITS_PER_LANE_DAY."
+    advice = (
+        "Submit again tomorrow (UTC); or, if it costs more than a whole cap, raise LIMNER_CREDITS_PER_DAY or "
+        "LIMNER_CREDITS_PER_LANE_DAY."
+    )
 
 
 class Cancelled(JobFailed):

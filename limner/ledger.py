@@ -389,7 +389,8 @@ class Ledger(Reading, Lines, Spend, Learning, Pausing):
     ) -> datetime | None:
         """Any of ``come_from`` → failed, if the lease or attempt still holds.
 
-        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same. Returns the time of the end, None if the step is stale or an earlier attempt's task is still open.
+        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same. Returns the
+        time of the end, None if the step is stale or an earlier attempt's task is still open.
         """
         told = error.to_json()
         ended = self._run(

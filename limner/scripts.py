@@ -16,7 +16,7 @@ from limner.terms import Durability, Leases
 
 Milliseconds = int
 
-SHARED = ("quota", "pauses", "lines", "money", "tasks", "ends")
+SHARED = ("quota", "pauses", "lines", "money", "tasks", "ends", "caps")
 """What scripts have in common, in the order in which one builds on the other."""
 
 

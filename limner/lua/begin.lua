@@ -21,12 +21,16 @@ local permit = A.job .. ':' .. A.lease
 local window = creates_of(account)
 local limits = limits_of(account)
 
-local function wait_again(at)
+local function not_sent()
   take_back(A.job)
   redis.call('ZREM', DUE, A.job)
-  if at then schedule(A.job, at) else queue_up(A.job) end
   ring()
   return {'stale'}
+end
+
+local function wait_again()
+  queue_up(A.job)
+  return not_sent()
 end
 
 -- A permit that has left the window does not count there any more: the job takes another turn.
@@ -34,13 +38,11 @@ local since = tonumber(redis.call('ZSCORE', window, permit))
 if not since or not limits or since <= create_edge(limits) then return wait_again() end
 if held_up(A.job, account) or (expires and NOW >= tonumber(expires)) then return wait_again() end
 local cost = cost_of(A.job)
-local cap = over_budget(A.job, cost)
+local cap, always = over_budget(A.job, cost)
 if cap then
-  if A.caps.refuse then
-    end_in(A.job, 'failed', A.caps.refuse)
-    return {'stale'}
-  end
-  return wait_again(over_until(A.job, cap))
+  local answer = not_sent()
+  over_the_cap(A.job, cap, always)
+  return answer
 end
 
 local number = redis.call('HINCRBY', record(A.job), 'attempt', 1)

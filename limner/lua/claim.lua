@@ -2,9 +2,6 @@
 -- {steps, newer, wait}: steps as {id, step, lease} triples, ids of records that are too new, and the milliseconds
 -- until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and not a job.
 
--- A long line over its budget is looked through without haste.
-local OVER_PAUSE = 100
-
 -- How precisely it is told when an account was last claimed for.
 local CLAIMED_EVERY = 5000
 
@@ -61,6 +58,8 @@ for _, id in ipairs(due) do
     lease(id, 'settle', A.lease)
   end
 end
+
+try_parked()
 
 -- What each account has room for.
 
@@ -122,9 +121,12 @@ local function front(line, count)
   return jobs
 end
 
-local common, next_common = front(CREATE, total), 1
+-- More than may be sent, since there may be no money for some.
+local function in_front(line, count) return front(line, count > 0 and A.caps and count + A.batch or count) end
+
+local common, next_common = in_front(CREATE, total), 1
 for _, room in ipairs(rooms) do
-  room.own = front(line_of(room.account), math.min(math.max(0, room.free), total))
+  room.own = in_front(line_of(room.account), math.min(math.max(0, room.free), total))
 end
 
 -- The account with the most room takes the next job: the first of the common line or of its own.
@@ -147,7 +149,7 @@ local function take(room)
   return any
 end
 
-local over, again = {}, NOW
+local over = {}
 local function send(id, room)
   leave_line(id)
   local v, priority, turn = get(id, 'v', 'priority', 'turn')
@@ -160,13 +162,9 @@ local function send(id, room)
     leave_to_newer(id)
     return false
   end
-  local cap = over_budget(id, cost_of(id))
-  if cap and A.caps.refuse then
-    end_in(id, 'failed', A.caps.refuse)
-    return false
-  elseif cap then
-    schedule(id, over_until(id, cap))
-    again = NOW + OVER_PAUSE
+  local cap, always = over_budget(id, cost_of(id))
+  if cap then
+    over_the_cap(id, cap, always)
     return false
   end
   local number = lease(id, 'create', A.lease)
@@ -184,8 +182,9 @@ end
 while total > 0 do
   local room = roomiest()
   if not room then break end
-  if send(take(room)[1], room) then room.free, room.places = room.free - 1, room.places - 1 end
-  total = total - 1
+  if send(take(room)[1], room) then
+    room.free, room.places, total = room.free - 1, room.places - 1, total - 1
+  end
 end
 for priority, turn in pairs(over) do turn_over(priority, turn) end
 
@@ -208,7 +207,7 @@ for _, room in ipairs(rooms) do
   local waiting = redis.call('ZCARD', CREATE) + redis.call('ZCARD', line_of(account)) > 0
   if waiting and room.places > 0 then
     local at = reopens(creates_of(account), limits.limit, create_edge(limits))
-    wake[#wake + 1] = math.max(at, room.closed or 0, again)
+    wake[#wake + 1] = math.max(at, room.closed or 0)
   elseif room.asks then
     wake[#wake + 1] = room.closed
   end
@@ -216,6 +215,8 @@ end
 
 local soonest = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2]
 if soonest then wake[#wake + 1] = tonumber(soonest) end
+local parked = redis.call('ZRANGE', PARKED, 0, 0, 'WITHSCORES')[2]
+if parked then wake[#wake + 1] = tonumber(parked) end
 local expiry = redis.call('ZRANGE', EXPIRING, 0, 0, 'WITHSCORES')[2]
 if expiry then wake[#wake + 1] = tonumber(expiry) end
 local wait = #wake > 0 and math.max(0, math.min(unpack(wake)) - NOW) or -1

@@ -5,11 +5,15 @@
 -- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
 -- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
 --
+-- A job for which there is no money waits apart, by the cap that it would break (caps.lua): nobody behind it waits
+-- for its sake.
+--
 -- To be looked at, it waits in the line of its account: by when it will be overdue by as much as its law
 -- allowed between two looks. Of two jobs, that brings the one forward which has waited longer in relation.
 
 local CREATE = P .. 'line:create'
 local EXPIRING = P .. 'expiring'
+local PARKED = P .. 'parked'
 local HINT_PAUSE = 1000
 local AHEAD = 60000
 local HINTED = -1e12
@@ -48,10 +52,15 @@ end
 
 -- The time in line, and before that from when it was due, is not the job's own: its deadline is moved by it when it
 -- is sent.
+local function place_in_line(id)
+  local priority, turn = get(id, 'priority', 'turn')
+  return int((9 - priority) * 1e14 + turn)
+end
+
 local function queue_up(id, since)
-  local priority, turn, pinned, deadline = get(id, 'priority', 'turn', 'pinned', 'deadline')
+  local pinned, deadline = get(id, 'pinned', 'deadline')
   if deadline then redis.call('HSETNX', record(id), 'lined_up', int(since or NOW)) end
-  redis.call('ZADD', line_of(pinned), int((9 - priority) * 1e14 + turn), id)
+  redis.call('ZADD', line_of(pinned), place_in_line(id), id)
 end
 
 -- A job that waits again may be too late again.
@@ -61,7 +70,11 @@ local function watch_expiry(id)
 end
 
 local function leave_line(id)
-  redis.call('ZREM', line_of(get(id, 'pinned')), id)
+  local pinned, parked = get(id, 'pinned', 'parked')
+  redis.call('ZREM', line_of(pinned), id)
+  if not parked then return end
+  redis.call('ZREM', PARKED .. ':' .. parked, id)
+  redis.call('HDEL', record(id), 'parked')
 end
 
 -- The account whose key reads the job's next task.

@@ -76,23 +76,3 @@ local function leave_doubtful(id, waiting)
     end
   end
 end
-
--- Which cap the job would break now: 'day', 'lane', or none.
-local function over_budget(id, amount)
-  local caps = A.caps
-  if not caps or amount == 0 then return nil end
-  local function used(suffix)
-    local held, spent = redis.call('HGET', HELD, 'held' .. suffix), redis.call('HGET', money_of(NOW), 'spent' .. suffix)
-    return (tonumber(spent) or 0) + (tonumber(held) or 0)
-  end
-  if caps.day and used('') + amount > caps.day then return 'day' end
-  local lane = get(id, 'lane')
-  local cap = caps.lanes and lane and caps.lanes[lane] or caps.lane
-  if cap and lane and used(':lane:' .. lane) + amount > cap then return 'lane' end
-end
-
--- A job that would break a cap waits until the day is over, or until some of what is held may be free again.
-local function over_until(id, cap)
-  if redis.call('HSETNX', record(id), 'over', cap) == 1 then announce(id, 'over_budget', {cap = cap}) end
-  return math.min((math.floor(NOW / DAY_MS) + 1) * DAY_MS, NOW + 300000)
-end

@@ -75,9 +75,10 @@ class Bench:
 
     def places(self, job_id: str) -> list[str]:
         """In which of the indexes the job stands."""
+        parks = [f"parked:{name}" for name in self.client.zrange(self.ledger.prefix + "parked", 0, -1)]
         return [
             name
-            for name in ("due", "line:create", "line:look:main")
+            for name in ("due", "line:create", "line:look:main", *parks)
             if self.client.zscore(self.ledger.prefix + name, job_id) is not None
         ]
 

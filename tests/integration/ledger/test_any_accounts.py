@@ -249,6 +249,8 @@ class Fleet(RuleBasedStateMachine):
         records = self.records()
         found: Counter[str] = Counter(self.scores("due").keys())
         found.update(self.scores("line:create").keys())
+        for name in self.scores("parked"):
+            found.update(self.scores(f"parked:{name}").keys())
         for name in ACCOUNTS:
             own = self.scores(f"line:create:{name}")
             assert {self.jobs[job_id] for job_id in own} <= {name}
@@ -326,7 +328,6 @@ SETTINGS = settings(
     max_examples=40,
     stateful_step_count=60,
     deadline=None,
-    phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
     derandomize="CI" in os.environ,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

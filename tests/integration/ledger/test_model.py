@@ -19,7 +19,6 @@ SETTINGS = settings(
     max_examples=100,
     stateful_step_count=40,
     deadline=None,
-    phases=(__import__("hypothesis").Phase.explicit, __import__("hypothesis").Phase.generate),
     # CI says the same of the same commit; everybody else's runs explore.
     derandomize="CI" in os.environ,
     print_blob=True,

@@ -1,5 +1,6 @@
 """What is held, spent and doubtful, and the caps."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -363,7 +364,7 @@ def test_a_grant_over_the_days_cap_is_taken_back_at_its_begin(bench: Bench) -> N
     one, other = creates(bench, money)
     begin(bench, one, money)
     assert begin(bench, other, money) == "stale"
-    assert bench.places(second) == ["due"]
+    assert bench.places(second) == ["parked:day"]
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
     assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 1
 
@@ -426,7 +427,7 @@ def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: Caps)
     sending(bench, lane="shop")
     shop, blog = submit(bench, lane="shop"), submit(bench, lane="blog")
     assert [step.job_id for step in creates(bench, money)] == [blog]
-    assert bench.places(shop) == ["due"]
+    assert bench.places(shop) == ["parked:lane:shop"]
 
 
 def test_a_lane_with_a_cap_of_its_own_has_that_one(bench: Bench) -> None:
@@ -441,8 +442,76 @@ def test_a_job_without_a_lane_has_no_lanes_cap(bench: Bench) -> None:
     assert len(creates(bench, capped(lane=Decimal(1)))) == 1
 
 
-def test_clocks_do_not_race_through_a_line_over_its_cap(bench: Bench) -> None:
-    money = capped(day=Decimal(5))
+def test_clocks_rest_while_a_line_is_over_its_cap(bench: Bench) -> None:
+    money = capped(day=Decimal(7))
+    sending(bench)
     for number in range(50):
         submit(bench, f"fox {number}")
-    assert bench.ledger.claim(QUOTA, money=money).wait >= 0.1
+    assert creates(bench, money) == []
+    # Until they are tried again, unless the first one's end comes before.
+    assert bench.ledger.claim(QUOTA, money=money).wait > 1.0
+
+
+def poor(bench: Bench, count: int) -> None:
+    jobs = [TextToImage(prompt=f"poor {number}") for number in range(count)]
+    bench.ledger.submit_many([prepare(job, lane="poor") for job in jobs])
+
+
+def test_a_lane_over_its_cap_keeps_nobody_waiting(bench: Bench) -> None:
+    money = capped(lanes={"poor": Decimal(7)})
+    sending(bench, lane="poor")
+    poor(bench, 3000)
+    # Others have had their turns, so that a new lane comes after all of these.
+    bench.client.hset(bench.ledger.prefix + "turns:now", "5", 3001)
+    rich = submit(bench, "rich", lane="rich")
+    two = replace(QUOTA, creates=2)
+    claimed = bench.ledger.claim(two, money=money)
+    while not claimed.steps:
+        assert claimed.wait == 0.0
+        claimed = bench.ledger.claim(two, money=money)
+    assert [step.job_id for step in claimed.steps] == [rich]
+
+
+def test_a_lane_over_its_cap_costs_nobody_anything_later(bench: Bench) -> None:
+    money = capped(lanes={"poor": Decimal(7)})
+    sending(bench, lane="poor")
+    poor(bench, 1000)
+    while bench.client.zcard(bench.ledger.prefix + "line:create"):
+        assert creates(bench, money) == []
+    bench.now += 60.0
+    rich = submit(bench, "rich", lane="rich")
+    assert [step.job_id for step in creates(bench, money)] == [rich]
+    assert bench.client.zcard(bench.ledger.prefix + "parked:lane:poor") == 1000
+
+
+def test_as_many_come_back_as_there_is_money_for(bench: Bench) -> None:
+    job_id, grant = sending(bench, lane="poor")
+    poor(bench, 10)
+    assert creates(bench, capped(lanes={"poor": Decimal(7)})) == []
+    bench.now += 60.0
+    assert len(creates(bench, capped(lanes={"poor": Decimal(28)}))) == 3
+    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=6000.0)
+    bench.now += 60.0
+    assert len(creates(bench, Money(PRICES))) == 10
+
+
+def test_a_parked_job_is_cancelled_and_expires_like_others(bench: Bench) -> None:
+    money = capped(day=Decimal(7))
+    sending(bench)
+    cancelled, late = submit(bench, "cancelled"), submit(bench, "late", expires_in=5.0)
+    assert creates(bench, money) == []
+    bench.ledger.cancel(cancelled, UNSENT, SENT)
+    bench.now += 5.0
+    creates(bench, money)
+    assert (bench.state(cancelled), bench.state(late)) == ("cancelled", "expired")
+    assert bench.client.keys(bench.ledger.prefix + "parked:*") == []
+
+
+def test_a_job_that_is_dearer_than_its_whole_cap_does_not_wait_for_ever(bench: Bench) -> None:
+    money = capped(lanes={"shop": Decimal(20)})
+    job_id = submit(bench, lane="shop", images=3)
+    assert creates(bench, money) == []
+    failure = record(bench, job_id).failure
+    assert isinstance(failure, OverBudget)
+    assert "more than" in str(failure)
+    assert "over_budget" in bench.events(job_id)

@@ -1,6 +1,7 @@
 """What each transition does, and when it refuses."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -310,7 +311,7 @@ def test_the_log_is_bounded(bench: Bench) -> None:
 
 
 def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
-    order = {"idempotency_key": "order 7", "idempotency_seconds": 100}
+    order: dict[str, Any] = {"idempotency_key": "order 7", "idempotency_seconds": 100}
     first = bench.ledger.submit(new(**order)).job_id
     grant = bench.ledger.begin(first, bench.claim_one().lease, "token", deadline=900)
     assert isinstance(grant, Grant)
