@@ -10,6 +10,7 @@ from limner.forecast import Room
 from limner.pauses import Pause
 from limner.scripts import Milliseconds, Scripts, moment, to_ms
 
+NO_WORKER: Final = "no_worker"
 DESERTED: Final = 30.0
 """Seconds without a claim, which each worker makes every second, after which an account has no worker."""
 
@@ -197,9 +198,9 @@ def _room(
     limits: _Limits, now: Milliseconds, window: list[tuple[str, float]], in_flight: int, ahead: int
 ) -> Room:
     pause = Pause.from_hash(limits.pause, now)
-    opens = 0.0
+    opens, closed = 0.0, pause.cause if pause else None
     if limits.deserted(now):
-        opens = float("inf")
+        opens, closed = float("inf"), NO_WORKER
     elif pause:
         opens = float("inf") if pause.until is None else pause.until.timestamp()
     return Room(
@@ -211,4 +212,5 @@ def _room(
         in_flight=in_flight,
         ahead=ahead,
         opens=opens,
+        closed=closed,
     )

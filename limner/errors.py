@@ -212,7 +212,10 @@ class Expired(JobFailed):
     """The job was not sent within its ``expires_in`` seconds, and is not sent any more."""
 
     retryable = True
-    advice = "Submit again; with a higher priority, or on an account with more room, it is sent sooner."
+    advice = (
+        "See with `python -m limner quota` and `spend` whether an account was paused or a cap reached. "
+        "Submitted again with a higher priority, or on an account with more room, it is sent sooner."
+    )
 
 
 class OverBudget(JobFailed):

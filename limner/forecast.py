@@ -32,6 +32,8 @@ class Room:
     """Jobs that name this account and whose turn comes first."""
     opens: float = 0.0
     """When its pause ends; infinity if that is not a matter of time, or no worker asks for its work."""
+    closed: str | None = None
+    """Why nothing of it is sent: the cause of its pause, or ``no_worker``."""
 
 
 def starts_at(

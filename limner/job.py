@@ -55,7 +55,7 @@ class Job:
         """How the job stands; raises UnknownJob."""
         record = self._read()
         position, due = (None, None) if record.state.ended else self._ledger.place(self.id)
-        starts_at, ends_at = outlook(self._ledger, record)
+        expected = outlook(self._ledger, record)
         return JobStatus(
             job_id=self.id,
             state=record.state,
@@ -70,11 +70,13 @@ class Job:
             resubmitted=record.resubmitted,
             held=record.held_at is not None,
             next_step_at=due,
+            over_budget=record.over_budget,
             lane=record.lane,
             account=record.account,
             expires_at=record.expires_at,
-            starts_at=starts_at,
-            ends_at=ends_at,
+            starts_at=expected.starts_at,
+            ends_at=expected.ends_at,
+            paused=expected.paused,
             last_error=(record.last_error or {}).get("message"),
             metadata=record.metadata,
         )

@@ -1,5 +1,6 @@
 """What a job may expect: when it is sent, and when it ends."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from limner.durations import kind_of
@@ -9,21 +10,34 @@ from limner.models import TextToImage
 from limner.records import JobState, Record
 
 
-def outlook(ledger: Ledger, record: Record) -> tuple[datetime | None, datetime | None]:
-    """When the job is likely to be sent and to end; None for what has happened, or what nobody can tell.
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a job may expect; None for what has happened, or what nobody can tell."""
+
+    starts_at: datetime | None = None
+    """When it is likely to be sent."""
+    ends_at: datetime | None = None
+    paused: str | None = None
+    """Why it is not sent now: the cause of the pause of each account that may take it."""
+
+
+def outlook(ledger: Ledger, record: Record) -> Outlook:
+    """What the job may expect.
 
     A job that waits has not been sent. Its end is its start and a typical duration; a pause holds it up, and
     so does what the quota has left.
     """
     now = record.read_at
     if now is None or record.state.ended or record.state is JobState.IN_DOUBT:
-        return None, None
+        return Outlook()
     total, left = typical_seconds(ledger, record)
     if record.state is not JobState.QUEUED:
-        return None, now + timedelta(seconds=left)
+        return Outlook(ends_at=now + timedelta(seconds=left))
     turn = ledger.turn(record.job_id)
+    causes = [room.closed for room in turn.rooms if turn.account in (None, room.account)]
+    paused = ", ".join(sorted({cause for cause in causes if cause})) if causes and all(causes) else None
     if turn.over_budget:
-        return None, None
+        return Outlook(paused=paused)
     start: float | None = turn.now
     if not turn.claimed:
         start = starts_at(
@@ -35,8 +49,8 @@ def outlook(ledger: Ledger, record: Record) -> tuple[datetime | None, datetime |
             not_before=turn.due,
         )
     if start is None:
-        return None, None
-    return datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + total, UTC)
+        return Outlook(paused=paused)
+    return Outlook(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + total, UTC), paused)
 
 
 def typical_seconds(ledger: Ledger, record: Record) -> tuple[float, float]:

@@ -124,6 +124,8 @@ class Record:
     """How often it was sent again although it was in doubt."""
     doubtful: int | None
     """The attempt of which it is not known whether it was accepted."""
+    over_budget: str | None
+    """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
     lane: str | None
     account: str | None
     """The account of the last attempt; before one, the account that the job names, if it does."""
@@ -174,6 +176,7 @@ class Record:
             },
             resubmitted=int(fields.get("resubmitted", 0)),
             doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
+            over_budget=fields.get("parked"),
             lane=fields.get("lane"),
             account=fields.get("account") or fields.get("pinned"),
             expires_at=_time(fields.get("expires")),
@@ -263,6 +266,8 @@ class JobStatus:
     """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
     next_step_at: datetime | None
     """When something happens to the job next, if that is a matter of time."""
+    over_budget: str | None
+    """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
     lane: str | None
     account: str | None
     """The account of the last attempt; before one, the account that the job names, if it does."""
@@ -274,6 +279,9 @@ class JobStatus:
     behind ``expires_at`` is not going to happen."""
     ends_at: datetime | None
     """When the job is likely to end; None once it has, if ``starts_at`` is not known, or in doubt."""
+    paused: str | None
+    """Why it is not sent now, if all accounts that may take it are closed: the causes of their pauses, or
+    ``no_worker``."""
     last_error: str | None
     metadata: dict[str, Any]
 

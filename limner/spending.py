@@ -40,9 +40,11 @@ class Standing:
     held_by_lane: Mapping[str, Decimal]
     doubtful_by_account: Mapping[str, Decimal]
     doubtful_by_lane: Mapping[str, Decimal]
+    waiting: Mapping[str, int]
+    """Jobs that wait for money, by the cap that has none left: ``day``, or ``lane:`` and its name."""
 
     @classmethod
-    def from_hash(cls, fields: Mapping[str, str]) -> Self:
+    def from_hash(cls, fields: Mapping[str, str], waiting: Mapping[str, int]) -> Self:
         """The standing that Redis keeps so."""
         return cls(
             held=_credits(fields.get("held", "0")),
@@ -51,6 +53,7 @@ class Standing:
             held_by_lane=_split(fields, "held:lane:"),
             doubtful_by_account=_split(fields, "doubtful:account:"),
             doubtful_by_lane=_split(fields, "doubtful:lane:"),
+            waiting=waiting,
         )
 
 
@@ -67,19 +70,22 @@ class Spend(Scripts):
     """The books of the account group."""
 
     def spend(self, days: int) -> Spending:
-        """The last ``days`` days, today included, and what is held and doubtful now. One round trip, and one
-        for the time."""
+        """The last ``days`` days, today included, and what is held and doubtful now."""
         with store_errors(self._redis):
             today = int((self._clock() if self._clock else self._redis.time()[0]) // _DAY)
             wanted = range(today - days + 1, today + 1)
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hgetall(self.prefix + "money:held")
+                pipe.zrange(self.prefix + "parked", 0, -1)
                 for day in wanted:
                     pipe.hgetall(f"{self.prefix}money:{day}")
-                held, *spent = pipe.execute()
+                held, caps, *spent = pipe.execute()
+                for cap in caps:
+                    pipe.zcard(f"{self.prefix}parked:{cap}")
+                counts = pipe.execute() if caps else []
         return Spending(
             days=tuple(_day(day, fields) for day, fields in zip(wanted, spent, strict=True)),
-            standing=Standing.from_hash(held),
+            standing=Standing.from_hash(held, dict(zip(caps, counts, strict=True))),
         )
 
 

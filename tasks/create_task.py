@@ -99,7 +99,9 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         random=fleet.random,
         callback_patience=fleet.settings.callback_patience_seconds if fleet.settings.callback_url else 0.0,
     )
-    logger.info("job %s attempt %d: %s", job_id, grant.attempt, decision)
+    # What closes an account is news for whoever watches the logs.
+    level = logging.WARNING if isinstance(decision, SendAgain) and decision.pause else logging.INFO
+    logger.log(level, "job %s attempt %d on account %s: %s", job_id, grant.attempt, grant.account, decision)
     match decision:
         case Follow(task_id, look_in):
             patiently(

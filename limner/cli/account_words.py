@@ -22,7 +22,9 @@ def _cause(cause: Any) -> str:
 
 
 def _paused(detail: Detail) -> str:
-    length = lasting(detail.get("seconds"))
+    another_key = detail.get("cause") == "unauthorized"
+    until = "until workers have another key" if another_key else "until somebody resumes it"
+    length = lasting(detail["seconds"]) if detail.get("seconds") else until
     error = detail.get("error") or {}
     why = answer({**error, "cause": _cause(detail.get("cause"))})
     job = f" (job {detail['job']})" if detail.get("job") else ""
@@ -123,6 +125,13 @@ def standing_lines(standing: Standing) -> Iterator[str]:
     doubtful = _split(standing.doubtful_by_account, standing.doubtful_by_lane)
     yield f"{'held':10}  {standing.held:>10} credits{held}"
     yield f"{'doubtful':10}  {standing.doubtful:>10} credits{doubtful}"
+    for name, jobs in standing.waiting.items():
+        yield f"{'waiting':10}  {jobs:>10} jobs     the cap of {named_cap(name)} is reached"
+
+
+def named_cap(name: str) -> str:
+    """A cap on a day's credits, as it is kept, in words."""
+    return "the day" if name == "day" else name.replace(":", " ", 1)
 
 
 def _split(by_account: Mapping[str, Decimal], by_lane: Mapping[str, Decimal]) -> str:

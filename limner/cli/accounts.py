@@ -20,12 +20,15 @@ Account = Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="The account's
 def quota(session: Session) -> ExitCode:
     """Show what each account has left, who waits, and why it is paused.
 
-    Nothing is printed before the first worker has started.
+    There is none before the first worker has started.
     """
     with Limner(session.redis_url) as limner:
-        for account in limner.accounts():
+        accounts = limner.accounts()
+        for account in accounts:
             mood = "paused" if account.pause else ""
             session.out.say(facts_of(account), *account_lines(account, datetime.now(UTC)), mood=mood)
+    if not accounts and not session.out.as_json:
+        session.out.line("no worker has started on this Redis yet")
     return ExitCode.OK
 
 
@@ -57,8 +60,13 @@ def resume(session: Session, account: Account = MAIN) -> ExitCode:
     """
     with Limner(session.redis_url) as limner:
         resumed = limner.resume(account)
+        # It goes on when the provider has taken one request.
+        probing = resumed and any(each.account == account and each.pause for each in limner.accounts())
     told = "is resumed" if resumed else "was not paused"
-    session.out.say({"account": account, "resumed": resumed}, f"account {account} {told}")
+    if probing:
+        told = "tries one request now; the others follow if the provider takes it"
+    facts = {"account": account, "resumed": resumed, "probing": probing}
+    session.out.say(facts, f"account {account} {told}")
     return ExitCode.OK
 
 

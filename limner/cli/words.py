@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from limner.cli.account_words import ACCOUNT_EVENTS
+from limner.cli.account_words import ACCOUNT_EVENTS, named_cap
 from limner.cli.phrases import Detail, answer, counted, lasting, seconds
 from limner.errors import JobFailed
 from limner.job import Cancellation
@@ -157,6 +157,10 @@ def standing(status: JobStatus, now: datetime) -> str:
     parts: list[str] = [status.state]
     if status.position is not None:
         parts.append(f"number {status.position} in the line")
+    if status.over_budget:
+        parts.append(f"waits for money: the cap of {named_cap(status.over_budget)} is reached")
+    if status.paused:
+        parts.append(f"its account is paused ({status.paused.replace('_', ' ')})")
     parts += _forecast(status, now)
     if status.next_step_at is not None:
         parts.append(f"next step in {seconds(max(0.0, (status.next_step_at - now).total_seconds()))}")

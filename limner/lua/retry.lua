@@ -22,7 +22,8 @@ if not A.pause then
 end
 leave_flight(A.job)
 schedule(A.job, NOW + A.delay)
-announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay, pause = left})
+announce(A.job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay,
+  pause = A.pause and not A.pause.key and left or nil})
 local adopted = go_on_looking(A.job)
 if not adopted then watch_expiry(A.job) end
 -- A server fault may be told of a task that was made all the same.

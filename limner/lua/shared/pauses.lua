@@ -104,7 +104,10 @@ local function pause(account, why, id)
       or (now.cause ~= why.cause and now['until'] - NOW >= length) then
       return math.max(0, now['until'] - NOW)
     end
-    if probed and now.cause == why.cause then length = math.min(why.cap, 2 * (now.length or why.base)) end
+    if probed and now.cause == why.cause then
+      -- A person's trial does not make the pause longer.
+      length = now.cleared and now.length or math.min(why.cap, 2 * (now.length or why.base))
+    end
   end
   length = math.max(length, math.min(why.least or 0, why.cap))
   redis.call('HSET', pause_of(account), 'cause', why.cause, 'until', int(NOW + length), 'length', int(length),
@@ -114,7 +117,8 @@ local function pause(account, why, id)
   nothing_tried(account)
   if why.key then redis.call('HSET', pause_of(account), 'key', why.key) end
   if why.needs then redis.call('HSET', pause_of(account), 'needs', why.needs) end
-  announce_account(account, 'paused', {cause = why.cause, seconds = length / 1000, error = why.error,
-    job = id})
+  -- A key that is refused is not tried again when a time is over.
+  announce_account(account, 'paused', {cause = why.cause, seconds = not why.key and length / 1000 or nil,
+    error = why.error, job = id})
   return length
 end

@@ -403,6 +403,18 @@ def test_resuming_ends_the_waiting_and_not_the_probe(bench: Bench) -> None:
     assert creates(bench) == []
 
 
+def test_a_persons_trial_does_not_make_the_pause_longer(bench: Bench) -> None:
+    closed(bench)
+    assert bench.ledger.resume("main")
+    [step] = creates(bench)
+    refuse(bench, step, send(bench, step))
+    assert left(bench) == 60.0
+    bench.now += 60.0
+    [step] = creates(bench)
+    refuse(bench, step, send(bench, step))
+    assert left(bench) == 120.0
+
+
 def test_there_is_nothing_to_resume_without_a_pause(bench: Bench) -> None:
     assert not bench.ledger.resume("main")
 

@@ -302,6 +302,17 @@ def test_without_a_worker_nobody_can_tell(bench: Bench) -> None:
     assert status(bench, bench.submit()).starts_at is None
 
 
+def test_what_holds_a_job_up_is_on_its_status(bench: Bench) -> None:
+    bench.ledger.claim(NORTH, SOUTH)
+    anywhere, pinned = bench.submit(), bench.submit(account="north")
+    bench.ledger.pause("north")
+    assert [status(bench, job).paused for job in (anywhere, pinned)] == [None, "by_hand"]
+    bench.ledger.pause("south", seconds=60)
+    assert [status(bench, job).paused for job in (anywhere, pinned)] == ["by_hand", "by_hand"]
+    bench.now += 31
+    assert status(bench, anywhere).paused == "no_worker"
+
+
 def test_an_account_without_a_worker_starts_nothing(bench: Bench) -> None:
     bench.ledger.claim(NORTH, SOUTH)
     anywhere, pinned = bench.submit(), bench.submit(account="north")
@@ -327,9 +338,13 @@ def test_a_job_that_is_sent_again_starts_after_its_back_off(bench: Bench) -> Non
 
 
 def test_a_job_that_waits_for_money_is_told_no_start(bench: Bench) -> None:
-    job_id = bench.submit()
-    bench.ledger.claim(bench.quota, money=replace(PRICES, caps=Caps(day=Decimal(1))))
+    bench.submit()
+    send(bench)
+    job_id = bench.submit("another")
+    bench.ledger.claim(bench.quota, money=replace(PRICES, caps=Caps(day=Decimal(10))))
     assert status(bench, job_id).starts_at is None
+    assert status(bench, job_id).over_budget == "day"
+    assert bench.ledger.spend(1).standing.waiting == {"day": 1}
 
 
 def test_a_task_under_way_is_told_what_is_left(bench: Bench) -> None:

@@ -79,7 +79,8 @@ def close(ledger: Ledger, limner: Limner, closing: Closing) -> str:
 
 
 def test_before_the_first_worker_there_is_nothing_to_show(valkey_url: str) -> None:
-    assert run(valkey_url, "quota") == (0, "", "")
+    assert run(valkey_url, "quota") == (0, "no worker has started on this Redis yet\n", "")
+    assert run(valkey_url, "quota", "--json") == (0, "", "")
 
 
 def test_quota_shows_every_account(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
@@ -156,9 +157,16 @@ def test_pause_and_resume_as_json(valkey_url: str, ledger: Ledger) -> None:
     assert run(valkey_url, "pause", "south", "--seconds", "60", "--json").objects == [
         {"account": "south", "seconds": 60.0, "reason": ""}
     ]
-    assert run(valkey_url, "resume", "south", "--json").objects == [{"account": "south", "resumed": True}]
-    assert run(valkey_url, "resume", "south", "--json").objects == [{"account": "south", "resumed": False}]
+    facts = {"account": "south", "resumed": True, "probing": False}
+    assert run(valkey_url, "resume", "south", "--json").objects == [facts]
+    assert run(valkey_url, "resume", "south", "--json").objects == [{**facts, "resumed": False}]
     assert not any(account.pause for account in ledger.accounts())
+
+
+def test_resume_says_that_a_request_is_tried_first(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
+    close(ledger, limner, Closing("maintenance", 60.0, 900.0))
+    told = "account north tries one request now; the others follow if the provider takes it\n"
+    assert run(valkey_url, "resume", "north") == (0, told, "")
 
 
 def test_tail_tells_of_accounts(valkey_url: str, ledger: Ledger, limner: Limner) -> None:

@@ -57,11 +57,13 @@ def make_status(**facts: Any) -> JobStatus:
         "sent_at": None,
         "finished_at": None,
         "next_step_at": None,
+        "over_budget": None,
         "lane": None,
         "account": None,
         "expires_at": None,
         "starts_at": None,
         "ends_at": None,
+        "paused": None,
         "last_error": None,
         "metadata": {},
     }
@@ -221,6 +223,14 @@ def test_the_standing_of_a_job_names_its_place_and_its_next_step() -> None:
     assert standing(generating, NOW) == (
         "generating, next step in 2.5 s, 1 attempt, 3 looks, provider task t1"
     )
+
+
+def test_what_holds_a_job_up_is_told() -> None:
+    assert (
+        standing(make_status(over_budget="day"), NOW)
+        == "queued, waits for money: the cap of the day is reached"
+    )
+    assert standing(make_status(paused="no_credits"), NOW) == "queued, its account is paused (no credits)"
 
 
 def test_the_forecast_is_told_in_whole_seconds() -> None:

@@ -1,5 +1,6 @@
 """How an account and its money are told."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -143,6 +144,7 @@ STANDING = Standing(
     held_by_lane={},
     doubtful_by_account={},
     doubtful_by_lane={},
+    waiting={},
 )
 
 
@@ -165,3 +167,11 @@ def test_what_may_be_spent_still_is_told_in_two_lines() -> None:
         "doubtful             0 credits",
     ]
     assert facts_of(STANDING)["held_by_account"] == {"north": "7"}
+
+
+def test_jobs_that_wait_for_money_are_told_by_their_cap() -> None:
+    lines = list(standing_lines(replace(STANDING, waiting={"day": 3, "lane:shop": 12})))
+    assert lines[2:] == [
+        "waiting              3 jobs     the cap of the day is reached",
+        "waiting             12 jobs     the cap of lane shop is reached",
+    ]

@@ -124,7 +124,7 @@ class Account:
             if old.cause == "by_hand" or (known and not probed) or (not known and left >= length):
                 return max(0, old.until - now)
             if known:
-                length = min(ms(why.longest), 2 * old.length)
+                length = old.length if old.cleared else min(ms(why.longest), 2 * old.length)
         self.pause = Pause(why.cause, now + length, length, needs=needs if why.credits else None)
         return length
 
