@@ -5,6 +5,7 @@ Each is a variable with the prefix ``LIMNER_``. Durations are in seconds.
 
 import difflib
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
@@ -293,7 +294,9 @@ def _unreadable(error: BaseException, folder: Path) -> str:
         return f"{cause.filename or folder}: cannot be read ({cause.strerror})"
     if isinstance(cause, UnicodeDecodeError):
         return f"{ENV_FILE} or a file in {folder} is not UTF-8"
-    return str(error)
+    # The value itself may hold a secret; what is wrong with it is always the same.
+    field = re.search(r'field "(\w+)"', str(error))
+    return f"{PREFIX}{field[1].upper()}: must be JSON" if field else str(error)
 
 
 def _names(secrets: Path | None) -> set[str]:

@@ -16,7 +16,7 @@ if A.account and redis.call('SISMEMBER', P .. 'accounts', A.account) == 0 then
   if #names > 0 then return {'no_account', table.concat(names, ', ')} end
 end
 
-local turn = next_turn(A.priority, A.lane or '')
+local turn = next_turn(A.priority, A.lane or '', A.account)
 redis.call('HSET', record(A.job), 'v', VERSION, 'state', 'queued', 'request', A.request, 'digest', A.digest,
   'metadata', A.metadata, 'priority', A.priority, 'turn', int(turn), 'created', int(NOW), 'lease', 0, 'attempt', 0,
   'looks', 0, 'waits', 1)

@@ -23,10 +23,17 @@ local function look_line(account) return P .. 'line:look:' .. account end
 local function lanes_of(priority) return P .. 'lanes:' .. priority end
 local function waiting_of(priority) return P .. 'lanes:waiting:' .. priority end
 
-local function next_turn(priority, lane)
+-- An account's own line may lag behind the others, and there the turn that is next counts as now.
+local function next_turn(priority, lane, pinned)
   local now = redis.call('HGET', P .. 'turns:now', priority) or redis.call('GET', P .. 'turns') or 0
+  now = tonumber(now)
+  if pinned then
+    local base = (9 - priority) * 1e14
+    local front = redis.call('ZRANGEBYSCORE', line_of(pinned), int(base), int(base + now), 'WITHSCORES', 'LIMIT', 0, 1)
+    if front[2] then now = front[2] - base - 1 end
+  end
   local lanes = lanes_of(priority)
-  local turn = math.max(tonumber(now), tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
+  local turn = math.max(now, tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
   redis.call('ZADD', lanes, int(turn), lane)
   redis.call('HINCRBY', waiting_of(priority), lane, 1)
   return turn

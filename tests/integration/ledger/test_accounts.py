@@ -3,6 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from limner.ledger import Claim, Closing, Grant, Quota
 from tests.integration.ledger.conftest import Bench, new
 from tests.integration.ledger.stories import NO_ANSWER, record
@@ -74,6 +76,21 @@ def test_a_job_that_names_an_account_waits_for_that_one(bench: Bench) -> None:
     job_id = bench.submit(account="two")
     assert claim(bench, ONE) == []
     assert [step.job_id for step in claim(bench, TWO)] == [job_id]
+
+
+@pytest.mark.parametrize("others", [0, 100])
+def test_lanes_take_turns_at_an_account_that_lags_behind(bench: Bench, others: int) -> None:
+    wide = replace(ONE, creates=1000, max_in_flight=1000)
+    claim(bench, wide, TWO)
+    bench.ledger.pause("two")
+    crowd = [new(f"crowd {number}", lane="crowd", account="two") for number in range(50)]
+    bench.ledger.submit_many(crowd)
+    waiting(bench, others, lane="others")
+    for step in claim(bench, wide, TWO, batch=1000):
+        send(bench, step)
+    alone = bench.submit("alone", lane="alone", account="two")
+    bench.ledger.resume("two")
+    assert alone in [step.job_id for step in claim(bench, wide, TWO)]
 
 
 def test_jobs_that_name_an_account_go_by_their_turn_among_the_others(bench: Bench) -> None:

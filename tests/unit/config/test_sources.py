@@ -114,3 +114,13 @@ def test_right_names_and_those_of_other_programs_are_not(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_with(CONCURRENCY="3")
+
+
+@pytest.mark.parametrize("name", ["ACCOUNTS", "CREDITS_PER_LANE_DAY", "USUAL_SECONDS"])
+def test_json_that_is_none_is_told_by_its_variable_and_not_by_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("LIMNER_API_KEY", "key")
+    monkeypatch.setenv(f"LIMNER_{name}", '{"north": {"api_key": "secret"')
+    with pytest.raises(SettingsError, match=rf"^LIMNER_{name}: must be JSON$"):
+        load()
