@@ -2,7 +2,8 @@
 -- milliseconds, or '' for the server's clock; ARGV[2] the arguments as a JSON object.
 --
 -- A job that has not ended stands in exactly one place: in `due`, by the time at which something must happen
--- to it, or, when that time has come and it takes a permit to go on, in a line until the permit is free.
+-- to it, or, when that time has come and it takes a permit to go on, in a line until the permit is free, or apart
+-- (caps.lua) until there is money for it.
 
 local P = KEYS[1]
 local A = cjson.decode(ARGV[2])
