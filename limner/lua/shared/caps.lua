@@ -44,8 +44,12 @@ local function try_parked()
     for _, id in ipairs(redis.call('ZRANGE', parked, 0, TRY_PARKED - 1)) do
       local v = tonumber(get(id, 'v'))
       local cost = v and v <= VERSION and cost_of(id) or 0
+      local cap, never = over_budget(id, cost)
       if not v then
         redis.call('ZREM', parked, id)
+      elseif never then
+        -- The cap has been lowered meanwhile.
+        over_the_cap(id, cap, true)
       elseif over_budget(id, promised + cost) then
         left = true
       else

@@ -507,6 +507,16 @@ def test_a_parked_job_is_cancelled_and_expires_like_others(bench: Bench) -> None
     assert bench.client.keys(bench.ledger.prefix + "parked:*") == []
 
 
+def test_a_job_whose_cap_was_lowered_below_its_price_does_not_wait_either(bench: Bench) -> None:
+    sending(bench)
+    job_id = submit(bench, "another")
+    assert creates(bench, capped(day=Decimal(10))) == []
+    bench.now += 60.0
+    assert creates(bench, capped(day=Decimal(5))) == []
+    assert bench.state(job_id) == "failed"
+    assert bench.client.keys(bench.ledger.prefix + "parked*") == []
+
+
 def test_a_job_that_is_dearer_than_its_whole_cap_does_not_wait_for_ever(bench: Bench) -> None:
     money = capped(lanes={"shop": Decimal(20)})
     job_id = submit(bench, lane="shop", images=3)
