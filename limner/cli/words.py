@@ -48,7 +48,7 @@ def _refused(detail: Detail) -> str:
 
 def _over_budget(detail: Detail) -> str:
     caps = {"day": "LIMNER_CREDITS_PER_DAY", "lane": "LIMNER_CREDITS_PER_LANE_DAY"}
-    return f"waits for money: it would break {caps.get(str(detail.get('cap')), 'a cap')}"
+    return f"no money for it: it would break {caps.get(str(detail.get('cap')), 'a cap')}"
 
 
 def _in_doubt(detail: Detail) -> str:

@@ -98,9 +98,9 @@ def make_status(**facts: Any) -> JobStatus:
         ),
         ("sending", {"attempt": 1, "account": "north"}, "attempt 1: sending the request, account north"),
         ("expired", {"error": {}}, "expired: it was not sent in time, and costs nothing"),
-        ("over_budget", {"cap": "day"}, "waits for money: it would break LIMNER_CREDITS_PER_DAY"),
-        ("over_budget", {"cap": "lane"}, "waits for money: it would break LIMNER_CREDITS_PER_LANE_DAY"),
-        ("over_budget", {}, "waits for money: it would break a cap"),
+        ("over_budget", {"cap": "day"}, "no money for it: it would break LIMNER_CREDITS_PER_DAY"),
+        ("over_budget", {"cap": "lane"}, "no money for it: it would break LIMNER_CREDITS_PER_LANE_DAY"),
+        ("over_budget", {}, "no money for it: it would break a cap"),
         (
             "in_doubt",
             {"error": {"cause": "timed_out"}, "next": 900_000},
