@@ -1,11 +1,16 @@
 """What tests of every kind share."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from sandbox.valkey import EmbeddedValkey
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it starts in the background ignore Ctrl-C, and those that tests send it to would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
