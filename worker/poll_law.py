@@ -168,16 +168,11 @@ def effort(durations: Durations) -> float:
     return total
 
 
-def keller(durations: Durations, c: float) -> float:
-    """Looks per task in Keller's limit, without the last one's chance to come too late: about a half."""
-    return effort(durations) / math.sqrt(2 * c)
-
-
 def price(durations: Durations, *, reads_per_second: float, in_flight: float) -> float:
     """The ``c`` at which all tasks in flight together keep within their share of the reads, in seconds.
 
-    Tasks end at the rate in_flight / mean, which says how many reads each may have; Keller's count is solved
-    for c.
+    Tasks end at the rate in_flight / mean, which says how many reads each may have. In Keller's limit they
+    are effort / sqrt(2c), and a half for the last look's chance to come too late: that is solved for c.
     """
     if not (math.isfinite(in_flight) and in_flight > 0):
         return CHEAPEST
