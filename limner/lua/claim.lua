@@ -34,20 +34,19 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', int(NOW), 'LIM
 end
 
 -- What is due goes on by itself, or into the line for the permit that it takes.
-local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, A.batch)
-for _, id in ipairs(due) do
+local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'WITHSCORES', 'LIMIT', 0, A.batch)
+for place = 1, #due, 2 do
+  local id, at = due[place], due[place + 1]
   local v, state, stored = get(id, 'v', 'state', 'stored')
   if not v then
     redis.call('ZREM', DUE, id)
   elseif is_newer(v) then
     leave_to_newer(id)
   elseif state == 'queued' then
-    local at = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
     take_back(id)
     queue_up(id, at)
   elseif state == 'generating' then
-    local at = redis.call('ZSCORE', DUE, id)
     redis.call('ZREM', DUE, id)
     queue_look(id, at)
   elseif stored then
