@@ -3,14 +3,13 @@
 The model (``test_model.py``) knows exactly what must happen, on one account. This knows less, of several.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -26,6 +25,7 @@ from limner.records import JobState
 from limner.submission import prepare
 from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench
+from tests.integration.ledger.model.world import STORIES
 
 ACCOUNTS: Final = {
     "main": Quota(3, 10.0, 4, 1.0, 4, guard=0.5),
@@ -324,14 +324,7 @@ class Fleet(RuleBasedStateMachine):
                 move(first)
 
 
-SETTINGS = settings(
-    max_examples=40,
-    stateful_step_count=60,
-    deadline=None,
-    derandomize="CI" in os.environ,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+SETTINGS = settings(STORIES, max_examples=40, stateful_step_count=60)
 
 
 def test_nothing_breaks_on_several_accounts(bench: Bench) -> None:

@@ -1,11 +1,10 @@
 """Any interleaving of what producers, clocks, workers and the provider do, on a ledger and its model."""
 
-import os
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -13,18 +12,9 @@ from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.model.attempts import BROKE, CAPPED, Attempts
 from tests.integration.ledger.model.checks import Checks
 from tests.integration.ledger.model.tasks import Tasks
-from tests.integration.ledger.model.world import ENOUGH, MOVES
+from tests.integration.ledger.model.world import ENOUGH, MOVES, STORIES
 
-SETTINGS = settings(
-    max_examples=100,
-    stateful_step_count=40,
-    deadline=None,
-    # CI says the same of the same commit; everybody else's runs explore.
-    derandomize="CI" in os.environ,
-    print_blob=True,
-    # A busy machine is slow, and says nothing of the ledger.
-    suppress_health_check=[HealthCheck.too_slow],
-)
+SETTINGS = settings(STORIES, max_examples=100, stateful_step_count=40)
 
 LOST_ONES = "claim begin doubt forged-1 claim lose " + " ".join(f"forged-{n} lose" for n in range(2, 10))
 

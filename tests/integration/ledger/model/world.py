@@ -1,11 +1,13 @@
 """The world of the model: its time, its jobs, and what workers hold in their hands."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 import redis
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -17,6 +19,16 @@ from tests.integration.ledger.model.account import Account, ms
 from tests.integration.ledger.model.following import AHEAD, Place
 from tests.integration.ledger.model.life import Life
 from tests.integration.ledger.model.turns import Turns
+
+STORIES: Final = settings(
+    deadline=None,
+    # CI says the same of the same commit; everybody else's runs explore.
+    derandomize="CI" in os.environ,
+    print_blob=True,
+    # A busy machine is slow, and says nothing of the ledger.
+    suppress_health_check=[HealthCheck.too_slow],
+)
+"""How stories are told, whoever tells them."""
 
 ENOUGH: Final = Quota(20, 10.0, 20, 1.0, 4)
 ERROR: Final = {"cause": "maintenance", "message": "later"}
