@@ -153,9 +153,9 @@ class _Line(ExitStack):
         granted = self._claims(Quota(GRANTS, 1.0, 10, 1.0, 1_000_000), GRANTS)
         # One permit, given and kept: none is free for longer than the measurement takes.
         one = Quota(1, 3600.0, 10, 1.0, 1_000_000)
-        held = self._ledger.claim(one).steps
+        held = self._ledger.queue.claim(one).steps
         refused = self._claims(one, 0)
-        self._ledger.give_back(held)
+        self._ledger.queue.give_back(held)
         marks = [1000 * quantile(times, q) for times in (granted, refused) for q in (0.5, 0.99)]
         return [f"{self._filled:,}", self._lanes or 1, round(self._each), *marks]
 
@@ -163,10 +163,10 @@ class _Line(ExitStack):
         times = []
         for _ in range(CLAIMS):
             began = time.perf_counter()
-            steps = self._ledger.claim(quota).steps
+            steps = self._ledger.queue.claim(quota).steps
             times.append(time.perf_counter() - began)
             assert len(steps) == expected, f"{len(steps)} steps were granted, not {expected}"
-            self._ledger.give_back(steps)
+            self._ledger.queue.give_back(steps)
         return times
 
     def start_worker(self) -> None:
@@ -183,7 +183,7 @@ class _Line(ExitStack):
     def stop_worker(self) -> None:
         """End it in order, and open the account for whoever comes next."""
         self._fleet.workers[-1].child.stop(15)
-        self._ledger.resume("main")
+        self._ledger.accounts.resume("main")
 
     def urgent(self) -> list[object]:
         """A row: what becomes of jobs that go before all others."""
@@ -235,7 +235,7 @@ def _ledger(url: str) -> Ledger:
 
 
 def _submit(url: str, start: int, count: int, lanes: int) -> None:
-    _ledger(url).submit_many(
+    _ledger(url).jobs.submit_many(
         [
             prepare(
                 TextToImage(prompt=f"{PROMPT} {number}"), lane=f"tenant {number % lanes}" if lanes else None

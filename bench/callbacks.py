@@ -68,12 +68,12 @@ def _fleet() -> LocalFleet:
 
 def _jobs(ledger: Ledger, count: int) -> list[str]:
     """Jobs whose task the provider works on; a job's task has the job's id."""
-    ledger.submit_many([prepare(TextToImage(prompt="a boat")) for _ in range(count)])
+    ledger.jobs.submit_many([prepare(TextToImage(prompt="a boat")) for _ in range(count)])
     found: list[str] = []
     while len(found) < count:
-        for step in ledger.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
-            assert ledger.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
-            ledger.accepted(step.job_id, 1, step.job_id, look_in=3600)
+        for step in ledger.queue.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
+            assert ledger.jobs.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
+            ledger.jobs.accepted(step.job_id, 1, step.job_id, look_in=3600)
             found.append(step.job_id)
     return found
 

@@ -102,7 +102,7 @@ def _row(rate: int) -> list[object]:
 
 def _hinted(ledger: Ledger, job_id: str) -> float:
     """When the receiver put the last callback of a job on record."""
-    record = ledger.read(job_id)
+    record = ledger.jobs.read(job_id)
     assert record
     assert record.hinted_at
     return record.hinted_at.timestamp()

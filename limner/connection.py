@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from limner.errors import InvalidRequest, RecordTooNew, StoreUnavailable
+from limner.errors import InvalidRequest, RecordTooNew, RecordUnreadable, StoreUnavailable
 
 DEFAULT_TIMEOUT = 5.0
 _RETRY_PAUSE = 0.05
@@ -106,6 +106,21 @@ def address(client: "redis.Redis | redis.asyncio.Redis") -> str:
     return options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
+def record_error(said: str) -> RecordUnreadable | None:
+    """The error for a record that a script could not read, by what it said."""
+    kind, _, what = said.partition(" ")
+    match kind:
+        case "NEWER":
+            return RecordTooNew(f"{what}: update this installation")
+        case "OLDER":
+            return RecordUnreadable(
+                f"{what}: let workers of the version that wrote it finish its jobs, then update"
+            )
+        case "BROKEN":
+            return RecordUnreadable(what)
+    return None
+
+
 @contextmanager
 def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
     """Tell Redis' errors as ours."""
@@ -124,8 +139,8 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
         ) from error
     except redis.ResponseError as error:
         message = _said(error)
-        if message.startswith("NEWER "):
-            raise RecordTooNew(f"{message.removeprefix('NEWER ')}: update this installation") from error
+        if unreadable := record_error(message):
+            raise unreadable from error
         if refuses(error):
             raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {message}") from error
         raise

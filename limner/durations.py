@@ -72,6 +72,44 @@ def countable(seconds: float) -> float | None:
     return min(max(seconds, SHORTEST), LONGEST)
 
 
+KEEP_SECONDS: Final = 30 * 86_400
+"""After so long without a job of a kind, what was learned of it says nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A duration as the ledger counts it: how long a task of that kind took, in seconds."""
+
+    kind: Kind
+    seconds: float
+    usual: float
+    """What is assumed of the kind before anything is learned."""
+
+    @classmethod
+    def of(cls, kind: Kind, seconds: float, assumed: Mapping[str, float] = USUAL) -> Self | None:
+        """The lesson; None if no task can have taken so long."""
+        taken = countable(seconds)
+        return None if taken is None else cls(kind, taken, usual(kind, assumed))
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``lua/parts/durations.lua`` takes it, with the constants of this module."""
+        return {
+            "kind": self.kind,
+            "duration": math.log(self.seconds),
+            "level": math.log(self.usual),
+            "lowest_level": math.log(SHORTEST),
+            "highest_level": math.log(LONGEST),
+            "lowest": LOWEST,
+            "width": WIDTH,
+            "buckets": BUCKETS,
+            "gain": GAIN,
+            "doubt": DOUBT,
+            "surprise": SURPRISE,
+            "half_life": HALF_LIFE,
+            "ttl": KEEP_SECONDS * 1000,
+        }
+
+
 @dataclass(frozen=True)
 class Durations:
     """The durations of one kind of task, in seconds, from when the provider created it to its end."""

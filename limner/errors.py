@@ -25,6 +25,7 @@ __all__ = [
     "NotDurable",
     "OverBudget",
     "RecordTooNew",
+    "RecordUnreadable",
     "RequestRejected",
     "StoreUnavailable",
     "Unauthorized",
@@ -54,7 +55,11 @@ class NotDurable(StoreUnavailable):
     """Redis took a write, and did not confirm in time that it is as durable as LIMNER_DURABILITY asks for."""
 
 
-class RecordTooNew(LimnerError):
+class RecordUnreadable(LimnerError):
+    """A job's record is damaged, or an older version of Limner wrote it. It stays as it is."""
+
+
+class RecordTooNew(RecordUnreadable):
     """A job's record was written by a newer version of Limner than this one."""
 
 

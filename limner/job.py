@@ -54,7 +54,7 @@ class Job:
     def status(self) -> JobStatus:
         """How the job stands; raises UnknownJob."""
         record = self._read()
-        position, due = (None, None) if record.state.ended else self._ledger.place(self.id)
+        position, due = (None, None) if record.state.ended else self._ledger.queue.place(self.id)
         expected = outlook(self._ledger, record)
         return JobStatus(
             job_id=self.id,
@@ -93,7 +93,7 @@ class Job:
             if patience.over(time.monotonic()):
                 raise still_waiting(self.id, record.state, timeout)
             try:
-                wait_in_thread(self._redis, self._ledger.channel(self.id), self._has_ended, patience)
+                wait_in_thread(self._redis, self._ledger.journal.channel(self.id), self._has_ended, patience)
                 record = self._read()
                 patience.seen(time.monotonic())
             except StoreUnavailable:
@@ -116,7 +116,7 @@ class Job:
             if patience.over(time.monotonic()):
                 raise still_waiting(self.id, record.state, timeout)
             try:
-                async with side.watch(self._ledger.channel(self.id)) as watch:
+                async with side.watch(self._ledger.journal.channel(self.id)) as watch:
                     record = await self._aread(side)
                     if not record.state.ended:
                         await watch.ended_within(patience.nap(time.monotonic()))
@@ -130,7 +130,7 @@ class Job:
 
     def cancel(self) -> Cancellation:
         """End the job now; raises UnknownJob. Whether it was paid for by then is what this returns."""
-        found = self._ledger.cancel(
+        found = self._ledger.jobs.cancel(
             self.id,
             unsent=Cancelled(
                 "The job was cancelled before it was sent", {"job_id": self.id, "charged": "no"}
@@ -159,7 +159,7 @@ class Job:
         at_work = record.open_task
         if not record.state.ended and record.doubtful is None and at_work and at_work.confirmed:
             raise InvalidRequest(f"task_id: job {self.id} has task {at_work.task_id} for certain")
-        found = self._ledger.adopt(self.id, task_id)
+        found = self._ledger.jobs.adopt(self.id, task_id)
         if found is Adoption.UNKNOWN_JOB:
             raise self._unknown()
         if found not in (Adoption.ADOPTED, Adoption.EXPECTED):
@@ -172,7 +172,7 @@ class Job:
         UnknownJob, and InvalidRequest if that attempt is not in doubt.
         """
         attempt = self._doubtful(attempt).doubtful
-        if not self._ledger.resubmit(self.id, attempt=attempt):
+        if not self._ledger.jobs.resubmit(self.id, attempt=attempt):
             raise self._not_in_doubt()
 
     def give_up(self, attempt: int | None = None) -> None:
@@ -185,7 +185,7 @@ class Job:
             {"job_id": self.id},
         )
         lease = self._doubtful(attempt).lease
-        if not self._ledger.fail(self.id, error, [JobState.IN_DOUBT], lease=lease):
+        if not self._ledger.jobs.fail(self.id, error, [JobState.IN_DOUBT], lease=lease):
             raise self._not_in_doubt()
 
     def _doubtful(self, attempt: int | None) -> Record:
@@ -203,13 +203,13 @@ class Job:
     def log(self) -> list[LogEntry]:
         """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""
         self._read()
-        return self._ledger.log(self.id)
+        return self._ledger.journal.log(self.id)
 
     def _unknown(self) -> UnknownJob:
         return UnknownJob(f"no job {self.id}: it never was, or its result has expired")
 
     def _read(self) -> Record:
-        record = self._ledger.read(self.id)
+        record = self._ledger.jobs.read(self.id)
         if record is None:
             raise self._unknown()
         return record
@@ -219,7 +219,7 @@ class Job:
 
     async def _aread(self, side: AsyncSide) -> Record:
         with store_errors(side.client):
-            fields = await side.client.hgetall(self._ledger.record_key(self.id))
+            fields = await side.client.hgetall(self._ledger.jobs.key(self.id))
         if not fields:
             raise self._unknown()
         return Record.from_hash(self.id, fields)

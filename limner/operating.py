@@ -4,7 +4,8 @@ from limner.accounts import AccountStatus
 from limner.errors import InvalidRequest
 from limner.ledger import Ledger
 from limner.records import Doubt
-from limner.spending import KEEP_DAYS, Spending
+from limner.layout.constants import KEEP_DAYS
+from limner.spending import Spending
 from limner.submission import checked_seconds, encodable
 from limner.terms import MAIN, Stray
 
@@ -22,7 +23,7 @@ class Operating:
 
         Empty before the first worker has started.
         """
-        return self._ledger.accounts()
+        return self._ledger.accounts.statuses()
 
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
@@ -35,7 +36,7 @@ class Operating:
         length = None if seconds is None else checked_seconds(seconds, "seconds")
         if not isinstance(reason, str) or len(reason) > MAX_REASON_LENGTH or not encodable(reason):
             raise InvalidRequest(f"reason: must be a text of at most {MAX_REASON_LENGTH} characters")
-        self._ledger.pause(account, seconds=length, reason=reason)
+        self._ledger.accounts.pause(account, seconds=length, reason=reason)
 
     def resume(self, account: str = MAIN) -> bool:
         """End an account's pause; False if there is none.
@@ -44,7 +45,7 @@ class Operating:
         taken one request. Raises :class:`~limner.errors.InvalidRequest` for an unknown account.
         """
         self._check_account(account)
-        return self._ledger.resume(account)
+        return self._ledger.accounts.resume(account)
 
     def spend(self, days: int = WEEK) -> Spending:
         """What was spent on the last days, today (UTC) included, and what is held and doubtful, in credits.
@@ -53,7 +54,7 @@ class Operating:
         """
         if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= KEEP_DAYS:
             raise InvalidRequest(f"days: must be a whole number from 1 to {KEEP_DAYS}, not {days!r}")
-        return self._ledger.spend(days)
+        return self._ledger.budget.spend(days)
 
     def doubts(self) -> list[Doubt]:
         """The attempts of which it is not known whether they were accepted, the oldest first.
@@ -61,18 +62,18 @@ class Operating:
         Jobs that have ended so are among them for as long as their record is kept.
         :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
         """
-        return [Doubt.of(record) for record in self._ledger.doubts()]
+        return [Doubt.of(record) for record in self._ledger.jobs.doubts()]
 
     def strays(self) -> list[Stray]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
-        return self._ledger.strays()
+        return self._ledger.journal.strays()
 
     def callback_counts(self) -> dict[str, int]:
         """How many callbacks the fleet has had, by what they came to."""
-        return self._ledger.callback_counts()
+        return self._ledger.journal.callback_counts()
 
     def _check_account(self, account: str) -> None:
-        names = self._ledger.account_names()
+        names = self._ledger.accounts.names()
         if account not in names:
             known = f"the fleet has {', '.join(names)}" if names else "no worker has started yet"
             raise InvalidRequest(f"account: there is no {account!r}; {known}")

@@ -33,7 +33,7 @@ def outlook(ledger: Ledger, record: Record) -> Outlook:
     total, left = typical_seconds(ledger, record)
     if record.state is not JobState.QUEUED:
         return Outlook(ends_at=now + timedelta(seconds=left))
-    turn = ledger.turn(record.job_id)
+    turn = ledger.queue.turn(record.job_id)
     causes = [room.closed for room in turn.rooms if turn.account in (None, room.account)]
     paused = ", ".join(sorted({cause for cause in causes if cause})) if causes and all(causes) else None
     if turn.over_budget:
@@ -55,7 +55,7 @@ def outlook(ledger: Ledger, record: Record) -> Outlook:
 
 def typical_seconds(ledger: Ledger, record: Record) -> tuple[float, float]:
     """How long the provider takes for such a job, and how long it is likely to take still, in seconds."""
-    durations = ledger.durations(kind_of(TextToImage.model_construct(**record.request)))
+    durations = ledger.durations.of(kind_of(TextToImage.model_construct(**record.request)))
     since = record.accepted_at if record.state is JobState.GENERATING else None
     if since is None or record.read_at is None:
         return durations.median, durations.median

@@ -7,10 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from limner.scripts import Milliseconds, moment
+from limner.layout.constants import FOR_EVER
+from limner.terms import Milliseconds, moment
 
-FOR_EVER: Final = 1e15
-"""Milliseconds since the epoch: the end of a pause that has none, as ``lua/shared/pauses.lua`` writes it."""
 BY_HAND: Final = "by_hand"
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async, store_errors
+from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
-from limner.ledger import Durability, Ledger, Submission, Submitted, script_text
+from limner.ledger import Durability, Ledger, Submission, Submitted
 from limner.models import TextToImage
 from limner.operating import Operating
 from limner.submission import (
@@ -114,7 +114,7 @@ class Limner(Operating):
         """
         order = Order(priority, metadata, lane, account, expires_in)
         new = self._prepare(request, idempotency_key, order)
-        return self._job(self._ledger.submit(new), new)
+        return self._job(self._ledger.jobs.submit(new), new)
 
     def submit_many(
         self,
@@ -139,7 +139,7 @@ class Limner(Operating):
             raise InvalidRequest(f"idempotency_keys: {len(keys)} keys for {len(asked)} requests")
         order = Order(priority, metadata, lane, account, expires_in)
         new = [self._prepare(request, key, order) for request, key in zip(asked, keys, strict=True)]
-        submitted = self._ledger.submit_many(new)
+        submitted = self._ledger.jobs.submit_many(new)
         return [self._job(one, sent) for one, sent in zip(submitted, new, strict=True)]
 
     async def asubmit(
@@ -155,19 +155,8 @@ class Limner(Operating):
     ) -> Job:
         """:meth:`submit` for asynchronous code: it never blocks the event loop."""
         new = self._prepare(request, idempotency_key, Order(priority, metadata, lane, account, expires_in))
-        client = self._async_side().client
-        keys, args = self._ledger.call(self._ledger.submit_arguments(new))
-        script = client.register_script(script_text("submit"))
-        waiting = self._ledger.waiting()
-        with store_errors(client):
-            if not waiting:
-                return self._job(Submitted(*await script(keys=keys, args=args)), new)
-            async with client.pipeline(transaction=False) as pipe:
-                await script(keys=keys, args=args, client=pipe)
-                for command in waiting:
-                    pipe.execute_command(*command)
-                [answer] = self._ledger.durable(await pipe.execute(raise_on_error=False))
-        return self._job(Submitted(*answer), new)
+        jobs, client = self._ledger.jobs, self._async_side().client
+        return self._job(await jobs.store.arun_durably(client, jobs.submission(new)), new)
 
     def get(self, job_id: str) -> Job:
         """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""

@@ -1,19 +1,17 @@
 """What the ledger remembers of a job, as Python sees it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
-from limner.errors import Charged, JobFailed, RecordTooNew
+from limner.connection import record_error
+from limner.errors import Charged, JobFailed, RecordUnreadable
+from limner.layout.constants import MAIN, VERSION
 from limner.models import Images
-from limner.terms import MAIN
-
-RECORD_VERSION: Final = 3
-"""The newest layout of a record that this version reads; ``lua/prelude.lua`` writes it."""
 
 
 class JobState(StrEnum):
@@ -93,14 +91,6 @@ class Task:
         )
 
 
-def _tasks(fields: Mapping[str, str]) -> tuple[Task, ...]:
-    stored = json.loads(fields.get("tasks", "[]"))
-    # Version 1 knew of one task only, as lua/prelude.lua sees it too.
-    if "tasks" not in fields and "task_id" in fields and fields["state"] != JobState.SUCCEEDED:
-        stored = [{"id": fields["task_id"], "attempt": int(fields["attempt"]), "state": "open", "sure": True}]
-    return tuple(Task.from_json(task) for task in stored)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A job's record. Times are UTC; ``lease``, ``attempt`` and ``looks`` count from 1, 0 is none yet."""
@@ -149,12 +139,20 @@ class Record:
 
     @classmethod
     def from_hash(cls, job_id: str, fields: Mapping[str, str], read_at: datetime | None = None) -> Self:
-        """The record that a Redis hash holds; raises RecordTooNew."""
-        if (version := int(fields.get("v", 0))) > RECORD_VERSION:
-            raise RecordTooNew(
-                f"job {job_id} was written by a newer version of Limner (record version {version}, "
-                f"this one knows {RECORD_VERSION}): update this installation"
-            )
+        """The record that a Redis hash holds. Raises RecordUnreadable, RecordTooNew for a newer version's."""
+        version = fields.get("v", "0")
+        if version != str(VERSION):
+            age = "NEWER" if version.isdecimal() and int(version) > VERSION else "OLDER"
+            error = record_error(f"{age} job {job_id} has version {version}, known is {VERSION}")
+            assert error is not None  # noqa: S101 - it begins as one
+            raise error
+        try:
+            return cls._of(job_id, fields, read_at)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise RecordUnreadable(f"the record of job {job_id} is damaged: {error!r}") from error
+
+    @classmethod
+    def _of(cls, job_id: str, fields: Mapping[str, str], read_at: datetime | None) -> Self:
         created = _time(fields["created"])
         assert created is not None  # noqa: S101 - written with the record
         return cls(
@@ -168,7 +166,7 @@ class Record:
             tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
             looks=int(fields["looks"]),
             task_id=fields.get("task_id"),
-            tasks=_tasks(fields),
+            tasks=tuple(Task.from_json(task) for task in json.loads(fields.get("tasks", "[]"))),
             tokens={
                 int(name.removeprefix(_TOKEN)): token
                 for name, token in fields.items()
@@ -200,22 +198,34 @@ class Record:
 
     @property
     def failure(self) -> JobFailed | None:
-        """The error that the job ended in, if it did."""
-        error = (self.outcome or {}).get("error")
-        if not error:
+        """The error that the job ended in, if it did, with what it shares with its job."""
+        told = (self.outcome or {}).get("error")
+        if not told:
             return None
-        failure = JobFailed.from_json(error)
-        charged = self._charged(failure.charged)
-        return failure if charged == failure.charged else failure.with_details(charged=charged)
+        error = JobFailed.from_json(told)
+        shared = {"job_id": self.job_id, "task_id": self.task_id, "attempts": self.tries}
+        known: dict[str, Any] = {
+            name: fact for name, fact in shared.items() if fact and name not in error.details
+        }
+        if (charged := self._charged(error.charged)) != error.charged:
+            known["charged"] = charged
+        return error.with_details(**known)
 
-    def _charged(self, at_its_end: Charged) -> Charged:
-        # What became of the tasks since may have settled what the error left open.
-        if any(task.state is TaskState.SUCCEEDED or task.credits for task in self.tasks):
+    def _charged(self, of_the_end: Charged) -> Charged:
+        """Whether the job has cost anything: what its end says, and what its attempts and tasks do.
+
+        Only this decides it. What becomes of a task after the job's end may settle what its end left open.
+        """
+        if of_the_end == "yes" or any(
+            task.state is TaskState.SUCCEEDED or task.credits for task in self.tasks
+        ):
             return "yes"
-        others = self.doubtful or self.resubmitted or self.faulted
-        if self.tasks and not others and all(task.state is TaskState.FAILED for task in self.tasks):
-            return "no" if at_its_end == "maybe" else at_its_end
-        return at_its_end
+        uncertain = self.doubtful or self.resubmitted or self.faulted
+        if self.tasks and not uncertain and all(task.state is TaskState.FAILED for task in self.tasks):
+            return "no"
+        if self.resubmitted or self.doubtful or (self.faulted and not self.task_id):
+            return "maybe"
+        return of_the_end
 
     def attempt_of(self, callback_url: str) -> int | None:
         """The attempt whose secret that URL holds."""
@@ -223,25 +233,42 @@ class Record:
 
     def images(self) -> Images:
         """The result of a job that has succeeded."""
+        made = self.outcome or {}
+        assert self.task_id is not None  # noqa: S101 - it has succeeded by it
+        assert self.finished_at is not None  # noqa: S101 - it has ended
+        return self.images_of(self.task_id, made.get("urls", ()), made.get("credits"), self.finished_at)
+
+    def images_of(
+        self, task_id: str, urls: Sequence[str], spent: Decimal | str | None, finished_at: datetime
+    ) -> Images:
+        """The result of the job if that task has made these images."""
         return Images.model_validate(
             {
                 "job_id": self.job_id,
-                "task_id": self.task_id,
+                "task_id": task_id,
+                "urls": list(urls),
+                "credits": spent,
                 "seed": self.request.get("seed"),
                 "parameters": self.request,
                 "metadata": self.metadata,
                 "created_at": self.created_at,
                 "sent_at": self.sent_at,
-                "finished_at": self.finished_at,
-                **(self.outcome or {}),
+                "finished_at": finished_at,
             }
         )
 
-    def ended(
-        self, state: JobState, outcome: dict[str, Any], finished_at: datetime, task_id: str | None
-    ) -> Self:
-        """The record as it is after the job's end, by that task if it was one."""
-        return replace(self, state=state, outcome=outcome, finished_at=finished_at, task_id=task_id)
+
+@dataclass(frozen=True, slots=True)
+class TaskEnd:
+    """What a look has come to for its job."""
+
+    what: Literal["ended", "late", "noted", "held", "stale"]
+    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is looked at again; or nothing
+    has happened, because the step was stale or the end was known."""
+    at: datetime | None
+    """When the job ended, if this is what ended it."""
+    record: Record | None = None
+    """The record of an end whose result is to be stored: the first, another, or one whose costs are known now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

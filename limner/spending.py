@@ -1,4 +1,4 @@
-"""What was spent: credits by day, account and lane, as ``lua/shared/money.lua`` books them."""
+"""What was spent: credits by day, account and lane, as ``lua/parts/money.lua`` books them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final, Self
 
-from limner.connection import store_errors
-from limner.scripts import Scripts
+from limner.layout.constants import DAY
 
-KEEP_DAYS: Final = 400
-"""For how many days spending is kept; ``KEEP_DAYS`` of ``lua/shared/money.lua``."""
-_DAY: Final = 86_400
+_DAY: Final = DAY // 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +23,17 @@ class DaySpend:
     by_account: Mapping[str, Decimal]
     by_lane: Mapping[str, Decimal]
     """Jobs without a lane are in none."""
+
+    @classmethod
+    def from_hash(cls, day: int, fields: Mapping[str, str]) -> Self:
+        """The spending that Redis keeps of a day, counted from 1970."""
+        return cls(
+            date=datetime.fromtimestamp(day * _DAY, UTC).date(),
+            spent=_credits(fields.get("spent", "0")),
+            tasks=int(fields.get("tasks", 0)),
+            by_account=_split(fields, "spent:account:"),
+            by_lane=_split(fields, "spent:lane:"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,39 +72,6 @@ class Spending:
     days: tuple[DaySpend, ...]
     """The oldest first, today (UTC) last; days without any are among them."""
     standing: Standing
-
-
-class Spend(Scripts):
-    """The books of the account group."""
-
-    def spend(self, days: int) -> Spending:
-        """The last ``days`` days, today included, and what is held and doubtful now."""
-        with store_errors(self._redis):
-            today = int((self._clock() if self._clock else self._redis.time()[0]) // _DAY)
-            wanted = range(today - days + 1, today + 1)
-            with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hgetall(self.prefix + "money:held")
-                pipe.zrange(self.prefix + "parked", 0, -1)
-                for day in wanted:
-                    pipe.hgetall(f"{self.prefix}money:{day}")
-                held, caps, *spent = pipe.execute()
-                for cap in caps:
-                    pipe.zcard(f"{self.prefix}parked:{cap}")
-                counts = pipe.execute() if caps else []
-        return Spending(
-            days=tuple(_day(day, fields) for day, fields in zip(wanted, spent, strict=True)),
-            standing=Standing.from_hash(held, dict(zip(caps, counts, strict=True))),
-        )
-
-
-def _day(number: int, fields: Mapping[str, str]) -> DaySpend:
-    return DaySpend(
-        date=datetime.fromtimestamp(number * _DAY, UTC).date(),
-        spent=_credits(fields.get("spent", "0")),
-        tasks=int(fields.get("tasks", 0)),
-        by_account=_split(fields, "spent:account:"),
-        by_lane=_split(fields, "spent:lane:"),
-    )
 
 
 def _split(fields: Mapping[str, str], start: str) -> dict[str, Decimal]:

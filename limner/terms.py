@@ -2,10 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
+
+from limner.layout.constants import MAIN as MAIN
+
+Milliseconds = int
+
+
+def to_ms(seconds: float) -> Milliseconds:
+    """A duration or time as the scripts count it."""
+    return round(seconds * 1000)
+
+
+def to_micro(amount: Decimal) -> int:
+    """Credits as the scripts count them, in millionths."""
+    return round(amount * 1_000_000)
+
+
+def moment(milliseconds: Milliseconds) -> datetime:
+    """A time of the scripts."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
 
 Step = Literal["create", "look", "settle", "credits"]
 
@@ -33,10 +53,6 @@ class Durability(StrEnum):
     """It is on the server's disk (WAITAOF 1 0)."""
     REPLICA = "replica"
     """It is on the server's disk and on that of a replica, too (WAITAOF 1 1)."""
-
-
-MAIN: Final = "main"
-"""The account of a fleet that has only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +89,10 @@ class Money:
 
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     caps: Caps | None = None
+
+
+FREE: Final = Money()
+"""Without prices, nothing is held, and no cap is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +149,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The steps granted, the jobs left to newer workers, and the seconds until there is more to do."""
+    """The steps granted, and the seconds until there is more to do."""
 
     steps: list[Claim]
-    too_new: list[str]
+    unreadable: list[str]
+    """What is wrong with the records of jobs that are left alone, as the script says it."""
     wait: float
 
 
@@ -161,16 +182,6 @@ class Adoption(StrEnum):
     """The job has no attempt with this token."""
     UNKNOWN_JOB = "unknown_job"
     """There is no such job; the news is kept for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEnd:
-    """What the end of a task came to for its job."""
-
-    what: Literal["ended", "late", "noted", "stale"]
-    """It ended the job; a job that had failed has succeeded by it; it is noted; it was known."""
-    at: datetime | None
-    """When the job ended."""
 
 
 @dataclass(frozen=True, slots=True)

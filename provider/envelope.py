@@ -16,6 +16,8 @@ MAX_MESSAGE: Final = 500
 MAX_TASK_ID: Final = 256
 MAX_URL: Final = 2048
 MAX_URLS: Final = 16
+MOST_CREDITS: Final = 1_000_000_000
+"""No task costs so much, and no account has it; what is told of such sums is not believed."""
 
 _MAX_CODE: Final = 999_999
 _JSON_LAYERS: Final = 3
@@ -85,14 +87,18 @@ def read_integer(value: object) -> int | None:
 
 
 def read_decimal(value: object) -> Decimal | None:
-    """A number of credits, to six places, sent as a number or as a string; otherwise None."""
+    """A number of credits, to six places, sent as a number or as a string; None if it is none, or no such sum.
+
+    The ledger counts in millionths, exactly up to some billions of credits.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
         value = Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
     if isinstance(value, int):
-        return Decimal(value) if abs(value) < 10**15 else None
-    return _bounded(value) if isinstance(value, Decimal) else None
+        value = Decimal(value) if abs(value) < MOST_CREDITS else None
+    amount = _bounded(value) if isinstance(value, Decimal) else None
+    return amount if amount is not None and abs(amount) < MOST_CREDITS else None
 
 
 def read_task_id(data: object) -> str | None:

@@ -25,4 +25,4 @@ def check(fleet: Fleet, account: str, lease: int) -> None:
         logger.warning("account %s stays paused: %s", account, error)
         return
     logger.info("account %s has %s credits left", account, balance)
-    fleet.ledger.credits_seen(account, lease, balance, longest=fleet.settings.pause_max_seconds)
+    fleet.ledger.accounts.credits_seen(account, lease, balance, longest=fleet.settings.pause_max_seconds)

@@ -1,4 +1,7 @@
-"""``limner.check_status``: look at a job's task, and deliver what is there.
+"""``limner.check_status``: look at jobs' tasks, and deliver what is there.
+
+A message carries several looks. They are made side by side, and what is finished is reported together, but never waits
+for the slowest: one that takes long, or whose message is lost, delays only itself.
 
 A job that has ended without its task is looked at in the same way, only quietly: what was paid for is
 recorded, and delivered if the job had failed.
@@ -7,19 +10,22 @@ recorded, and delivered if the job had failed.
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, Final
 
 from limner.durations import kind_of
-from limner.errors import StoreUnavailable
+from limner.errors import JobFailed, RecordUnreadable
+from limner.ledger.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
 from limner.models import TextToImage
-from limner.records import JobState, Record, Task
-from limner.terms import TaskEnd
+from limner.records import JobState, Record, Task, TaskEnd
+from limner.terms import Claim
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
-from tasks.commit import SHORT_PATIENCE, Result, patiently
-from tasks.create_task import end, facts, store
+from tasks.commit import SHORT_PATIENCE, patiently
+from tasks.create_task import end, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
 from tasks.step import step
 from worker.application import app
@@ -27,46 +33,100 @@ from worker.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
+REPORT_WITHIN: Final = 0.05
+"""Seconds that a finished look may wait for others to be reported with it."""
+
 
 @step("limner.check_status")
-def check_status(self: Any, lease: int) -> None:
-    """One look at the task of the job with this task's id."""
-    look(app.fleet, self.request.id, lease)
+def check_status(_self: Any, looks: list[tuple[str, int]]) -> None:
+    """Looks at the tasks of these jobs, as pairs of a job's id and a lease."""
+    look(app.fleet, [Claim(job_id, "look", lease) for job_id, lease in looks])
 
 
-def look(fleet: Fleet, job_id: str, lease: int) -> None:
-    """Read the task's state, if the lease still holds, and put what follows on record."""
-    record = fleet.ledger.begin_look(job_id, lease)
-    if record is None:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A task that is looked at, and what the provider says of it."""
+
+    record: Record
+    task: Task
+    answer: RecordAnswer
+    at: datetime
+    """When the answer came, by the ledger's clock: this machine's may go wrong."""
+
+
+def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
+    """Read the tasks' states, as far as the leases still hold, and put what follows on record."""
+    tasks = [
+        (record, task)
+        for record in fleet.ledger.jobs.begin_looks(steps)
+        if record and (task := record.open_task) and has_key(fleet, record, task)
+    ]
+    if len(tasks) == 1:
+        put_on_record(fleet, [ask(fleet, *tasks[0])])
         return
-    task = record.open_task
-    if task is None:
-        return
-    if task.account not in fleet.providers:
-        logger.error("job %s: this worker has no key of account %s (LIMNER_ACCOUNTS)", job_id, task.account)
-        return
+    for finished in side_by_side(fleet, tasks):
+        put_on_record(fleet, finished)
+
+
+def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
+    """Whether this worker can read the task."""
+    if task.account in fleet.providers:
+        return True
+    logger.error(
+        "job %s: this worker has no key of account %s (LIMNER_ACCOUNTS)", record.job_id, task.account
+    )
+    return False
+
+
+def ask(fleet: Fleet, record: Record, task: Task) -> Asked:
+    """One look."""
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
     answer = fleet.providers[task.account].record_info(task.task_id)
-    # The ledger's own clock: this machine's may go wrong.
-    now = record.read_at + timedelta(seconds=time.monotonic() - began)
-    put_on_record(fleet, record, task, answer, decide(fleet, record, task, answer, now))
+    return Asked(record, task, answer, record.read_at + timedelta(seconds=time.monotonic() - began))
 
 
-def decide(fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, now: datetime) -> AfterLook:
-    """What follows from an answer at that time."""
+def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
+    """All of these looks at once: those that have finished, again and again until there are no more."""
+    answers: SimpleQueue[Asked | BaseException] = SimpleQueue()
+
+    def read(record: Record, task: Task) -> None:
+        try:
+            answers.put(ask(fleet, record, task))
+        except BaseException as error:
+            answers.put(error)
+
+    for record, task in tasks:
+        fleet.readers.submit(read, record, task)
+    left = len(tasks)
+    while left:
+        finished = [answers.get()]
+        deadline = time.monotonic() + REPORT_WITHIN
+        with contextlib.suppress(Empty):
+            while len(finished) < left:
+                finished.append(answers.get(timeout=max(0.0, deadline - time.monotonic())))
+        left -= len(finished)
+        yield [asked for asked in finished if isinstance(asked, Asked)]
+        for error in finished:
+            if isinstance(error, BaseException):
+                logger.error("a look failed, and is repeated when its lease is over", exc_info=error)
+
+
+def decide(fleet: Fleet, asked: Asked) -> AfterLook:
+    """What follows from an answer."""
+    record, task = asked.record, asked.task
     known_at = task.known_at or record.accepted_at
     assert known_at  # noqa: S101 - there is a task
-    age = (now - known_at).total_seconds()
-    hinted = None if record.hinted_at is None else (now - record.hinted_at).total_seconds()
+    age = (asked.at - known_at).total_seconds()
+    hinted = None if record.hinted_at is None else (asked.at - record.hinted_at).total_seconds()
     tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
         left = fleet.settings.late_result_seconds - age
-        return after_quiet_look(answer, Look(age, left, hinted, tokens), fleet.quiet_law)
+        return after_quiet_look(asked.answer, Look(age, left, hinted, tokens), fleet.quiet_law)
     assert record.deadline  # noqa: S101 - it is set with the state
-    left = (record.deadline - now).total_seconds()
+    left = (record.deadline - asked.at).total_seconds()
     law = fleet.laws.of(kind_of(request_of(record)))
-    return after_look(answer, Look(age, left, hinted, tokens), law)
+    return after_look(asked.answer, Look(age, left, hinted, tokens), law)
 
 
 def request_of(record: Record) -> TextToImage:
@@ -74,75 +134,103 @@ def request_of(record: Record) -> TextToImage:
     return TextToImage.model_construct(**record.request)
 
 
-def put_on_record(
-    fleet: Fleet, record: Record, task: Task, answer: RecordAnswer, decision: AfterLook
-) -> None:
-    """Tell the ledger, and store the result of a job that has ended by it."""
-    ledger, job_id, ttl = fleet.ledger, record.job_id, fleet.results.record_ttl
-    url = None if task.confirmed else callback_url(answer)
+def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
+    """Tell the ledger what looks have found, and store the results of jobs that have ended by it."""
+    reports: list[tuple[Asked, Report]] = []
+    overdue: list[tuple[Record, JobFailed]] = []
+    for asked in finished:
+        try:
+            decision = decide(fleet, asked)
+            if isinstance(decision, Fail):
+                overdue.append((asked.record, decision.error))
+            else:
+                reports.append((asked, report_of(fleet, asked, decision)))
+        except Exception:
+            # A bug: the other looks of the message are not to suffer from it.
+            logger.exception("a look at job %s is repeated when its lease is over", asked.record.job_id)
+    if reports:
+        report(fleet, reports)
+    for record, error in overdue:
+        end(fleet, record.job_id, error, [JobState.GENERATING], lease=record.lease)
+
+
+def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:
+    """Report looks together, and see to what each has come to."""
+    # A look can be repeated, so Redis is not waited for as long as with an answer that cannot.
+    answers = patiently(
+        partial(fleet.ledger.jobs.report_looks, [report for _, report in reports]),
+        f"looks at tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
+        patience=SHORT_PATIENCE,
+    )
+    for (asked, _), answer in zip(reports, answers, strict=True):
+        if isinstance(answer, RecordUnreadable):
+            logger.warning("job %s is left alone: %s", asked.record.job_id, answer)
+        else:
+            follow_up(fleet, asked, answer)
+
+
+def report_of(fleet: Fleet, asked: Asked, decision: LookAgain | Done | TaskOver | Lost) -> Report:
+    """The report of a look."""
+    record, task, ttl = asked.record, asked.task, fleet.results.record_ttl
+    job_id, task_id = record.job_id, task.task_id
+    url = None if task.confirmed else callback_url(asked.answer)
     attempt = record.attempt_of(url) if url else None
-    options: dict[str, Any]
     match decision:
         case LookAgain(delay, seen):
+            answer = asked.answer
             sure = isinstance(answer, Pending) and not task.confirmed
-            # A task that is known for certain, and alone, need not be written again.
-            name = task.task_id if sure or len(record.tasks) > 1 else None
-            too_often = isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED
-            options = {"look_in": delay, "task_id": name, "sure": sure, "attempt": attempt}
-            options["too_often"] = too_often
-            told(partial(ledger.looked, job_id, record.lease, seen, **options), task)
-        case Done(urls, spent):
-            options = {"ttl": ttl, "attempt": attempt}
-            what = told(partial(ledger.task_succeeded, job_id, task.task_id, urls, spent, **options), task)
-            outcome = {"urls": list(urls), "credits": spent}
-            deliver(fleet, record, task, what, JobState.SUCCEEDED, outcome)
-            if what.what != "stale":
-                learn(fleet, record, answer)
+            return Looked(
+                job_id=job_id,
+                lease=record.lease,
+                answer=seen,
+                look_in=delay,
+                # A task that is known for certain, and alone, need not be written again.
+                task_id=task_id if sure or len(record.tasks) > 1 else None,
+                sure=sure,
+                attempt=attempt,
+                too_often=isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED,
+            )
+        case Done(urls, spent, created_ms, completed_ms):
+            lesson = None
+            if created_ms is not None and completed_ms is not None:
+                # The contract's costTime has no certain unit (2.1).
+                kind = kind_of(request_of(record))
+                lesson = fleet.ledger.durations.lesson(kind, (completed_ms - created_ms) / 1000)
+            return TaskSucceeded(
+                job_id=job_id,
+                task_id=task_id,
+                urls=urls,
+                cost=spent,
+                ttl=ttl,
+                attempt=attempt,
+                lesson=lesson,
+                result=fleet.results.ahead(record, task_id, urls, spent, asked.at),
+            )
         case TaskOver(error, spent):
-            error = error.with_details(**facts(record, task.task_id))
-            owed = error.charged == "yes"
-            options = {"ttl": ttl, "grace": fleet.grace, "cost": spent, "owed": owed, "attempt": attempt}
-            what = told(partial(ledger.task_failed, job_id, task.task_id, error, **options), task)
-            deliver(fleet, record, task, what, JobState.FAILED, {"error": error.to_json()})
+            return TaskFailed(
+                job_id=job_id,
+                task_id=task_id,
+                error=error.with_details(task_id=task_id),
+                ttl=ttl,
+                grace=fleet.grace,
+                cost=spent,
+                owed=error.charged == "yes",
+                attempt=attempt,
+            )
         case Lost(reason):
-            options = {"ttl": ttl, "grace": fleet.grace}
-            what = told(partial(ledger.task_lost, job_id, task.task_id, reason, **options), task)
-            if what.what == "ended" and (now := ledger.read(job_id)):
-                # By what another task had come to.
-                store(fleet, now)
-        case Fail(error):
-            end(fleet, record, error, [JobState.GENERATING], lease=record.lease)
+            return TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=fleet.grace)
 
 
-def learn(fleet: Fleet, record: Record, answer: RecordAnswer) -> None:
-    """What the end of a task tells of others like it: how long they take, and what they cost."""
-    request = request_of(record)
-    if not isinstance(answer, Done):
-        return
-    if answer.created_ms is not None and answer.completed_ms is not None:
-        # The contract's costTime has no certain unit (2.1).
-        with contextlib.suppress(StoreUnavailable):
-            fleet.ledger.learn(kind_of(request), (answer.completed_ms - answer.created_ms) / 1000)
-    expected = price(request)
-    if answer.credits is not None and answer.credits != expected:
-        logger.warning(
-            "job %s cost %s credits, and provider/prices.py says %s", record.job_id, answer.credits, expected
-        )
-
-
-def told(transition: Callable[[], Result], task: Task) -> Result:
-    """A look can be repeated, so Redis is not waited for as long as with an answer that cannot."""
-    return patiently(transition, f"a look at task {task.task_id}", patience=SHORT_PATIENCE)
-
-
-def deliver(
-    fleet: Fleet, record: Record, task: Task, what: TaskEnd, state: JobState, outcome: dict[str, Any]
-) -> None:
-    """Store the result of a job, if it was this task that ended it, or that changed what its end has cost."""
-    if what.at is not None:
-        store(fleet, record.ended(state, outcome, what.at, task.task_id))
-        logger.info("job %s %s with task %s", record.job_id, state, task.task_id)
-    elif what.what == "noted":
-        now = told(partial(fleet.ledger.read, record.job_id), task)
-        if now is not None and now.failure is not None:
-            told(partial(fleet.results.refuse, now.job_id, now.failure), task)
+def follow_up(fleet: Fleet, asked: Asked, came_to: TaskEnd) -> None:
+    """Store the result of a job that has ended, or whose costs are known only now, and tell what is news."""
+    if came_to.record is not None:
+        store(fleet, came_to.record)
+    if came_to.at is not None:
+        state = came_to.record.state if came_to.record else JobState.SUCCEEDED
+        logger.info("job %s %s with task %s", asked.record.job_id, state, asked.task.task_id)
+    if isinstance(asked.answer, Done) and came_to.what != "stale":
+        spent, expected = asked.answer.credits, price(request_of(asked.record))
+        if spent is not None and spent != expected:
+            logger.warning(
+                "job %s cost %s credits, and provider/prices.py says %s", asked.record.job_id, spent, expected
+            )

@@ -60,7 +60,7 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     token = secrets.token_urlsafe(24)
     watch = Watch()
     deadline = fleet.settings.job_deadline_seconds
-    begin = partial(ledger.begin, job_id, lease, token, deadline=deadline, money=fleet.money)
+    begin = partial(ledger.jobs.begin, job_id, lease, token, deadline=deadline, money=fleet.money)
     try:
         grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
     except StoreUnavailable as risk:
@@ -71,8 +71,9 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     if grant == "stale":
         return
     if grant == "late":
-        record = ledger.read(job_id)
-        end(fleet, record, too_late(record.last_error if record else None), [JobState.QUEUED], lease=lease)
+        record = ledger.jobs.read(job_id)
+        late = too_late(record.last_error if record else None)
+        end(fleet, job_id, late, [JobState.QUEUED], lease=lease)
         return
     assert isinstance(grant, Grant)  # noqa: S101 - what is left
     if watch.elapsed() > AFTERMATH:
@@ -105,22 +106,23 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     match decision:
         case Follow(task_id, look_in):
             patiently(
-                partial(ledger.accepted, job_id, grant.attempt, task_id, look_in=look_in),
+                partial(ledger.jobs.accepted, job_id, grant.attempt, task_id, look_in=look_in),
                 f"job {job_id} is the provider's task {task_id}",
             )
         case SendAgain(error, delay, pause, unsent):
             patiently(
-                partial(ledger.retry, job_id, grant.attempt, error, delay=delay, pause=pause, unsent=unsent),
+                partial(
+                    ledger.jobs.retry, job_id, grant.attempt, error, delay=delay, pause=pause, unsent=unsent
+                ),
                 f"attempt {grant.attempt} of job {job_id} was refused",
             )
         case Doubt(error):
             patiently(
-                partial(ledger.doubt, job_id, grant.attempt, error, grace=fleet.grace),
+                partial(ledger.jobs.doubt, job_id, grant.attempt, error, grace=fleet.grace),
                 f"attempt {grant.attempt} of job {job_id} is in doubt",
             )
-        case Fail(error):
-            record = patiently(partial(ledger.read, job_id), f"job {job_id} failed: {error}")
-            end(fleet, record, error, [JobState.SENDING], attempt=grant.attempt)
+        case Fail(error, unsent):
+            end(fleet, job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=unsent)
 
 
 def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
@@ -132,53 +134,46 @@ def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
 
 def not_sent(fleet: Fleet, job_id: str, token: str, reason: Mapping[str, Any]) -> None:
     """Take back an attempt that has not been sent; another one is made instead of it."""
-    record = patiently(partial(fleet.ledger.read, job_id), f"job {job_id} was not sent")
+    record = patiently(partial(fleet.ledger.jobs.read, job_id), f"job {job_id} was not sent")
     if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
         return
     logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, reason["message"])
     pause = fleet.backoff.base
     patiently(
-        partial(fleet.ledger.retry, job_id, record.attempt, reason, delay=pause, pardon=pause, unsent=True),
+        partial(
+            fleet.ledger.jobs.retry, job_id, record.attempt, reason, delay=pause, pardon=pause, unsent=True
+        ),
         f"attempt {record.attempt} of job {job_id} was not sent",
     )
 
 
-def facts(record: Record, task_id: str | None) -> dict[str, Any]:
-    """What an error tells of its job."""
-    known = {"job_id": record.job_id, "task_id": task_id, "attempts": record.tries}
-    # Another attempt may have been paid for, whatever became of the last one.
-    doubtful = record.resubmitted or (record.faulted and not task_id)
-    return {name: fact for name, fact in known.items() if fact} | ({"charged": "maybe"} if doubtful else {})
-
-
 def end(
     fleet: Fleet,
-    record: Record | None,
+    job_id: str,
     error: JobFailed,
     come_from: list[JobState],
     *,
     lease: int | None = None,
     attempt: int | None = None,
+    unsent: bool = False,
 ) -> None:
     """End a job in an error, and store it as its result."""
-    if record is None:
-        return
-    # Of this attempt; what the job's earlier ones may cost is among the facts.
-    certain = error.charged == "no"
-    error = error.with_details(**facts(record, record.task_id))
-    ended_at = patiently(
-        partial(
-            fleet.ledger.fail, record.job_id, error, come_from, lease=lease, attempt=attempt, certain=certain
-        ),
-        f"job {record.job_id} failed: {error}",
+    fail = partial(
+        fleet.ledger.jobs.fail,
+        job_id,
+        error,
+        come_from,
+        lease=lease,
+        attempt=attempt,
+        certain=error.charged == "no",
+        unsent=unsent,
     )
-    if ended_at:
-        outcome = {"error": error.to_json()}
-        store(fleet, record.ended(JobState.FAILED, outcome, ended_at, record.task_id))
+    if ended := patiently(fail, f"job {job_id} failed: {error}"):
+        store(fleet, ended)
 
 
 def store(fleet: Fleet, ended: Record) -> None:
-    """Store a job's result; should that not succeed, its lease brings it back."""
+    """Store a job's result as its record has it; should that not succeed, its lease brings it back."""
     patiently(
         partial(fleet.results.store, ended, fleet.ledger),
         f"the result of job {ended.job_id}",
@@ -191,7 +186,7 @@ def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: d
     try:
         try:
             new = submission(job_id, positional, parameters)
-            known = patiently(partial(fleet.ledger.submit, new), f"job {job_id} of a Celery producer")
+            known = patiently(partial(fleet.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
             patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")

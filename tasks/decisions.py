@@ -65,6 +65,8 @@ class Fail:
     """The job ends in this error."""
 
     error: JobFailed
+    unsent: bool = False
+    """Whether the provider has never had the request."""
 
 
 AfterCreate = Follow | SendAgain | Doubt | Fail
@@ -105,7 +107,7 @@ def after_create(
             if cause is Cause.SERVER_FAULT:
                 # The contract calls it ambiguous (1.4).
                 details["charged"] = "maybe"
-            return Fail(cause.error(_refusal(answer, tries), details))
+            return Fail(cause.error(_refusal(answer, tries), details), unsent=cause is Cause.NOT_CONNECTED)
 
 
 def _refusal(answer: Refused, tries: int) -> str:

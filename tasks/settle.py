@@ -22,7 +22,7 @@ ASK_AGAIN: Final = 3600.0
 @step("limner.settle")
 def settle(self: Any, lease: int) -> None:
     """One settlement of the job with this task's id."""
-    record = app.fleet.ledger.read(self.request.id)
+    record = app.fleet.ledger.jobs.read(self.request.id)
     if record is not None and record.lease == lease:
         bring_to_end(app.fleet, record)
 
@@ -31,7 +31,7 @@ def bring_to_end(fleet: Fleet, record: Record) -> None:
     """Do what the job's state says must happen when its time is over."""
     if record.state is JobState.SENDING:
         grace = max(LATE_COMMIT, fleet.grace)
-        fleet.ledger.doubt(record.job_id, record.attempt, lease_over(), grace=grace)
+        fleet.ledger.jobs.doubt(record.job_id, record.attempt, lease_over(), grace=grace)
     elif record.state is JobState.IN_DOUBT:
         decide(fleet, record)
     elif record.state.ended:
@@ -42,10 +42,10 @@ def decide(fleet: Fleet, record: Record) -> None:
     """What the policy says of a doubt that nothing has resolved."""
     policy = fleet.settings.in_doubt
     if policy == "hold":
-        if fleet.ledger.hold(record.job_id, record.lease, ask_again_in=ASK_AGAIN) and not record.held_at:
+        if fleet.ledger.jobs.hold(record.job_id, record.lease, ask_again_in=ASK_AGAIN) and not record.held_at:
             logger.warning("job %s is held: python -m limner resolve decides", record.job_id)
     elif policy == "resubmit" and not record.resubmitted:
-        if fleet.ledger.resubmit(record.job_id, lease=record.lease):
+        if fleet.ledger.jobs.resubmit(record.job_id, lease=record.lease):
             logger.warning("job %s is sent again and may be paid for twice", record.job_id)
     else:
-        end(fleet, record, in_doubt(record.last_error), [JobState.IN_DOUBT], lease=record.lease)
+        end(fleet, record.job_id, in_doubt(record.last_error), [JobState.IN_DOUBT], lease=record.lease)

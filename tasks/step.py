@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from limner.errors import RecordTooNew, StoreUnavailable
+from limner.errors import RecordUnreadable, StoreUnavailable
 from worker.application import app
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
         def body(self: Any, /, *arguments: Any, **parameters: Any) -> None:
             try:
                 run(self, *arguments, **parameters)
-            except (StoreUnavailable, RecordTooNew) as error:
+            except (StoreUnavailable, RecordUnreadable) as error:
                 logger.warning("job %s waits for its lease to be over: %s", self.request.id, error)
 
         register: Any = app.task(name=name, bind=True, typing=False, **options)

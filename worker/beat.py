@@ -120,7 +120,7 @@ class Timekeeper:
 
     def _submit(self, entry: Entry, tick: Tick) -> None:
         new = entry.submission(tick, idempotency_seconds=self._idempotency_seconds)
-        answer = self._ledger.submit(new)
+        answer = self._ledger.jobs.submit(new)
         if answer.outcome == "conflict":
             logger.warning(
                 "schedule %s: its tick of %s belongs to job %s, which another beat submitted with another "

@@ -8,16 +8,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown
 
 from config import Settings
+from limner.connection import record_error
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
-from worker.fleet import make_ledger
+from worker.fleet import LOOKS_IN_A_MESSAGE, make_ledger
 from worker.quota import money, quotas
 from worker.transport import STEP
 
@@ -32,6 +34,34 @@ TASKS = {
 """The Celery task of each step."""
 
 _OUTAGE_PAUSE = 0.5
+LEAST_GAP = 0.005
+"""Seconds between two claims of a busy clock: what is due by then goes together, at less cost."""
+TEND_EVERY = 2.0
+"""Seconds between two turns of the ledger's housekeeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A Celery message for one step, or for several looks."""
+
+    task: str
+    task_id: str
+    arguments: list[Any]
+
+
+def messages(steps: Sequence[Claim]) -> Iterator[Message]:
+    """The messages for these steps. A look costs less among others than by itself."""
+    looks = [step for step in steps if step.step == "look"]
+    for step in steps:
+        if step.step == "credits":
+            task_id = f"credits:{step.job_id}:{step.lease}"
+            yield Message(TASKS["credits"], task_id, [step.job_id, step.lease])
+        elif step.step != "look":
+            yield Message(TASKS[step.step], step.job_id, [step.lease])
+    for start in range(0, len(looks), LOOKS_IN_A_MESSAGE):
+        together = looks[start : start + LOOKS_IN_A_MESSAGE]
+        task_id = f"looks:{together[0].job_id}:{together[0].lease}"
+        yield Message(TASKS["look"], task_id, [[(look.job_id, look.lease) for look in together]])
 
 
 class Clock(threading.Thread):
@@ -41,7 +71,7 @@ class Clock(threading.Thread):
         super().__init__(name="limner-clock", daemon=True)
         self._app: Any = app
         self._ledger = ledger
-        self._bell = ledger.bell()
+        self._bell = ledger.queue.bell()
         self._quotas = allowed
         self._money = money
         self._stopped = threading.Event()
@@ -49,6 +79,8 @@ class Clock(threading.Thread):
         self._away = False
         # Claimed, and not sent because the broker was away.
         self._unsent: list[Claim] = []
+        self._claim_again = 0.0
+        self._tend_at = 0.0
         # What this clock has claimed lately, with the time of the claim, the oldest first.
         self._claimed: deque[tuple[float, Claim]] = deque()
 
@@ -74,15 +106,25 @@ class Clock(threading.Thread):
         """Claim and send once; returns the seconds until there is more to do."""
         if self._unsent:
             # Those that were sent after all are stale messages then, and do nothing.
-            self._ledger.give_back(self._unsent)
+            self._ledger.queue.give_back(self._unsent)
             self._unsent = []
-        claimed = self._ledger.claim(*self._quotas, money=self._money)
-        for job_id in claimed.too_new:
-            logger.warning("job %s was written by a newer version of Limner: left to newer workers", job_id)
+        self._stopped.wait(max(0.0, self._claim_again - time.monotonic()))
+        self._claim_again = time.monotonic() + LEAST_GAP
+        claimed = self._ledger.queue.claim(*self._quotas, money=self._money)
+        for said in claimed.unreadable:
+            logger.warning("a job is left alone: %s", record_error(said))
         if claimed.steps:
             self._remember(claimed.steps)
             self._send(claimed.steps)
+        self._tend()
         return claimed.wait
+
+    def _tend(self) -> None:
+        """The ledger's housekeeping, in bounded pieces; every clock does some of it."""
+        now = time.monotonic()
+        if now >= self._tend_at:
+            more = self._ledger.queue.tend()
+            self._tend_at = now if more else now + TEND_EVERY
 
     def stop(self) -> None:
         """Claim nothing any more."""
@@ -96,7 +138,7 @@ class Clock(threading.Thread):
         steps = [step for _, step in self._claimed]
         self._claimed.clear()
         try:
-            if count := self._ledger.give_back(steps):
+            if count := self._ledger.queue.give_back(steps):
                 logger.info("%d claimed steps are given back", count)
         except StoreUnavailable as error:
             logger.warning("claimed steps wait for their lease: %s", error)
@@ -113,27 +155,26 @@ class Clock(threading.Thread):
             if self._producer is None:
                 self._producer = self._app.amqp.Producer(self._app.connection_for_write())
             with self._producer.batch():
-                for step in steps:
-                    self._publish(step)
+                for message in messages(steps):
+                    self._publish(message)
         except Exception as error:
             logger.warning("%d steps could not be sent: %r", len(steps), error)
             self._drop_producer()
             self._unsent += steps
             self._stopped.wait(_OUTAGE_PAUSE)
 
-    def _publish(self, step: Claim) -> None:
+    def _publish(self, message: Message) -> None:
         # Celery's own message without the rest of send_task, which costs twice as much as the message.
-        of_account = step.step == "credits"
-        task_id = f"credits:{step.job_id}:{step.lease}" if of_account else step.job_id
-        arguments = [step.job_id, step.lease] if of_account else [step.lease]
-        message = self._app.amqp.as_task_v2(task_id, TASKS[step.step], args=arguments, ignore_result=True)
+        body = self._app.amqp.as_task_v2(
+            message.task_id, message.task, args=message.arguments, ignore_result=True
+        )
         self._producer.publish(
-            message.body,
+            body.body,
             exchange="",
             routing_key=self._app.conf.task_default_queue,
             serializer="json",
-            headers={**message.headers, STEP: 1},
-            **message.properties,
+            headers={**body.headers, STEP: 1},
+            **body.properties,
         )
 
     def _drop_producer(self) -> None:

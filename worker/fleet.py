@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
@@ -17,8 +18,10 @@ from worker.pauses import Pauses
 from worker.poll_law import Laws
 from worker.polling import PollLaw, Quiet
 from worker.quota import key_name, money
-from worker.results import ResultStore
+from worker.results import ResultStore, beside
 
+LOOKS_IN_A_MESSAGE = 8
+"""A message of looks costs a worker 0.7 ms, whether it carries one or several (``python -m bench cpu``)."""
 AFTERMATH = 10.0
 """Seconds that a lease outlasts the longest request: time to put its answer on record."""
 
@@ -39,6 +42,8 @@ class Fleet:
     pauses: Pauses
     money: Money
     random: Random
+    readers: Executor
+    """Makes the looks of a message side by side."""
 
     @property
     def grace(self) -> float:
@@ -50,13 +55,12 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     """The ledger that these settings lead to."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
     request = settings.request_timeout_seconds + AFTERMATH
-    ledger = Ledger(
+    return Ledger(
         client,
         leases=Leases(look=request, send=request),
         durability=Durability(settings.durability),
+        assumed={**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}},
     )
-    ledger.assumed = {**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}}
-    return ledger
 
 
 def make_provider(settings: Settings, account: Account) -> KieClient:
@@ -78,10 +82,15 @@ def make_fleet(settings: Settings, app: Celery) -> Fleet:
         settings=settings,
         ledger=ledger,
         providers={name: make_provider(settings, account) for name, account in accounts.items()},
-        results=ResultStore(app, settings.result_ttl_seconds, quiet),
+        results=ResultStore(
+            app,
+            settings.result_ttl_seconds,
+            quiet,
+            beside_the_ledger=beside(ledger.store.redis, app.backend),
+        ),
         laws=Laws(
-            ledger.durations,
-            in_flight=ledger.in_flight,
+            ledger.durations.of,
+            in_flight=ledger.accounts.in_flight,
             reads_per_second=sum(account.reads_per_second for account in accounts.values()),
             clock=time.monotonic,
             patience=settings.callback_patience_seconds if settings.callback_url else None,
@@ -95,4 +104,6 @@ def make_fleet(settings: Settings, app: Celery) -> Fleet:
         ),
         money=money(settings),
         random=Random(),
+        # So many that no look that has begun waits for a thread; they are made when they are needed.
+        readers=ThreadPoolExecutor(settings.concurrency * LOOKS_IN_A_MESSAGE, "limner-look"),
     )

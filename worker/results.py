@@ -1,6 +1,10 @@
 """Results, as plain Celery code reads them: ``AsyncResult(job_id).get()``."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import redis
 from celery import Celery, states
@@ -9,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
+from limner.ledger.reports import BackendResult
 from limner.records import Record
 from worker.polling import PollLaw
 
@@ -20,13 +25,49 @@ deliver again after its visibility timeout, the record is all that tells that th
 
 
 class ResultStore:
-    """Celery's result backend, and for how long results stay on the ledger too."""
+    """Celery's result backend, and for how long results stay on the ledger too.
 
-    def __init__(self, app: Celery, ttl: float, quiet: PollLaw) -> None:
+    With ``beside_the_ledger``, the backend is the ledger's own server and database: then what ends a job can store its
+    result as well.
+    """
+
+    def __init__(self, app: Celery, ttl: float, quiet: PollLaw, *, beside_the_ledger: bool = False) -> None:
         self._backend: Any = app.backend
         self._quiet = quiet
+        self._ttl = ttl
+        self._beside_the_ledger = beside_the_ledger
         self.record_ttl = max(ttl, KEEP_RECORD)
         """Seconds that a record is kept of which nothing more is expected."""
+
+    def ahead(
+        self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | None, now: datetime
+    ) -> BackendResult | None:
+        """The result of a job that is about to succeed by that task; None if the backend is elsewhere."""
+        if not self._beside_the_ledger:
+            return None
+        images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
+        # When it ends is for the ledger to say, so the text is cut in two there.
+        cut = f"@{uuid4().hex}@"
+        images["finished_at"] = cut
+        head, tail = self._encoded(record.job_id, images, states.SUCCESS).split(cut)
+        return BackendResult(
+            key=_text(self._backend.get_key_for_task(record.job_id)),
+            head=head,
+            tail=tail,
+            expires=self._ttl,
+            attempt=record.attempt,
+            ttl=self.record_ttl,
+            follow=self._follow(record, now),
+        )
+
+    def _encoded(self, job_id: str, result: Any, state: str) -> str:
+        # What the backend itself writes; it has no public name.
+        meta = self._backend._get_result_meta(result, state, None, None)  # noqa: SLF001
+        return _text(self._backend.encode({**meta, "task_id": job_id}))
+
+    def _follow(self, record: Record, finished_at: datetime) -> float:
+        age = (finished_at - (record.accepted_at or finished_at)).total_seconds()
+        return self._quiet.next_look(max(age, 0.0))
 
     def store(self, record: Record, ledger: Ledger) -> None:
         """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm.
@@ -35,14 +76,12 @@ class ResultStore:
         """
         failure = record.failure
         if failure is None:
-            images = record.images().model_dump(mode="json")
-            self._write(record.job_id, images, states.SUCCESS)
+            self._write(record.job_id, record.images().model_dump(mode="json"), states.SUCCESS)
         else:
             self.refuse(record.job_id, failure)
         assert record.finished_at  # noqa: S101 - it has ended
-        age = (record.finished_at - (record.accepted_at or record.finished_at)).total_seconds()
-        follow = self._quiet.next_look(age)
-        ledger.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
+        follow = self._follow(record, record.finished_at)
+        ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result; for a Celery message from which no job could be made, too."""
@@ -55,3 +94,20 @@ class ResultStore:
             raise StoreUnavailable(
                 f"the result backend did not take a result ({error!r}); LIMNER_RESULT_URL says where it is"
             ) from error
+
+
+def _text(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def beside(ledger: "redis.Redis", backend: Any) -> bool:
+    """Whether Celery's result backend lies in the ledger's own database, under the same user's rights."""
+    pool = getattr(getattr(backend, "client", None), "connection_pool", None)
+    if pool is None:
+        return False
+    ours, theirs = ledger.connection_pool.connection_kwargs, pool.connection_kwargs
+    return all((ours.get(name) or usual) == (theirs.get(name) or usual) for name, usual in _PLACE.items())
+
+
+_PLACE = {"host": "localhost", "port": 6379, "path": "", "db": 0, "username": "", "password": ""}
+"""What tells one database from another, and one user; with redis-py's defaults."""

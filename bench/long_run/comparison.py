@@ -65,7 +65,7 @@ def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tu
         batch = job_ids[start : start + BATCH]
         with store_errors(client), client.pipeline(transaction=False) as pipe:
             for job_id in batch:
-                pipe.hgetall(ledger.record_key(job_id))
+                pipe.hgetall(ledger.jobs.key(job_id))
             answers = pipe.execute()
         for job_id, fields in zip(batch, answers, strict=True):
             yield job_id, Record.from_hash(job_id, fields, now) if fields else None

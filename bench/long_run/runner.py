@@ -148,7 +148,7 @@ class _Run:
             if not task.answered or (job_id in in_dead_hands and task.id not in self.watch.told)
         ]
         adopted = [(job_id, task) for job_id, task in lost_answers if task not in verdicts[job_id].unknown]
-        stood = [standstill(step, self._ledger.log(step.job_id)) for step in self._held]
+        stood = [standstill(step, self._ledger.journal.log(step.job_id)) for step in self._held]
 
         def those(flag: Callable[[Verdict], object]) -> frozenset[str]:
             return frozenset(job_id for job_id, verdict in verdicts.items() if flag(verdict))
@@ -174,7 +174,7 @@ class _Run:
             outages=self._outages,
             held=len(self._held),
             rescues=[seconds for seconds in stood if seconds is not None],
-            callbacks=self._ledger.callback_counts(),
+            callbacks=self._ledger.journal.callback_counts(),
         )
 
     def _strike(self, kill: Kill) -> None:

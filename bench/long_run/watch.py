@@ -32,7 +32,7 @@ class Watch(threading.Thread):
         after = "0"
         while not self._stopped.is_set():
             try:
-                events = self._ledger.events(after, block=0.5, count=1000)
+                events = self._ledger.journal.events(after, block=0.5, count=1000)
             except StoreUnavailable:
                 self._stopped.wait(PAUSE)
                 continue

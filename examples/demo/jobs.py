@@ -82,8 +82,8 @@ def scheduled(limner: Limner, redis_url: str) -> Watched | None:
     """The first job that beat has submitted; None before its first tick."""
     with connect(redis_url) as client:
         ledger = Ledger(client)
-        for event in ledger.events("0", count=1000):
-            if "schedule" in event.metadata and (record := ledger.read(event.job_id)):
+        for event in ledger.journal.events("0", count=1000):
+            if "schedule" in event.metadata and (record := ledger.jobs.read(event.job_id)):
                 request = TextToImage.model_validate(record.request)
                 return Watched(Order(request, source=Source.BEAT), limner.get(event.job_id))
     return None

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from limner.callbacks.hint import is_id, task_id_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
-from limner.errors import InvalidRequest, RecordTooNew, StoreUnavailable
+from limner.errors import InvalidRequest, RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
 from limner.terms import Adoption
 
@@ -100,16 +100,16 @@ class Receiver:
             named = {name.lower(): value for name, value in headers.items()}
             if refusal := check(self._key, task_id, named, self._now()):
                 return self._counted(refusal)
-        return self._ledger.called_back(job_id, token, task_id)
+        return self._ledger.jobs.called_back(job_id, token, task_id)
 
     def _counted(self, refusal: Refusal) -> Refusal:
-        self._ledger.count_callback(refusal)
+        self._ledger.journal.count_callback(refusal)
         return refusal
 
     def _answer(self, job_id: str, act: Callable[[], Adoption | Refusal]) -> Reply:
         try:
             outcome = act()
-        except (StoreUnavailable, RecordTooNew) as error:
+        except (StoreUnavailable, RecordUnreadable) as error:
             self._note(job_id, type(error).__name__, logging.WARNING, f"put off: {error}")
             return AGAIN
         self._note(job_id, outcome, *_NOTES[outcome])

@@ -11,7 +11,7 @@ from limner.cli.facts import facts_of
 from limner.cli.session import Session
 from limner.operating import WEEK
 from limner.producer import Limner
-from limner.spending import KEEP_DAYS
+from limner.layout.constants import KEEP_DAYS
 from limner.terms import MAIN
 
 Account = Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="The account's name.")]

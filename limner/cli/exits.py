@@ -9,7 +9,7 @@ from limner.errors import (
     IdempotencyConflict,
     InvalidRequest,
     JobFailed,
-    RecordTooNew,
+    RecordUnreadable,
     StoreUnavailable,
     UnknownJob,
 )
@@ -46,7 +46,7 @@ _CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (UnknownJob, ExitCode.UNKNOWN_JOB),
     (StoreUnavailable, ExitCode.STORE_UNAVAILABLE),
     (redis.RedisError, ExitCode.STORE_UNAVAILABLE),
-    (RecordTooNew, ExitCode.RECORD_TOO_NEW),
+    (RecordUnreadable, ExitCode.RECORD_TOO_NEW),
 )
 
 

@@ -11,7 +11,7 @@ import typer
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
 from limner.connection import check_url
-from limner.errors import InvalidRequest, LimnerError, RecordTooNew, UnknownJob
+from limner.errors import InvalidRequest, LimnerError, RecordUnreadable, UnknownJob
 from limner.job import Job
 from limner.producer import Limner
 
@@ -44,7 +44,7 @@ class Session:
             for job_id in job_ids:
                 try:
                     code = act(limner.get(job_id))
-                except (UnknownJob, RecordTooNew, TimeoutError) as error:
+                except (UnknownJob, RecordUnreadable, TimeoutError) as error:
                     code = self.out.error(error, job_id=job_id)
                 worst = max(worst, code)
         return worst

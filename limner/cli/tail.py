@@ -50,7 +50,7 @@ def _events(ledger: Ledger, after: str) -> Iterator[Event]:
     patience = Patience.until(time.monotonic(), None)
     while True:
         try:
-            events = ledger.events(after)
+            events = ledger.journal.events(after)
         except StoreUnavailable:
             if patience.lost(time.monotonic()):
                 raise

@@ -160,7 +160,7 @@ def test_a_job_is_done(stack: Stack, running: dict[str, Child]) -> None:
 def test_the_provider_calls_back(stack: Stack, running: dict[str, Child]) -> None:
     url = f"redis://127.0.0.1:{stack.ports['6379']}/0"
     with Limner(url) as limner, connect(url) as client:
-        counts = Ledger(client).callback_counts
+        counts = Ledger(client).journal.callback_counts
         before = sum(counts().values())
         limner.submit(TextToImage(prompt="a harbour that calls")).result(timeout=30)
         eventually(lambda: sum(counts().values()) > before)

@@ -165,7 +165,7 @@ _CREATE: Final = (
     (after(Write.ACCEPTED), BOUGHT_ONCE, BOUGHT_ONCE, _RESULT),
 )
 
-# From the look that finds the task ended to the result in the backend.
+# From the look that finds the task ended to its end, with which the result is in the backend as well.
 _LOOK: Final = (
     (after(Write.CLAIM_LOOK), LOOK),
     (before(Write.PUBLISH_LOOK), LOOK),
@@ -177,6 +177,11 @@ _LOOK: Final = (
     (Wire.LOOK_ANSWER_BEGUN, LOOK),
     (Wire.LOOK_ANSWER_READ, LOOK),
     (before(Write.TASK_ENDED), LOOK),
+    (after(Write.TASK_ENDED), 0.0),
+)
+
+# From there to its result: errors are stored by a step of their own.
+_STORE: Final = (
     (after(Write.TASK_ENDED), STORE),
     (before(Write.STORE_RESULT), STORE),
     (after(Write.STORE_RESULT), STORE),
@@ -206,7 +211,7 @@ WORKER_EDGES: Final = (
     _worker(before(Write.LOOKED), BOUGHT_ONCE, LOOK, way=SLOW),
     _worker(after(Write.LOOKED), BOUGHT_ONCE, _RESULT, way=SLOW),
     _worker(before(Write.TASK_ENDED), TASK_FAILED, LOOK, way=TASK_FAILS),
-    _worker(after(Write.TASK_ENDED), TASK_FAILED, STORE, way=TASK_FAILS),
+    *(_worker(point, TASK_FAILED, waits, way=TASK_FAILS) for point, waits in _STORE),
     _worker(before(Write.DOUBT), UNHEARD, _OVER_ALONE, way=ANSWER_LOST),
     _worker(before(Write.DOUBT), ADOPTED, _OVER, way=ANSWER_LOST, callbacks=True),
     _worker(after(Write.DOUBT), UNHEARD, 0.0, way=ANSWER_LOST),
@@ -226,7 +231,13 @@ WORKER_EDGES: Final = (
     # The worker that should settle the first one's attempt dies as well.
     Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
     Edge(Victim.WORKER, (after(Write.BEGIN), after(Write.DOUBT)), NOT_SENT, LATE_COMMIT),
-    Edge(Victim.WORKER, (before(Write.STORE_RESULT), before(Write.STORE_RESULT)), BOUGHT_ONCE, STEP),
+    Edge(
+        Victim.WORKER,
+        (before(Write.STORE_RESULT), before(Write.STORE_RESULT)),
+        TASK_FAILED,
+        STEP,
+        way=TASK_FAILS,
+    ),
     Edge(Victim.WORKER, (before(Write.BEGIN), before(Write.BEGIN)), BOUGHT_ONCE, STEP + _RESULT),
 )
 """Not among them: a worker that dies between taking a plain Celery producer's message and making a job of it.
@@ -262,8 +273,9 @@ VALKEY_EDGES: Final = (
     *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + LOOK) for point in list(Wire)[6:]),
     *_valkey(Write.LOOKED, LOOK, way=SLOW),
     *_valkey(Write.TASK_ENDED, LOOK),
-    *_valkey(Write.STORE_RESULT, STORE),
-    *_valkey(Write.STORED, STORE),
+    *_valkey(Write.TASK_ENDED, LOOK, promise=TASK_FAILED, way=TASK_FAILS),
+    *_valkey(Write.STORE_RESULT, STORE, promise=TASK_FAILED, way=TASK_FAILS),
+    *_valkey(Write.STORED, STORE, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.CLAIM_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.PUBLISH_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.HOLD, STEP, promise=LEFT_TO_A_PERSON, way=HELD),

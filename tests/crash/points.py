@@ -17,10 +17,14 @@ from typing import Any, Final, NoReturn
 import httpx
 import psutil
 
-from limner.ledger import Ledger
-from limner.terms import Claim
+from limner.layout.keys import JOB
+from limner.ledger.calls import ReportLooks
+from limner.ledger.queue import ClaimSteps
+from limner.ledger.script import Script
+from limner.ledger.store import Store
+from limner.terms import Claimed
 from provider.transport import ThreadTransport
-from worker.clock import Clock
+from worker.clock import TASKS, Clock, Message
 from worker.results import ResultStore
 
 TRAIL: Final = "CRASH_TRAIL"
@@ -90,13 +94,11 @@ POINTS: Final = frozenset([*Wire, *(moment(write) for write in Write for moment 
 _TRANSITIONS: Final = {
     "submit": Write.SUBMIT,
     "begin": Write.BEGIN,
-    "adopt": Write.ACCEPTED,
+    "accepted": Write.ACCEPTED,
     "retry": Write.RETRY,
     "doubt": Write.DOUBT,
-    "begin_look": Write.BEGIN_LOOK,
-    "looked": Write.LOOKED,
-    "task_ended": Write.TASK_ENDED,
-    "finish": Write.FAIL,
+    "begin_looks": Write.BEGIN_LOOK,
+    "fail": Write.FAIL,
     "resubmit": Write.RESUBMIT,
     "hold": Write.HOLD,
     "stored": Write.STORED,
@@ -105,9 +107,9 @@ _TRANSITIONS: Final = {
 """By the name of the script. Claims are told apart by what there is to claim."""
 _CLAIMS: Final = {"create": Write.CLAIM_CREATE, "look": Write.CLAIM_LOOK, "settle": Write.CLAIM_SETTLE}
 _PUBLISHES: Final = {
-    "create": Write.PUBLISH_CREATE,
-    "look": Write.PUBLISH_LOOK,
-    "settle": Write.PUBLISH_SETTLE,
+    TASKS["create"]: Write.PUBLISH_CREATE,
+    TASKS["look"]: Write.PUBLISH_LOOK,
+    TASKS["settle"]: Write.PUBLISH_SETTLE,
 }
 _NEXT_STEP: Final = {"queued": "create", "generating": "look", "in_doubt": "settle"}
 """What a claim would take of a job in that state."""
@@ -195,33 +197,43 @@ def install(crash: Crash) -> None:
 
 
 def _round_the_ledger(crash: Crash) -> None:
-    run = Ledger._run
+    run = Store.run
 
-    def wrapped(ledger: Ledger, name: str, **arguments: Any) -> Any:
+    def wrapped(store: Store, script: Script[Any]) -> Any:
         def call() -> Any:
-            return run(ledger, name, **arguments)
+            return run(store, script)
 
-        if name != "claim":
-            write = _TRANSITIONS[name]
-            return crash.around(write, call, lambda _answer: write)
-        upcoming = None if crash.over else next(_steps_to_claim(ledger), None)
-        return crash.around(upcoming, call, lambda answer: _CLAIMS[answer[0][0][1]] if answer[0] else None)
+        if isinstance(script, ClaimSteps):
+            upcoming = None if crash.over else next(_steps_to_claim(store), None)
+            return crash.around(upcoming, call, _claimed)
+        if isinstance(script, ReportLooks):
+            looked = script.reports[0]["what"] == "looked"
+            write = Write.LOOKED if looked else Write.TASK_ENDED
+        elif script.NAME in _TRANSITIONS:
+            write = _TRANSITIONS[script.NAME]
+        else:
+            return call()
+        return crash.around(write, call, lambda _answer: write)
 
-    Ledger._run = wrapped  # type: ignore[method-assign,assignment]
+    Store.run = wrapped  # type: ignore[method-assign,assignment]
 
 
-def _steps_to_claim(ledger: Ledger) -> Iterator[Write]:
-    for key in ledger._redis.scan_iter(ledger.prefix + "job:*"):
-        if step := _NEXT_STEP.get(ledger._redis.hget(key, "state")):
+def _claimed(claimed: Claimed | None) -> Write | None:
+    return _CLAIMS[claimed.steps[0].step] if claimed and claimed.steps else None
+
+
+def _steps_to_claim(store: Store) -> Iterator[Write]:
+    for key in store.redis.scan_iter(JOB(store.prefix, "*")):
+        if step := _NEXT_STEP.get(store.redis.hget(key, "state")):
             yield _CLAIMS[step]
 
 
 def _round_messages_and_results(crash: Crash) -> None:
     publish, store = Clock._publish, ResultStore._write
 
-    def wrapped_publish(clock: Clock, step: Claim) -> None:
-        write = _PUBLISHES[step.step]
-        crash.around(write, lambda: publish(clock, step), lambda _answer: write)
+    def wrapped_publish(clock: Clock, message: Message) -> None:
+        write = _PUBLISHES[message.task]
+        crash.around(write, lambda: publish(clock, message), lambda _answer: write)
 
     def wrapped_store(results: ResultStore, *result: Any) -> None:
         crash.around(Write.STORE_RESULT, lambda: store(results, *result), lambda _answer: Write.STORE_RESULT)

@@ -167,14 +167,14 @@ class _Job:
         worker.child.signal(signal.SIGTERM)
 
     def record(self) -> Record | None:
-        return self.ledger.read(self.id)
+        return self.ledger.jobs.read(self.id)
 
     def is_over(self) -> bool:
         """Whether nothing more happens by itself: the result is in the backend, or a person is asked."""
         record = self.record()
         if record is None or not record.state.ended:
             return record is not None and record.held_at is not None
-        stored = self._redis.hget(self.ledger.record_key(self.id), "stored")
+        stored = self._redis.hget(self.ledger.jobs.key(self.id), "stored")
         expected = states.SUCCESS if record.state is JobState.SUCCEEDED else states.FAILURE
         return bool(stored == "1" and self._celery.AsyncResult(self.id).state == expected)
 
@@ -212,7 +212,7 @@ class _Trial:
             outcome=Outcome(self.job.end(), bought),
             seconds=ended - died,
             late=max(0.0, ended - expected),
-            log=tuple(f"{entry.event} {entry.detail}" for entry in self.job.ledger.log(self.job.id)),
+            log=tuple(f"{entry.event} {entry.detail}" for entry in self.job.ledger.journal.log(self.job.id)),
         )
 
     def _die(self, number: int, point: str) -> bool:

@@ -66,7 +66,7 @@ def ticks(valkey: EmbeddedValkey) -> Callable[[], list[int]]:
         with suppress(StoreUnavailable):
             return [
                 round(datetime.fromisoformat(event.metadata["tick"]).timestamp())
-                for event in ledger.events("0", block=0.001, count=1000)
+                for event in ledger.journal.events("0", block=0.001, count=1000)
             ]
         return []
 

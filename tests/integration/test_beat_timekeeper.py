@@ -35,7 +35,7 @@ class Bench:
         return Timekeeper(entries, ledger, progress, started=at, idempotency_seconds=86_400)
 
     def submitted(self) -> list[Event]:
-        return Ledger(self.client).events("0", block=0.001, count=1000)
+        return Ledger(self.client).journal.events("0", block=0.001, count=1000)
 
     def jobs(self) -> list[str]:
         return [event.job_id for event in self.submitted()]
@@ -58,7 +58,7 @@ def test_a_tick_becomes_a_job(bench: Bench) -> None:
     assert bench.jobs() == []
     assert beat.run(NOON) == NOON + HOUR
     [job_id] = bench.jobs()
-    record: Any = Ledger(bench.client).read(job_id)
+    record: Any = Ledger(bench.client).jobs.read(job_id)
     assert record.request["prompt"] == "a red kite"
     assert record.priority == 7
     assert record.metadata == {"tenant": "t1", "schedule": "kite", "tick": iso(NOON)}
@@ -175,13 +175,13 @@ def test_without_entries_there_is_no_next_tick(bench: Bench) -> None:
 def test_a_tick_for_an_account_that_there_is_not_is_left_out(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Ledger(bench.client).claim(Quota(20, 10.0, 10, 1.0, 100, account="north"))
+    Ledger(bench.client).queue.claim(Quota(20, 10.0, 10, 1.0, 100, account="north"))
     beat = bench.start(
         replace(KITE, name="lost", account="nroth"), replace(KITE, account="north", lane="t1"), at=NOON - 10
     )
     beat.run(NOON)
     [job_id] = bench.jobs()
-    record: Any = Ledger(bench.client).read(job_id)
+    record: Any = Ledger(bench.client).jobs.read(job_id)
     assert (record.account, record.lane) == ("north", "t1")
     assert "schedule lost: account: there is no 'nroth'" in caplog.text
     assert "the fleet has north" in caplog.text

@@ -107,22 +107,24 @@ class Bench:
     def sending(self, job_id: str = "") -> str:
         """A job whose request is on the wire, with TOKEN in its callback's URL."""
         new = prepare(TextToImage(prompt="a red kite"))
-        job_id = self.ledger.submit(
+        job_id = self.ledger.jobs.submit(
             Submission(job_id or new.job_id, new.request, new.digest, key=new.key)
         ).job_id
         step = next(
-            step for step in self.ledger.claim(Quota(1000, 1, 0, 1, 1000)).steps if step.job_id == job_id
+            step
+            for step in self.ledger.queue.claim(Quota(1000, 1, 0, 1, 1000)).steps
+            if step.job_id == job_id
         )
-        assert isinstance(self.ledger.begin(job_id, step.lease, TOKEN, deadline=900), Grant)
+        assert isinstance(self.ledger.jobs.begin(job_id, step.lease, TOKEN, deadline=900), Grant)
         return job_id
 
     def generating(self) -> str:
         job_id = self.sending()
-        self.ledger.accepted(job_id, 1, TASK, look_in=600)
+        self.ledger.jobs.accepted(job_id, 1, TASK, look_in=600)
         return job_id
 
     def record(self, job_id: str) -> Record:
-        record = self.ledger.read(job_id)
+        record = self.ledger.jobs.read(job_id)
         assert record
         return record
 
@@ -190,24 +192,24 @@ def test_a_callback_adopts_the_task_of_a_request_whose_answer_is_not_there_yet(b
     record = bench.record(job_id)
     assert (record.state, record.task_id) == (JobState.GENERATING, TASK)
     assert [(task.task_id, task.confirmed) for task in record.tasks] == [(TASK, False)]
-    assert bench.ledger.callback_counts() == {"adopted": 1}
+    assert bench.ledger.journal.callback_counts() == {"adopted": 1}
 
 
 def test_a_callback_brings_the_look_forward(bench: Bench) -> None:
     job_id = bench.generating()
     budget = Quota(0, 1, 10, 1, 10)
-    assert bench.ledger.claim(budget).steps == []
+    assert bench.ledger.queue.claim(budget).steps == []
     assert bench.post(job_id).status_code == 200
-    [step] = bench.ledger.claim(budget).steps
+    [step] = bench.ledger.queue.claim(budget).steps
     assert (step.job_id, step.step) == (job_id, "look")
-    assert bench.ledger.callback_counts() == {"expected": 1}
+    assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
 @pytest.mark.parametrize("spelling", ["taskId", "task_id"])
 def test_both_spellings_are_understood(bench: Bench, spelling: str) -> None:
     body = json.dumps({"code": 501, "data": {spelling: TASK}}).encode()
     assert bench.post(bench.generating(), content=body).json() == SUCCESS
-    assert bench.ledger.callback_counts() == {"expected": 1}
+    assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
 def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_look(bench: Bench) -> None:
@@ -218,8 +220,8 @@ def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_look(bench
         assert bench.post(job_id).json() == SUCCESS
     after = bench.record(job_id)
     assert (after.state, after.tasks, after.looks) == (before.state, before.tasks, before.looks)
-    assert len(bench.ledger.claim(Quota(0, 1, 100, 1, 10)).steps) == 1
-    assert bench.ledger.callback_counts() == {"expected": 21}
+    assert len(bench.ledger.queue.claim(Quota(0, 1, 100, 1, 10)).steps) == 1
+    assert bench.ledger.journal.callback_counts() == {"expected": 21}
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -249,20 +251,22 @@ def test_what_is_not_proven_changes_no_job_and_looks_accepted(
     answer = bench.post(job_id, **request_)
     assert (answer.status_code, answer.json()) == (200, SUCCESS)
     assert bench.everything() == before
-    assert bench.ledger.callback_counts() == {outcome: 1}
+    assert bench.ledger.journal.callback_counts() == {outcome: 1}
 
 
 def test_a_job_that_is_not_known_is_kept_for_a_person(bench: Bench) -> None:
     answer = bench.post("no-such-job")
     assert (answer.status_code, answer.json()) == (200, SUCCESS)
-    assert [(stray.job_id, stray.task_id) for stray in bench.ledger.strays()] == [("no-such-job", TASK)]
+    assert [(stray.job_id, stray.task_id) for stray in bench.ledger.journal.strays()] == [
+        ("no-such-job", TASK)
+    ]
     assert bench.everything() == {}
-    assert bench.ledger.callback_counts() == {"unknown_job": 1}
+    assert bench.ledger.journal.callback_counts() == {"unknown_job": 1}
 
 
 def test_an_ended_job_keeps_its_end(bench: Bench) -> None:
     job_id = bench.sending()
-    assert bench.ledger.cancel(job_id, JobFailed("x"), JobFailed("y"))
+    assert bench.ledger.jobs.cancel(job_id, JobFailed("x"), JobFailed("y"))
     bench.post(job_id)
     assert bench.record(job_id).state is JobState.CANCELLED
     assert bench.record(job_id).tasks[0].task_id == TASK
@@ -281,7 +285,7 @@ def test_a_plain_celery_task_s_own_id_is_found(bench: Bench, job_id: str) -> Non
 
 def test_the_public_url_s_path_may_reach_the_receiver(bench: Bench) -> None:
     bench.post(bench.generating(), prefix="/limner")
-    assert bench.ledger.callback_counts() == {"expected": 1}
+    assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
 def raw(bench: Bench, job_id: str, head: str, *parts: bytes, pause: float = 0.0) -> bytes:
@@ -330,7 +334,7 @@ def test_a_body_that_is_too_long_is_not_read(
     assert received.startswith(b"HTTP/1.1 " + status)
     assert time.monotonic() - began < BODY_SECONDS / 2
     assert bench.everything() == before
-    assert bench.ledger.callback_counts() == {outcome: 1}
+    assert bench.ledger.journal.callback_counts() == {outcome: 1}
 
 
 def test_a_body_that_dribbles_is_cut_off_and_holds_nobody_up(bench: Bench) -> None:
@@ -349,7 +353,7 @@ def test_a_body_that_dribbles_is_cut_off_and_holds_nobody_up(bench: Bench) -> No
         assert all(one.result().startswith(b"HTTP/1.1 408") for one in slow)
         assert time.monotonic() - began < 2 * BODY_SECONDS
     assert bench.everything() == before
-    assert bench.ledger.callback_counts()["slow"] == 40
+    assert bench.ledger.journal.callback_counts()["slow"] == 40
 
 
 def test_a_body_that_breaks_off_is_no_callback(bench: Bench) -> None:
@@ -358,7 +362,7 @@ def test_a_body_that_breaks_off_is_no_callback(bench: Bench) -> None:
     with socket.create_connection((url.host, url.port or 0)) as link:
         head = f"POST /callbacks/{job_id}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
         link.sendall(head.encode() + b'{"taskId"')
-    eventually(lambda: bench.ledger.callback_counts() == {"malformed": 1})
+    eventually(lambda: bench.ledger.journal.callback_counts() == {"malformed": 1})
 
 
 def test_a_redis_that_hangs_is_a_503_in_bounded_time_and_passes(bench: Bench, valkey: EmbeddedValkey) -> None:

@@ -65,7 +65,7 @@ def provider(fleet: LocalFleet) -> SandboxProvider:
 
 def counts(fleet: LocalFleet) -> dict[str, int]:
     with connect(fleet.redis_url) as client:
-        return Ledger(client).callback_counts()
+        return Ledger(client).journal.callback_counts()
 
 
 def deliveries(fleet: LocalFleet) -> list[int]:
@@ -151,7 +151,7 @@ def test_no_token_is_in_any_log_of_the_fleet(patient: LocalFleet) -> None:
     with Limner(patient.redis_url) as limner, connect(patient.redis_url) as client:
         job = limner.submit("a red kite")
         job.result(timeout=30)
-        record = Ledger(client).read(job.id)
+        record = Ledger(client).jobs.read(job.id)
     assert record
     assert record.tokens
     for log in Path(patient.log_dir).iterdir():

@@ -4,13 +4,13 @@ import time
 from itertools import count
 from typing import Any
 
-from limner.ledger import Ledger
+from limner.ledger.jobs import Jobs
 
-_begin = Ledger.begin
+_begin = Jobs.begin
 _calls = count()
 
 
-def begin(self: Ledger, *arguments: Any, **options: Any) -> Any:
+def begin(self: Jobs, *arguments: Any, **options: Any) -> Any:
     """Begin, and come back when the request could no longer be answered within the lease."""
     grant = _begin(self, *arguments, **options)
     if next(_calls) == 0:
@@ -18,4 +18,4 @@ def begin(self: Ledger, *arguments: Any, **options: Any) -> Any:
     return grant
 
 
-Ledger.begin = begin  # type: ignore[method-assign]
+Jobs.begin = begin  # type: ignore[method-assign]

@@ -40,10 +40,10 @@ def test_an_attempt_that_is_begun_again_is_no_more_durable_for_that() -> None:
     with EmbeddedValkey(aof=True, appendfsync="no") as valkey:
         Limner(valkey.url).submit("begun twice")
         ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
-        claim = ledger.claim(Quota(1, 10.0, 1, 1.0, 1)).steps[0]
+        claim = ledger.queue.claim(Quota(1, 10.0, 1, 1.0, 1)).steps[0]
         for _ in range(3):
             with pytest.raises(errors.NotDurable):
-                ledger.begin(claim.job_id, claim.lease, "secret", deadline=60)
+                ledger.jobs.begin(claim.job_id, claim.lease, "secret", deadline=60)
             ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
 
 

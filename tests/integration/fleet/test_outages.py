@@ -210,7 +210,7 @@ def test_a_worker_leaves_a_newer_record_alone() -> None:
         with Limner(fleet.redis_url) as limner, redis.Redis.from_url(fleet.redis_url) as client:
             job = limner.submit("from the future")
             ledger = Ledger(client)
-            client.hset(ledger.record_key(job.id), "v", "99")
+            client.hset(ledger.jobs.key(job.id), "v", "99")
             # Due rather than in the line, as a newer version may have put it.
             client.zrem(ledger.prefix + "line:create", job.id)
             client.zadd(ledger.prefix + "due", {job.id: 1})

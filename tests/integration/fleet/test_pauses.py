@@ -109,7 +109,7 @@ def test_a_maintenance_stops_all_workers_and_ends_with_one_request(
     # From the last of the pauses on: the one, and only when it was taken, the others.
     check_one_by_one(calls[ON_THE_WIRE : refused + 2])
     with connect(fleet.redis_url) as client:
-        records = [Ledger(client).read(job.id) for job in jobs]
+        records = [Ledger(client).jobs.read(job.id) for job in jobs]
     assert sum(record.attempt for record in records if record) == 60 + refused
     assert {record.tries for record in records if record} == {1}
     eventually(lambda: pause(limner) is None)

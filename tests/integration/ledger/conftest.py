@@ -28,48 +28,48 @@ class Bench:
         self.ledger = Ledger(self.client, clock=lambda: self.now)
 
     def claim(self, quota: Quota | None = None) -> Claimed:
-        return self.ledger.claim(quota or self.quota)
+        return self.ledger.queue.claim(quota or self.quota)
 
     def claim_one(self) -> Claim:
         [step] = self.claim().steps
         return step
 
     def submit(self, prompt: str = "a fox", **options: object) -> str:
-        return self.ledger.submit(new(prompt, **options)).job_id
+        return self.ledger.jobs.submit(new(prompt, **options)).job_id
 
     def sending(self, prompt: str = "a fox") -> tuple[str, Grant]:
         job_id = self.submit(prompt)
-        grant = self.ledger.begin(job_id, self.claim_one().lease, "token", deadline=900)
+        grant = self.ledger.jobs.begin(job_id, self.claim_one().lease, "token", deadline=900)
         assert isinstance(grant, Grant)
         return job_id, grant
 
     def generating(self, prompt: str = "a fox", look_in: float = 2.0) -> str:
         job_id, grant = self.sending(prompt)
-        assert self.ledger.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=look_in)
+        assert self.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=look_in)
         return job_id
 
     def succeed(self, job_id: str, url: str = "https://a", cost: Decimal | None = None) -> TaskEnd:
         """The task that is looked at has made its image."""
-        return self.ledger.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
+        return self.ledger.jobs.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
 
     def stored(self, job_id: str, ttl: float = 60) -> bool:
         """The result of its end lies in the result backend."""
-        record = self.ledger.read(job_id)
+        record = self.ledger.jobs.read(job_id)
         assert record
         assert record.finished_at
-        return self.ledger.stored(job_id, record.finished_at, ttl=ttl)
+        return self.ledger.jobs.stored(job_id, record.finished_at, ttl=ttl)
 
     def task_id(self, job_id: str) -> str:
-        record = self.ledger.read(job_id)
+        record = self.ledger.jobs.read(job_id)
         assert record
         assert record.task_id
         return record.task_id
 
     def events(self, job_id: str) -> list[str]:
-        return [entry.event for entry in self.ledger.log(job_id)]
+        return [entry.event for entry in self.ledger.journal.log(job_id)]
 
     def state(self, job_id: str) -> str:
-        record = self.ledger.read(job_id)
+        record = self.ledger.jobs.read(job_id)
         assert record
         return record.state
 

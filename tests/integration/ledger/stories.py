@@ -16,20 +16,20 @@ ONE_READ = Quota(20, 10.0, 1, 1.0, 100)
 
 
 def record(bench: Bench, job_id: str) -> Record:
-    found = bench.ledger.read(job_id)
+    found = bench.ledger.jobs.read(job_id)
     assert found
     return found
 
 
 def in_doubt(bench: Bench, grace: float = 5.0) -> str:
     job_id, grant = bench.sending()
-    assert bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=grace)
+    assert bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=grace)
     return job_id
 
 
 def failed_in_doubt(bench: Bench) -> str:
     job_id = in_doubt(bench)
-    assert bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    assert bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     assert bench.stored(job_id)
     return job_id
 
@@ -37,13 +37,13 @@ def failed_in_doubt(bench: Bench) -> str:
 def second_attempt(bench: Bench) -> str:
     """The first attempt was refused, and the second, with the token "second", is on the wire."""
     job_id, grant = bench.sending()
-    assert bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
-    assert isinstance(bench.ledger.begin(job_id, bench.claim_one().lease, "second", deadline=900), Grant)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    assert isinstance(bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "second", deadline=900), Grant)
     return job_id
 
 
 def succeed(bench: Bench, job_id: str, task_id: str, cost: Decimal | None = None) -> str:
-    return bench.ledger.task_succeeded(job_id, task_id, [f"https://{task_id}"], cost, ttl=60).what
+    return bench.ledger.jobs.task_succeeded(job_id, task_id, [f"https://{task_id}"], cost, ttl=60).what
 
 
 def settle(bench: Bench, job_id: str) -> Claim:

@@ -15,7 +15,7 @@ CLOSED = Closing("no_credits", 60.0, 900.0)
 
 
 def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
-    return bench.ledger.claim(*(quotas or (ONE, TWO)), batch=batch).steps
+    return bench.ledger.queue.claim(*(quotas or (ONE, TWO)), batch=batch).steps
 
 
 def account(bench: Bench, step: Claim) -> str | None:
@@ -23,7 +23,7 @@ def account(bench: Bench, step: Claim) -> str | None:
 
 
 def send(bench: Bench, step: Claim) -> Grant:
-    grant = bench.ledger.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900)
+    grant = bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900)
     assert isinstance(grant, Grant)
     return grant
 
@@ -36,7 +36,7 @@ def generating_on(bench: Bench, name: str, prompt: str = "a fox") -> str:
     job_id = bench.submit(prompt, account=name)
     [step] = [step for step in claim(bench) if step.job_id == job_id]
     grant = send(bench, step)
-    bench.ledger.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=2.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=2.0)
     return job_id
 
 
@@ -82,14 +82,14 @@ def test_a_job_that_names_an_account_waits_for_that_one(bench: Bench) -> None:
 def test_lanes_take_turns_at_an_account_that_lags_behind(bench: Bench, others: int) -> None:
     wide = replace(ONE, creates=1000, max_in_flight=1000)
     claim(bench, wide, TWO)
-    bench.ledger.pause("two")
+    bench.ledger.accounts.pause("two")
     crowd = [new(f"crowd {number}", lane="crowd", account="two") for number in range(50)]
-    bench.ledger.submit_many(crowd)
+    bench.ledger.jobs.submit_many(crowd)
     waiting(bench, others, lane="others")
     for step in claim(bench, wide, TWO, batch=1000):
         send(bench, step)
     alone = bench.submit("alone", lane="alone", account="two")
-    bench.ledger.resume("two")
+    bench.ledger.accounts.resume("two")
     assert alone in [step.job_id for step in claim(bench, wide, TWO)]
 
 
@@ -106,19 +106,19 @@ def test_jobs_that_name_an_account_go_by_their_turn_among_the_others(bench: Benc
 
 def test_an_unknown_account_is_refused_with_the_names_that_there_are(bench: Bench) -> None:
     claim(bench)
-    told = bench.ledger.submit(new(account="three"))
+    told = bench.ledger.jobs.submit(new(account="three"))
     assert (told.outcome, told.job_id) == ("no_account", "one, two")
 
 
 def test_before_any_worker_has_spoken_every_account_is_believed(bench: Bench) -> None:
-    assert bench.ledger.submit(new(account="three")).outcome == "created"
+    assert bench.ledger.jobs.submit(new(account="three")).outcome == "created"
 
 
 def test_one_closed_account_does_not_stop_the_others(bench: Bench) -> None:
     waiting(bench, 12)
     steps = claim(bench)
     step = next(step for step in steps if account(bench, step) == "one")
-    bench.ledger.retry(
+    bench.ledger.jobs.retry(
         step.job_id, send(bench, step).attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED
     )
     bench.now += 10.0
@@ -128,8 +128,8 @@ def test_one_closed_account_does_not_stop_the_others(bench: Bench) -> None:
 def test_a_job_that_its_account_cannot_send_goes_to_another_one(bench: Bench) -> None:
     [job_id] = waiting(bench, 1)
     [step] = claim(bench, ONE)
-    bench.ledger.pause("one")
-    assert bench.ledger.begin(job_id, step.lease, "token", deadline=900) == "stale"
+    bench.ledger.accounts.pause("one")
+    assert bench.ledger.jobs.begin(job_id, step.lease, "token", deadline=900) == "stale"
     [again] = claim(bench)
     assert (again.job_id, send(bench, again).account) == (job_id, "two")
     assert in_flight(bench, "one") == 0
@@ -141,16 +141,16 @@ def test_each_closed_account_has_a_probe_of_its_own(bench: Bench) -> None:
     for name in ("one", "two"):
         step = next(step for step in steps if account(bench, step) == name)
         error = {"cause": "no_credits"}
-        bench.ledger.retry(step.job_id, send(bench, step).attempt, error, delay=0.0, pause=CLOSED)
+        bench.ledger.jobs.retry(step.job_id, send(bench, step).attempt, error, delay=0.0, pause=CLOSED)
     bench.now += 60.0
     assert sorted(str(account(bench, step)) for step in claim(bench)) == ["one", "two"]
 
 
 def test_a_job_that_waits_for_a_closed_account_does_not_wake_the_clocks(bench: Bench) -> None:
     claim(bench)
-    bench.ledger.pause("two", seconds=60.0)
+    bench.ledger.accounts.pause("two", seconds=60.0)
     bench.submit(account="two")
-    assert bench.ledger.claim(ONE, TWO).wait >= 1.0
+    assert bench.ledger.queue.claim(ONE, TWO).wait >= 1.0
 
 
 def test_tasks_are_read_with_the_key_that_made_them(bench: Bench) -> None:
@@ -177,21 +177,21 @@ def test_each_account_has_reads_of_its_own(bench: Bench) -> None:
 def test_a_job_with_tasks_on_two_accounts_is_looked_at_in_turn_with_each_ones_key(bench: Bench) -> None:
     [job_id] = waiting(bench, 1)
     [step] = claim(bench, ONE)
-    bench.ledger.doubt(job_id, send(bench, step).attempt, NO_ANSWER, grace=600.0)
-    bench.ledger.resubmit(job_id, attempt=1)
+    bench.ledger.jobs.doubt(job_id, send(bench, step).attempt, NO_ANSWER, grace=600.0)
+    bench.ledger.jobs.resubmit(job_id, attempt=1)
     [step] = claim(bench, TWO)
-    bench.ledger.accepted(job_id, send(bench, step).attempt, "on two", look_in=0.0)
-    bench.ledger.called_back(job_id, "token 1", "on one")
+    bench.ledger.jobs.accepted(job_id, send(bench, step).attempt, "on two", look_in=0.0)
+    bench.ledger.jobs.called_back(job_id, "token 1", "on one")
     [look] = claim(bench)
-    seen = bench.ledger.begin_look(job_id, look.lease)
+    seen = bench.ledger.jobs.begin_look(job_id, look.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.account == "one"
-    assert bench.ledger.looked(job_id, look.lease, "waiting", look_in=2.0, task_id="on one")
+    assert bench.ledger.jobs.looked(job_id, look.lease, "waiting", look_in=2.0, task_id="on one")
     bench.now += 2.0
     assert claim(bench, ONE) == []
     [look] = claim(bench, TWO)
-    seen = bench.ledger.begin_look(job_id, look.lease)
+    seen = bench.ledger.jobs.begin_look(job_id, look.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.task_id == "on two"
@@ -205,7 +205,7 @@ def test_a_batch_is_shared(bench: Bench) -> None:
 def test_money_is_told_by_the_account_that_spends_it(bench: Bench) -> None:
     claim(bench)
     job_id = generating_on(bench, "two")
-    bench.ledger.task_succeeded(job_id, "task of a fox", ["https://a"], Decimal(7), ttl=60)
+    bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], Decimal(7), ttl=60)
     today = bench.client.hgetall(f"{bench.ledger.prefix}money:{int(bench.now) // 86_400}")
     assert today == {"spent": "7000000", "spent:account:two": "7000000", "tasks": "1"}
 
@@ -219,8 +219,8 @@ def test_an_account_without_places_leaves_a_shared_job_to_the_other(bench: Bench
 
 def test_a_pinned_job_whose_record_is_gone_holds_up_nobody(bench: Bench) -> None:
     north = replace(bench.quota, account="north", creates=1)
-    bench.ledger.claim(north)
+    bench.ledger.queue.claim(north)
     gone, next_one = bench.submit("gone", account="north"), bench.submit("next", account="north")
-    bench.client.delete(bench.ledger.record_key(gone))
-    taken = [step.job_id for _ in range(3) for step in bench.ledger.claim(north).steps]
+    bench.client.delete(bench.ledger.jobs.key(gone))
+    taken = [step.job_id for _ in range(3) for step in bench.ledger.queue.claim(north).steps]
     assert taken == [next_one]

@@ -92,7 +92,7 @@ class Fleet(RuleBasedStateMachine):
         self.requests: list[Request] = []
         self.sent: dict[str, list[float]] = {name: [] for name in ACCOUNTS}
         # A job may name an account once a worker has spoken for it.
-        self.ledger.claim(*ACCOUNTS.values())
+        self.ledger.queue.claim(*ACCOUNTS.values())
 
     def take(self, kind: Step, draw: Draw) -> Claim:
         step: Claim = draw(st.sampled_from([step for step in self.steps if step.step == kind]))
@@ -128,26 +128,26 @@ class Fleet(RuleBasedStateMachine):
         for _ in range(draw(st.integers(1, 4))):
             # By number: the order of ids decides between equals, and must be the same again in a replay.
             job_id = f"job-{len(self.jobs):03}"
-            self.ledger.submit(prepare(request, job_id=job_id, account=account, **options))
+            self.ledger.jobs.submit(prepare(request, job_id=job_id, account=account, **options))
             self.jobs[job_id] = account
 
     def cancel(self, draw: Draw) -> None:
         if self.jobs:
-            self.ledger.cancel(draw(st.sampled_from(list(self.jobs))), UNSENT, SENT)
+            self.ledger.jobs.cancel(draw(st.sampled_from(list(self.jobs))), UNSENT, SENT)
 
     # Workers
 
     def claim(self, draw: Draw) -> None:
         names = draw(st.sets(st.sampled_from(sorted(ACCOUNTS)), min_size=1))
         self.now += draw(st.sampled_from([0.0, 0.3, 1.0, 3.0, 3.0, 11.0, 70.0]))
-        claimed = self.ledger.claim(*(ACCOUNTS[name] for name in sorted(names)), money=MONEY)
+        claimed = self.ledger.queue.claim(*(ACCOUNTS[name] for name in sorted(names)), money=MONEY)
         for step in claimed.steps:
             if step.step == "create":
                 account = self.field(step.job_id, "account")
                 assert account in names
                 assert self.jobs[step.job_id] in (None, account)
             if step.step == "look":
-                record = self.ledger.read(step.job_id)
+                record = self.ledger.jobs.read(step.job_id)
                 assert record
                 assert record.open_task
                 assert record.open_task.account in names
@@ -158,7 +158,7 @@ class Fleet(RuleBasedStateMachine):
         account = self.field(step.job_id, "account")
         pause = self.client.hgetall(f"{self.ledger.prefix}pause:{account}")
         token = f"{step.job_id} {step.lease}"
-        grant = self.ledger.begin(step.job_id, step.lease, token, deadline=900.0, money=MONEY)
+        grant = self.ledger.jobs.begin(step.job_id, step.lease, token, deadline=900.0, money=MONEY)
         if not isinstance(grant, Grant):
             return
         assert grant.account == account
@@ -168,7 +168,7 @@ class Fleet(RuleBasedStateMachine):
 
     def give_back(self, draw: Draw) -> None:
         if self.steps:
-            self.ledger.give_back([self.steps.pop(draw(st.integers(0, len(self.steps) - 1)))])
+            self.ledger.queue.give_back([self.steps.pop(draw(st.integers(0, len(self.steps) - 1)))])
 
     def crash(self, _draw: Draw) -> None:
         self.steps.clear()
@@ -181,59 +181,61 @@ class Fleet(RuleBasedStateMachine):
         job_id, attempt = request.job_id, request.grant.attempt
         answer = draw(st.sampled_from(["accepted"] * 4 + ["none", "never", "later", *CLOSINGS]))
         if answer == "accepted":
-            self.ledger.accepted(job_id, attempt, f"task of {job_id} {attempt}", look_in=3.0)
+            self.ledger.jobs.accepted(job_id, attempt, f"task of {job_id} {attempt}", look_in=3.0)
         elif answer == "none":
-            self.ledger.doubt(job_id, attempt, {"cause": "timeout"}, grace=5.0)
+            self.ledger.jobs.doubt(job_id, attempt, {"cause": "timeout"}, grace=5.0)
         elif answer == "never":
-            self.ledger.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=attempt)
+            self.ledger.jobs.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=attempt)
         else:
             if answer == "rate_limited":
                 # What is refused so does not count.
                 self.sent[request.grant.account].remove(request.at)
             error = {"cause": answer if answer in CLOSINGS else "server_fault", "message": "no"}
-            self.ledger.retry(job_id, attempt, error, delay=1.0, pause=CLOSINGS.get(answer))
+            self.ledger.jobs.retry(job_id, attempt, error, delay=1.0, pause=CLOSINGS.get(answer))
 
     def look(self, draw: Draw) -> None:
         step = self.take("look", draw)
-        record = self.ledger.begin_look(step.job_id, step.lease)
+        record = self.ledger.jobs.begin_look(step.job_id, step.lease)
         if record is None or record.open_task is None:
             return
         if draw(st.sampled_from([True, True, False])):
             task_id = record.open_task.task_id
-            self.ledger.task_succeeded(step.job_id, task_id, ["https://a"], None, ttl=1e6)
+            self.ledger.jobs.task_succeeded(step.job_id, task_id, ["https://a"], None, ttl=1e6)
         else:
-            self.ledger.looked(step.job_id, step.lease, "generating", look_in=2.0)
+            self.ledger.jobs.looked(step.job_id, step.lease, "generating", look_in=2.0)
 
     def read_the_balance(self, draw: Draw) -> None:
         step, balance = self.take("credits", draw), draw(st.sampled_from([Decimal(0), Decimal(100)]))
-        self.ledger.credits_seen(step.job_id, step.lease, balance, longest=120.0)
+        self.ledger.accounts.credits_seen(step.job_id, step.lease, balance, longest=120.0)
 
     def settle(self, draw: Draw) -> None:
         step = self.take("settle", draw)
-        record = self.ledger.read(step.job_id)
+        record = self.ledger.jobs.read(step.job_id)
         assert record
         if record.state is JobState.SENDING:
-            self.ledger.doubt(step.job_id, record.attempt, {"cause": "worker_lost"}, grace=5.0)
+            self.ledger.jobs.doubt(step.job_id, record.attempt, {"cause": "worker_lost"}, grace=5.0)
         elif record.state is JobState.IN_DOUBT:
-            self.ledger.fail(step.job_id, InDoubt("?"), [JobState.IN_DOUBT], lease=step.lease)
+            self.ledger.jobs.fail(step.job_id, InDoubt("?"), [JobState.IN_DOUBT], lease=step.lease)
         elif record.finished_at:
-            self.ledger.stored(step.job_id, record.finished_at, ttl=1e6)
+            self.ledger.jobs.stored(step.job_id, record.finished_at, ttl=1e6)
 
     # Operators
 
     def pause(self, draw: Draw) -> None:
-        self.ledger.pause(draw(st.sampled_from(sorted(ACCOUNTS))), seconds=draw(st.sampled_from([None, 5.0])))
+        self.ledger.accounts.pause(
+            draw(st.sampled_from(sorted(ACCOUNTS))), seconds=draw(st.sampled_from([None, 5.0]))
+        )
 
     def resume(self, draw: Draw) -> None:
-        self.ledger.resume(draw(st.sampled_from(sorted(ACCOUNTS))))
+        self.ledger.accounts.resume(draw(st.sampled_from(sorted(ACCOUNTS))))
 
     # What must hold
 
     def field(self, job_id: str, name: str) -> str:
-        return str(self.client.hget(self.ledger.record_key(job_id), name))
+        return str(self.client.hget(self.ledger.jobs.key(job_id), name))
 
     def records(self) -> dict[str, dict[str, str]]:
-        return {job_id: self.client.hgetall(self.ledger.record_key(job_id)) for job_id in self.jobs}
+        return {job_id: self.client.hgetall(self.ledger.jobs.key(job_id)) for job_id in self.jobs}
 
     def scores(self, key: str) -> dict[str, float]:
         return dict(self.client.zrange(self.ledger.prefix + key, 0, -1, withscores=True))
@@ -300,9 +302,9 @@ class Fleet(RuleBasedStateMachine):
                 break
             self.now += 11.0
             for name in ACCOUNTS:
-                self.ledger.resume(name)
+                self.ledger.accounts.resume(name)
             quotas = [replace(quota, key="another") for quota in ACCOUNTS.values()]
-            self.steps = list(self.ledger.claim(*quotas, money=UNCAPPED).steps)
+            self.steps = list(self.ledger.queue.claim(*quotas, money=UNCAPPED).steps)
             self.finish()
         left = {
             job_id: self.field(job_id, "state")
@@ -315,10 +317,12 @@ class Fleet(RuleBasedStateMachine):
     def finish(self) -> None:
         for step in list(self.steps):
             if step.step == "create":
-                grant = self.ledger.begin(step.job_id, step.lease, f"{step}", deadline=1e6, money=UNCAPPED)
+                grant = self.ledger.jobs.begin(
+                    step.job_id, step.lease, f"{step}", deadline=1e6, money=UNCAPPED
+                )
                 if isinstance(grant, Grant):
                     task = f"task of {step.job_id} {grant.attempt}"
-                    self.ledger.accepted(step.job_id, grant.attempt, task, look_in=3.0)
+                    self.ledger.jobs.accepted(step.job_id, grant.attempt, task, look_in=3.0)
         for kind, move in (("look", self.look), ("settle", self.settle)):
             while any(step.step == kind for step in self.steps):
                 move(first)

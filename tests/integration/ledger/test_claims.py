@@ -37,7 +37,7 @@ def test_the_window_counts_from_the_sending(bench: Bench) -> None:
     bench.submit("second")
     [step] = bench.claim(narrow).steps
     bench.now += 5.0
-    bench.ledger.begin(first, step.lease, "t", deadline=900)
+    bench.ledger.jobs.begin(first, step.lease, "t", deadline=900)
     bench.now += 9.0
     assert bench.claim(narrow).steps == []
     bench.now += 1.0
@@ -71,8 +71,8 @@ def test_no_more_than_the_cap_is_in_flight(bench: Bench) -> None:
     assert len(claimed.steps) == 3
     assert bench.claim(capped).wait == pytest.approx(20.0)
     first = claimed.steps[0]
-    bench.ledger.begin(first.job_id, first.lease, "t", deadline=900)
-    bench.ledger.retry(first.job_id, 1, {"cause": "rate_limited"}, delay=100)
+    bench.ledger.jobs.begin(first.job_id, first.lease, "t", deadline=900)
+    bench.ledger.jobs.retry(first.job_id, 1, {"cause": "rate_limited"}, delay=100)
     assert len(bench.claim(capped).steps) == 1
 
 
@@ -90,24 +90,24 @@ def test_a_lost_step_frees_its_place_and_is_granted_again(bench: Bench) -> None:
 def test_a_used_lease_begins_nothing(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one().lease
-    bench.ledger.begin(job_id, lease, "first", deadline=900)
-    bench.ledger.retry(job_id, 1, {"cause": "rate_limited"}, delay=100.0)
-    assert bench.ledger.begin(job_id, lease, "second", deadline=900) == "stale"
+    bench.ledger.jobs.begin(job_id, lease, "first", deadline=900)
+    bench.ledger.jobs.retry(job_id, 1, {"cause": "rate_limited"}, delay=100.0)
+    assert bench.ledger.jobs.begin(job_id, lease, "second", deadline=900) == "stale"
     assert bench.places(job_id) == ["due"]
     bench.now += 11.0
     bench.claim()
-    assert bench.ledger.begin(job_id, lease, "third", deadline=900) == "stale"
+    assert bench.ledger.jobs.begin(job_id, lease, "third", deadline=900) == "stale"
     assert bench.places(job_id) == ["due"]
 
 
 def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) -> None:
     first, second = bench.submit("first"), bench.submit("second")
     leases = {step.job_id: step.lease for step in bench.claim().steps}
-    bench.ledger.begin(second, leases[second], "t", deadline=900)
-    bench.ledger.retry(second, 1, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
+    bench.ledger.jobs.begin(second, leases[second], "t", deadline=900)
+    bench.ledger.jobs.retry(second, 1, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
     bench.now += 20.0
     bench.claim()
-    assert bench.ledger.begin(first, leases[first], "t", deadline=900) == "stale"
+    assert bench.ledger.jobs.begin(first, leases[first], "t", deadline=900) == "stale"
     assert bench.places(first) == ["line:create"]
 
 
@@ -120,14 +120,14 @@ def test_a_look_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
     bench.claim(one_read)
     assert step.job_id in jobs
     assert bench.places(step.job_id) == ["line:look:main"]
-    assert not bench.ledger.looked(step.job_id, step.lease, "waiting", look_in=2.0)
+    assert not bench.ledger.jobs.looked(step.job_id, step.lease, "waiting", look_in=2.0)
     assert bench.places(step.job_id) == ["line:look:main"]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
     (first, grant), (second, other) = bench.sending("first"), bench.sending("second")
-    bench.ledger.retry(first, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
-    bench.ledger.retry(second, other.attempt, {"cause": "no_credits"}, delay=0.0, pause=BRIEFLY)
+    bench.ledger.jobs.retry(first, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
+    bench.ledger.jobs.retry(second, other.attempt, {"cause": "no_credits"}, delay=0.0, pause=BRIEFLY)
     bench.now += 59.0
     assert bench.claim().steps == []
 
@@ -162,7 +162,7 @@ def test_concurrent_clocks_never_get_the_same_step(bench: Bench, valkey_url: str
         with connect(valkey_url) as client:
             ledger = Ledger(client)
             for _ in range(60):
-                taken.extend(step.job_id for step in ledger.claim(wide, batch=2).steps)
+                taken.extend(step.job_id for step in ledger.queue.claim(wide, batch=2).steps)
 
     threads = [threading.Thread(target=clock) for _ in range(4)]
     for thread in threads:
@@ -176,7 +176,7 @@ def test_a_submission_wakes_a_sleeping_clock(bench: Bench) -> None:
     woken: list[float] = []
 
     def sleep() -> None:
-        bench.ledger.bell().wait(4.0)
+        bench.ledger.queue.bell().wait(4.0)
         woken.append(time.monotonic())
 
     thread = threading.Thread(target=sleep)
@@ -194,7 +194,7 @@ def test_nothing_to_do_is_a_nap(bench: Bench) -> None:
 
 def test_a_job_whose_record_is_gone_is_forgotten(bench: Bench) -> None:
     job_id = bench.generating(look_in=0.0)
-    bench.client.delete(bench.ledger.record_key(job_id))
+    bench.client.delete(bench.ledger.jobs.key(job_id))
     assert bench.claim().steps == []
     assert bench.places(job_id) == []
 
@@ -202,5 +202,5 @@ def test_a_job_whose_record_is_gone_is_forgotten(bench: Bench) -> None:
 def test_jobs_of_one_moment_go_in_the_order_of_their_submission(bench: Bench) -> None:
     from limner.ledger import Submission
 
-    bench.ledger.submit_many([Submission(job_id=f"j{n}", request="{}", digest="d") for n in range(5000)])
+    bench.ledger.jobs.submit_many([Submission(job_id=f"j{n}", request="{}", digest="d") for n in range(5000)])
     assert [step.job_id for step in bench.claim(Quota(3, 10, 10, 1, 100)).steps] == ["j0", "j1", "j2"]

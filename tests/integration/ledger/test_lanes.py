@@ -19,16 +19,16 @@ def order(bench: Bench, count: int, at_once: int = 1) -> list[str]:
     prompts = []
     for _ in range(count // at_once):
         for step in next_ones(bench, at_once):
-            record = bench.ledger.read(step.job_id)
+            record = bench.ledger.jobs.read(step.job_id)
             assert record
             prompts.append(record.request["prompt"])
-            assert isinstance(bench.ledger.begin(step.job_id, step.lease, "token", deadline=900), Grant)
+            assert isinstance(bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900), Grant)
     return prompts
 
 
 def fill(bench: Bench, lane: str | None, count: int, **options: object) -> list[str]:
     jobs = [new(f"{lane} {number}", lane=lane, **options) for number in range(count)]
-    return [told.job_id for told in bench.ledger.submit_many(jobs)]
+    return [told.job_id for told in bench.ledger.jobs.submit_many(jobs)]
 
 
 def test_one_job_goes_next_however_many_another_lane_has(bench: Bench) -> None:
@@ -87,14 +87,14 @@ def test_a_lane_that_was_idle_has_saved_nothing(bench: Bench) -> None:
 
 def test_a_lane_whose_jobs_were_all_cancelled_owes_nothing(bench: Bench) -> None:
     for job_id in fill(bench, "a", 50):
-        bench.ledger.cancel(job_id, UNSENT, UNSENT)
+        bench.ledger.jobs.cancel(job_id, UNSENT, UNSENT)
     fill(bench, "b", 50)
     fill(bench, "a", 2)
     assert set(order(bench, 4)) == {"a 0", "a 1", "b 0", "b 1"}
 
 
 def test_a_lane_whose_jobs_have_all_expired_owes_nothing(bench: Bench) -> None:
-    bench.ledger.pause("main", seconds=10.0)
+    bench.ledger.accounts.pause("main", seconds=10.0)
     fill(bench, "a", 50, expires_in=5.0)
     bench.now += 10.0
     bench.claim(Quota(20, 10.0, 0, 1.0, 100))
@@ -106,9 +106,9 @@ def test_a_lane_whose_jobs_have_all_expired_owes_nothing(bench: Bench) -> None:
 def test_a_refused_job_keeps_its_turn(bench: Bench) -> None:
     fill(bench, "a", 20)
     [step] = next_ones(bench)
-    bench.ledger.begin(step.job_id, step.lease, "token", deadline=900)
+    bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
     order(bench, 3)
-    bench.ledger.retry(step.job_id, 1, REFUSED, delay=0.0)
+    bench.ledger.jobs.retry(step.job_id, 1, REFUSED, delay=0.0)
     [again] = next_ones(bench)
     assert again.job_id == step.job_id
 
@@ -116,9 +116,9 @@ def test_a_refused_job_keeps_its_turn(bench: Bench) -> None:
 def test_a_job_that_is_sent_again_for_its_doubt_keeps_its_turn(bench: Bench) -> None:
     fill(bench, "a", 20)
     [step] = next_ones(bench)
-    bench.ledger.begin(step.job_id, step.lease, "token", deadline=900)
-    bench.ledger.doubt(step.job_id, 1, NO_ANSWER, grace=600.0)
-    bench.ledger.resubmit(step.job_id, attempt=1)
+    bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
+    bench.ledger.jobs.doubt(step.job_id, 1, NO_ANSWER, grace=600.0)
+    bench.ledger.jobs.resubmit(step.job_id, attempt=1)
     [again] = next_ones(bench)
     assert again.job_id == step.job_id
 

@@ -9,9 +9,10 @@ import pytest
 import redis
 
 from limner.connection import connect
-from limner.durations import HALF_LIFE, Durations
+from limner.durations import HALF_LIFE, KEEP_SECONDS, Durations
 from limner.errors import StoreUnavailable
-from limner.learning import KEEP_SECONDS, Learning
+from limner.ledger import Ledger
+from limner.ledger.learned import Learned
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"
 
@@ -20,6 +21,10 @@ KIND = "ideogram/v3-text-to-image:BALANCED:1"
 def client(valkey_url: str) -> Iterator["redis.Redis"]:
     with connect(valkey_url) as client:
         yield client
+
+
+def learner(client: "redis.Redis", group: str = "main") -> Learned:
+    return Ledger(client, group=group).durations
 
 
 def made_up(count: int, median: float = 40.0) -> list[float]:
@@ -32,40 +37,40 @@ def same(found: Durations, expected: Durations) -> bool:
 
 
 def test_nothing_is_known_at_first(client: "redis.Redis") -> None:
-    assert Learning(client).durations(KIND) == Durations.unlearned(KIND)
+    assert learner(client).of(KIND) == Durations.unlearned(KIND)
 
 
 def test_redis_counts_as_the_pure_durations_do(client: "redis.Redis") -> None:
-    learning, expected = Learning(client), Durations.unlearned(KIND)
+    learning, expected = learner(client), Durations.unlearned(KIND)
     for seconds in [*made_up(300), 0.02, 1900.0, 700.0, *made_up(50, 8.0)]:
         learning.learn(KIND, seconds)
         expected = expected.learned(seconds)
-    assert same(learning.durations(KIND), expected)
+    assert same(learning.of(KIND), expected)
 
 
 def test_two_learners_share_what_they_learn(client: "redis.Redis", valkey_url: str) -> None:
     with connect(valkey_url) as other:
-        one, two, expected = Learning(client), Learning(other), Durations.unlearned(KIND)
+        one, two, expected = learner(client), learner(other), Durations.unlearned(KIND)
         for number, seconds in enumerate(made_up(40)):
             (one, two)[number % 2].learn(KIND, seconds)
             expected = expected.learned(seconds)
-        assert same(one.durations(KIND), expected)
-        assert one.durations(KIND) == two.durations(KIND)
+        assert same(one.of(KIND), expected)
+        assert one.of(KIND) == two.of(KIND)
 
 
 def test_kinds_and_groups_are_apart(client: "redis.Redis") -> None:
-    Learning(client).learn(KIND, 100.0)
-    assert Learning(client).durations("m:TURBO:1") == Durations.unlearned("m:TURBO:1")
-    assert Learning(client, group="other").durations(KIND) == Durations.unlearned(KIND)
+    learner(client).learn(KIND, 100.0)
+    assert learner(client).of("m:TURBO:1") == Durations.unlearned("m:TURBO:1")
+    assert learner(client, "other").of(KIND) == Durations.unlearned(KIND)
 
 
 def test_old_jobs_count_less(client: "redis.Redis") -> None:
-    learning = Learning(client)
+    learning = learner(client)
     learning.learn(KIND, 16.0)
-    [first] = [weight for weight in learning.durations(KIND).weights if weight]
+    [first] = [weight for weight in learning.of(KIND).weights if weight]
     for _ in range(HALF_LIFE):
         learning.learn(KIND, 300.0)
-    durations = learning.durations(KIND)
+    durations = learning.of(KIND)
     bucket = Durations.unlearned(KIND).learned(16.0).weights.index(1.0)
     assert first == pytest.approx(1)
     # Others may have come to the same bucket once the level had followed; the sum tells.
@@ -74,7 +79,7 @@ def test_old_jobs_count_less(client: "redis.Redis") -> None:
 
 
 def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
-    learning, expected = Learning(client), Durations.unlearned(KIND)
+    learning, expected = learner(client), Durations.unlearned(KIND)
     for seconds in made_up(50):
         learning.learn(KIND, seconds)
         expected = expected.learned(seconds)
@@ -90,7 +95,7 @@ def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
         largest = max(largest, float(client.hget(key, "unit") or 0))
     assert 8e8 < largest <= 1e9
     assert float(client.hget(key, "unit") or 0) < 2
-    assert same(learning.durations(KIND), expected)
+    assert same(learning.of(KIND), expected)
     fields: Any = client.hgetall(key)
     stored = sum(float(value) for name, value in fields.items() if name.isdecimal())
     assert stored == pytest.approx(float(fields["total"]))
@@ -98,12 +103,12 @@ def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -3.0, 86_401.0, math.inf, math.nan])
 def test_what_cannot_be_a_duration_is_ignored(client: "redis.Redis", seconds: float) -> None:
-    Learning(client).learn(KIND, seconds)
+    learner(client).learn(KIND, seconds)
     assert client.keys() == []
 
 
 def test_what_is_learned_goes_when_nobody_asks_for_the_kind(client: "redis.Redis") -> None:
-    learning = Learning(client)
+    learning = learner(client)
     learning.learn(KIND, 16.0)
     assert KEEP_SECONDS - 60 < client.ttl(learning.key(KIND)) <= KEEP_SECONDS
 
@@ -112,20 +117,20 @@ def test_what_is_learned_goes_when_nobody_asks_for_the_kind(client: "redis.Redis
     "garbage", [{"level": "x"}, {"level": "nan", "unit": "inf", "3": "?"}, {"level": "3", "unit": "0"}]
 )
 def test_garbage_is_replaced(client: "redis.Redis", garbage: dict[str, str]) -> None:
-    learning = Learning(client)
+    learning = learner(client)
     for name, value in garbage.items():
         client.hset(learning.key(KIND), name, value)
     learning.learn(KIND, 20.0)
-    assert same(learning.durations(KIND), Durations.unlearned(KIND).learned(20.0))
+    assert same(learning.of(KIND), Durations.unlearned(KIND).learned(20.0))
 
 
 def test_a_key_of_another_type_is_replaced(client: "redis.Redis") -> None:
-    learning = Learning(client)
+    learning = learner(client)
     client.set(learning.key(KIND), "what?")
     learning.learn(KIND, 20.0)
-    assert same(learning.durations(KIND), Durations.unlearned(KIND).learned(20.0))
+    assert same(learning.of(KIND), Durations.unlearned(KIND).learned(20.0))
 
 
 def test_a_redis_that_is_away_is_told() -> None:
     with connect("redis://127.0.0.1:1", timeout=0.2) as away, pytest.raises(StoreUnavailable):
-        Learning(away).durations(KIND)
+        learner(away).of(KIND)

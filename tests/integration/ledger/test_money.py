@@ -53,16 +53,16 @@ def books(bench: Bench) -> tuple[Decimal | int, Decimal | int, Decimal | int]:
 def submit(bench: Bench, prompt: str = "a fox", images: int = 1, **options: object) -> str:
     speed = options.pop("speed", "BALANCED")
     request = TextToImage(prompt=prompt, num_images=images, rendering_speed=speed)  # type: ignore[arg-type]
-    return bench.ledger.submit(prepare(request, **options)).job_id  # type: ignore[arg-type]
+    return bench.ledger.jobs.submit(prepare(request, **options)).job_id  # type: ignore[arg-type]
 
 
 def creates(bench: Bench, money: Money = MONEY, *quotas: Quota) -> list[Claim]:
-    claimed = bench.ledger.claim(*(quotas or (QUOTA,)), money=money)
+    claimed = bench.ledger.queue.claim(*(quotas or (QUOTA,)), money=money)
     return [step for step in claimed.steps if step.step == "create"]
 
 
 def begin(bench: Bench, step: Claim, money: Money = MONEY) -> Grant | str:
-    return bench.ledger.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900, money=money)
+    return bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900, money=money)
 
 
 def sending(bench: Bench, **options: object) -> tuple[str, Grant]:
@@ -75,12 +75,12 @@ def sending(bench: Bench, **options: object) -> tuple[str, Grant]:
 
 def generating(bench: Bench, **options: object) -> str:
     job_id, grant = sending(bench, **options)
-    bench.ledger.accepted(job_id, grant.attempt, "a task", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", look_in=600.0)
     return job_id
 
 
 def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -> None:
-    bench.ledger.task_succeeded(job_id, task, ["https://a"], cost and Decimal(cost), ttl=60)  # type: ignore[arg-type]
+    bench.ledger.jobs.task_succeeded(job_id, task, ["https://a"], cost and Decimal(cost), ttl=60)  # type: ignore[arg-type]
 
 
 # Held
@@ -89,13 +89,13 @@ def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -
 @pytest.mark.parametrize("for_good", [True, False])
 def test_a_refusal_owes_nothing_although_its_job_was_cancelled(bench: Bench, for_good: bool) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.cancel(job_id, UNSENT, SENT)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (0, 7, 0)
     if for_good:
         error = RequestRejected("no")
-        assert not bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt)
+        assert not bench.ledger.jobs.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt)
     else:
-        assert not bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+        assert not bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     assert books(bench) == (0, 0, 0)
 
 
@@ -125,40 +125,40 @@ def test_what_is_held_is_told_by_account_and_by_lane(bench: Bench) -> None:
 
 def test_a_refusal_frees_what_was_held(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_rejection_frees_what_was_held(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=grant.attempt)
+    bench.ledger.jobs.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=grant.attempt)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_rejection_that_may_be_charged_leaves_a_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
     error = RequestRejected("a fault", {"charged": "maybe"})
-    bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt, certain=False)
+    bench.ledger.jobs.fail(job_id, error, [JobState.SENDING], attempt=grant.attempt, certain=False)
     assert books(bench) == (0, 7, 0)
 
 
 def test_a_rejection_says_nothing_of_an_earlier_attempt_that_is_in_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
-    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
     [step] = creates(bench)
     again = begin(bench, step)
     assert isinstance(again, Grant)
     error = RequestRejected("no", {"charged": "maybe"})
-    assert bench.ledger.fail(job_id, error, [JobState.SENDING], attempt=again.attempt)
+    assert bench.ledger.jobs.fail(job_id, error, [JobState.SENDING], attempt=again.attempt)
     assert books(bench) == (0, 7, 0)
 
 
 def test_a_task_behind_a_fault_is_held_for_again(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=60.0)
+    bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=60.0)
     assert books(bench) == (0, 0, 0)
-    bench.ledger.called_back(job_id, "token 1", "a task")
+    bench.ledger.jobs.called_back(job_id, "token 1", "a task")
     assert books(bench) == (7, 0, 0)
     succeed(bench, job_id, "7", task="a task")
     assert books(bench) == (0, 0, 7)
@@ -166,20 +166,20 @@ def test_a_task_behind_a_fault_is_held_for_again(bench: Bench) -> None:
 
 def test_a_refusal_frees_nothing_while_the_attempt_has_a_task_all_the_same(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.called_back(job_id, "token 1", "a task")
-    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=60.0)
+    bench.ledger.jobs.called_back(job_id, "token 1", "a task")
+    bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=60.0)
     assert books(bench) == (7, 0, 0)
 
 
 def test_the_wait_for_money_is_not_the_jobs_own_time(bench: Bench) -> None:
     money = capped(day=Decimal(7))
     job_id, grant = sending(bench)
-    bench.ledger.retry(job_id, grant.attempt, FAULT, delay=2.0)
+    bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=2.0)
     other, taken = sending(bench)
     bench.now += 2.0
     assert creates(bench, money) == []
     bench.now += 3600.0
-    bench.ledger.retry(other, taken.attempt, FAULT, delay=6000.0)
+    bench.ledger.jobs.retry(other, taken.attempt, FAULT, delay=6000.0)
     [step] = creates(bench, money)
     assert step.job_id == job_id
     assert isinstance(begin(bench, step, money), Grant)
@@ -188,8 +188,8 @@ def test_the_wait_for_money_is_not_the_jobs_own_time(bench: Bench) -> None:
 def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:
     jobs = [sending(bench, prompt=f"fox {number}", images=number + 1) for number in range(4)]
     assert held(bench) == 7 * (1 + 2 + 3 + 4)
-    bench.ledger.retry(jobs[1][0], 1, REFUSED, delay=60.0)
-    bench.ledger.accepted(jobs[2][0], 1, "a task", look_in=60.0)
+    bench.ledger.jobs.retry(jobs[1][0], 1, REFUSED, delay=60.0)
+    bench.ledger.jobs.accepted(jobs[2][0], 1, "a task", look_in=60.0)
     assert held(bench) == 7 * (1 + 3 + 4)
 
 
@@ -210,19 +210,19 @@ def test_without_the_providers_word_the_expected_cost_is_spent(bench: Bench) -> 
 
 def test_a_task_that_failed_costs_nothing(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_task_that_failed_may_be_owed_for(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.task_failed(job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
+    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
     assert books(bench) == (0, 0, 7)
 
 
 def test_a_task_that_failed_costs_what_the_provider_says(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
+    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
     assert books(bench) == (0, 0, 2)
 
 
@@ -243,7 +243,7 @@ def test_what_is_spent_counts_on_the_day_of_its_end(bench: Bench) -> None:
 
 def test_a_second_task_is_paid_for_as_well(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.accepted(job_id, 1, "another", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, 1, "another", look_in=600.0)
     succeed(bench, job_id, "7")
     succeed(bench, job_id, "7", task="another")
     assert books(bench) == (0, 0, 14)
@@ -254,64 +254,64 @@ def test_a_second_task_is_paid_for_as_well(bench: Bench) -> None:
 
 def test_a_doubt_that_nobody_resolves_stays_doubtful(bench: Bench) -> None:
     job_id, grant = sending(bench, lane="shop")
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert books(bench) == (7, 0, 0)
-    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     assert told(bench, "held") == {"doubtful": 7, "doubtful:account:main": 7, "doubtful:lane:shop": 7}
 
 
 def test_a_late_result_settles_a_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
-    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
-    bench.ledger.adopt(job_id, "a task")
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.jobs.adopt(job_id, "a task")
     succeed(bench, job_id, "6")
     assert books(bench) == (0, 0, 6)
 
 
 def test_a_late_failure_settles_a_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
-    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
-    bench.ledger.adopt(job_id, "a task")
-    bench.ledger.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.jobs.adopt(job_id, "a task")
+    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_job_that_is_cancelled_while_it_is_sent_is_doubtful(bench: Bench) -> None:
     job_id, _ = sending(bench)
-    bench.ledger.cancel(job_id, UNSENT, SENT)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (0, 7, 0)
 
 
 def test_a_refusal_after_the_cancelling_frees_all(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.cancel(job_id, UNSENT, SENT)
-    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
-    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
+    bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
+    bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_result_after_the_cancelling_is_spent(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.cancel(job_id, UNSENT, SENT)
-    bench.ledger.accepted(job_id, grant.attempt, "a task", look_in=2.0)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", look_in=2.0)
     succeed(bench, job_id, "7")
     assert books(bench) == (0, 0, 7)
 
 
 def test_a_job_that_is_cancelled_with_its_task_stays_held_until_the_tasks_end(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.cancel(job_id, UNSENT, SENT)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (7, 0, 0)
-    bench.ledger.task_lost(job_id, "a task", NOT_THERE, grace=5.0, ttl=60)
+    bench.ledger.jobs.task_lost(job_id, "a task", NOT_THERE, grace=5.0, ttl=60)
     assert books(bench) == (0, 7, 0)
 
 
 def test_sending_again_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
-    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
     [step] = creates(bench)
     assert isinstance(begin(bench, step), Grant)
     assert books(bench) == (7, 7, 0)
@@ -319,13 +319,13 @@ def test_sending_again_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
 
 def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
-    bench.ledger.resubmit(job_id, attempt=grant.attempt)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
+    bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
     [step] = creates(bench)
     second = begin(bench, step)
     assert isinstance(second, Grant)
-    bench.ledger.accepted(job_id, second.attempt, "second", look_in=2.0)
-    bench.ledger.called_back(job_id, "token 1", "first")
+    bench.ledger.jobs.accepted(job_id, second.attempt, "second", look_in=2.0)
+    bench.ledger.jobs.called_back(job_id, "token 1", "first")
     succeed(bench, job_id, "7", task="second")
     succeed(bench, job_id, "7", task="first")
     assert books(bench) == (0, 0, 14)
@@ -333,11 +333,11 @@ def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> No
 
 def test_another_jobs_task_says_nothing_of_the_attempt(bench: Bench) -> None:
     job_id, grant = sending(bench)
-    bench.ledger.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
-    bench.ledger.called_back(job_id, "token 1", "another's")
-    bench.ledger.task_lost(job_id, "another's", FOREIGN, grace=5.0, ttl=60)
+    bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    bench.ledger.jobs.called_back(job_id, "token 1", "another's")
+    bench.ledger.jobs.task_lost(job_id, "another's", FOREIGN, grace=5.0, ttl=60)
     assert books(bench) == (7, 0, 0)
-    bench.ledger.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
+    bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     assert books(bench) == (0, 7, 0)
 
 
@@ -375,7 +375,7 @@ def test_a_job_that_waits_for_money_goes_when_some_is_free_again(bench: Bench) -
     one, other = creates(bench, money)
     begin(bench, one, money)
     begin(bench, other, money)
-    bench.ledger.retry(first, 1, REFUSED, delay=6000.0)
+    bench.ledger.jobs.retry(first, 1, REFUSED, delay=6000.0)
     bench.now += 300.0
     [step] = creates(bench, money)
     assert step.job_id == second
@@ -449,12 +449,12 @@ def test_clocks_rest_while_a_line_is_over_its_cap(bench: Bench) -> None:
         submit(bench, f"fox {number}")
     assert creates(bench, money) == []
     # Until they are tried again, unless the first one's end comes before.
-    assert bench.ledger.claim(QUOTA, money=money).wait > 1.0
+    assert bench.ledger.queue.claim(QUOTA, money=money).wait > 1.0
 
 
 def poor(bench: Bench, count: int) -> None:
     jobs = [TextToImage(prompt=f"poor {number}") for number in range(count)]
-    bench.ledger.submit_many([prepare(job, lane="poor") for job in jobs])
+    bench.ledger.jobs.submit_many([prepare(job, lane="poor") for job in jobs])
 
 
 def test_a_lane_over_its_cap_keeps_nobody_waiting(bench: Bench) -> None:
@@ -465,10 +465,10 @@ def test_a_lane_over_its_cap_keeps_nobody_waiting(bench: Bench) -> None:
     bench.client.hset(bench.ledger.prefix + "turns:now", "5", 3001)
     rich = submit(bench, "rich", lane="rich")
     two = replace(QUOTA, creates=2)
-    claimed = bench.ledger.claim(two, money=money)
+    claimed = bench.ledger.queue.claim(two, money=money)
     while not claimed.steps:
         assert claimed.wait == 0.0
-        claimed = bench.ledger.claim(two, money=money)
+        claimed = bench.ledger.queue.claim(two, money=money)
     assert [step.job_id for step in claimed.steps] == [rich]
 
 
@@ -490,7 +490,7 @@ def test_as_many_come_back_as_there_is_money_for(bench: Bench) -> None:
     assert creates(bench, capped(lanes={"poor": Decimal(7)})) == []
     bench.now += 60.0
     assert len(creates(bench, capped(lanes={"poor": Decimal(28)}))) == 3
-    bench.ledger.retry(job_id, grant.attempt, REFUSED, delay=6000.0)
+    bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=6000.0)
     bench.now += 60.0
     assert len(creates(bench, Money(PRICES))) == 10
 
@@ -500,7 +500,7 @@ def test_a_parked_job_is_cancelled_and_expires_like_others(bench: Bench) -> None
     sending(bench)
     cancelled, late = submit(bench, "cancelled"), submit(bench, "late", expires_in=5.0)
     assert creates(bench, money) == []
-    bench.ledger.cancel(cancelled, UNSENT, SENT)
+    bench.ledger.jobs.cancel(cancelled, UNSENT, SENT)
     bench.now += 5.0
     creates(bench, money)
     assert (bench.state(cancelled), bench.state(late)) == ("cancelled", "expired")

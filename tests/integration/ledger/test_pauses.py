@@ -24,7 +24,7 @@ def creates(bench: Bench, quota: Quota | None = None) -> list[Claim]:
 
 
 def begin(bench: Bench, step: Claim) -> Grant | str:
-    return bench.ledger.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900)
+    return bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.lease}", deadline=900)
 
 
 def send(bench: Bench, step: Claim) -> Grant:
@@ -34,11 +34,11 @@ def send(bench: Bench, step: Claim) -> Grant:
 
 
 def refuse(bench: Bench, step: Claim, grant: Grant, why: Closing = CLOSED) -> None:
-    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": why.cause}, delay=0.0, pause=why)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": why.cause}, delay=0.0, pause=why)
 
 
 def accept(bench: Bench, step: Claim, grant: Grant) -> None:
-    assert bench.ledger.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
+    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
 
 
 def closed(bench: Bench, why: Closing = CLOSED, waiting: int = 5) -> None:
@@ -46,7 +46,7 @@ def closed(bench: Bench, why: Closing = CLOSED, waiting: int = 5) -> None:
     for number in range(waiting):
         bench.submit(f"fox {number}")
     [step, *others] = creates(bench)
-    bench.ledger.give_back(others)
+    bench.ledger.queue.give_back(others)
     refuse(bench, step, send(bench, step), why)
 
 
@@ -129,8 +129,10 @@ def test_a_graver_cause_takes_the_place_of_a_lesser_one(bench: Bench) -> None:
 
 def test_a_refusal_closes_the_account_although_its_job_was_cancelled(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    bench.ledger.cancel(job_id, UNSENT, SENT)
-    assert not bench.ledger.retry(job_id, grant.attempt, {"cause": CLOSED.cause}, delay=0.0, pause=CLOSED)
+    bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
+    assert not bench.ledger.jobs.retry(
+        job_id, grant.attempt, {"cause": CLOSED.cause}, delay=0.0, pause=CLOSED
+    )
     assert (pause(bench, "cause"), left(bench)) == ("no_credits", 60.0)
     assert record(bench, job_id).state is JobState.CANCELLED
     bench.submit("another")
@@ -150,15 +152,15 @@ def test_a_lesser_cause_does_not_shorten_a_pause(bench: Bench) -> None:
 @pytest.mark.parametrize("hours", [1, 1000])
 def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench, met_it: bool, hours: int) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=100.0)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=100.0)
     bench.now += 100.0
     [step] = creates(bench)
     if met_it:
         refuse(bench, step, send(bench, step))
-    bench.ledger.pause("main")
+    bench.ledger.accounts.pause("main")
     bench.claim()
     bench.now += 3600.0 * hours
-    bench.ledger.resume("main")
+    bench.ledger.accounts.resume("main")
     [step] = creates(bench)
     assert step.job_id == job_id
     send(bench, step)
@@ -169,7 +171,7 @@ def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench, met_it: bool, hou
 
 def test_a_back_off_is_the_jobs_own_time(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=900.0)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=900.0)
     bench.now += 900.0
     [step] = creates(bench)
     assert begin(bench, step) == "late"
@@ -218,20 +220,20 @@ def test_a_probe_that_is_refused_for_another_cause_begins_another_pause(bench: B
 def test_a_probe_that_the_provider_rejects_for_itself_opens_the_account(bench: Bench) -> None:
     step, grant = probing(bench)
     error = RequestRejected("no such size")
-    assert bench.ledger.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt)
     assert len(creates(bench)) == 4
 
 
 def test_a_probe_that_met_a_fault_opens_the_account(bench: Bench) -> None:
     step, grant = probing(bench)
-    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=600.0)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=600.0)
     assert len(creates(bench)) == 4
 
 
 def test_a_probe_that_never_reached_the_provider_is_followed_by_another_one(bench: Bench) -> None:
     step, grant = probing(bench)
     unsent = {"cause": "not_connected"}
-    assert bench.ledger.retry(step.job_id, grant.attempt, unsent, delay=5.0, unsent=True)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, unsent, delay=5.0, unsent=True)
     assert creates(bench) == []
     bench.now += 5.0
     assert len(creates(bench)) == 1
@@ -239,8 +241,8 @@ def test_a_probe_that_never_reached_the_provider_is_followed_by_another_one(benc
 
 def test_a_last_attempt_that_never_reached_the_provider_opens_nothing(bench: Bench) -> None:
     step, grant = probing(bench)
-    error = RequestRejected("no connection", {"last_error": {"cause": "not_connected"}})
-    assert bench.ledger.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    error = RequestRejected("no connection")
+    assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=True)
     assert len(creates(bench)) == 1
 
 
@@ -255,13 +257,13 @@ def test_a_probe_that_nobody_began_is_followed_by_another_one(bench: Bench) -> N
 def test_a_probe_that_is_given_back_is_followed_by_another_one(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
-    bench.ledger.give_back(creates(bench))
+    bench.ledger.queue.give_back(creates(bench))
     assert len(creates(bench)) == 1
 
 
 def test_a_probe_that_is_cancelled_is_followed_by_another_one(bench: Bench) -> None:
     step, _ = probing(bench)
-    bench.ledger.cancel(step.job_id, UNSENT, SENT)
+    bench.ledger.jobs.cancel(step.job_id, UNSENT, SENT)
     assert len(creates(bench)) == 1
 
 
@@ -269,13 +271,13 @@ def test_a_granted_probe_that_is_cancelled_is_followed_by_another_one(bench: Ben
     closed(bench)
     bench.now += 60.0
     [step] = creates(bench)
-    bench.ledger.cancel(step.job_id, UNSENT, SENT)
+    bench.ledger.jobs.cancel(step.job_id, UNSENT, SENT)
     assert len(creates(bench)) == 1
 
 
 def test_a_probe_that_a_callback_spares_is_followed_by_another_one(bench: Bench) -> None:
     adopted, grant = bench.sending()
-    assert bench.ledger.retry(adopted, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert bench.ledger.jobs.retry(adopted, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     other = bench.submit("another")
     steps = {step.job_id: step for step in creates(bench)}
     refuse(bench, steps[other], send(bench, steps[other]))
@@ -283,14 +285,14 @@ def test_a_probe_that_a_callback_spares_is_followed_by_another_one(bench: Bench)
     bench.now += CLOSED.first
     [probe] = creates(bench)
     assert probe.job_id == adopted
-    bench.ledger.called_back(adopted, "token", "a task")
+    bench.ledger.jobs.called_back(adopted, "token", "a task")
     assert begin(bench, probe) == "stale"
     assert [step.job_id for step in creates(bench)] == [other]
 
 
 def test_a_probe_in_doubt_is_followed_by_another_one(bench: Bench) -> None:
     step, grant = probing(bench)
-    assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=600.0)
+    assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=600.0)
     assert creates(bench) == []
     bench.now += 120.0
     assert len(creates(bench)) == 1
@@ -315,7 +317,7 @@ def test_a_probe_that_took_too_long_to_begin_is_no_probe_any_more(bench: Bench) 
 
 def test_a_callback_that_is_quicker_than_the_probes_answer_does_not_hold_the_rest_up(bench: Bench) -> None:
     step, grant = probing(bench)
-    bench.ledger.called_back(step.job_id, f"token {step.lease}", f"task {step.job_id}")
+    bench.ledger.jobs.called_back(step.job_id, f"token {step.lease}", f"task {step.job_id}")
     accept(bench, step, grant)
     assert len(creates(bench)) == 4
 
@@ -325,7 +327,7 @@ def test_an_older_request_that_is_taken_is_no_probe(bench: Bench) -> None:
         bench.submit(f"fox {number}")
     one, other, third = creates(bench)
     first, second = send(bench, one), send(bench, other)
-    bench.ledger.give_back([third])
+    bench.ledger.queue.give_back([third])
     refuse(bench, one, first)
     accept(bench, other, second)
     assert creates(bench) == []
@@ -335,7 +337,7 @@ def test_a_probe_says_nothing_of_a_cause_that_came_after_it(bench: Bench) -> Non
     for number in range(6):
         bench.submit(f"fox {number}")
     [one, other, *rest] = creates(bench)
-    bench.ledger.give_back(rest)
+    bench.ledger.queue.give_back(rest)
     first, second = send(bench, one), send(bench, other)
     refuse(bench, one, first, BRIEFLY)
     bench.now += 10.0
@@ -351,16 +353,16 @@ def test_a_probe_says_nothing_of_a_cause_that_came_after_it(bench: Bench) -> Non
 
 
 def test_a_pause_by_hand_lasts_until_somebody_resumes(bench: Bench) -> None:
-    bench.ledger.pause("main")
+    bench.ledger.accounts.pause("main")
     bench.submit()
     bench.now += 1e7
     assert creates(bench) == []
-    assert bench.ledger.resume("main")
+    assert bench.ledger.accounts.resume("main")
     assert len(creates(bench)) == 1
 
 
 def test_a_pause_by_hand_ends_with_its_time_and_without_a_probe(bench: Bench) -> None:
-    bench.ledger.pause("main", seconds=30.0)
+    bench.ledger.accounts.pause("main", seconds=30.0)
     for number in range(3):
         bench.submit(f"fox {number}")
     bench.now += 29.999
@@ -371,41 +373,41 @@ def test_a_pause_by_hand_ends_with_its_time_and_without_a_probe(bench: Bench) ->
 
 def test_no_refusal_changes_a_pause_by_hand(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    bench.ledger.pause("main", seconds=600.0)
-    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
+    bench.ledger.accounts.pause("main", seconds=600.0)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "no_credits"}, delay=0.0, pause=CLOSED)
     assert (pause(bench, "cause"), left(bench)) == ("by_hand", 600.0)
 
 
 def test_a_job_that_is_refused_during_a_pause_without_an_end_can_still_be_read(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     step = bench.claim_one()
     grant = send(bench, step)
-    bench.ledger.pause("main")
+    bench.ledger.accounts.pause("main")
     refuse(bench, step, grant)
     bench.now += 1e6
-    bench.ledger.resume("main")
+    bench.ledger.accounts.resume("main")
     [step] = creates(bench)
     assert isinstance(begin(bench, step), Grant)
 
 
 def test_a_pause_by_hand_takes_the_place_of_another_and_of_its_probe(bench: Bench) -> None:
     step, grant = probing(bench)
-    bench.ledger.pause("main")
+    bench.ledger.accounts.pause("main")
     accept(bench, step, grant)
     assert creates(bench) == []
 
 
 def test_resuming_ends_the_waiting_and_not_the_probe(bench: Bench) -> None:
     closed(bench)
-    assert bench.ledger.resume("main")
+    assert bench.ledger.accounts.resume("main")
     assert len(creates(bench)) == 1
     assert creates(bench) == []
 
 
 def test_a_persons_trial_does_not_make_the_pause_longer(bench: Bench) -> None:
     closed(bench)
-    assert bench.ledger.resume("main")
+    assert bench.ledger.accounts.resume("main")
     [step] = creates(bench)
     refuse(bench, step, send(bench, step))
     assert left(bench) == 60.0
@@ -416,7 +418,7 @@ def test_a_persons_trial_does_not_make_the_pause_longer(bench: Bench) -> None:
 
 
 def test_there_is_nothing_to_resume_without_a_pause(bench: Bench) -> None:
-    assert not bench.ledger.resume("main")
+    assert not bench.ledger.accounts.resume("main")
 
 
 # A key that is refused
@@ -436,7 +438,7 @@ def test_another_key_is_tried_with_a_probe(bench: Bench) -> None:
 
 def test_a_person_can_have_a_refused_key_tried_again(bench: Bench) -> None:
     closed(bench, REFUSED_KEY)
-    bench.ledger.resume("main")
+    bench.ledger.accounts.resume("main")
     [step] = creates(bench, KEY)
     refuse(bench, step, send(bench, step), REFUSED_KEY)
     bench.now += 1e6
@@ -450,7 +452,7 @@ def without_credits(bench: Bench) -> Claim:
     """The pause for want of 3.5 credits is over, and the balance is to be read."""
     bench.submit()
     step = bench.claim_one()
-    grant = bench.ledger.begin(step.job_id, step.lease, "token", deadline=900, money=PRICES)
+    grant = bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900, money=PRICES)
     assert isinstance(grant, Grant)
     refuse(bench, step, grant, NEEDS)
     bench.now += 60.0
@@ -466,7 +468,7 @@ def test_missing_credits_are_asked_about_and_not_probed_for(bench: Bench) -> Non
 
 def test_enough_credits_let_a_probe_go(bench: Bench) -> None:
     check = without_credits(bench)
-    assert bench.ledger.credits_seen("main", check.lease, Decimal("3.5"), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal("3.5"), longest=200.0)
     [step] = creates(bench)
     accept(bench, step, send(bench, step))
     assert pause(bench, "cause") is None
@@ -474,11 +476,11 @@ def test_enough_credits_let_a_probe_go(bench: Bench) -> None:
 
 def test_too_few_credits_double_the_pause(bench: Bench) -> None:
     check = without_credits(bench)
-    assert bench.ledger.credits_seen("main", check.lease, Decimal("3.499999"), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal("3.499999"), longest=200.0)
     assert left(bench) == 120.0
     bench.now += 120.0
     [again] = bench.claim().steps
-    assert bench.ledger.credits_seen("main", again.lease, Decimal(0), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", again.lease, Decimal(0), longest=200.0)
     assert left(bench) == 200.0
 
 
@@ -486,29 +488,29 @@ def test_only_the_newest_question_is_answered(bench: Bench) -> None:
     check = without_credits(bench)
     bench.now += bench.ledger.leases.step
     [again] = bench.claim().steps
-    assert not bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
-    assert bench.ledger.credits_seen("main", again.lease, Decimal(5), longest=200.0)
+    assert not bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", again.lease, Decimal(5), longest=200.0)
 
 
 def test_a_job_whose_id_is_a_question_s_number_is_not_taken_for_it(bench: Bench) -> None:
     check = without_credits(bench)
     bench.submit("named so", job_id=str(check.lease))
-    bench.ledger.cancel(str(check.lease), UNSENT, SENT)
-    assert bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
+    bench.ledger.jobs.cancel(str(check.lease), UNSENT, SENT)
+    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
 
 
 def test_a_question_that_is_given_back_is_asked_again(bench: Bench) -> None:
     check = without_credits(bench)
-    assert bench.ledger.give_back([check]) == 1
+    assert bench.ledger.queue.give_back([check]) == 1
     assert [step.step for step in bench.claim().steps] == ["credits"]
 
 
 def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
     for job_id in bench.client.zrange(bench.ledger.prefix + "line:create", 0, -1):
-        bench.ledger.cancel(job_id, UNSENT, SENT)
+        bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
-    assert bench.ledger.credits_seen("main", check.lease, Decimal(0), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(0), longest=200.0)
     assert bench.claim().wait == pytest.approx(120.0)
     bench.now += 120.0
     assert [step.step for step in bench.claim().steps] == ["credits"]
@@ -517,15 +519,15 @@ def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
 def test_a_clock_rests_when_there_are_credits_and_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
     for job_id in bench.client.zrange(bench.ledger.prefix + "line:create", 0, -1):
-        bench.ledger.cancel(job_id, UNSENT, SENT)
+        bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
-    assert bench.ledger.credits_seen("main", check.lease, Decimal(5), longest=200.0)
+    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
     assert bench.claim().wait > 0.0
 
 
 def test_a_probe_refused_for_another_reason_says_nothing_of_a_capped_key(bench: Bench) -> None:
     step, grant = probing(bench, Closing("key_capped", 60.0, 900.0))
-    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     assert creates(bench) == []
     bench.now += 60.0
     assert len(creates(bench)) == 1
@@ -533,5 +535,5 @@ def test_a_probe_refused_for_another_reason_says_nothing_of_a_capped_key(bench: 
 
 def test_a_probe_refused_for_another_reason_shows_that_the_maintenance_is_over(bench: Bench) -> None:
     step, grant = probing(bench, Closing("maintenance", 60.0, 900.0))
-    assert bench.ledger.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     assert len(creates(bench)) > 1

@@ -39,14 +39,14 @@ def creates(bench: Bench, allowed: Quota = FOUR) -> list[Claim]:
 
 
 def send(bench: Bench, step: Claim) -> Grant:
-    grant = bench.ledger.begin(step.job_id, step.lease, f"token {step.job_id}", deadline=900)
+    grant = bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.job_id}", deadline=900)
     assert isinstance(grant, Grant)
     return grant
 
 
 def accept(bench: Bench, step: Claim, grant: Grant, took: float) -> None:
     bench.now += took
-    assert bench.ledger.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
+    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
 
 
 def exchange(bench: Bench, step: Claim, took: float = 0.2) -> None:
@@ -55,7 +55,7 @@ def exchange(bench: Bench, step: Claim, took: float = 0.2) -> None:
 
 def refuse(bench: Bench, step: Claim, grant: Grant, took: float = 0.2) -> None:
     bench.now += took
-    assert bench.ledger.retry(step.job_id, grant.attempt, TOO_OFTEN, delay=600.0, pause=BRIEFLY)
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, TOO_OFTEN, delay=600.0, pause=BRIEFLY)
 
 
 def shrunk(bench: Bench, taken: int = 3) -> None:
@@ -114,7 +114,7 @@ def test_a_request_without_an_answer_counts_until_it_is_in_doubt(bench: Bench) -
     [step] = creates(bench)
     grant = send(bench, step)
     bench.now += 5.0
-    assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert list(window(bench).values()) == [0.0]
 
 
@@ -124,7 +124,7 @@ def test_a_request_whose_worker_died_counts_until_its_lease_is_over(bench: Bench
     grant = send(bench, step)
     bench.now += bench.ledger.leases.send
     assert [step.step for step in bench.claim(FOUR).steps] == ["settle"]
-    assert bench.ledger.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert list(window(bench).values()) == [0.0]
 
 
@@ -134,7 +134,7 @@ def test_a_callback_that_is_quicker_than_the_answer_leaves_the_answer_its_lesson
     exchange(bench, first, took=0.2)
     grant = send(bench, second)
     bench.now += 0.6
-    bench.ledger.called_back(second.job_id, f"token {second.job_id}", f"task {second.job_id}")
+    bench.ledger.jobs.called_back(second.job_id, f"token {second.job_id}", f"task {second.job_id}")
     accept(bench, second, grant, took=0.1)
     assert window(bench)[f"{second.job_id}:{second.lease}"] == pytest.approx(-0.7 + 0.495, abs=0.001)
 
@@ -155,7 +155,7 @@ def test_a_request_that_never_left_gives_its_permit_back(bench: Bench) -> None:
     grant = send(bench, steps[0])
     assert creates(bench) == []
     error = {"cause": "not_connected"}
-    assert bench.ledger.retry(steps[0].job_id, grant.attempt, error, delay=60.0, unsent=True)
+    assert bench.ledger.jobs.retry(steps[0].job_id, grant.attempt, error, delay=60.0, unsent=True)
     assert len(creates(bench)) == 1
 
 
@@ -163,21 +163,21 @@ def test_a_refused_request_keeps_its_permit(bench: Bench) -> None:
     waiting(bench, 5)
     steps = creates(bench)
     grant = send(bench, steps[0])
-    assert bench.ledger.retry(steps[0].job_id, grant.attempt, {"cause": "server_fault"}, delay=60.0)
+    assert bench.ledger.jobs.retry(steps[0].job_id, grant.attempt, {"cause": "server_fault"}, delay=60.0)
     assert creates(bench) == []
 
 
 def test_a_job_that_is_cancelled_before_it_is_sent_gives_its_permit_back(bench: Bench) -> None:
     waiting(bench, 5)
     steps = creates(bench)
-    bench.ledger.cancel(steps[0].job_id, UNSENT, UNSENT)
+    bench.ledger.jobs.cancel(steps[0].job_id, UNSENT, UNSENT)
     assert len(creates(bench)) == 1
 
 
 def test_a_claim_that_is_given_back_frees_its_permit_and_place(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench)
-    assert bench.ledger.give_back([step]) == 1
+    assert bench.ledger.queue.give_back([step]) == 1
     assert (window(bench), places(bench)) == ({}, 0)
 
 
@@ -316,13 +316,14 @@ def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) ->
     one = replace(FOUR, max_in_flight=1)
     assert creates(bench, one) == []
     bench.now += 60.0
+    bench.ledger.queue.tend()
     assert len(creates(bench, one)) == 1
 
 
 def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> None:
     bench.generating("a fox", look_in=1000.0)
     bench.now += 60.0
-    bench.claim()
+    bench.ledger.queue.tend()
     assert places(bench) == 1
 
 
@@ -332,13 +333,13 @@ def test_looks_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
     steps = bench.claim().steps
     assert {step.job_id for step in steps} == set(jobs)
     for step in steps:
-        bench.ledger.begin_look(step.job_id, step.lease)
-        bench.ledger.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+        bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
     assert quota(bench, "look_guard") == 100
     bench.now += 1.0
     [step, *_] = bench.claim().steps
-    bench.ledger.begin_look(step.job_id, step.lease)
-    bench.ledger.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+    bench.ledger.jobs.begin_look(step.job_id, step.lease)
+    bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
     assert quota(bench, "look_guard") == 200
 
 
@@ -364,8 +365,8 @@ def test_the_guard_of_looks_shrinks_while_they_are_answered(bench: Bench) -> Non
 
     def look() -> None:
         [step] = bench.claim(guarded).steps
-        assert bench.ledger.begin_look(job_id, step.lease)
-        assert bench.ledger.looked(job_id, step.lease, "generating", look_in=0.0)
+        assert bench.ledger.jobs.begin_look(job_id, step.lease)
+        assert bench.ledger.jobs.looked(job_id, step.lease, "generating", look_in=0.0)
 
     for _ in range(150):
         look()
@@ -381,6 +382,6 @@ def test_a_pause_of_looks_is_learned_from_a_look_that_came_too_often(bench: Benc
     job_id = bench.generating(look_in=2.0)
     bench.now += 2.0
     step = bench.claim_one()
-    assert bench.ledger.begin_look(job_id, step.lease)
-    assert bench.ledger.looked(job_id, step.lease, "too often", look_in=2.0, too_often=True)
+    assert bench.ledger.jobs.begin_look(job_id, step.lease)
+    assert bench.ledger.jobs.looked(job_id, step.lease, "too often", look_in=2.0, too_often=True)
     assert quota(bench, "look_guard") == 100

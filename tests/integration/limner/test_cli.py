@@ -93,35 +93,35 @@ def claim(ledger: Ledger, job_id: str) -> Claim:
     """The job's next step, once it is due. Steps of other jobs are lost, so bring one along at a time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        for step in ledger.claim(BUDGET).steps:
+        for step in ledger.queue.claim(BUDGET).steps:
             if step.job_id == job_id:
                 return step
-        ledger.bell().wait(0.02)
+        ledger.queue.bell().wait(0.02)
     raise AssertionError(f"job {job_id} was never due")
 
 
 def send(ledger: Ledger, job_id: str) -> int:
     """Begin an attempt; returns its number."""
     step = claim(ledger, job_id)
-    grant = ledger.begin(job_id, step.lease, f"token-{step.lease}", deadline=600)
+    grant = ledger.jobs.begin(job_id, step.lease, f"token-{step.lease}", deadline=600)
     assert not isinstance(grant, str)
     return grant.attempt
 
 
 def generate(ledger: Ledger, job_id: str) -> Claim:
     """Have the attempt accepted; returns the first look."""
-    assert ledger.accepted(job_id, send(ledger, job_id), "task-7", look_in=0)
+    assert ledger.jobs.accepted(job_id, send(ledger, job_id), "task-7", look_in=0)
     return claim(ledger, job_id)
 
 
 def succeed(ledger: Ledger, job_id: str) -> None:
     generate(ledger, job_id)
-    assert ledger.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
+    assert ledger.jobs.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
 
 def fail(ledger: Ledger, job_id: str) -> None:
     error = GenerationFailed("It broke", {"job_id": job_id, "task_id": "task-7", "code": "500"})
-    assert ledger.fail(job_id, error, [JobState.GENERATING], lease=generate(ledger, job_id).lease)
+    assert ledger.jobs.fail(job_id, error, [JobState.GENERATING], lease=generate(ledger, job_id).lease)
 
 
 # submit
@@ -136,7 +136,7 @@ def test_submit_prints_the_id_of_a_job_with_all_that_was_asked_for(url: str, led
         url=url,
     )
     assert (run.code, run.err) == (0, "")
-    record = ledger.read(run.out.strip())
+    record = ledger.jobs.read(run.out.strip())
     assert record is not None
     assert record.request == {
         "prompt": "a red kite",
@@ -162,7 +162,7 @@ def test_the_same_idempotency_key_gives_the_same_job_and_refuses_another_request
 def test_a_prompt_comes_from_standard_input_as_it_is(url: str, ledger: Ledger) -> None:
     text = "a\x00b\nline two \N{CAT}"
     run = Run("submit", "-", url=url, stdin=text.encode() + b"\n")
-    record = ledger.read(run.out.strip())
+    record = ledger.jobs.read(run.out.strip())
     assert record is not None
     assert record.request["prompt"] == text
 
@@ -179,7 +179,7 @@ def test_submit_that_waits_prints_the_id_at_once_and_then_the_urls(url: str, led
 def test_submit_that_waits_in_vain_ends_with_3_and_leaves_the_job(url: str, ledger: Ledger) -> None:
     run = Run("submit", "a red kite", "--timeout", "0.2", "--json", url=url)
     assert (run.code, run.error["error"]) == (3, "TimeoutError")
-    record = ledger.read(run.objects[0]["job_id"])
+    record = ledger.jobs.read(run.objects[0]["job_id"])
     assert record is not None
     assert record.state is JobState.QUEUED
 
@@ -280,11 +280,11 @@ def test_cancel_says_whether_the_request_was_sent(url: str, ledger: Ledger) -> N
 
 def test_explain_tells_a_whole_life_in_order(url: str, ledger: Ledger) -> None:
     job_id = submit(url)
-    assert ledger.retry(job_id, send(ledger, job_id), RATE_LIMITED, delay=0.1)
+    assert ledger.jobs.retry(job_id, send(ledger, job_id), RATE_LIMITED, delay=0.1)
     look = generate(ledger, job_id)
-    assert ledger.looked(job_id, look.lease, "generating", look_in=0.1)
+    assert ledger.jobs.looked(job_id, look.lease, "generating", look_in=0.1)
     claim(ledger, job_id)
-    assert ledger.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
+    assert ledger.jobs.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
     run = Run("explain", job_id, url=url)
     assert run.code == 0
@@ -331,7 +331,7 @@ def test_explain_says_when_the_beginning_is_no_longer_kept(url: str, ledger: Led
     job_id = submit(url)
     look = generate(ledger, job_id)
     for _ in range(200):
-        assert ledger.looked(job_id, look.lease, "generating", look_in=0)
+        assert ledger.jobs.looked(job_id, look.lease, "generating", look_in=0)
         look = claim(ledger, job_id)
     first, *rest = Run("explain", job_id, url=url).out.splitlines()
     assert first.endswith("what happened first is no longer kept")
@@ -340,7 +340,7 @@ def test_explain_says_when_the_beginning_is_no_longer_kept(url: str, ledger: Led
 
 def test_a_job_of_a_newer_version_ends_with_6(url: str, ledger: Ledger) -> None:
     job_id = submit(url)
-    redis.Redis.from_url(url).hset(ledger.record_key(job_id), "v", 99)
+    redis.Redis.from_url(url).hset(ledger.jobs.key(job_id), "v", 99)
     for command in ("status", "wait", "explain", "cancel"):
         assert Run(command, job_id, url=url).code == 6
 
@@ -453,7 +453,7 @@ def test_ctrl_c_ends_a_wait_with_130_and_the_job_goes_on(url: str, ledger: Ledge
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, b"")
-    record = ledger.read(job_id)
+    record = ledger.jobs.read(job_id)
     assert record is not None
     assert record.state is JobState.QUEUED
 
@@ -495,7 +495,7 @@ def test_without_its_extra_the_command_line_names_it(tmp_path: Path) -> None:
 def doubtful(url: str, ledger: Ledger) -> str:
     job_id = submit(url)
     error = {"cause": "timed_out", "message": "No answer."}
-    assert ledger.doubt(job_id, send(ledger, job_id), error, grace=600)
+    assert ledger.jobs.doubt(job_id, send(ledger, job_id), error, grace=600)
     return job_id
 
 
@@ -526,7 +526,7 @@ def test_a_decision_about_what_is_not_in_doubt_is_refused_and_changes_nothing(
     assert "attempt 2 is not in doubt" in Run("resolve", other, "--fail", "--attempt", "2", url=url).err
     assert Run("resolve", "nobody", "--fail", url=url).code == 4
     assert Run("resolve", "nobody", "--adopt", "task-7", url=url).code == 4
-    assert ledger.log(job_id)[-1].event == "submitted"
+    assert ledger.journal.log(job_id)[-1].event == "submitted"
 
 
 @pytest.mark.parametrize("options", [[], ["--fail", "--resubmit"], ["--adopt", "t", "--fail"]])
@@ -542,18 +542,18 @@ def test_a_task_id_that_can_be_none_is_refused(url: str, ledger: Ledger, task_id
     run = Run("resolve", job_id, "--adopt", task_id, url=url)
     assert run.code == 2
     assert "task_id" in run.err
-    record = ledger.read(job_id)
+    record = ledger.jobs.read(job_id)
     assert record
     assert record.state is JobState.IN_DOUBT
 
 
 def test_callbacks_are_counted_and_strays_are_listed(url: str, ledger: Ledger) -> None:
     job_id = doubtful(url, ledger)
-    record = ledger.read(job_id)
+    record = ledger.jobs.read(job_id)
     assert record
-    ledger.called_back(job_id, record.tokens[1], "task-7")
-    ledger.called_back(job_id, "guess", "task-7")
-    ledger.called_back("nobody", "guess", "task-8")
+    ledger.jobs.called_back(job_id, record.tokens[1], "task-7")
+    ledger.jobs.called_back(job_id, "guess", "task-7")
+    ledger.jobs.called_back("nobody", "guess", "task-8")
     run = Run("callbacks", url=url)
     assert re.sub(r"\S+Z", "then", run.out).splitlines() == [
         "       1  adopted",

@@ -36,7 +36,7 @@ class Run(NamedTuple):
 def ledger(valkey_url: str) -> Ledger:
     """A fleet of two accounts."""
     ledger = Ledger(connect(valkey_url))
-    ledger.claim(NORTH, SOUTH)
+    ledger.queue.claim(NORTH, SOUTH)
     return ledger
 
 
@@ -61,8 +61,8 @@ def run(url: str, *arguments: str) -> Run:
 
 def send(ledger: Ledger, job_id: str, quota: Quota = NORTH) -> int:
     """Begin the job's attempt; returns its number."""
-    [step] = [step for step in ledger.claim(quota, money=PRICES).steps if step.job_id == job_id]
-    grant = ledger.begin(job_id, step.lease, "token", deadline=600, money=PRICES)
+    [step] = [step for step in ledger.queue.claim(quota, money=PRICES).steps if step.job_id == job_id]
+    grant = ledger.jobs.begin(job_id, step.lease, "token", deadline=600, money=PRICES)
     assert isinstance(grant, Grant)
     return grant.attempt
 
@@ -71,7 +71,7 @@ def close(ledger: Ledger, limner: Limner, closing: Closing) -> str:
     """The provider closes the account for want of something."""
     job = limner.submit("a fox", account="north")
     error = {"cause": closing.cause, "code": 402, "message": "Top up"}
-    assert ledger.retry(job.id, send(ledger, job.id), error, delay=0, pause=closing)
+    assert ledger.jobs.retry(job.id, send(ledger, job.id), error, delay=0, pause=closing)
     return job.id
 
 
@@ -99,7 +99,7 @@ def test_quota_shows_every_account(valkey_url: str, ledger: Ledger, limner: Limn
 
 
 def test_quota_as_json_has_a_line_for_each_account(valkey_url: str, ledger: Ledger) -> None:
-    ledger.pause("south", reason="Invoices first")
+    ledger.accounts.pause("south", reason="Invoices first")
     north, south = run(valkey_url, "quota", "--json").objects
     assert (north["account"], north["requests"], north["limit"], north["pause"]) == ("north", 20, 20, None)
     assert (south["account"], south["requests"], south["guard"]) == ("south", 5, 0.25)
@@ -117,7 +117,7 @@ def test_an_unknown_account_is_refused_and_the_known_ones_are_named(
     refused = run(valkey_url, "--json", command, "nroth")
     assert (refused.code, refused.out) == (2, "")
     assert json.loads(refused.err)["message"] == "account: there is no 'nroth'; the fleet has north, south"
-    assert not any(account.pause for account in ledger.accounts())
+    assert not any(account.pause for account in ledger.accounts.statuses())
 
 
 def test_before_the_first_worker_no_account_is_known(valkey_url: str) -> None:
@@ -137,7 +137,7 @@ def test_a_pause_is_checked_before_it_is_made(
     refused = run(valkey_url, "pause", "north", *options)
     assert refused.code == 2
     assert refused.err.startswith(f"limner: {field}: ")
-    assert not any(account.pause for account in ledger.accounts())
+    assert not any(account.pause for account in ledger.accounts.statuses())
 
 
 def test_a_paused_account_sends_nothing_until_it_is_resumed(
@@ -146,10 +146,10 @@ def test_a_paused_account_sends_nothing_until_it_is_resumed(
     limner.submit("a red kite", account="north")
     paused = run(valkey_url, "pause", "north", "--reason", "Invoices first")
     assert paused == (0, "account north is paused until somebody resumes it\n", "")
-    assert ledger.claim(NORTH).steps == []
+    assert ledger.queue.claim(NORTH).steps == []
     assert "by hand since " in run(valkey_url, "quota").out
     assert run(valkey_url, "resume", "north") == (0, "account north is resumed\n", "")
-    assert len(ledger.claim(NORTH).steps) == 1
+    assert len(ledger.queue.claim(NORTH).steps) == 1
     assert run(valkey_url, "resume", "north") == (0, "account north was not paused\n", "")
 
 
@@ -160,7 +160,7 @@ def test_pause_and_resume_as_json(valkey_url: str, ledger: Ledger) -> None:
     facts = {"account": "south", "resumed": True, "probing": False}
     assert run(valkey_url, "resume", "south", "--json").objects == [facts]
     assert run(valkey_url, "resume", "south", "--json").objects == [{**facts, "resumed": False}]
-    assert not any(account.pause for account in ledger.accounts())
+    assert not any(account.pause for account in ledger.accounts.statuses())
 
 
 def test_resume_says_that_a_request_is_tried_first(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
@@ -171,7 +171,7 @@ def test_resume_says_that_a_request_is_tried_first(valkey_url: str, ledger: Ledg
 
 def test_tail_tells_of_accounts(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
     job_id = close(ledger, limner, Closing("no_credits", 60.0, 900.0, credits=True))
-    ledger.resume("north")
+    ledger.accounts.resume("north")
     tail = run(valkey_url, "tail", "--from-start", "--count", "5")
     told = [line.partition("Z  ")[2] for line in tail.out.splitlines()]
     assert told == [
@@ -209,13 +209,13 @@ def test_submit_refuses_an_unknown_account(valkey_url: str, ledger: Ledger) -> N
     refused = run(valkey_url, "submit", "a red kite", "--account", "nroth")
     assert (refused.code, refused.out) == (2, "")
     assert "there is no 'nroth'; the fleet has north, south" in refused.err
-    assert [account.waiting_own for account in ledger.accounts()] == [0, 0]
+    assert [account.waiting_own for account in ledger.accounts.statuses()] == [0, 0]
 
 
 def test_a_job_that_has_expired_is_told_as_such(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
     job = limner.submit("a red kite", expires_in=0.001)
     while not job.status().state.ended:
-        ledger.claim(NORTH)
+        ledger.queue.claim(NORTH)
     waited = run(valkey_url, "wait", job.id, "--json")
     assert waited.code == 1
     [facts] = waited.objects
@@ -230,8 +230,8 @@ def test_a_job_that_has_expired_is_told_as_such(valkey_url: str, ledger: Ledger,
 
 def test_spend_tells_days_and_what_may_come(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
     job = limner.submit("a red kite", lane="tenant-42")
-    ledger.accepted(job.id, send(ledger, job.id), "t1", look_in=60)
-    ledger.task_succeeded(job.id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
+    ledger.jobs.accepted(job.id, send(ledger, job.id), "t1", look_in=60)
+    ledger.jobs.task_succeeded(job.id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
     send(ledger, limner.submit("a fox").id, SOUTH)
     spent = run(valkey_url, "spend", "--days", "2")
     before, today, held, doubtful = spent.out.splitlines()

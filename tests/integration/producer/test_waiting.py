@@ -44,7 +44,7 @@ def test_a_wait_without_a_timeout_ends_when_redis_is_gone(monkeypatch: pytest.Mo
         for thread in threads:
             thread.start()
         with redis.Redis.from_url(valkey.url) as client:
-            eventually(lambda: client.pubsub_numsub(limner._ledger.channel(job.id))[0][1] == 2)
+            eventually(lambda: client.pubsub_numsub(limner._ledger.journal.channel(job.id))[0][1] == 2)
         valkey.kill()
         for thread in threads:
             thread.join(20)
@@ -94,8 +94,8 @@ def test_a_redis_that_refuses_to_write_is_a_store_that_is_unavailable() -> None:
 def test_a_short_time_out_is_no_outage_of_an_idle_ledger(valkey_url: str) -> None:
     with Limner(valkey_url, timeout=0.3) as limner:
         began = time.monotonic()
-        limner._ledger.bell().wait(0.5)
-        limner._ledger.events(block=1.0)
+        limner._ledger.queue.bell().wait(0.5)
+        limner._ledger.journal.events(block=1.0)
         assert time.monotonic() - began < 1.0
 
 

@@ -8,6 +8,7 @@ from limner.terms import Closing, Quota
 
 SPAN, LOOK_SPAN = 10_000, 1_000
 REMEMBERED: Final = 30_000
+TEND_EVERY: Final = 5_000
 MOST_LATE: Final = 1_000
 FOR_EVER: Final = 10**15
 DAY: Final = 86_400_000
@@ -43,6 +44,8 @@ class Account:
     """When it was given or used, and how many the clock that gave it allowed."""
     reads: dict[Permit, int] = field(default_factory=dict)
     fastest: float | None = None
+    tended: int | None = None
+    """When the housekeeping was last done; None before the first claim."""
     pause: Pause | None = None
     checks: int = 0
     """How often the balance was asked for."""
@@ -51,7 +54,11 @@ class Account:
 
     # Windows
 
-    def forget(self, now: int) -> None:
+    def tend(self, now: int) -> None:
+        """Permits are forgotten that count no more, now and then."""
+        if self.tended is None or self.tended > now - TEND_EVERY:
+            return
+        self.tended = now
         self.permits = {
             step: permit for step, permit in self.permits.items() if permit[0] > now - SPAN - REMEMBERED
         }

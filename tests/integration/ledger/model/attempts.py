@@ -65,7 +65,7 @@ class Attempts(World):
         new = Submission(
             job_id, REQUESTS[prompt], prompt, "{}", priority, key, 86400.0, lane=lane, expires_in=expires_in
         )
-        answer = self.ledger.submit(new)
+        answer = self.ledger.jobs.submit(new)
         if key in self.keys:
             job_id = self.keys[key]
             expected = "known" if self.lives[job_id].digest == prompt else "conflict"
@@ -86,7 +86,7 @@ class Attempts(World):
     @move(when=lambda world: world.cancels < 2, job_id=JOBS)
     def cancel(self, job_id: str) -> None:
         self.cancels += 1
-        found = self.ledger.cancel(job_id, UNSENT_ERROR, SENT_ERROR)
+        found = self.ledger.jobs.cancel(job_id, UNSENT_ERROR, SENT_ERROR)
         life = self.lives.get(job_id)
         if not life or life.state.ended:
             assert found == (life.cancelled_as or life.state if life else None)
@@ -104,10 +104,11 @@ class Attempts(World):
     def claim(self, worker: int, after: float, quota: Quota, lost: bool) -> None:
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
-        claimed = self.ledger.claim(quota, money=MONEY)
+        claimed = self.ledger.queue.claim(quota, money=MONEY)
+        self.account.tended = self.account.tended or 0
         expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
-        assert claimed.too_new == []
+        assert claimed.unreadable == []
         turns: dict[int, int] = {}
         for step in claimed.steps:
             if step.step == "credits":
@@ -135,6 +136,11 @@ class Attempts(World):
         if not lost:
             self.hands += [InHand(worker, step, "message") for step in claimed.steps]
 
+    @move()
+    def tend(self) -> None:
+        self.ledger.queue.tend()
+        self.account.tend(self.now)
+
     @move(when=lambda world: world.hands, which=WHICH)
     def give_back(self, which: int) -> None:
         step = newest(self.hands, which).step
@@ -147,7 +153,7 @@ class Attempts(World):
             given = given and life.state is JobState.QUEUED and life.in_flight
         elif step.step == "look":
             given = given and life.looking is not None
-        assert self.ledger.give_back([step]) == given
+        assert self.ledger.queue.give_back([step]) == given
         if given:
             self.take_back(life, step.lease, step.step)
 
@@ -168,7 +174,7 @@ class Attempts(World):
     def give_a_question_back(self, step: Claim) -> None:
         pause = self.account.pause
         asked = pause is not None and pause.check == step.lease
-        assert self.ledger.give_back([step]) == asked
+        assert self.ledger.queue.give_back([step]) == asked
         if asked and pause:
             pause.check = None
 
@@ -177,12 +183,12 @@ class Attempts(World):
     @move(when=lambda world: world.pauses < 2, seconds=st.sampled_from([None, 5.0]))
     def a_person_pauses(self, seconds: float | None) -> None:
         self.pauses += 1
-        self.ledger.pause("main", seconds=seconds)
+        self.ledger.accounts.pause("main", seconds=seconds)
         self.account.close_by_hand(self.now, None if seconds is None else ms(seconds))
 
     @move(weight=2, when=lambda world: world.account.pause)
     def a_person_resumes(self) -> None:
-        assert self.ledger.resume("main")
+        assert self.ledger.accounts.resume("main")
         self.account.resume(self.now)
 
     @move(
@@ -193,7 +199,7 @@ class Attempts(World):
     )
     def the_balance_is_read(self, which: int, balance: int) -> None:
         lease = newest(self.messages("credits"), which).step.lease
-        told = self.ledger.credits_seen("main", lease, Decimal(balance), longest=LONGEST)
+        told = self.ledger.accounts.credits_seen("main", lease, Decimal(balance), longest=LONGEST)
         assert told == self.account.balance(self.now, lease, balance * 1_000_000, ms(LONGEST))
 
     # Attempts
@@ -214,7 +220,7 @@ class Attempts(World):
         token = self.secrets.get(mine) if same_token else None
         if token is None:
             token = self.secrets[mine] = f"secret-{len(self.grants)}-{len(self.secrets)}-{self.elapsed}"
-        answer = self.ledger.begin(life.job_id, lease, token, deadline=DEADLINE, money=MONEY)
+        answer = self.ledger.jobs.begin(life.job_id, lease, token, deadline=DEADLINE, money=MONEY)
         if life.state is JobState.SENDING and life.tokens.get(token) == life.attempt:
             assert answer == life.grant
         elif life.state is not JobState.QUEUED or lease != life.lease or not life.owned:
@@ -265,7 +271,7 @@ class Attempts(World):
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
         error = {"cause": cause, "message": "no"}
-        told = self.ledger.retry(
+        told = self.ledger.jobs.retry(
             life.job_id, attempt, error, delay=delay, pause=pause, pardon=pardon, unsent=unsent
         )
         assert told == expected
@@ -280,7 +286,7 @@ class Attempts(World):
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
-        assert self.ledger.doubt(life.job_id, attempt, ERROR, grace=grace) == expected
+        assert self.ledger.jobs.doubt(life.job_id, attempt, ERROR, grace=grace) == expected
         if expected:
             life.doubt(self.now, ms(grace))
 
@@ -289,23 +295,24 @@ class Attempts(World):
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         error = RequestRejected(f"no to {attempt}")
-        ended_at = self.ledger.fail(life.job_id, error, [JobState.SENDING], attempt=attempt)
+        record = self.ledger.jobs.fail(life.job_id, error, [JobState.SENDING], attempt=attempt)
         outcome = {"error": error.to_json()}
         if (life.state, life.outcome) == (JobState.FAILED, outcome):
-            assert ended_at
-            assert ms(ended_at.timestamp()) == life.finished
+            assert record
+            assert record.finished_at
+            assert ms(record.finished_at.timestamp()) == life.finished
         elif not life.is_sending(attempt):
-            assert ended_at is None
+            assert record is None
             if life.state.ended:
                 life.owe_nothing(attempt)
         elif life.open_task:
-            assert ended_at is None
+            assert record is None
             life.owe_nothing(attempt)
             self.account.probe_refused(life.job_id, self.now)
             life.go_on_looking(self.now)
             life.log.append("attempt_failed")
         else:
-            assert ended_at
+            assert record
             life.owe_nothing(attempt)
             self.account.probe_refused(life.job_id, self.now)
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))

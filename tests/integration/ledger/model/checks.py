@@ -104,9 +104,9 @@ class Checks(World):
         lives = list(self.lives.values())
         with self.client.pipeline(transaction=False) as pipe:
             for life in lives:
-                pipe.hgetall(self.ledger.record_key(life.job_id))
+                pipe.hgetall(self.ledger.jobs.key(life.job_id))
                 pipe.lrange(f"{self.ledger.prefix}log:{life.job_id}", 0, -1)
-                pipe.pttl(self.ledger.record_key(life.job_id))
+                pipe.pttl(self.ledger.jobs.key(life.job_id))
                 pipe.pttl(f"{self.ledger.prefix}log:{life.job_id}")
                 pipe.pttl(f"{self.ledger.prefix}key:{life.key}")
             answers = iter(pipe.execute())
@@ -190,9 +190,9 @@ class Checks(World):
     def teardown(self) -> None:
         """All workers have crashed; one without faults brings every job to its end, and tells no secret."""
         indexes = [self.ledger.prefix + name for name in INDEXES]
-        self.ledger.resume("main")
+        self.ledger.accounts.resume("main")
         for _ in range(40 + 20 * len(self.lives)):
-            claimed = self.ledger.claim(Quota(2, 10.0, 2, 1.0, 3), money=MONEY)
+            claimed = self.ledger.queue.claim(Quota(2, 10.0, 2, 1.0, 3), money=MONEY)
             for step in claimed.steps:
                 self.do(step)
             self.now = self.at(max(claimed.wait, 0.001))
@@ -200,11 +200,11 @@ class Checks(World):
                 break
         assert self.client.exists(*indexes) == 0, "something stays due for ever"
         for job_id in self.lives:
-            record = self.ledger.read(job_id)
+            record = self.ledger.jobs.read(job_id)
             assert record
             assert record.state.ended, f"{job_id} is {record.state} for ever"
             assert record.open_task is None
-            assert self.client.pttl(self.ledger.record_key(job_id)) > 0
+            assert self.client.pttl(self.ledger.jobs.key(job_id)) > 0
         held = self.client.hget(self.ledger.prefix + "money:held", "held")
         assert held in (None, "0"), "money is held for ever"
         self.check_events()
@@ -213,41 +213,43 @@ class Checks(World):
         events = self.client.xrange(self.ledger.prefix + "events")
         assert "secret-" not in str(events)
         for job_id in self.lives:
-            logged = [entry.event for entry in self.ledger.log(job_id)]
+            logged = [entry.event for entry in self.ledger.journal.log(job_id)]
             told = [fields["event"] for _, fields in events if fields["job"] == job_id]
             assert told == [event for event in logged if event not in NOTED_ONLY]
 
     def do(self, step: Claim) -> None:
         if step.step == "credits":
-            assert self.ledger.credits_seen(step.job_id, step.lease, Decimal(100), longest=60.0)
+            assert self.ledger.accounts.credits_seen(step.job_id, step.lease, Decimal(100), longest=60.0)
             return
-        record = self.ledger.read(step.job_id)
+        record = self.ledger.jobs.read(step.job_id)
         assert record
         job_id, lease, state = step.job_id, step.lease, record.state
         assert lease == record.lease
         if step.step == "create":
-            grant = self.ledger.begin(job_id, lease, f"secret-last-{self.now}", deadline=20.0, money=MONEY)
+            grant = self.ledger.jobs.begin(
+                job_id, lease, f"secret-last-{self.now}", deadline=20.0, money=MONEY
+            )
             if isinstance(grant, Grant):
-                self.ledger.accepted(job_id, grant.attempt, f"last {grant.attempt}", look_in=1.0)
+                self.ledger.jobs.accepted(job_id, grant.attempt, f"last {grant.attempt}", look_in=1.0)
             elif grant == "late":
-                self.ledger.fail(job_id, DeadlineExceeded("late"), [state], lease=lease)
+                self.ledger.jobs.fail(job_id, DeadlineExceeded("late"), [state], lease=lease)
         elif step.step == "look":
             self.look(record)
         elif state is JobState.SENDING:
-            assert self.ledger.doubt(job_id, record.attempt, ERROR, grace=GRACE)
-        elif state is JobState.IN_DOUBT and not self.ledger.resubmit(job_id, lease=lease):
-            assert self.ledger.fail(job_id, InDoubt("unknown"), [state], lease=lease)
-        after = self.ledger.read(job_id)
+            assert self.ledger.jobs.doubt(job_id, record.attempt, ERROR, grace=GRACE)
+        elif state is JobState.IN_DOUBT and not self.ledger.jobs.resubmit(job_id, lease=lease):
+            assert self.ledger.jobs.fail(job_id, InDoubt("unknown"), [state], lease=lease)
+        after = self.ledger.jobs.read(job_id)
         if after and after.finished_at:
-            assert self.ledger.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
+            assert self.ledger.jobs.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
 
     def look(self, record: Record) -> None:
         """By name, so that each ends in the same way whenever it is looked at."""
         task, job_id = record.open_task, record.job_id
         assert task
         ways = [
-            lambda: self.ledger.task_succeeded(job_id, task.task_id, [], None, ttl=TTL),
-            lambda: self.ledger.task_failed(job_id, task.task_id, GenerationFailed("no"), ttl=TTL),
-            lambda: self.ledger.task_lost(job_id, task.task_id, ERROR, grace=GRACE, ttl=TTL),
+            lambda: self.ledger.jobs.task_succeeded(job_id, task.task_id, [], None, ttl=TTL),
+            lambda: self.ledger.jobs.task_failed(job_id, task.task_id, GenerationFailed("no"), ttl=TTL),
+            lambda: self.ledger.jobs.task_lost(job_id, task.task_id, ERROR, grace=GRACE, ttl=TTL),
         ]
         assert ways[len(task.task_id + job_id) % 3]().what != "stale"

@@ -1,12 +1,13 @@
 """What a job of the model goes through, from its first attempt to its stored result."""
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
-from limner.ledger import EXPIRED, Closing, Grant
+from limner.ledger import Closing, Grant
+from limner.ledger.outcomes import EXPIRED
 from limner.records import JobState
 from tests.integration.ledger.model.endings import Ending
-from tests.integration.ledger.model.following import Known
 
 SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
 
@@ -19,14 +20,6 @@ class Life(Ending):
     def let_go(self) -> bool:
         """Whether nothing more is expected of it."""
         return self.state.ended and self.stored and not self.open_task
-
-    @property
-    def fits_version_1(self) -> bool:
-        """Whether a record without the list of tasks, as version 1 wrote it, says the same."""
-        if self.state is JobState.SUCCEEDED or len(self.tasks) != 1:
-            return False
-        alone = Known(self.task_id or "", self.attempt, sure=True)
-        return self.tasks == [alone]
 
     def is_sending(self, attempt: int) -> bool:
         return self.state is JobState.SENDING and self.attempt == attempt
@@ -142,11 +135,7 @@ class Life(Ending):
 
     def expire(self, now: int) -> None:
         """It was not sent in time, though an earlier attempt may have been accepted."""
-        details = {"job_id": self.job_id}
-        if self.faulted or self.resubmitted:
-            details["charged"] = "maybe"
-        error = {**EXPIRED.to_json(), "details": details}
-        self.finish(now, JobState.EXPIRED, {"error": error}, 0)
+        self.finish(now, JobState.EXPIRED, json.loads(EXPIRED), 0)
 
     def is_stored(self, now: int, finished: int, follow: int) -> bool:
         if not self.state.ended:

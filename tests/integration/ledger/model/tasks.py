@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
-from limner.records import JobState, TaskState
-from limner.terms import Adoption, TaskEnd
+from limner.records import TaskEnd, JobState, TaskState
+from limner.terms import Adoption
 from tests.integration.ledger.model.account import ms
 from tests.integration.ledger.model.following import Known
 from tests.integration.ledger.model.life import Life
@@ -36,7 +36,7 @@ class Tasks(World):
         elif whose == "known" and life.tasks:
             # A callback has named it, of whichever attempt.
             task_id = life.tasks[-1].task_id
-        told = self.ledger.accepted(life.job_id, attempt, task_id, look_in=look_in)
+        told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, look_in=look_in)
         assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(look_in))
         self.heard.add((life.job_id, task_id))
 
@@ -51,7 +51,7 @@ class Tasks(World):
         job_id, attempt, token = newest(self.grants, which)
         task_id = f"forged-{forged}" if forged else self.task_of(job_id, attempt)
         life = self.lives[job_id]
-        told = self.ledger.called_back(job_id, token, task_id)
+        told = self.ledger.jobs.called_back(job_id, token, task_id)
         self.counts[told] += 1
         if token not in life.tokens:
             assert told is Adoption.BAD_TOKEN
@@ -66,14 +66,14 @@ class Tasks(World):
     def a_callback_is_forged(self, which: int, job: str) -> None:
         job_id, attempt, token = newest(self.grants, which)
         if job == "unknown":
-            told = self.ledger.called_back("nobody", token, "stray")
+            told = self.ledger.jobs.called_back("nobody", token, "stray")
             assert told is Adoption.UNKNOWN_JOB
         else:
             other = next((name for name in self.lives if name != job_id), None)
             told = (
-                self.ledger.called_back(other, token, self.task_of(job_id, attempt))
+                self.ledger.jobs.called_back(other, token, self.task_of(job_id, attempt))
                 if job == "another" and other
-                else self.ledger.called_back(job_id, token[:-1] + "!", self.task_of(job_id, attempt))
+                else self.ledger.jobs.called_back(job_id, token[:-1] + "!", self.task_of(job_id, attempt))
             )
             assert told is Adoption.BAD_TOKEN
         self.counts[told] += 1
@@ -96,7 +96,7 @@ class Tasks(World):
         if task and seen != "unnamed":
             facts |= {"sure": True, "attempt": self.attempt_shown(life, task, seen)}
         expected = life.may_look(lease)
-        assert self.ledger.looked(life.job_id, lease, "waiting", look_in=delay, **facts) == expected
+        assert self.ledger.jobs.looked(life.job_id, lease, "waiting", look_in=delay, **facts) == expected
         if expected:
             life.looked(self.now, ms(delay), **facts)
 
@@ -125,7 +125,7 @@ class Tasks(World):
         facts: dict[str, Any]
         if result in ("lost", "foreign"):
             reason = {"cause": result, "message": "not there"}
-            told = self.ledger.task_lost(life.job_id, name, reason, grace=GRACE, ttl=TTL)
+            told = self.ledger.jobs.task_lost(life.job_id, name, reason, grace=GRACE, ttl=TTL)
             facts = {
                 "result": TaskState.LOST,
                 "outcome": {},
@@ -134,7 +134,7 @@ class Tasks(World):
             }
         elif result in ("failed", "unpaid"):
             error, cost = GenerationFailed(f"no to {name}"), Decimal(2 if result == "failed" else 0)
-            told = self.ledger.task_failed(
+            told = self.ledger.jobs.task_failed(
                 life.job_id, name, error, ttl=TTL, grace=GRACE, cost=cost, attempt=attempt
             )
             spent = "2" if cost else None
@@ -148,7 +148,7 @@ class Tasks(World):
         else:
             spent = None if result == "free" else "3.5"
             urls = [f"https://images/{name}.png"]
-            told = self.ledger.task_succeeded(
+            told = self.ledger.jobs.task_succeeded(
                 life.job_id, name, urls, Decimal(spent) if spent else None, ttl=TTL, attempt=attempt
             )
             facts = {
@@ -167,13 +167,6 @@ class Tasks(World):
         life = self.lives[step.job_id]
         self.fail_by_lease(life, step.lease, DeadlineExceeded("too slow"), JobState.GENERATING)
 
-    @move(when=lambda world: any(life.fits_version_1 for life in world.lives.values()), which=WHICH)
-    def it_was_written_by_version_1(self, which: int) -> None:
-        life = newest([life for life in self.lives.values() if life.fits_version_1], which)
-        key = self.ledger.record_key(life.job_id)
-        assert self.client.hdel(key, "tasks") <= 1
-        self.client.hset(key, "v", 1)
-
     # Settlements
 
     @move(
@@ -186,23 +179,23 @@ class Tasks(World):
         step = newest(self.messages("settle"), which).step
         life = self.lives[step.job_id]
         if life.state is JobState.SENDING and life.lease == step.lease:
-            assert self.ledger.doubt(life.job_id, life.attempt, ERROR, grace=GRACE)
+            assert self.ledger.jobs.doubt(life.job_id, life.attempt, ERROR, grace=GRACE)
             life.doubt(self.now, ms(GRACE))
         elif life.state.ended:
             end = datetime.fromtimestamp((life.finished or 0) / 1000, UTC)
-            assert self.ledger.stored(life.job_id, end, ttl=TTL, follow=GRACE)
+            assert self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=GRACE)
             life.is_stored(self.now, life.ends[-1], ms(GRACE))
         elif policy == "fail":
             self.fail_by_lease(life, step.lease, InDoubt("unknown"), JobState.IN_DOUBT)
         elif policy == "hold":
             held = life.holds(step.lease, JobState.IN_DOUBT)
-            done = self.ledger.hold(life.job_id, step.lease, ask_again_in=ASK_AGAIN)
+            done = self.ledger.jobs.hold(life.job_id, step.lease, ask_again_in=ASK_AGAIN)
             assert held in (None, done)
             if done:
                 life.hold(self.now, ms(ASK_AGAIN))
         else:
             held = life.holds(step.lease, JobState.IN_DOUBT)
-            times = self.ledger.resubmit(life.job_id, lease=step.lease)
+            times = self.ledger.jobs.resubmit(life.job_id, lease=step.lease)
             assert held is None or bool(times) == (held and not life.resubmitted)
             if times:
                 assert not life.resubmitted, "the policy resubmits a job once"
@@ -218,7 +211,7 @@ class Tasks(World):
         life = newest([life for life in self.lives.values() if life.ends], which)
         finished = life.ends[0 if old else -1]
         end = datetime.fromtimestamp(finished / 1000, UTC)
-        done = self.ledger.stored(life.job_id, end, ttl=TTL, follow=follow)
+        done = self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=follow)
         assert done == life.is_stored(self.now, finished, ms(follow))
 
     # Persons
@@ -227,7 +220,7 @@ class Tasks(World):
     def a_person_adopts(self, which: int, found: bool) -> None:
         life = newest(list(self.lives.values()), which)
         task_id = self.task_of(life.job_id, life.attempt) if found else "another's"
-        told = self.ledger.adopt(life.job_id, task_id)
+        told = self.ledger.jobs.adopt(life.job_id, task_id)
         assert told == life.adopt(self.now, life.attempt, task_id, "person")
 
     @move(
@@ -238,7 +231,7 @@ class Tasks(World):
     def a_person_resubmits(self, which: int, about: str) -> None:
         life = self.lives[newest(self.grants, which)[0]]
         attempt = {"the doubt": life.doubtful, "the last decision": life.decided}.get(about, 1)
-        times = self.ledger.resubmit(life.job_id, attempt=attempt)
+        times = self.ledger.jobs.resubmit(life.job_id, attempt=attempt)
         if life.state is JobState.IN_DOUBT:
             decides = attempt in (None, life.doubtful)
             assert times == (life.resubmitted + 1 if decides else 0)

@@ -150,7 +150,6 @@ class World(RuleBasedStateMachine):
                 life.place, life.due, life.owned = "line:look:main", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "settle"))
-        self.account.forget(self.now)
         opens = self.account.opens(self.now)
         if opens is not None and opens <= self.now and self.account.asks():
             steps.append(("main", "credits"))
@@ -176,11 +175,12 @@ class World(RuleBasedStateMachine):
 
     def fail_by_lease(self, life: Life, lease: int, error: JobFailed, come_from: JobState) -> None:
         held, outcome = life.holds(lease, come_from), {"error": error.to_json()}
-        ended_at = self.ledger.fail(life.job_id, error, [come_from], lease=lease)
+        record = self.ledger.jobs.fail(life.job_id, error, [come_from], lease=lease)
         if (life.state, life.outcome) == (JobState.FAILED, outcome):
-            assert ended_at
-            assert ms(ended_at.timestamp()) == life.finished
+            assert record
+            assert record.finished_at
+            assert ms(record.finished_at.timestamp()) == life.finished
             return
-        assert held is None or held == (ended_at is not None)
-        if ended_at is not None:
+        assert held is None or held == (record is not None)
+        if record is not None:
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))

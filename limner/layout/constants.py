@@ -1,0 +1,80 @@
+"""The numbers that scripts know. Those that Python needs as well are imported from here. Times are in milliseconds."""
+
+from typing import Final
+
+VERSION: Final = 4
+"""The layout of a record. A record of another version is left to those who can read it."""
+LARGEST: Final = 2**53
+"""No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
+MAIN: Final = "main"
+"""The account of a fleet that has only one."""
+FOR_EVER: Final = 10**15
+"""The end of what has none."""
+DAY: Final = 86_400_000
+
+KEEP_LOG: Final = 200
+"""Entries of a job's log."""
+KEEP_EVENTS: Final = 100_000
+"""Entries of the event stream, or some more."""
+KEEP_DAYS: Final = 400
+"""Days for which spending is kept."""
+
+LONGEST_NAP: Final = 1000
+"""No clock sleeps longer without asking what is due."""
+
+TURNS: Final = 10**14
+"""A priority has so many turns: the place in line is (9 - priority) x TURNS + turn."""
+
+SHORTEST_GUARD: Final = 10
+LONGEST_GUARD: Final = 5000
+"""The bounds of the guard of an account's window, as it is learned."""
+SHORTEST_LOOK_GUARD: Final = 30
+LONGEST_LOOK_GUARD: Final = 1000
+MOST_LATE: Final = 1000
+"""The most by which an exchange that dawdled moves its own permit."""
+PATIENCE: Final = 60_000
+LONGEST_PATIENCE: Final = 1_800_000
+"""Until it is tried whether there is more of a quota again that somebody else spends of: at first, and at most."""
+REMEMBERED: Final = 30_000
+"""Permits are kept for so long after they have left their window."""
+AUDIT: Final = 60_000
+"""After so long, a place in flight is compared with the record of the job that holds it."""
+MOST_AUDITED: Final = 100
+
+HINT_PAUSE: Final = 1000
+"""Between a look and the next one, if a callback came in the meantime."""
+HINTED: Final = -(10**12)
+"""Added to the place of a look that a callback asks for, so that it goes before all others."""
+AHEAD: Final = 60_000
+"""Added to the place of a quiet look, so that those which somebody waits for go before it."""
+
+USUAL_TIME: Final = 900_000
+"""The time of a job that a task turns up for before any attempt of it was answered."""
+MOST_DOUBTS: Final = 100_000
+"""Jobs in the index of doubts."""
+MOST_UNSURE: Final = 4
+"""Open tasks of a job that nobody has confirmed."""
+MOST_LOST: Final = 8
+"""Lost tasks of a job that nobody had confirmed, and that are remembered."""
+
+TRY_PARKED: Final = 100
+TRY_PARKED_EVERY: Final = 60_000
+"""So many jobs that wait for the money of a cap are looked at at a time, and so often."""
+MOST_CAPS: Final = 10
+
+CLAIMED_EVERY: Final = 5000
+"""How precisely it is told when a speaker last claimed."""
+FEWEST_VISITS: Final = 4
+MOST_VISITS: Final = 50
+"""The accounts that a claim visits for the common line at least, if they can send, and in all at most."""
+PIECE: Final = 50
+"""Entries of an index that are read at a time."""
+
+TEND_EVERY: Final = 5000
+MOST_TENDED: Final = 20
+"""The housekeeping of an account comes so often, and that of so many accounts at a time."""
+SPEAKER_KEPT: Final = 3_600_000
+"""A speaker that has not claimed for so long is forgotten."""
+
+LARGE_UNIT: Final = 10**9
+"""The weights of a histogram of durations are divided when a new one is larger."""

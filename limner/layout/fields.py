@@ -1,0 +1,125 @@
+"""The fields of a job's record, the hash ``job:ID``. Every value is text; a field that does not apply is not there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What a field's text is."""
+
+    TEXT = "text"
+    JSON = "JSON"
+    COUNT = "count"
+    TIME = "time, ms"
+    """Milliseconds since the epoch, by the server's clock."""
+    SPAN = "duration, ms"
+    AMOUNT = "millionths of a credit"
+    FLAG = "1"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a script reads it as a number."""
+        return self not in (Kind.TEXT, Kind.JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the record, or a group of them: ``token:N`` is one for each attempt."""
+
+    name: str
+    kind: Kind
+    writers: str
+    """The transitions that write it."""
+    why: str
+
+    @property
+    def of_attempt(self) -> bool:
+        """Whether there is one for each attempt, by its number."""
+        return self.name.endswith(":N")
+
+
+FIELDS: Final = (
+    Field("v", Kind.COUNT, "submit", "the version of this layout"),
+    Field("state", Kind.TEXT, "every transition", "where the job is in its life"),
+    Field("request", Kind.JSON, "submit", "the parameters that were asked for"),
+    Field("digest", Kind.TEXT, "submit", "tells another request under the same idempotency key"),
+    Field("metadata", Kind.JSON, "submit", "the producer's own, which comes back with results and events"),
+    Field("priority", Kind.COUNT, "submit", "0 to 9, the highest first"),
+    Field(
+        "turn", Kind.COUNT, "submit", "the place among jobs of the same priority, kept through all attempts"
+    ),
+    Field("lane", Kind.TEXT, "submit", "lanes share the turns of a priority"),
+    Field("pinned", Kind.TEXT, "submit", "the only account that may send it"),
+    Field("created", Kind.TIME, "submit", "when it was submitted"),
+    Field("expires", Kind.TIME, "submit", "when it is not sent any more"),
+    Field("key", Kind.TEXT, "submit", "the digest of its idempotency key"),
+    Field("key_ttl", Kind.SPAN, "submit", "how long the key, and the record with it, outlives the job's end"),
+    Field("waits", Kind.FLAG, "submit, begin", "it has not been sent yet, and counts for its lane"),
+    Field("lease", Kind.COUNT, "claim, doubt", "the number of the last lease: older steps are stale"),
+    Field("account", Kind.TEXT, "claim", "the account that was last chosen to send it"),
+    Field("place", Kind.TEXT, "claim, accepted, ends", "the account at which it holds a place in flight"),
+    Field("lined_up", Kind.TIME, "claim, begin", "since when it waits in line, which is not its own time"),
+    Field("parked", Kind.TEXT, "claim, begin", "the cap for whose money it waits apart: day, or lane:NAME"),
+    Field("over", Kind.TEXT, "claim, begin", "the cap that it was last told of"),
+    Field("attempt", Kind.COUNT, "begin", "the number of the last attempt"),
+    Field("sent", Kind.TIME, "begin", "when the last attempt was sent"),
+    Field("permit", Kind.COUNT, "begin", "the lease with whose permit the last attempt was sent"),
+    Field("token:N", Kind.TEXT, "begin, retry", "the attempt's secret, which its callback URL holds"),
+    Field("account:N", Kind.TEXT, "begin, retry", "the account that the attempt was sent with"),
+    Field("deadline", Kind.TIME, "begin, accepted, retry", "when it fails if no task of it has ended"),
+    Field("allowance", Kind.SPAN, "begin", "the time that a job has from its first attempt on"),
+    Field("cost", Kind.AMOUNT, "begin", "what an attempt is expected to cost"),
+    Field("hold:N", Kind.AMOUNT, "begin, ends", "what is held for the attempt, until its end is known"),
+    Field(
+        "doubt:N", Kind.AMOUNT, "ends, resubmit", "what the attempt may have cost, which nobody waits to know"
+    ),
+    Field("answered", Kind.FLAG, "accepted, begin", "the quota has learned from the attempt's answer"),
+    Field("pardoned", Kind.COUNT, "retry", "attempts that do not count against the maximum"),
+    Field(
+        "faulted", Kind.FLAG, "retry", "an attempt met a server fault, behind which a task may have been made"
+    ),
+    Field("last_error", Kind.JSON, "retry, doubt", "the last refusal, or why there was no answer"),
+    Field(
+        "doubtful",
+        Kind.COUNT,
+        "doubt, adopt, looks",
+        "the attempt of which it is not known whether it was accepted",
+    ),
+    Field("held", Kind.TIME, "hold", "since when a person is to decide about the doubt"),
+    Field("decided", Kind.COUNT, "resubmit", "the attempt whose doubt was decided by sending again"),
+    Field("resubmitted", Kind.COUNT, "resubmit", "how often it was sent again although it was in doubt"),
+    Field(
+        "tasks",
+        Kind.JSON,
+        "accepted, adopt, looks",
+        "the provider's tasks, the one to be looked at first in front",
+    ),
+    Field(
+        "task_id",
+        Kind.TEXT,
+        "accepted, adopt, looks",
+        "the task that is looked at, or whose images are the result",
+    ),
+    Field("reader", Kind.TEXT, "accepted, adopt, looks", "the account whose key reads that task"),
+    Field("accepted", Kind.TIME, "accepted, adopt", "when a task was last named"),
+    Field("hinted", Kind.TIME, "adopt, doubt, retry", "when there was last something new to see"),
+    Field("pace", Kind.SPAN, "accepted, looked", "what the poll law allowed until the next look"),
+    Field(
+        "looking",
+        Kind.TIME,
+        "claim, begin_looks, looks",
+        "when the look that is under way was claimed or begun",
+    ),
+    Field("seen", Kind.TIME, "looks", "when a look last had an answer"),
+    Field("looks", Kind.COUNT, "looks", "how many looks had an answer"),
+    Field("verdict", Kind.JSON, "task_failed", "the outcome, should nothing be left to wait for"),
+    Field("outcome", Kind.JSON, "ends", "the end: urls and credits, or an error"),
+    Field("finished", Kind.TIME, "ends", "when it ended, and which end that is"),
+    Field("stored", Kind.FLAG, "stored, ends", "its result lies in the result backend"),
+    Field("cancelled_as", Kind.TEXT, "cancel", "the state that it was cancelled in"),
+)
+
+TEXTS: Final = tuple(field.name for field in FIELDS if not field.kind.is_number and not field.of_attempt)
+NUMBERS: Final = tuple(field.name for field in FIELDS if field.kind.is_number and not field.of_attempt)
+"""The fields that a script reads as numbers, and refuses if they are none."""

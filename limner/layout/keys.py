@@ -1,0 +1,77 @@
+"""The keys of the ledger. All begin with its prefix, ``limner:{GROUP}:``, one hash tag."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key, or with ``of`` a family of them: what follows the name is a job's id, an account, and so on."""
+
+    name: str
+    kind: str
+    holds: str
+    of: str = ""
+
+    def __call__(self, prefix: str, *of: object) -> str:
+        """The key itself."""
+        return "".join((prefix, self.name, *map(str, of)))
+
+
+JOB: Final = Key("job:", "hash", "the record", "ID")
+LOG: Final = Key("log:", "list", "what happened to the job, the last 200 entries", "ID")
+DUE: Final = Key("due", "sorted set", "jobs by the time at which something must happen to them")
+LINE_CREATE: Final = Key(
+    "line:create", "sorted set", "jobs that wait for a permit to be sent, by priority and turn"
+)
+LINE_CREATE_OF: Final = Key(
+    "line:create:", "sorted set", "the same, of jobs that name their account", "ACCOUNT"
+)
+LINE_LOOK: Final = Key("line:look:", "sorted set", "jobs that wait for a permit to be looked at", "ACCOUNT")
+PARKED: Final = Key("parked", "sorted set", "caps that have no money left, by when that is looked at again")
+PARKED_FOR: Final = Key(
+    "parked:", "sorted set", "jobs that wait for the money of a cap, by priority and turn", "CAP"
+)
+TURNS_NOW: Final = Key("turns:now", "hash", "the turn that each priority has come to")
+LANES: Final = Key("lanes:", "sorted set", "the last turn of each lane", "PRIORITY")
+LANES_WAITING: Final = Key(
+    "lanes:waiting:", "hash", "how many jobs of a lane have not been sent yet", "PRIORITY"
+)
+EXPIRING: Final = Key("expiring", "sorted set", "jobs that are not sent after a time")
+ACTIVE: Final = Key("active", "sorted set", "accounts that have something of their own to do, by when")
+OPEN: Final = Key("open", "sorted set", "accounts by when they may send again")
+TENDED: Final = Key("tended", "sorted set", "accounts by when their housekeeping was last done")
+SPEAKERS: Final = Key("speakers", "sorted set", "workers with the same settings, by when one last claimed")
+SPEAKER: Final = Key(
+    "speaker:", "hash", "the accounts that such a worker speaks for, with their keys' names", "DIGEST"
+)
+WINDOW_CREATE: Final = Key("window:create:", "sorted set", "permits to send, by when they count", "ACCOUNT")
+WINDOW_ANSWER: Final = Key("window:answer:", "sorted set", "answers, by when they came", "ACCOUNT")
+WINDOW_LOOK: Final = Key("window:look:", "sorted set", "permits to look, by when they count", "ACCOUNT")
+IN_FLIGHT: Final = Key(
+    "in-flight:", "sorted set", "jobs that hold a place, by when that is audited", "ACCOUNT"
+)
+ACCOUNTS: Final = Key("accounts", "set", "the accounts that workers have spoken for")
+QUOTA: Final = Key("quota:", "hash", "an account's limits, and what was learned of them", "ACCOUNT")
+PAUSE: Final = Key("pause:", "hash", "why an account is closed", "ACCOUNT")
+CHECKS: Final = Key("checks", "string", "the number of the last question for a balance")
+DURATIONS: Final = Key("durations:", "hash", "how long tasks of a kind take", "KIND")
+MONEY_HELD: Final = Key("money:held", "hash", "what is held and doubtful now, in millionths of a credit")
+MONEY: Final = Key("money:", "hash", "what was spent on a day, counted from 1970", "DAY")
+KEY: Final = Key("key:", "string", "the job of an idempotency key", "DIGEST")
+DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by when it began")
+CALLBACKS: Final = Key("callbacks", "hash", "callbacks counted by what they came to")
+STRAYS: Final = Key("strays", "stream", "callbacks for unknown jobs")
+BELL: Final = Key("bell", "list", "wakes one sleeping clock")
+EVENTS: Final = Key("events", "stream", "every transition, with the job's metadata; the last 100,000 or so")
+ENDED: Final = Key("ended:", "channel", "tells that the job has ended", "ID")
+MARK: Final = Key("mark", "string", "what a write is followed by that waits for the disk")
+TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each schedule")
+
+KEYS: Final = {name: key for name, key in globals().items() if isinstance(key, Key)}
+"""By the name that scripts and Python have for each."""
+
+
+def prefix_of(group: str) -> str:
+    """With what the keys of an account group begin."""
+    return f"limner:{{{group}}}:"

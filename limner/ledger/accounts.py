@@ -1,0 +1,271 @@
+"""Accounts: their quotas, what was learned of these, and their pauses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Final, Self
+
+from limner.accounts import AccountStatus
+from limner.forecast import Room
+from limner.layout.keys import (
+    ACCOUNTS,
+    IN_FLIGHT,
+    LINE_CREATE,
+    LINE_CREATE_OF,
+    LINE_LOOK,
+    PAUSE,
+    QUOTA,
+    SPEAKER,
+    SPEAKERS,
+    WINDOW_CREATE,
+)
+from limner.ledger.script import Script
+from limner.ledger.store import Store
+from limner.pauses import Pause
+from limner.terms import Milliseconds, moment, to_micro, to_ms
+
+NO_WORKER: Final = "no_worker"
+DESERTED: Final = 30.0
+"""Seconds without a claim, which each worker makes every second, after which an account has no worker."""
+
+
+class _Happened(Script[bool]):
+    """A change of an account that happens, or has nothing to change."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> bool:
+        """Whether it happened."""
+        return bool(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedByHand(_Happened):
+    """A pause that a person makes."""
+
+    NAME: ClassVar[str] = "pause"
+    account: str
+    length: Milliseconds | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(_Happened):
+    """A person's end of a pause."""
+
+    NAME: ClassVar[str] = "resume"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditsSeen(_Happened):
+    """The provider's word on the balance."""
+
+    NAME: ClassVar[str] = "credits_seen"
+    account: str
+    lease: int
+    credits: int
+    cap: Milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """An account's hash of limits. Durations are in milliseconds, as they are kept."""
+
+    name: str
+    creates: int
+    span: float
+    reads: float
+    max_in_flight: int
+    limit: int
+    guard: float
+    raise_at: float | None
+    claimed: float | None
+    """When somebody who speaks for it last claimed."""
+    pause: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls, name: str, fields: Mapping[str, str], pause: Mapping[str, str], claimed: float | None
+    ) -> Self:
+        creates = int(fields["creates"])
+        limit = min(int(float(fields.get("limit", creates))), creates)
+        return cls(
+            name=name,
+            creates=creates,
+            span=float(fields["creates_span"]),
+            reads=int(fields["looks"]) * 1000 / float(fields["looks_span"]),
+            max_in_flight=int(fields["max_in_flight"]),
+            limit=limit,
+            guard=float(fields.get("guard", fields["first_guard"])),
+            raise_at=float(fields["raise_at"]) if limit < creates and "raise_at" in fields else None,
+            claimed=claimed,
+            pause=pause,
+        )
+
+    def deserted(self, now: Milliseconds) -> bool:
+        return self.claimed is None or now - self.claimed > to_ms(DESERTED)
+
+    def edge(self, now: Milliseconds) -> str:
+        """From when on permits count, as an open end of a range."""
+        return f"({now - self.span - self.guard:.0f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts that workers have spoken for. Raises StoreUnavailable."""
+
+    store: Store
+
+    # How they stand
+
+    def names(self) -> list[str]:
+        """The names of the accounts, in order; empty before the first worker has started."""
+        with self.store.client() as client:
+            return sorted(client.smembers(ACCOUNTS(self.store.prefix)))
+
+    def in_flight(self) -> int:
+        """How many tasks all accounts have at the provider."""
+        names = self.names()
+        with self.store.pipeline() as pipe:
+            for name in names:
+                pipe.zcard(IN_FLIGHT(self.store.prefix, name))
+            return sum(pipe.execute())
+
+    def statuses(self) -> list[AccountStatus]:
+        """How each account stands, by name. A few round trips, however many there are."""
+        now, limits = self._limits()
+        if not limits:
+            return []
+        prefix = self.store.prefix
+        with self.store.pipeline() as pipe:
+            pipe.zcard(LINE_CREATE(prefix))
+            for each in limits:
+                pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
+                pipe.zcard(IN_FLIGHT(prefix, each.name))
+                pipe.zcard(LINE_CREATE_OF(prefix, each.name))
+                pipe.zcard(LINE_LOOK(prefix, each.name))
+            common, *answers = pipe.execute()
+        return [
+            _status(each, now, common, *answers[at : at + 4])
+            for each, at in zip(limits, range(0, len(answers), 4), strict=True)
+        ]
+
+    def rooms(self, score: float) -> tuple[float, list[Room]]:
+        """The server's time, in seconds since the epoch, and what each account has left for a job with that turn.
+
+        Of equal turns, that of a job which names an account comes first.
+        """
+        now, limits = self._limits()
+        prefix = self.store.prefix
+        with self.store.pipeline() as pipe:
+            for each in limits:
+                pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
+                pipe.zcard(IN_FLIGHT(prefix, each.name))
+                pipe.zcount(LINE_CREATE_OF(prefix, each.name), "-inf", f"{score:.0f}")
+            answers = pipe.execute() if limits else []
+        return now / 1000, [
+            _room(each, now, *answers[at : at + 3])
+            for each, at in zip(limits, range(0, len(answers), 3), strict=True)
+        ]
+
+    def _limits(self) -> tuple[Milliseconds, list[_Limits]]:
+        prefix = self.store.prefix
+        with self.store.pipeline() as pipe:
+            pipe.smembers(ACCOUNTS(prefix))
+            pipe.zrange(SPEAKERS(prefix), 0, -1, withscores=True)
+            pipe.time()
+            found, speakers, time = pipe.execute()
+        names = sorted(found)
+        with self.store.pipeline() as pipe:
+            for name in names:
+                pipe.hgetall(QUOTA(prefix, name))
+                pipe.hgetall(PAUSE(prefix, name))
+            for speaker, _ in speakers:
+                pipe.hkeys(SPEAKER(prefix, speaker))
+            answers = pipe.execute() if names else []
+        # The latest claim comes last.
+        claimed = {
+            name: at
+            for (_, at), spoken_for in zip(speakers, answers[2 * len(names) :], strict=False)
+            for name in spoken_for
+        }
+        hashes = zip(names, answers[: 2 * len(names) : 2], answers[1 : 2 * len(names) : 2], strict=True)
+        limits = [_Limits.of(name, quota, pause, claimed.get(name)) for name, quota, pause in hashes if quota]
+        return to_ms(self.store.now(time)), limits
+
+    # Closing one and opening it again, when no job has anything to do with it
+
+    def pause(self, account: str, *, seconds: float | None = None, reason: str = "") -> None:
+        """Send nothing of that account for so many seconds, or until somebody resumes it."""
+        length = None if seconds is None else to_ms(seconds)
+        self.store.run(ClosedByHand(account=account, length=length, reason=reason))
+
+    def resume(self, account: str) -> bool:
+        """End the account's pause; False if there is none.
+
+        After a pause by hand all goes on; after another one, as soon as one request was taken.
+        """
+        return self.store.run(Resume(account=account))
+
+    def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
+        """What the provider says that the account has left, whose pause is for want of credits.
+
+        If that is not enough, the pause goes on, twice as long, for ``longest`` seconds at most.
+        """
+        seen = CreditsSeen(account=account, lease=lease, credits=to_micro(balance), cap=to_ms(longest))
+        return self.store.run(seen)
+
+
+def _status(
+    limits: _Limits,
+    now: Milliseconds,
+    common: int,
+    window: list[tuple[str, float]],
+    in_flight: int,
+    own: int,
+    looks: int,
+) -> AccountStatus:
+    times = [at for _, at in window]
+    free_at = times[-limits.limit] + limits.span + limits.guard + 1 if len(times) >= limits.limit else now
+    return AccountStatus(
+        account=limits.name,
+        requests=limits.creates,
+        seconds=limits.span / 1000,
+        reads_per_second=limits.reads,
+        max_in_flight=limits.max_in_flight,
+        limit=limits.limit,
+        more_at=None if limits.raise_at is None else moment(round(limits.raise_at)),
+        guard=limits.guard / 1000,
+        used=len(times),
+        next_permit_at=moment(round(free_at)),
+        in_flight=in_flight,
+        waiting=common,
+        waiting_own=own,
+        looks_waiting=looks,
+        pause=Pause.from_hash(limits.pause, now),
+        claimed_at=None if limits.claimed is None else moment(round(limits.claimed)),
+        deserted=limits.deserted(now),
+    )
+
+
+def _room(
+    limits: _Limits, now: Milliseconds, window: list[tuple[str, float]], in_flight: int, ahead: int
+) -> Room:
+    pause = Pause.from_hash(limits.pause, now)
+    opens, closed = 0.0, pause.cause if pause else None
+    if limits.deserted(now):
+        opens, closed = float("inf"), NO_WORKER
+    elif pause:
+        opens = float("inf") if pause.until is None else pause.until.timestamp()
+    return Room(
+        account=limits.name,
+        limit=limits.limit,
+        window=(limits.span + limits.guard) / 1000,
+        taken=tuple(at / 1000 for _, at in window),
+        max_in_flight=limits.max_in_flight,
+        in_flight=in_flight,
+        ahead=ahead,
+        opens=opens,
+        closed=closed,
+    )

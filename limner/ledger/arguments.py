@@ -1,0 +1,51 @@
+"""The terms of the ledger as its scripts take them: milliseconds, and millionths of a credit."""
+
+from dataclasses import asdict
+from typing import Any
+
+from limner.ledger.outcomes import OVER_BUDGET, TOO_DEAR
+from limner.terms import Closing, Money, Quota, to_micro, to_ms
+
+
+def of_quota(quota: Quota) -> dict[str, Any]:
+    """What an account allows."""
+    return {
+        **asdict(quota),
+        "creates_span": to_ms(quota.creates_span),
+        "looks_span": to_ms(quota.looks_span),
+        "guard": to_ms(quota.guard),
+    }
+
+
+def of_prices(money: Money) -> dict[str, int] | None:
+    """What an image costs by rendering speed, if anything."""
+    return {speed: to_micro(price) for speed, price in money.prices.items()} or None
+
+
+def of_caps(money: Money) -> dict[str, Any] | None:
+    """What may be spent on a day, if that is bounded; without prices nothing is."""
+    caps = money.caps
+    if not money.prices or caps is None or (caps.day is None and caps.lane is None and not caps.lanes):
+        return None
+    told = {
+        "day": None if caps.day is None else to_micro(caps.day),
+        "lane": None if caps.lane is None else to_micro(caps.lane),
+        "lanes": {lane: to_micro(cap) for lane, cap in caps.lanes.items()},
+        "refuse": OVER_BUDGET if caps.refuse else None,
+        "never": TOO_DEAR,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def of_closing(closing: Closing, error: Any) -> dict[str, Any]:
+    """Why an account is closed, and for how long."""
+    told = {
+        "cause": closing.cause,
+        "base": to_ms(closing.first),
+        "cap": to_ms(closing.longest),
+        "least": to_ms(closing.at_least),
+        "key": closing.key,
+        "credits": closing.credits or None,
+        "error": error,
+    }
+    return {name: value for name, value in told.items() if value is not None}

@@ -1,0 +1,235 @@
+"""The scripts that change jobs: what each takes, and what it answers. What they do is told where they are written."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from limner.connection import record_error
+from limner.errors import RecordUnreadable
+from limner.ledger.script import Json, Script
+from limner.records import JobState, Record, TaskEnd
+from limner.terms import Adoption, Grant, Milliseconds, Submitted, moment
+
+
+def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> Record | None:
+    """The record that a script gave back; None if it gave none."""
+    if not flat:
+        return None
+    return Record.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)), read_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(Script[Submitted]):
+    """→ queued."""
+
+    NAME: ClassVar[str] = "submit"
+    job: str
+    request: str
+    digest: str
+    metadata: str
+    priority: int
+    key: str | None
+    key_ttl: Milliseconds
+    lane: str | None
+    account: str | None
+    expires_in: Milliseconds | None
+
+    def read(self, reply: Any) -> Submitted:
+        """What became of it."""
+        return Submitted(*reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin(Script[Grant | Literal["stale", "late"]]):
+    """queued → sending."""
+
+    NAME: ClassVar[str] = "begin"
+    job: str
+    lease: int
+    token: str
+    send_lease: Milliseconds
+    store_lease: Milliseconds
+    deadline: Milliseconds
+    prices: Json | None
+    caps: Json | None
+
+    def read(self, reply: Any) -> Grant | Literal["stale", "late"]:
+        """The grant, or why there is none."""
+        answer, *grant = reply
+        return Grant(*grant) if answer == "granted" else answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted(Script[Adoption]):
+    """sending, in_doubt, queued → generating."""
+
+    NAME: ClassVar[str] = "accepted"
+    job: str
+    attempt: int
+    task_id: str
+    delay: Milliseconds
+
+    def read(self, reply: Any) -> Adoption:
+        """What the news came to."""
+        return Adoption(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Script[Adoption]):
+    """Any state: a task that somebody names is looked at."""
+
+    NAME: ClassVar[str] = "adopt"
+    job: str
+    attempt: int
+    task_id: str
+    by: Literal["callback", "person"]
+
+    def read(self, reply: Any) -> Adoption:
+        """What the news came to."""
+        return Adoption(reply)
+
+
+class _Told(Script[bool]):
+    """A transition that happens, or is stale."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> bool:
+        """Whether it happened."""
+        return bool(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(_Told):
+    """sending → queued."""
+
+    NAME: ClassVar[str] = "retry"
+    job: str
+    attempt: int
+    error: Json
+    delay: Milliseconds
+    pause: Json | None
+    pardon: Milliseconds | None
+    unsent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt(_Told):
+    """sending → in_doubt."""
+
+    NAME: ClassVar[str] = "doubt"
+    job: str
+    attempt: int
+    error: Json
+    grace: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold(_Told):
+    """in_doubt, for a person."""
+
+    NAME: ClassVar[str] = "hold"
+    job: str
+    lease: int
+    delay: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmit(Script[int]):
+    """in_doubt → queued."""
+
+    NAME: ClassVar[str] = "resubmit"
+    job: str
+    lease: int | None
+    attempt: int | None
+
+    def read(self, reply: Any) -> int:
+        """How often it has been resubmitted."""
+        return int(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginLooks(Script[list[Record | None]]):
+    """generating, or ended with an open task."""
+
+    NAME: ClassVar[str] = "begin_looks"
+    looks: Sequence[tuple[str, int]]
+    look_lease: Milliseconds
+
+    def read(self, reply: Any) -> list[Record | None]:
+        """The records of the jobs whose looks may be made."""
+        now, records = reply
+        return [record_of(look[0], flat, moment(now)) for look, flat in zip(self.looks, records, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportLooks(Script[list[TaskEnd | RecordUnreadable]]):
+    """generating → succeeded, failed, in_doubt, queued; or none of these."""
+
+    NAME: ClassVar[str] = "report_looks"
+    reports: Sequence[Mapping[str, Any]]
+    store_lease: Milliseconds
+
+    def read(self, reply: Any) -> list[TaskEnd | RecordUnreadable]:
+        """What each came to."""
+        now, answers = reply
+        return [
+            self._answer(report, moment(now), *answer)
+            for report, answer in zip(self.reports, answers, strict=True)
+        ]
+
+    @staticmethod
+    def _answer(
+        report: Mapping[str, Any], now: datetime, what: Any, flat: list[str]
+    ) -> TaskEnd | RecordUnreadable:
+        if isinstance(what, str) and (error := record_error(what)):
+            return error
+        record = record_of(report["job"], flat, now)
+        at = (record.finished_at if record else now) if what in ("ended", "late") else None
+        return TaskEnd(what, at, record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail(Script[Record | None]):
+    """Any of ``come_from`` → failed."""
+
+    NAME: ClassVar[str] = "fail"
+    job: str
+    outcome: str
+    come_from: Json
+    lease: int | None
+    attempt: int | None
+    refused: bool
+    unsent: bool
+    store_lease: Milliseconds
+
+    def read(self, reply: Any) -> Record | None:
+        """The record of the end."""
+        return record_of(self.job, reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Script[JobState | None]):
+    """Any state that has not ended → cancelled."""
+
+    NAME: ClassVar[str] = "cancel"
+    job: str
+    unsent: str
+    sent: str
+    store_lease: Milliseconds
+
+    def read(self, reply: Any) -> JobState | None:
+        """The state in which it was found."""
+        return JobState(reply) if reply else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored(_Told):
+    """An end, whose result is stored."""
+
+    NAME: ClassVar[str] = "stored"
+    job: str
+    finished: Milliseconds
+    ttl: Milliseconds
+    follow: Milliseconds

@@ -1,0 +1,383 @@
+"""Jobs: their records, and the transitions between their states."""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from limner.durations import Lesson
+from limner.errors import JobFailed, RecordUnreadable
+from limner.ledger.arguments import of_caps, of_closing, of_prices
+from limner.ledger.calls import (
+    Accepted,
+    Adopt,
+    Begin,
+    BeginLooks,
+    Cancel,
+    Doubt,
+    Fail,
+    Hold,
+    ReportLooks,
+    Resubmit,
+    Retry,
+    Stored,
+    Submit,
+)
+from limner.ledger.journal import Journal
+from limner.layout.keys import DOUBTS, JOB
+from limner.ledger.outcomes import failed
+from limner.ledger.reports import BackendResult, Looked, Report, TaskFailed, TaskLost, TaskSucceeded, to_json
+from limner.ledger.store import Store
+from limner.records import JobState, Record, TaskEnd
+from limner.terms import (
+    FREE,
+    Adoption,
+    Claim,
+    Closing,
+    Grant,
+    Leases,
+    Money,
+    Submission,
+    Submitted,
+    to_ms,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs of an account group. Durations are in seconds.
+
+    Each transition is one script, atomic, and refused by the script itself when the job is not where the caller
+    believes it to be. Methods raise :class:`~limner.errors.StoreUnavailable` when Redis does not answer in time, and
+    :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read.
+    """
+
+    store: Store
+    leases: Leases
+    journal: Journal
+
+    # Reading
+
+    def read(self, job_id: str) -> Record | None:
+        """The job's record, or None for an unknown one."""
+        with self.store.pipeline() as pipe:
+            pipe.hgetall(self.key(job_id))
+            pipe.time()
+            fields, time = pipe.execute()
+        return Record.from_hash(job_id, fields, self.store.moment(time)) if fields else None
+
+    def key(self, job_id: str) -> str:
+        """Where the record lies, for asynchronous readers; only the scripts write there."""
+        return JOB(self.store.prefix, job_id)
+
+    def doubts(self) -> list[Record]:
+        """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
+
+        Those that have ended so are among them for as long as their record is kept. Records that cannot be read are
+        left out.
+        """
+        index = DOUBTS(self.store.prefix)
+        with self.store.client() as client:
+            job_ids = client.zrange(index, 0, -1)
+            with client.pipeline(transaction=False) as pipe:
+                for job_id in job_ids:
+                    pipe.hgetall(self.key(job_id))
+                found = list(zip(job_ids, pipe.execute(), strict=True))
+            if gone := [job_id for job_id, fields in found if not fields]:
+                client.zrem(index, *gone)
+        return [record for job_id, fields in found if fields and (record := _readable(job_id, fields))]
+
+    # On the way to the provider
+
+    @staticmethod
+    def submission(new: Submission) -> Submit:
+        """The call that writes a new job; for asynchronous callers."""
+        return Submit(
+            job=new.job_id,
+            request=new.request,
+            digest=new.digest,
+            metadata=new.metadata,
+            priority=new.priority,
+            key=new.key,
+            key_ttl=to_ms(new.key_ttl),
+            lane=new.lane,
+            account=new.account,
+            expires_in=None if new.expires_in is None else to_ms(new.expires_in),
+        )
+
+    def submit(self, new: Submission) -> Submitted:
+        """Write a new job, unless its id or idempotency key is known. Raises NotDurable, too."""
+        [submitted] = self.store.run_durably(self.submission(new))
+        return submitted
+
+    def submit_many(self, new: Sequence[Submission]) -> list[Submitted]:
+        """Write many jobs in one round trip, each as :meth:`submit` would."""
+        return self.store.run_durably(*map(self.submission, new)) if new else []
+
+    def begin(
+        self, job_id: str, lease: int, token: str, *, deadline: float, money: Money = FREE
+    ) -> Grant | Literal["stale", "late"]:
+        """queued → sending: put an attempt on record, with its secret token, before its request goes out.
+
+        ``deadline`` is the time that the job has from its first attempt on. What it is expected to cost is held; a job
+        that would break a cap waits, or fails. Calling again with the same token returns the same grant. Raises
+        NotDurable, after which nothing may be sent.
+        """
+        [granted] = self.store.run_durably(
+            Begin(
+                job=job_id,
+                lease=lease,
+                token=token,
+                send_lease=to_ms(self.leases.send),
+                store_lease=0,
+                deadline=to_ms(deadline),
+                prices=of_prices(money),
+                caps=of_caps(money),
+            )
+        )
+        return granted
+
+    # What the provider answers, or somebody else says of it
+
+    def accepted(self, job_id: str, attempt: int, task_id: str, *, look_in: float) -> Adoption:
+        """The provider's answer to an attempt names its task: sending, in_doubt, queued → generating.
+
+        Of a job that has ended, or that has another task already, this one is followed as well.
+        """
+        return self.store.run(Accepted(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(look_in)))
+
+    def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
+        """A callback names a task. Its token proves the attempt; the task is to be confirmed by a look."""
+        with self.store.client() as client:
+            fields = client.hgetall(self.key(job_id))
+        if not fields:
+            self.journal.keep_stray(job_id, task_id)
+            return Adoption.UNKNOWN_JOB
+        tokens = Record.from_hash(job_id, fields).tokens
+        # All are compared, so that the time it takes tells nothing.
+        proven = [
+            attempt
+            for attempt, secret in tokens.items()
+            if hmac.compare_digest(secret.encode(), token.encode("utf-8", "replace"))
+        ]
+        if not proven:
+            self.journal.count_callback(Adoption.BAD_TOKEN)
+            return Adoption.BAD_TOKEN
+        return self.store.run(Adopt(job=job_id, attempt=proven[0], task_id=task_id, by="callback"))
+
+    def adopt(self, job_id: str, task_id: str) -> Adoption:
+        """A person says that a task belongs to the job's last attempt; a look is to confirm it."""
+        record = self.read(job_id)
+        if record is None:
+            return Adoption.UNKNOWN_JOB
+        return self.store.run(Adopt(job=job_id, attempt=record.attempt, task_id=task_id, by="person"))
+
+    def retry(
+        self,
+        job_id: str,
+        attempt: int,
+        error: Mapping[str, Any],
+        *,
+        delay: float,
+        pause: Closing | None = None,
+        pardon: float | None = None,
+        unsent: bool = False,
+    ) -> bool:
+        """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
+
+        ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and neither
+        does that time.
+        """
+        return self.store.run(
+            Retry(
+                job=job_id,
+                attempt=attempt,
+                error=error,
+                delay=to_ms(delay),
+                pause=None if pause is None else of_closing(pause, error),
+                pardon=None if pardon is None else to_ms(pardon),
+                unsent=unsent,
+            )
+        )
+
+    def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
+        """sending → in_doubt: whether the provider accepted is not known. To be settled after ``grace``."""
+        return self.store.run(Doubt(job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
+
+    def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
+        """in_doubt: leave the decision to a person; the job is to be settled again after that time."""
+        return self.store.run(Hold(job=job_id, lease=lease, delay=to_ms(ask_again_in)))
+
+    def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
+        """in_doubt → queued, at the risk of paying twice.
+
+        By policy it is done with the lease, and only once; by a person with the attempt that is in doubt. Returns how
+        often the job has been resubmitted, 0 if it may not be.
+        """
+        return self.store.run(Resubmit(job=job_id, lease=lease, attempt=attempt))
+
+    # Looks
+
+    def begin_looks(self, looks: Sequence[Claim]) -> list[Record | None]:
+        """The records of jobs that are to be looked at now, for which their permits count from now on.
+
+        None if a step is stale, or has to wait for another permit, or its record cannot be read.
+        """
+        steps = [(look.job_id, look.lease) for look in looks]
+        return self.store.run(BeginLooks(looks=steps, look_lease=to_ms(self.leases.look))) if steps else []
+
+    def begin_look(self, job_id: str, lease: int) -> Record | None:
+        """The same for one."""
+        return self.begin_looks([Claim(job_id, "look", lease)])[0]
+
+    def report_looks(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
+        """Put on record what looks have found, in one script. What one comes to has no part in the others'."""
+        told = [to_json(report) for report in reports]
+        return self.store.run(ReportLooks(reports=told, store_lease=to_ms(self.leases.store))) if told else []
+
+    def report(self, report: Report) -> TaskEnd:
+        """The same for one."""
+        [answer] = self.report_looks([report])
+        if isinstance(answer, RecordUnreadable):
+            raise answer
+        return answer
+
+    def looked(
+        self,
+        job_id: str,
+        lease: int,
+        answer: str,
+        *,
+        look_in: float,
+        task_id: str | None = None,
+        sure: bool = False,
+        attempt: int | None = None,
+        too_often: bool = False,
+    ) -> bool:
+        """Report :class:`~limner.ledger.reports.Looked`; False if the step is stale."""
+        looked = Looked(
+            job_id=job_id,
+            lease=lease,
+            answer=answer,
+            look_in=look_in,
+            task_id=task_id,
+            sure=sure,
+            attempt=attempt,
+            too_often=too_often,
+        )
+        return self.report(looked).what == "held"
+
+    def task_succeeded(
+        self,
+        job_id: str,
+        task_id: str,
+        urls: Sequence[str],
+        cost: Decimal | None,
+        *,
+        ttl: float,
+        attempt: int | None = None,
+        lesson: Lesson | None = None,
+        result: BackendResult | None = None,
+    ) -> TaskEnd:
+        """Report :class:`~limner.ledger.reports.TaskSucceeded`."""
+        return self.report(
+            TaskSucceeded(
+                job_id=job_id,
+                task_id=task_id,
+                urls=urls,
+                cost=cost,
+                ttl=ttl,
+                attempt=attempt,
+                lesson=lesson,
+                result=result,
+            )
+        )
+
+    def task_failed(
+        self,
+        job_id: str,
+        task_id: str,
+        error: JobFailed,
+        *,
+        ttl: float,
+        grace: float = 0.0,
+        cost: Decimal | None = None,
+        owed: bool = False,
+        attempt: int | None = None,
+    ) -> TaskEnd:
+        """Report :class:`~limner.ledger.reports.TaskFailed`."""
+        return self.report(
+            TaskFailed(
+                job_id=job_id,
+                task_id=task_id,
+                error=error,
+                ttl=ttl,
+                grace=grace,
+                cost=cost,
+                owed=owed,
+                attempt=attempt,
+            )
+        )
+
+    def task_lost(
+        self, job_id: str, task_id: str, reason: Mapping[str, Any], *, grace: float, ttl: float
+    ) -> TaskEnd:
+        """Report :class:`~limner.ledger.reports.TaskLost`."""
+        return self.report(TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=grace))
+
+    # Ends
+
+    def fail(
+        self,
+        job_id: str,
+        error: JobFailed,
+        come_from: Sequence[JobState],
+        *,
+        lease: int | None = None,
+        attempt: int | None = None,
+        certain: bool = True,
+        unsent: bool = False,
+    ) -> Record | None:
+        """Any of ``come_from`` → failed, if the lease or attempt still holds.
+
+        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; with ``unsent``, the
+        provider has never had it. Returns the record of the end, whose result is to be stored; None if the step is
+        stale or an earlier attempt's task is still open.
+        """
+        return self.store.run(
+            Fail(
+                job=job_id,
+                outcome=failed(error),
+                come_from=dict.fromkeys(come_from, True),
+                lease=lease,
+                attempt=attempt,
+                refused=bool(attempt and certain),
+                unsent=unsent,
+                store_lease=to_ms(self.leases.store),
+            )
+        )
+
+    def cancel(self, job_id: str, unsent: JobFailed, sent: JobFailed) -> JobState | None:
+        """Any state → cancelled, with the first error before the request is sent and the second after.
+
+        Returns the state in which the job was found, None for an unknown job. An ended job stays as it is.
+        """
+        return self.store.run(Cancel(job=job_id, unsent=failed(unsent), sent=failed(sent), store_lease=0))
+
+    def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
+        """The result with which a job ended at that time is in the result backend.
+
+        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after ``follow``
+        seconds, and the record stays. Should the job have another end by now, it is due again.
+        """
+        finished = to_ms(finished_at.timestamp())
+        return self.store.run(Stored(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
+
+
+def _readable(job_id: str, fields: Mapping[str, str]) -> Record | None:
+    try:
+        return Record.from_hash(job_id, fields)
+    except RecordUnreadable:
+        return None

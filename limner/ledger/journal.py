@@ -1,0 +1,71 @@
+"""The journal: what happened to jobs, what is told of it, and what callbacks came to."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from limner.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, STRAYS
+from limner.ledger.store import Store
+from limner.records import Event, LogEntry
+from limner.terms import Adoption, Stray, moment, to_ms
+
+KEEP_STRAYS: Final = 10_000
+STRAYS_SECONDS: Final = 14 * 86_400
+"""How many callbacks for unknown jobs are kept, and for how long after the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The logs, the event stream and the callbacks of an account group. Raises StoreUnavailable."""
+
+    store: Store
+
+    def log(self, job_id: str) -> list[LogEntry]:
+        """What happened to the job, oldest first; at most the last 200 entries."""
+        with self.store.client() as client:
+            return [LogEntry.from_json(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
+
+    def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
+        """Events after the one of that id, waiting up to ``block`` seconds for the first.
+
+        "0" begins with the oldest one kept, "$" with the next to come.
+        """
+        wait = max(1, to_ms(min(block, self.store.longest_block)))
+        with self.store.client() as client:
+            answer: Any = client.xread({EVENTS(self.store.prefix): after}, count=count, block=wait)
+        entries = answer[0][1] if answer else []
+        return [Event.from_stream(entry_id, fields) for entry_id, fields in entries]
+
+    def channel(self, job_id: str) -> str:
+        """The pub/sub channel that tells the end of a job."""
+        return ENDED(self.store.prefix, job_id)
+
+    # Callbacks
+
+    def strays(self) -> list[Stray]:
+        """The callbacks for jobs that are not known here, the newest last: they may have been paid for."""
+        with self.store.client() as client:
+            entries = client.xrange(STRAYS(self.store.prefix))
+        return [
+            Stray(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
+            for entry, fields in entries
+        ]
+
+    def keep_stray(self, job_id: str, task_id: str) -> None:
+        """Remember a callback for an unknown job, and count it."""
+        strays = STRAYS(self.store.prefix)
+        with self.store.pipeline() as pipe:
+            pipe.xadd(strays, {"job": job_id, "task": task_id}, maxlen=KEEP_STRAYS, approximate=True)
+            pipe.expire(strays, STRAYS_SECONDS)
+            pipe.hincrby(CALLBACKS(self.store.prefix), Adoption.UNKNOWN_JOB, 1)
+            pipe.execute()
+
+    def count_callback(self, outcome: str) -> None:
+        """Count a callback that named no attempt."""
+        with self.store.client() as client:
+            client.hincrby(CALLBACKS(self.store.prefix), outcome, 1)
+
+    def callback_counts(self) -> dict[str, int]:
+        """How many callbacks there were, by what they came to."""
+        with self.store.client() as client:
+            counts = client.hgetall(CALLBACKS(self.store.prefix))
+        return {outcome: int(count) for outcome, count in counts.items()}

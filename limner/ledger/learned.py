@@ -1,0 +1,51 @@
+"""How long tasks take, as all workers of an account group learn it together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from limner.durations import Durations, Kind, Lesson
+from limner.layout.keys import DURATIONS
+from limner.ledger.script import Json, Script
+from limner.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learn(Script[None]):
+    """One more duration."""
+
+    NAME: ClassVar[str] = "learn"
+    one: Json
+
+    def read(self, reply: Any) -> None:
+        """Nothing is answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The durations of each kind of task. Raises StoreUnavailable."""
+
+    store: Store
+    assumed: Mapping[str, float]
+    """What is assumed of each rendering speed before anything is learned, in seconds."""
+
+    def key(self, kind: Kind) -> str:
+        """Where what is known of a kind is kept."""
+        return DURATIONS(self.store.prefix, kind)
+
+    def lesson(self, kind: Kind, seconds: float) -> Lesson | None:
+        """What a task teaches that took so long, by the provider's own completeTime - createTime (contract 2.1).
+
+        None if it cannot be a duration (not positive, or more than a day).
+        """
+        return Lesson.of(kind, seconds, self.assumed)
+
+    def learn(self, kind: Kind, seconds: float) -> None:
+        """Count a task that took so long, unless that cannot be."""
+        if lesson := self.lesson(kind, seconds):
+            self.store.run(Learn(one=lesson.to_json()))
+
+    def of(self, kind: Kind) -> Durations:
+        """What is known of a kind; what is assumed at first, if that is nothing."""
+        with self.store.client() as client:
+            return Durations.from_stored(kind, client.hgetall(self.key(kind)), self.assumed)

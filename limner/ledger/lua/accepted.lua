@@ -1,0 +1,50 @@
+-- Uses: record, bell, journal, quota, pauses, lines, money, tasks, ends, adoption.
+-- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. Of a job that has ended,
+-- or that has another task already, this one is followed as well. Returns 'adopted'; 'expected' if the task was known
+-- and is still open; 'repeated' if its end is known; 'mismatched' for no attempt; 'unknown_job'.
+local job, fault = load(A.job)
+if fault then return fault end
+if not job then return 'unknown_job' end
+if A.attempt == 0 then return 'mismatched' end
+local tasks = tasks_of(job)
+local task, place = find_task(tasks, A.task_id)
+
+local state, current = job.state, job.attempt == A.attempt
+local waits = state == 'sending' and current
+-- A callback may have been quicker than the answer that it announces.
+if waits or (state == 'generating' and current) then
+  answered(job, account_of(job, A.attempt))
+  probe_succeeded(job)
+end
+if task and task.state ~= 'open' and task.state ~= 'lost' then
+  save(job)
+  return 'repeated'
+end
+if job.doubtful == A.attempt then no_doubt(job) end
+local known = task and task.state == 'open'
+local detail = {attempt = A.attempt, task_id = A.task_id, by = not known and 'answer' or nil, next = A.delay}
+
+if known then
+  task.sure, task.attempt, task.account = true, A.attempt, account_of(job, A.attempt)
+  if waits then to_the_front(tasks, place) end
+  keep_tasks(job, tasks)
+else
+  task = task or {id = A.task_id, at = NOW}
+  task.sure = true
+  follow(job, tasks, task, place, A.attempt)
+end
+
+if waits or (not known and (state == 'in_doubt' or state == 'queued')) then
+  generate(job, task)
+  look_in(job, A.delay)
+  announce(job, 'generating', detail)
+elseif not known and ended(state) then
+  announce(job, 'late_answer', detail)
+  follow_quietly(job)
+elseif not known then
+  announce(job, 'adopted', detail)
+  -- With a later attempt on the wire, that one's own outcome comes first.
+  if state == 'generating' then go_on_looking(job) end
+end
+save(job)
+return known and 'expected' or 'adopted'

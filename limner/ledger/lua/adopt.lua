@@ -1,0 +1,53 @@
+-- Uses: record, bell, journal, quota, pauses, lines, money, tasks, ends, adoption.
+-- A 'callback' or a 'person' (`by`) names a task for one of the job's attempts; a look has to confirm it. Returns
+-- 'adopted'; 'expected' if the task was known and is still open; 'repeated' if its end is known; 'mismatched' if the
+-- attempt has another task for sure, or cannot have this one; 'unknown_job'.
+local called_back = A.by == 'callback'
+
+local function answer(outcome)
+  if called_back then redis.call('HINCRBY', CALLBACKS, outcome, 1) end
+  return outcome
+end
+
+local job, fault = load(A.job)
+if fault then return fault end
+if not job then return answer('unknown_job') end
+if A.attempt == 0 then return answer('mismatched') end
+local tasks, state = tasks_of(job), job.state
+local task, place = find_task(tasks, A.task_id)
+
+if task and task.state == 'open' then
+  task.account = account_of(job, task.attempt)
+  to_the_front(tasks, place)
+  keep_tasks(job, tasks)
+  if state == 'generating' then job.task_id = A.task_id end
+  -- A job whose result is not stored yet goes on to look when it is.
+  if state == 'generating' or job.stored then look_soon(job) end
+  save(job)
+  return answer('expected')
+end
+if task and task.state ~= 'lost' then return answer('repeated') end
+if task and task.foreign then return answer('mismatched') end
+if called_back and not task then
+  local unsure = 0
+  for _, other in ipairs(tasks) do
+    if other.sure and other.attempt == A.attempt then return answer('mismatched') end
+    if other.state == 'open' and not other.sure then unsure = unsure + 1 end
+  end
+  if unsure >= MOST_UNSURE then return answer('mismatched') end
+end
+
+follow(job, tasks, task or {id = A.task_id, at = NOW}, place, A.attempt)
+local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by}
+if ended(state) then
+  announce(job, 'late_answer', detail)
+  follow_quietly(job)
+else
+  -- The answer to the attempt is still to come, and will not be asked for again.
+  if state == 'sending' and job.attempt == A.attempt then doubt(job, A.attempt) end
+  announce(job, 'adopted', detail)
+  -- With a later attempt on the wire, that one's own outcome comes first.
+  if state ~= 'sending' or job.attempt == A.attempt then go_on_looking(job) end
+end
+save(job)
+return answer('adopted')

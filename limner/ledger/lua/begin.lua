@@ -1,0 +1,56 @@
+-- Uses: record, bell, journal, quota, pauses, lines, money, ends, caps.
+-- queued -> sending: the attempt is on record before its request goes out. Returns {'granted', attempt, tries,
+-- request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to somebody else, or must
+-- wait again. The same token gets the same grant again, so that a lost answer can be asked for twice.
+local job, fault = load(A.job)
+if fault then return fault end
+if not job then return {'stale'} end
+
+local function granted()
+  return {'granted', job.attempt, job.attempt - (job.pardoned or 0), job.request, job.account}
+end
+
+if job.state == 'sending' and job['token:' .. job.attempt] == A.token then return granted() end
+-- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
+if job.state ~= 'queued' or job.lease ~= A.lease or not job.place then return {'stale'} end
+
+local waited = math.max(0, NOW - (job.lined_up or NOW))
+if job.deadline and NOW - waited >= job.deadline then return {'late'} end
+
+local account = job.account
+local permit, window, limits = permit_of_lease(job), WINDOW_CREATE .. account, limits_of(account)
+local since, pause = tonumber(redis.call('ZSCORE', window, permit)), pause_on(account)
+local cost = cost_of(job, A.prices)
+-- A permit that has left the window does not count there any more: the job takes another turn.
+local lapsed = not since or not limits or since <= create_edge(limits)
+local wait = lapsed or pause and pause.probe ~= A.job or job.expires and NOW >= job.expires
+local cap, always
+if not wait then cap, always = over_budget(job, cost, A.caps) end
+if wait or cap then
+  if wait then queue_up(job) end
+  take_back(job)
+  redis.call('ZREM', DUE, A.job)
+  if cap then over_the_cap(job, cap, always, A.caps) end
+  save(job)
+  ring()
+  return {'stale'}
+end
+
+job.attempt = job.attempt + 1
+job['token:' .. job.attempt], job['account:' .. job.attempt] = A.token, account
+job.state, job.sent, job.permit = 'sending', NOW, A.lease
+if job.deadline then
+  job.deadline = job.deadline + waited
+else
+  job.deadline, job.allowance = NOW + A.deadline, A.deadline
+end
+job.over, job.answered, job.lined_up = nil, nil, nil
+has_waited(job)
+if cost > 0 then hold(job, job.attempt, cost) end
+if pause then try_with('probe', A.job, account, A.send_lease) end
+-- The window counts requests by when they are sent, not by when they were allowed.
+redis.call('ZADD', window, 'XX', NOW, permit)
+schedule(job, NOW + A.send_lease)
+announce(job, 'sending', {attempt = job.attempt, account = account ~= MAIN and account or nil})
+save(job)
+return granted()

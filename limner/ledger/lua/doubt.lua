@@ -1,0 +1,23 @@
+-- Uses: record, bell, journal, quota, pauses, lines, money, tasks.
+-- sending -> in_doubt: it is not known whether the provider accepted the attempt. Returns 1, or 0 when the
+-- step is stale.
+local job, fault = load(A.job)
+if fault then return fault end
+if not job or job.state ~= 'sending' or job.attempt ~= A.attempt then return 0 end
+
+local account = account_of(job, A.attempt)
+unanswered(job, account)
+-- Whether the account is open again is as doubtful.
+local pause = pause_on(account)
+no_probe(job, pause and pause.length or 0)
+-- A new lease: a message that settles the attempt does not settle the doubt as well.
+job.lease, job.state, job.last_error = job.lease + 1, 'in_doubt', cjson.encode(A.error)
+doubt(job, A.attempt)
+redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -MOST_DOUBTS - 1)
+-- It may be long, and an attempt that never arrived would take the place of one that works.
+leave_flight(job)
+schedule(job, NOW + A.grace)
+announce(job, 'in_doubt', {attempt = A.attempt, error = A.error, next = A.grace})
+go_on_looking(job)
+save(job)
+return 1

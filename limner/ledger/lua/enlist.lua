@@ -1,0 +1,20 @@
+-- Uses: bell.
+-- A speaker for accounts, a worker or several with the same settings, is known from now on, with what the accounts allow
+-- and the names of their keys. Returns the number of accounts.
+for _, quota in ipairs(A.quotas) do
+  local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'looks', quota.looks,
+    'looks_span', quota.looks_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
+  -- What was learned to be left of another quota says nothing of this one.
+  if tonumber(redis.call('HGET', QUOTA .. quota.account, 'creates')) ~= quota.creates then
+    redis.call('HDEL', QUOTA .. quota.account, 'limit', 'raise_at', 'patience')
+  end
+  redis.call('HSET', QUOTA .. quota.account, unpack(given))
+  redis.call('SADD', ACCOUNTS, quota.account)
+  redis.call('HSET', SPEAKER .. A.speaker, quota.account, quota.key)
+  redis.call('ZADD', TENDED, 'NX', 0, quota.account)
+  -- With other limits, or another key, there may be something to do that there was not before.
+  redis.call('ZADD', OPEN, 'LT', NOW, quota.account)
+  call_on(quota.account, NOW)
+end
+redis.call('ZADD', SPEAKERS, NOW, A.speaker)
+return #A.quotas

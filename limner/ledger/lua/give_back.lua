@@ -1,0 +1,39 @@
+-- Uses: record, bell, quota, pauses, lines.
+-- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
+-- has begun, and steps that are somebody else's by now, stay as they are. Whether a look has begun is not on
+-- record: it is made again, and its permit stays used. Returns how many were given back.
+
+local function give_back_credits(account, lease)
+  local pause = pause_on(account)
+  if not pause or tonumber(pause.check) ~= lease then return false end
+  nothing_tried(account)
+  try_at(account, NOW)
+  return true
+end
+
+local function give_back(id, kind, lease)
+  local job = load(id)
+  if not job or job.lease ~= lease or not redis.call('ZSCORE', DUE, id) then return false end
+  if kind == 'create' and job.state == 'queued' and job.place then
+    take_back(job)
+    redis.call('ZREM', DUE, id)
+    queue_up(job)
+  elseif kind == 'look' and job.looking then
+    take_back_look(job, job.looking + (ended(job.state) and AHEAD or 0))
+  elseif kind == 'settle' then
+    schedule(job, NOW)
+  else
+    return false
+  end
+  save(job)
+  return true
+end
+
+local count = 0
+for _, step in ipairs(A.steps) do
+  local id, kind, lease = step[1], step[2], step[3]
+  local given = kind == 'credits' and give_back_credits(id, lease) or kind ~= 'credits' and give_back(id, kind, lease)
+  if given then count = count + 1 end
+end
+if count > 0 then ring() end
+return count

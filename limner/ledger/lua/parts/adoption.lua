@@ -1,0 +1,37 @@
+-- Uses: record, lines, money, tasks, ends.
+-- A task becomes one of the job's: it is looked at next.
+
+local function to_the_front(tasks, place)
+  table.insert(tasks, 1, table.remove(tasks, place))
+end
+
+-- Of tasks that nobody could confirm, only so many are remembered.
+local function forget_lost(tasks)
+  local lost, last = 0, nil
+  for at, task in ipairs(tasks) do
+    if task.state == 'lost' and not task.sure then lost, last = lost + 1, at end
+  end
+  if lost >= MOST_LOST then table.remove(tasks, last) end
+end
+
+-- A task that was not known, or was given up, is the attempt's and open from now on. What the attempt may cost is held
+-- again, unless another task of it has shown that already.
+local function follow(job, tasks, task, place, attempt)
+  if place then table.remove(tasks, place) else forget_lost(tasks) end
+  local settled = false
+  for _, other in ipairs(tasks) do
+    settled = settled or other.attempt == attempt and (other.state == 'succeeded' or other.state == 'failed')
+  end
+  if not settled then hold_again(job, attempt) end
+  task.state, task.attempt, task.foreign, task.account = 'open', attempt, nil, account_of(job, attempt)
+  table.insert(tasks, 1, task)
+  keep_tasks(job, tasks)
+  job.accepted = NOW
+end
+
+-- A task of a job that has ended is looked at quietly; before that, the job's own result is stored.
+local function follow_quietly(job)
+  if not job.stored then return end
+  hold_on_to(job)
+  look_soon(job)
+end

@@ -1,0 +1,70 @@
+-- Uses: record, bell, journal, pauses, lines, money, ends.
+-- The caps on what may be spent on a day, in all and by lane, and the jobs that wait for money.
+
+-- Which cap the job would break now: 'day', 'lane', or none; and whether it is dearer than all of that cap.
+local function over_budget(job, amount, caps)
+  if not caps or amount == 0 then return nil end
+  local function used(suffix)
+    local held = redis.call('HGET', MONEY_HELD, 'held' .. suffix)
+    local spent = redis.call('HGET', money_of(NOW), 'spent' .. suffix)
+    return (tonumber(spent) or 0) + (tonumber(held) or 0)
+  end
+  if caps.day and used('') + amount > caps.day then return 'day', amount > caps.day end
+  local cap = caps.lanes and job.lane and caps.lanes[job.lane] or caps.lane
+  if cap and job.lane and used(':lane:' .. job.lane) + amount > cap then return 'lane', amount > cap end
+end
+
+-- Parked jobs come back when the day is over, or some of what is held may be free again.
+local function try_parked_at()
+  return math.min((math.floor(NOW / DAY) + 1) * DAY, NOW + TRY_PARKED_EVERY)
+end
+
+-- A job that would break that cap waits apart, or fails if it is set so, or if waiting cannot help.
+local function over_the_cap(job, cap, always, caps)
+  if job.over ~= cap then
+    job.over = cap
+    announce(job, 'over_budget', {cap = cap})
+  end
+  if caps.refuse or always then
+    local outcome = caps.refuse or caps.never
+    redis.call('ZREM', DUE, job.id)
+    finish(job, 'failed', outcome, {error = decoded(outcome).error})
+    return
+  end
+  local name = cap == 'day' and 'day' or 'lane:' .. job.lane
+  job.parked = name
+  redis.call('ZADD', PARKED_FOR .. name, place_in_line(job), job.id)
+  redis.call('ZADD', PARKED, 'NX', try_parked_at(), name)
+end
+
+-- As many as there is money for go back to their places in line.
+local function try_parked(name, prices, caps)
+  local parked, promised, left = PARKED_FOR .. name, 0, false
+  for _, id in ipairs(redis.call('ZRANGE', parked, 0, TRY_PARKED - 1)) do
+    local job, fault = load(id)
+    if not job and not fault then
+      redis.call('ZREM', parked, id)
+    elseif fault then
+      left = true
+    else
+      local cost = cost_of(job, prices)
+      local cap, never = over_budget(job, cost, caps)
+      if never then
+        -- The cap has been lowered meanwhile.
+        over_the_cap(job, cap, true, caps)
+      elseif over_budget(job, promised + cost, caps) then
+        left = true
+      else
+        promised = promised + cost
+        leave_line(job)
+        queue_up(job)
+      end
+      save(job)
+    end
+  end
+  if redis.call('ZCARD', parked) == 0 then
+    redis.call('ZREM', PARKED, name)
+  else
+    redis.call('ZADD', PARKED, left and try_parked_at() or NOW, name)
+  end
+end

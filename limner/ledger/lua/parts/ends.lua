@@ -1,0 +1,94 @@
+-- Uses: record, bell, journal, pauses, lines, money, tasks, results.
+-- The end of a job. It stays due until its result lies in the result backend as well.
+
+-- `result` is what the backend keeps of that end, if the caller could tell beforehand (results.lua).
+local function finish(job, state, outcome, detail, event, result)
+  if job.state == 'queued' then
+    take_back(job)
+    leave_line(job)
+  end
+  if job.expires then redis.call('ZREM', EXPIRING, job.id) end
+  has_waited(job)
+  leave_look_line(job)
+  no_probe(job, 0)
+  leave_flight(job)
+  local waiting = {}
+  for _, task in ipairs(tasks_of(job)) do
+    if task.state == 'open' then waiting[task.attempt] = true end
+  end
+  leave_doubtful(job, waiting)
+  job.state, job.outcome, job.finished = state, outcome, NOW
+  job.looking, job.stored = nil, nil
+  announce(job, event or state, detail)
+  if result and store_result(job, result) then
+    rest(job, result)
+  else
+    schedule(job, NOW + A.store_lease)
+  end
+  redis.call('PUBLISH', ENDED .. job.id, state)
+end
+
+-- Something is due again for a job that had been let go.
+local function hold_on_to(job)
+  redis.call('PERSIST', JOB .. job.id)
+  redis.call('PERSIST', LOG .. job.id)
+  if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PERSIST', KEY .. job.key) end
+end
+
+-- The job is saved. Of an end, and of one whose costs are known only now, the record is given back, flat, for
+-- its result to be stored; nothing, if it is stored already or something else is to be stored first.
+local function to_be_stored(job, what)
+  save(job)
+  local changed = what == 'noted' and job.stored and job.state ~= 'succeeded' and ended(job.state)
+  if not changed and (what == 'noted' or job.stored) then return {} end
+  return redis.call('HGETALL', JOB .. job.id)
+end
+
+-- The task's end was known. If the job has ended by the same, it is its answer that was lost, and it is given again.
+local function said_before(job, task, told, result)
+  if task.state ~= result or not ended(job.state) or job.outcome ~= told.outcome then return {'stale', {}} end
+  return {'ended', redis.call('HGETALL', JOB .. job.id)}
+end
+
+-- A job that had ended learns what became of one of its tasks; `paid` is the event if that was paid for.
+local function after_the_end(job, tasks, paid, detail, ttl, event)
+  if paid then announce(job, paid, detail) else note(job, event, detail) end
+  local open = open_task(tasks)
+  if not open then leave_doubtful(job, {}) end
+  if job.stored then
+    if open then look_soon(job) else let_go(job, ttl) end
+  end
+  return 'noted'
+end
+
+-- A task is none that the job could wait for. What a failed one says of the job, the verdict, counts when nothing else
+-- is left to wait for. Returns what became of the job.
+local function without_that_task(job, verdict, told, detail, event)
+  local waiting = job.state == 'generating' or job.state == 'in_doubt'
+  if not waiting or go_on_looking(job) or (job.doubtful and job.state == 'in_doubt') then
+    -- With a later attempt on the wire, that one's outcome is what counts.
+    if verdict and waiting then job.verdict = verdict end
+    note(job, event, detail)
+    return 'noted'
+  end
+  if verdict and not job.doubtful then
+    detail.error = decoded(verdict).error
+    finish(job, 'failed', verdict, detail)
+    return 'ended'
+  end
+  note(job, event, detail)
+  job.task_id = nil
+  leave_look_line(job)
+  leave_flight(job)
+  if job.doubtful then
+    job.lease, job.state = job.lease + 1, 'in_doubt'
+    schedule(job, NOW + told.grace)
+    announce(job, 'in_doubt', {attempt = job.doubtful, error = told.error, next = told.grace})
+  else
+    -- The attempt had been refused, and its task is none: the refusal stands.
+    job.state = 'queued'
+    schedule(job, NOW)
+    watch_expiry(job)
+  end
+  return 'noted'
+end

@@ -1,0 +1,127 @@
+-- Uses: record, bell, quota.
+-- The lines in which jobs wait for a permit.
+--
+-- A job that has not ended stands in exactly one place: in `due`, by the time at which something must happen to
+-- it, or, when that time has come and it takes a permit to go on, in a line until the permit is free, or apart
+-- (caps.lua) until there is money for it.
+--
+-- To be sent, a job waits in the common line, or in that of the account it names: the highest priority first, and
+-- among equals by turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng 1996): a lane's next job gets
+-- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
+-- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
+--
+-- To be looked at, it waits in the line of its account: by when it will be overdue by as much as its law
+-- allowed between two looks. Of two jobs, that brings the one forward which has waited longer in relation.
+
+local function line_of(account) return account and LINE_CREATE_OF .. account or LINE_CREATE end
+
+-- An account's own line may lag behind the others, and there the turn that is next counts as now.
+local function next_turn(priority, lane, pinned)
+  local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
+  if pinned then
+    local base = (9 - priority) * TURNS
+    local front = redis.call('ZRANGEBYSCORE', line_of(pinned), int(base), int(base + now), 'WITHSCORES', 'LIMIT', 0, 1)
+    if front[2] then now = front[2] - base - 1 end
+  end
+  local lanes = LANES .. priority
+  local turn = math.max(now, tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
+  redis.call('ZADD', lanes, turn, lane)
+  redis.call('HINCRBY', LANES_WAITING .. priority, lane, 1)
+  return turn
+end
+
+-- A lane of which nothing waits any more to be sent for the first time owes nothing for turns that it did not take.
+local function has_waited(job)
+  if not job.waits then return end
+  job.waits = nil
+  local lane, waiting = job.lane or '', LANES_WAITING .. job.priority
+  if redis.call('HINCRBY', waiting, lane, -1) < 1 then
+    redis.call('HDEL', waiting, lane)
+    redis.call('ZREM', LANES .. job.priority, lane)
+  end
+end
+
+-- That turn has come: lanes that have no later one need not be remembered.
+local function turn_over(priority, turn)
+  local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
+  if turn <= now then return end
+  redis.call('HSET', TURNS_NOW, priority, int(turn))
+  redis.call('ZREMRANGEBYSCORE', LANES .. priority, '-inf', int(turn))
+end
+
+local function place_in_line(job)
+  return (9 - job.priority) * TURNS + job.turn
+end
+
+-- The time in line, and before that from when it was due, is not the job's own: its deadline is moved by it when it
+-- is sent.
+local function queue_up(job, since)
+  if job.deadline and not job.lined_up then job.lined_up = since or NOW end
+  redis.call('ZADD', line_of(job.pinned), place_in_line(job), job.id)
+  if job.pinned then call_on(job.pinned, NOW) end
+end
+
+-- A job that waits again may be too late again.
+local function watch_expiry(job)
+  if job.expires then redis.call('ZADD', EXPIRING, job.expires, job.id) end
+end
+
+local function leave_line(job)
+  redis.call('ZREM', line_of(job.pinned), job.id)
+  if not job.parked then return end
+  redis.call('ZREM', PARKED_FOR .. job.parked, job.id)
+  job.parked = nil
+end
+
+-- The account whose key reads the job's next task.
+local function reader_of(job) return job.reader or MAIN end
+
+-- Its place in line if it were due at that time; before all of these if a callback has come since the last look.
+local function look_place(job, at)
+  local waiting = job.hinted and job.hinted >= (job.seen or 0)
+  return waiting and job.hinted + HINTED or at
+end
+
+local function line_up_look(job, place)
+  local account = reader_of(job)
+  redis.call('ZADD', LINE_LOOK .. account, place, job.id)
+  call_on(account, NOW)
+end
+
+local function leave_look_line(job)
+  redis.call('ZREM', LINE_LOOK .. reader_of(job), job.id)
+end
+
+-- A look that was claimed and not made waits for another permit.
+local function take_back_look(job, at)
+  redis.call('ZREM', DUE, job.id)
+  job.looking = nil
+  line_up_look(job, look_place(job, at))
+end
+
+-- The next look, in `delay` milliseconds.
+local function look_in(job, delay)
+  job.pace = delay
+  schedule(job, NOW + delay)
+end
+
+-- Looks come before others when the provider has said that there is something to see. One look is enough for
+-- many hints, and a look that is under way is followed by another one. No hint makes a look later.
+local function look_soon(job)
+  job.hinted = NOW
+  local due = tonumber(redis.call('ZSCORE', DUE, job.id))
+  if job.looking and due then return end
+  local account = reader_of(job)
+  if redis.call('ZSCORE', LINE_LOOK .. account, job.id) then
+    redis.call('ZADD', LINE_LOOK .. account, 'LT', NOW + HINTED, job.id)
+    return
+  end
+  local at = (job.seen or 0) + HINT_PAUSE
+  if at > NOW then
+    if not due or due > at then schedule(job, at) end
+  else
+    redis.call('ZREM', DUE, job.id)
+    line_up_look(job, NOW + HINTED)
+    ring()
+  end
+end

@@ -1,0 +1,67 @@
+-- Uses: record.
+-- Money, in millionths of a credit, so that sums are exact. What an attempt is expected to cost is held from its
+-- sending until its end is known: then it is spent, as the provider says, or it is free again. Of an attempt
+-- that nobody can tell the end of, it stays doubtful.
+--
+-- `money:held` has what is held and doubtful now, `money:DAY` what was spent on a day (UTC, counted from 1970);
+-- each in all, by account and by lane.
+
+local function money_of(at) return MONEY .. int(math.floor(at / DAY)) end
+
+local function book(key, what, amount, job, account)
+  redis.call('HINCRBY', key, what, amount)
+  redis.call('HINCRBY', key, what .. ':account:' .. account, amount)
+  if job.lane then redis.call('HINCRBY', key, what .. ':lane:' .. job.lane, amount) end
+end
+
+local function account_of(job, attempt)
+  return job['account:' .. attempt] or job.account or MAIN
+end
+
+-- What a job is expected to cost, by those prices.
+local function cost_of(job, prices)
+  if not prices then return 0 end
+  local request = decoded(job.request)
+  local price = prices[request.rendering_speed or 'BALANCED'] or 0
+  return price * (request.num_images or 1)
+end
+
+local function hold(job, attempt, amount)
+  job.cost, job['hold:' .. attempt] = amount, amount
+  book(MONEY_HELD, 'held', int(amount), job, account_of(job, attempt))
+end
+
+-- An attempt's expected cost is free again; returns how much that was, nil if none was held.
+local function release(job, attempt)
+  local what, field = 'held', 'hold:' .. attempt
+  if not job[field] then what, field = 'doubtful', 'doubt:' .. attempt end
+  local amount = tonumber(job[field])
+  job[field] = nil
+  if amount then book(MONEY_HELD, what, int(-amount), job, account_of(job, attempt)) end
+  return amount
+end
+
+-- A task has turned up of an attempt that seemed to owe nothing.
+local function hold_again(job, attempt)
+  if job.cost and not job['hold:' .. attempt] and not job['doubt:' .. attempt] then hold(job, attempt, job.cost) end
+end
+
+local function spend(job, attempt, amount)
+  local held = release(job, attempt)
+  amount = amount or held or job.cost or 0
+  local key = money_of(NOW)
+  book(key, 'spent', int(amount), job, account_of(job, attempt))
+  if redis.call('HINCRBY', key, 'tasks', 1) == 1 then redis.call('PEXPIRE', key, KEEP_DAYS * DAY) end
+end
+
+-- Nobody waits any more for what became of the attempts, except for those in `waiting`.
+local function leave_doubtful(job, waiting)
+  for attempt = 1, job.attempt do
+    local amount = not waiting[attempt] and tonumber(job['hold:' .. attempt])
+    if amount then
+      job['hold:' .. attempt], job['doubt:' .. attempt] = nil, amount
+      book(MONEY_HELD, 'held', int(-amount), job, account_of(job, attempt))
+      book(MONEY_HELD, 'doubtful', int(amount), job, account_of(job, attempt))
+    end
+  end
+end

@@ -1,0 +1,170 @@
+-- Uses: record, bell.
+-- What an account allows: windows of permits, places in flight, and what has been learned about both.
+--
+-- A permit is a member JOB:LEASE of a window, by the time at which its request counts. It is given with the
+-- claim and counts from the sending; when the answer is there, it counts from as much later as the exchange took
+-- longer than the quickest one. So a request that dawdled on its way keeps its own successor back for as long,
+-- and no other one. The guard covers what that does not see: it is added to the window's length.
+
+local function limits_of(account)
+  local names = {'creates', 'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard',
+    'guard', 'fastest', 'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard', 'look_refused_at'}
+  local limits = {}
+  for at, value in ipairs(redis.call('HMGET', QUOTA .. account, unpack(names))) do
+    limits[names[at]] = tonumber(value)
+  end
+  if not limits.creates then return nil end
+  limits.guard = limits.guard or limits.first_guard
+  limits.look_guard = limits.look_guard or math.min(100, limits.first_guard)
+  limits.limit = math.min(limits.limit or limits.creates, limits.creates)
+  return limits
+end
+
+-- From when on the entries of a window count.
+local function create_edge(limits) return NOW - limits.creates_span - limits.guard end
+local function look_edge(limits) return NOW - limits.looks_span - limits.look_guard end
+
+-- An open end of a range of times.
+local function after(time) return '(' .. int(math.floor(time + 0.5)) end
+
+local function counted(window, edge)
+  return redis.call('ZCOUNT', window, after(edge), '+inf')
+end
+
+-- The time at which one more will be free than `limit` allow now; now, if one is.
+local function reopens(window, limit, edge)
+  local entry = redis.call('ZRANGE', window, -limit, -limit, 'WITHSCORES')
+  return entry[2] and math.max(NOW, entry[2] + (NOW - edge)) or NOW
+end
+
+-- The permit with which the last attempt was sent. The job may have had other leases since.
+local function permit_of(job)
+  return job.id .. ':' .. int(job.permit or job.lease)
+end
+
+local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
+
+-- A permit that was not used is free for others at once.
+local function return_permit(window, permit, account)
+  if redis.call('ZREM', window, permit) == 0 then return end
+  may_send(account)
+  redis.call('ZADD', ACTIVE, 'XX', 'LT', NOW, account)
+  ring()
+end
+
+-- Places in flight. Each comes up for an audit now and then, which asks the record whether it is still held.
+
+local function leave_flight(job)
+  local account = job.place
+  if not account then return end
+  job.place = nil
+  -- Only of an account that was full does anybody wait for a place.
+  if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and may_send(account) then ring() end
+end
+
+local function enter_flight(job, account)
+  if job.place and job.place ~= account then leave_flight(job) end
+  job.place = account
+  redis.call('ZADD', IN_FLIGHT .. account, NOW + AUDIT, job.id)
+end
+
+-- A few of the places whose time for it has come.
+local function audit_flight(account)
+  local flight, gone = IN_FLIGHT .. account, 0
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)) do
+    if redis.call('HGET', JOB .. id, 'place') == account then
+      redis.call('ZADD', flight, NOW + AUDIT, id)
+    else
+      gone = gone + redis.call('ZREM', flight, id)
+    end
+  end
+  if gone > 0 and may_send(account) then ring() end
+end
+
+local function forget_permits(account, limits)
+  redis.call('ZREMRANGEBYSCORE', WINDOW_CREATE .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
+  redis.call('ZREMRANGEBYSCORE', WINDOW_ANSWER .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
+  redis.call('ZREMRANGEBYSCORE', WINDOW_LOOK .. account, '-inf', NOW - limits.looks_span - REMEMBERED)
+end
+
+-- Learning. The guard shrinks with every request that is answered as it should be.
+local function answered(job, account)
+  local limits, permit = limits_of(account), permit_of(job)
+  if not limits or not job.sent or job.answered then return end
+  job.answered = 1
+  local rtt = math.max(0, NOW - job.sent)
+  local fastest = limits.fastest or rtt
+  fastest = rtt < fastest and rtt or fastest + (rtt - fastest) * 0.01
+  local late = math.min(rtt - fastest, MOST_LATE)
+  redis.call('ZADD', WINDOW_CREATE .. account, 'XX', math.floor(job.sent + late + 0.5), permit)
+  redis.call('ZADD', WINDOW_ANSWER .. account, NOW, permit)
+  redis.call('HSET', QUOTA .. account, 'fastest', fastest,
+    'guard', math.max(math.min(SHORTEST_GUARD, limits.first_guard), limits.guard * 0.98))
+end
+
+-- A request whose answer is not known may have been counted until now.
+local function unanswered(job, account)
+  redis.call('ZADD', WINDOW_CREATE .. account, 'XX', NOW, permit_of(job))
+end
+
+-- How many of our requests the provider can have counted at most, in the window that ends at that time.
+local function counted_at_most(account, edge)
+  local answers = WINDOW_ANSWER .. account
+  local count = counted(answers, edge)
+  for _, permit in ipairs(redis.call('ZRANGEBYSCORE', WINDOW_CREATE .. account, after(edge), '+inf')) do
+    if not redis.call('ZSCORE', answers, permit) then count = count + 1 end
+  end
+  return count
+end
+
+-- The provider says that there were too many. If ours can be so many, some were counted later than we thought,
+-- and the guard grows. If not, somebody else spends of the same quota, and what the provider took is what is
+-- left for us; the longer that goes on, the more rarely it is tried whether there is more again.
+local function too_often(job, account)
+  local limits, quota = limits_of(account), QUOTA .. account
+  if not limits or not job.sent then return end
+  redis.call('ZREM', WINDOW_CREATE .. account, permit_of(job))
+  may_send(account)
+  local ours = counted_at_most(account, job.sent - limits.creates_span)
+  local again = limits.refused_at and NOW - limits.refused_at < limits.creates_span
+  if ours >= limits.limit then
+    if again then return end
+    redis.call('HSET', quota, 'guard', math.min(LONGEST_GUARD, math.max(100, 2 * limits.guard)))
+  -- With so few of ours, no share of the quota explains it: the pause is answer enough.
+  elseif ours >= limits.creates / 2 then
+    -- A quota that was whole for longer than its last trial took is somebody's again, and not still.
+    local whole = limits.limit >= limits.creates and NOW >= (limits.raise_at or 0)
+    local patience = not whole and limits.patience or PATIENCE
+    if not whole and limits.patience and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
+    redis.call('HSET', quota, 'limit', ours, 'patience', patience, 'stride', 1, 'raise_at', int(NOW + patience))
+  end
+  redis.call('HSET', quota, 'refused_at', int(NOW))
+end
+
+-- Whether there is more again than was left for us: first one more, then two, and so on.
+local function raise_limit(account, limits)
+  if limits.limit >= limits.creates or NOW < (limits.raise_at or 0) then return end
+  local stride = limits.stride or 1
+  limits.limit = math.min(limits.creates, limits.limit + stride)
+  limits.raise_at = NOW + (limits.patience or PATIENCE)
+  redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', 2 * stride, 'raise_at', int(limits.raise_at))
+end
+
+-- Of a look's answer, the time that it took tells nothing here: a window of a second would lose a good part of itself
+-- to answers of a third of one. A read that was refused costs nothing but itself.
+local function looks_too_often(account)
+  local limits = limits_of(account)
+  -- What was refused in one window is one lesson.
+  if not limits or limits.look_refused_at and NOW - limits.look_refused_at < limits.looks_span then return end
+  redis.call('HSET', QUOTA .. account, 'look_refused_at', int(NOW),
+    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
+end
+
+local function look_went_well(account)
+  local first, guard = unpack(redis.call('HMGET', QUOTA .. account, 'first_guard', 'look_guard'))
+  first, guard = tonumber(first), tonumber(guard)
+  if not first then return end
+  guard = guard or math.min(100, first)
+  local shortest = math.min(SHORTEST_LOOK_GUARD, first)
+  if guard > shortest then redis.call('HSET', QUOTA .. account, 'look_guard', math.max(shortest, guard * 0.99)) end
+end

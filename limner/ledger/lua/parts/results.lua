@@ -1,0 +1,51 @@
+-- Uses: record, bell, lines, tasks.
+-- What follows once the result lies in Celery's result backend; and, where that is this very server, putting it there.
+
+-- Nothing more is due: the record may go when its time is over. The idempotency key outlives the job by its own
+-- time, and the record with it.
+local function let_go(job, ttl)
+  local longer = math.max(ttl, job.key_ttl or 0)
+  redis.call('PEXPIRE', JOB .. job.id, longer)
+  redis.call('PEXPIRE', LOG .. job.id, longer)
+  if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PEXPIRE', KEY .. job.key, job.key_ttl) end
+  redis.call('ZREM', DUE, job.id)
+  leave_look_line(job)
+end
+
+-- The result is stored. If a task of the job is still open, looking goes on quietly, first after `follow`.
+local function rest(job, times)
+  local first = not job.stored
+  job.stored = 1
+  if not open_task(tasks_of(job)) then
+    let_go(job, times.ttl)
+  elseif first then
+    look_in(job, times.follow)
+  end
+end
+
+-- Milliseconds since the epoch as pydantic writes a time: the days are Howard Hinnant's civil_from_days.
+local function iso(time)
+  local seconds, ms = math.floor(time / 1000), time % 1000
+  local days, second = math.floor(seconds / 86400), seconds % 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local fraction = ms > 0 and string.format('.%03d000', ms) or ''
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d%sZ', year, month, doy - math.floor((153 * mp + 2) / 5) + 1,
+    math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, fraction)
+end
+
+-- The result was written before the job's end was known, so the time of the end goes between its two parts. It is of
+-- no use if another attempt has been made meanwhile, whose time it does not know. Returns whether it is stored.
+local function store_result(job, result)
+  if job.attempt ~= result.attempt then return false end
+  local text = result.head .. iso(NOW) .. result.tail
+  redis.call('SETEX', result.key, result.expires, text)
+  redis.call('PUBLISH', result.key, text)
+  return true
+end

@@ -1,0 +1,76 @@
+-- Uses: record, bell, quota, pauses, lines.
+-- The accounts that a claim visits, and what they have room for.
+--
+-- Two indexes tell which to visit, so that a claim costs what it finds, however many accounts there are: `active` has
+-- those that have something of their own to do, by when (a job that names the account, a look, the end of a pause),
+-- and `open` has each account by when it may send again, for the jobs of the common line.
+
+-- What the account has room for now. An account whose balance is to be asked for has a step of its own: `ask`.
+local function room_of(account, key, ask)
+  local limits = limits_of(account)
+  if not limits then return nil end
+  raise_limit(account, limits)
+  local places = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
+  local used = counted(WINDOW_CREATE .. account, create_edge(limits))
+  local room = {account = account, limits = limits, places = places, next = 1, free = math.min(limits.limit - used, places)}
+  local at, way = closed(account, key)
+  if not at then return room end
+  room.closed, room.way = at, way
+  if at > NOW then
+    room.free = 0
+  elseif way == 'credits' then
+    room.free, room.closed = 0, NOW + A.lease
+    ask(account)
+  else
+    room.free, room.probes = math.min(room.free, 1), true
+  end
+  return room
+end
+
+-- Calls `visit` with the accounts of an index that are due and that the speaker speaks for, and the names of their
+-- keys, until it wants no more.
+local function each_due(index, visit)
+  local from = 0
+  repeat
+    local accounts = redis.call('ZRANGEBYSCORE', index, '-inf', NOW, 'LIMIT', from, PIECE)
+    local keys = #accounts > 0 and redis.call('HMGET', SPEAKER .. A.speaker, unpack(accounts)) or {}
+    for at, account in ipairs(accounts) do
+      if keys[at] and not visit(account, keys[at]) then return end
+    end
+    from = from + PIECE
+  until #accounts < PIECE
+end
+
+-- Once a claim has taken what it could: notes when to visit the account again, and returns when that is worth waking
+-- up for. `common` says whether jobs wait that any account may send.
+local function leave(room, common)
+  local account, limits = room.account, room.limits
+  local looks, own = LINE_LOOK .. account, redis.call('ZCARD', line_of(account)) > 0
+  local again, wake = {}, {}
+  if redis.call('ZCARD', looks) > 0 then
+    local reads = reopens(WINDOW_LOOK .. account, limits.looks, look_edge(limits))
+    again[#again + 1], wake[#wake + 1] = reads, reads + 1
+  end
+
+  local sends = FOR_EVER
+  if room.places > 0 then
+    sends = reopens(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
+    if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
+  end
+  sends = math.max(sends, room.closed or 0)
+  if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
+  if room.way == 'key' then sends = NOW end
+  redis.call('ZADD', OPEN, sends, account)
+  if own then again[#again + 1] = sends end
+  if room.closed and room.closed < FOR_EVER then
+    again[#again + 1] = room.closed
+    if room.way == 'credits' then wake[#wake + 1] = room.closed end
+  end
+
+  if #again > 0 then
+    redis.call('ZADD', ACTIVE, math.min(unpack(again)), account)
+  else
+    redis.call('ZREM', ACTIVE, account)
+  end
+  return #wake > 0 and math.min(unpack(wake)) or FOR_EVER
+end

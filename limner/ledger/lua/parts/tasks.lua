@@ -1,0 +1,94 @@
+-- Uses: record, bell, quota, pauses, lines, money.
+-- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
+-- One is `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
+
+local function tasks_of(job) return job.known_tasks end
+
+local function open_task(tasks)
+  for _, task in ipairs(tasks) do
+    if task.state == 'open' then return task end
+  end
+end
+
+local function keep_tasks(job, tasks)
+  local before = reader_of(job)
+  local task = open_task(tasks)
+  job.tasks = cjson.encode(tasks)
+  local reader = task and task.account or before
+  if reader == before then return end
+  job.reader = reader
+  local place = redis.call('ZSCORE', LINE_LOOK .. before, job.id)
+  if place then
+    redis.call('ZREM', LINE_LOOK .. before, job.id)
+    line_up_look(job, place)
+  end
+end
+
+-- An attempt was refused; of a task that it has all the same, the end will tell what it costs.
+local function owe_nothing(job, attempt)
+  for _, task in ipairs(tasks_of(job)) do
+    if task.state == 'open' and task.attempt == attempt then return end
+  end
+  release(job, attempt)
+end
+
+local function find_task(tasks, name)
+  for place, task in ipairs(tasks) do
+    if task.id == name then return task, place end
+  end
+end
+
+-- The attempt of which it is not known whether it was accepted, and the index of jobs that have one.
+local function doubt(job, attempt)
+  job.doubtful = attempt
+  redis.call('ZADD', DOUBTS, 'NX', NOW, job.id)
+end
+
+local function no_doubt(job)
+  job.doubtful = nil
+  redis.call('ZREM', DOUBTS, job.id)
+end
+
+-- A job that waited for something else than its task has all of its time again.
+local function generate(job, task)
+  if job.state == 'queued' then
+    take_back(job)
+    leave_line(job)
+  end
+  if not job.deadline or job.state == 'in_doubt' or job.state == 'queued' then
+    job.deadline = math.max(job.deadline or 0, NOW + (job.allowance or USUAL_TIME))
+  end
+  job.state, job.task_id = 'generating', task.id
+  job.held, job.lined_up = nil, nil
+  enter_flight(job, task.account or MAIN)
+end
+
+-- A job with a task that is still open has something to wait for, whatever became of its last attempt.
+local function go_on_looking(job)
+  local task = open_task(tasks_of(job))
+  if not task then return false end
+  generate(job, task)
+  look_soon(job)
+  return true
+end
+
+-- A look at a task that works on has shown it: it is looked at after the others, and may be known for certain now.
+local function shown(job, told)
+  local tasks = tasks_of(job)
+  local task, place = find_task(tasks, told.task_id)
+  if not task then return end
+  task.sure, task.attempt = told.sure or task.sure, told.attempt or task.attempt
+  if told.attempt then task.account = account_of(job, told.attempt) end
+  if task.sure and job.doubtful == task.attempt then no_doubt(job) end
+  table.insert(tasks, table.remove(tasks, place))
+  keep_tasks(job, tasks)
+  if job.state == 'generating' then job.task_id = open_task(tasks).id end
+end
+
+-- The provider's last word on a task. With it, an attempt is in doubt no longer.
+local function word_of(job, task, told)
+  task.sure, task.foreign, task.attempt = true, nil, told.attempt or task.attempt
+  task.account = account_of(job, task.attempt)
+  job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
+  if job.doubtful == task.attempt then no_doubt(job) end
+end

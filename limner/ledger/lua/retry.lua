@@ -1,0 +1,50 @@
+-- Uses: record, bell, journal, quota, pauses, lines, money, tasks.
+-- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
+-- account is sent for a while. An attempt with it, or with `pardon`, does not count, and neither does the pardon's time.
+-- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
+-- stale.
+local job, fault = load(A.job)
+if fault then return fault end
+if not job then return 0 end
+local current, account = job.attempt == A.attempt, account_of(job, A.attempt)
+local over = ended(job.state)
+-- The job may have been cancelled meanwhile. What the provider says of its account is news all the same, and that
+-- this attempt costs nothing.
+if not (over or job.state == 'sending' and current) then return 0 end
+
+owe_nothing(job, A.attempt)
+if current and A.error.cause == 'rate_limited' then too_often(job, account) end
+if current and A.unsent then return_permit(WINDOW_CREATE .. account, permit_of(job), account) end
+local left
+if A.pause then
+  if A.pause.credits then A.pause.needs = math.max(1, job.cost or 1) end
+  left = close(account, A.pause, job)
+elseif not over then
+  if A.unsent then no_probe(job, A.delay) else probe_refused(job) end
+end
+if over then
+  save(job)
+  return 0
+end
+
+job.state, job.last_error = 'queued', cjson.encode(A.error)
+leave_flight(job)
+schedule(job, NOW + A.delay)
+announce(job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay,
+  pause = A.pause and not A.pause.key and left or nil})
+local adopted = go_on_looking(job)
+if not adopted then watch_expiry(job) end
+-- A server fault may be told of a task that was made all the same.
+if A.error.cause == 'server_fault' then job.faulted = 1 end
+if A.pardon or A.pause then
+  job.pardoned = (job.pardoned or 0) + 1
+  if job.pardoned == A.attempt and not adopted then
+    job.deadline = nil
+  elseif A.pardon then
+    job.deadline = job.deadline + A.pardon
+  end
+  -- No callback can come for it, and there may be thousands.
+  job['token:' .. A.attempt], job['account:' .. A.attempt] = nil, nil
+end
+save(job)
+return 1

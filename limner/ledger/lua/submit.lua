@@ -1,0 +1,38 @@
+-- Uses: record, bell, journal, lines.
+-- A new job, unless its id or its idempotency key is known already, or no worker speaks for the account that it
+-- names. Returns {'created'|'known'|'conflict', id} or {'no_account', names}.
+local key = A.key and KEY .. A.key
+if key then
+  local known = redis.call('GET', key)
+  if known then
+    local digest = redis.call('HGET', JOB .. known, 'digest')
+    if digest and digest ~= A.digest then return {'conflict', known} end
+    if digest then return {'known', known} end
+  end
+end
+if redis.call('EXISTS', JOB .. A.job) == 1 then
+  local _, fault = load(A.job)
+  return fault or {'known', A.job}
+end
+if A.account and redis.call('SISMEMBER', ACCOUNTS, A.account) == 0 then
+  local names = redis.call('SMEMBERS', ACCOUNTS)
+  table.sort(names)
+  if #names > 0 then return {'no_account', table.concat(names, ', ')} end
+end
+
+local job = new(A.job)
+job.v, job.state, job.request, job.digest, job.metadata = VERSION, 'queued', A.request, A.digest, A.metadata
+job.priority, job.lane, job.pinned = A.priority, A.lane, A.account
+job.turn = next_turn(A.priority, A.lane or '', A.account)
+job.created, job.lease, job.attempt, job.looks, job.waits = NOW, 0, 0, 0, 1
+job.expires = A.expires_in and NOW + A.expires_in
+watch_expiry(job)
+if key then
+  job.key, job.key_ttl = A.key, A.key_ttl
+  redis.call('SET', key, A.job)
+end
+queue_up(job)
+announce(job, 'submitted')
+save(job)
+ring()
+return {'created', A.job}

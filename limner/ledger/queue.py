@@ -1,0 +1,221 @@
+"""The queue: which step comes next, and where each job stands that waits for one."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from limner.bell import Bell
+from limner.forecast import Room
+from limner.ledger.accounts import Accounts
+from limner.ledger.arguments import of_caps, of_prices, of_quota
+from limner.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
+from limner.layout.constants import MOST_TENDED, TURNS
+from limner.layout.keys import BELL, DUE, JOB, LINE_CREATE, LINE_CREATE_OF
+from limner.ledger.outcomes import EXPIRED
+from limner.ledger.script import Json, Script
+from limner.ledger.store import Store
+from limner.terms import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
+
+LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
+"""Seconds that a clock may sleep without asking what is due."""
+_ENLISTED_AT_ONCE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimSteps(Script[Claimed | None]):
+    """Leases what may happen now."""
+
+    NAME: ClassVar[str] = "claim"
+    speaker: str
+    lease: Milliseconds
+    look_lease: Milliseconds
+    store_lease: Milliseconds
+    batch: int
+    expired: str
+    prices: Json | None
+    caps: Json | None
+
+    def read(self, reply: Any) -> Claimed | None:
+        """What is leased; None if the speaker is to be enlisted first."""
+        if reply == "unknown":
+            return None
+        steps, unreadable, wait = reply
+        return Claimed([Claim(*step) for step in steps], unreadable, LONGEST_NAP if wait < 0 else wait / 1000)
+
+
+class _Counts(Script[int]):
+    """A script that tells how many it has served."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> int:
+        """How many."""
+        return int(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack(_Counts):
+    """Undoes claims."""
+
+    NAME: ClassVar[str] = "give_back"
+    steps: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enlist(_Counts):
+    """Makes a speaker known."""
+
+    NAME: ClassVar[str] = "enlist"
+    speaker: str
+    quotas: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tend(_Counts):
+    """Housekeeping."""
+
+    NAME: ClassVar[str] = "tend"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A queued job's turn, and what there is for it. Times are in seconds since the epoch."""
+
+    now: float
+    claimed: bool
+    """A permit is given already."""
+    over_budget: bool
+    """It waits for money, and nobody can tell when there is some."""
+    before: int
+    """Jobs of the common line whose turn comes first."""
+    account: str | None
+    """The only account that will do."""
+    due: float
+    """The end of its back-off; 0 if there is none."""
+    rooms: list[Room]
+
+
+@dataclass(slots=True)
+class Queue:
+    """The steps of all jobs of an account group. Raises StoreUnavailable."""
+
+    store: Store
+    leases: Leases
+    accounts: Accounts
+    _quotas: tuple[Quota, ...] = field(default=(), init=False)
+    _speaker: str = field(default="", init=False)
+    """The accounts that were last spoken for, and the name under which the ledger knows of them."""
+
+    # Workers
+
+    def claim(self, *quotas: Quota, money: Money = FREE, batch: int = 100) -> Claimed:
+        """Take up to ``batch`` steps of each kind that may happen now, on the accounts of these quotas.
+
+        What the accounts allow is told to the ledger when it is new, and not with each claim.
+        """
+        if quotas != self._quotas:
+            self._enlist(quotas)
+        claim = ClaimSteps(
+            speaker=self._speaker,
+            lease=to_ms(self.leases.step),
+            look_lease=to_ms(self.leases.look),
+            store_lease=0,
+            batch=batch,
+            expired=EXPIRED,
+            prices=of_prices(money),
+            caps=of_caps(money),
+        )
+        claimed = self.store.run(claim)
+        if claimed is None:
+            # The ledger was emptied, or this worker has not claimed for an hour.
+            self._enlist(quotas)
+            claimed = self.store.run(claim)
+        return claimed or Claimed([], [], LONGEST_NAP)
+
+    def _enlist(self, quotas: tuple[Quota, ...]) -> None:
+        told = [of_quota(quota) for quota in quotas]
+        speaker = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        for start in range(0, max(len(told), 1), _ENLISTED_AT_ONCE):
+            self.store.run(Enlist(speaker=speaker, quotas=told[start : start + _ENLISTED_AT_ONCE]))
+        self._quotas, self._speaker = quotas, speaker
+
+    def tend(self) -> bool:
+        """Do the housekeeping of a few accounts; True if there is more of it to do at once."""
+        return self.store.run(Tend()) >= MOST_TENDED
+
+    def give_back(self, steps: Iterable[Claim]) -> int:
+        """Steps that were claimed and will not be taken: their permits and places are free again at once.
+
+        Those that have been begun, or belong to others by now, stay as they are. Returns how many did not.
+        """
+        given = [(step.job_id, step.step, step.lease) for step in steps]
+        return self.store.run(GiveBack(steps=given)) if given else 0
+
+    def bell(self) -> Bell:
+        """What rings when something may be due sooner than was thought."""
+        return Bell(self.store.redis, BELL(self.store.prefix))
+
+    # Producers
+
+    def place(self, job_id: str) -> tuple[int | None, datetime | None]:
+        """The job's place in the line for quota, 1 being next, and when it is due; None for neither.
+
+        It is exact in the common line. A job that names an account shares that one's permits with the common line: the
+        jobs that go first there are counted, whichever account will take them.
+        """
+        prefix = self.store.prefix
+        with self.store.pipeline() as pipe:
+            pipe.hget(JOB(prefix, job_id), "pinned")
+            pipe.zrank(self._line(None), job_id)
+            pipe.zscore(DUE(prefix), job_id)
+            pinned, rank, due = pipe.execute()
+        if pinned:
+            rank = self._own_rank(job_id, pinned)
+        return None if rank is None else rank + 1, None if due is None else moment(round(due))
+
+    def _own_rank(self, job_id: str, account: str) -> int | None:
+        own = self._line(account)
+        with self.store.client() as client:
+            score = client.zscore(own, job_id)
+            if score is None:
+                return None
+            with client.pipeline(transaction=False) as pipe:
+                pipe.zrank(own, job_id)
+                pipe.zcount(self._line(None), "-inf", f"({score:.0f}")
+                ahead, before = pipe.execute()
+        return None if ahead is None else int(ahead + before)
+
+    def _line(self, account: str | None) -> str:
+        prefix = self.store.prefix
+        return LINE_CREATE_OF(prefix, account) if account else LINE_CREATE(prefix)
+
+    def turn(self, job_id: str) -> Turn:
+        """What a forecast for a queued job begins with."""
+        names = ("priority", "turn", "pinned", "place", "over")
+        with self.store.pipeline() as pipe:
+            pipe.hmget(JOB(self.store.prefix, job_id), names)
+            pipe.zscore(DUE(self.store.prefix), job_id)
+            (priority, turn, pinned, place, over), due = pipe.execute()
+        score = (9 - int(priority or 0)) * TURNS + int(turn or 0)
+        now, rooms = self.accounts.rooms(score)
+        with self.store.pipeline() as pipe:
+            # Lanes have turns in common: among equal ones, only the rank tells who is first.
+            pipe.zrank(self._line(pinned), job_id)
+            pipe.zcount(self._line(None), "-inf", f"({score:.0f}")
+            rank, before = pipe.execute()
+        if pinned:
+            rooms = [replace(room, ahead=rank or 0) if room.account == pinned else room for room in rooms]
+        elif rank is not None:
+            before = rank
+        return Turn(
+            now=now,
+            claimed=place is not None,
+            over_budget=over is not None,
+            before=before,
+            account=pinned,
+            due=(due or 0.0) / 1000,
+            rooms=rooms,
+        )

@@ -1,0 +1,123 @@
+"""Scripts as typed objects: a class has the arguments of one script and reads its answer.
+
+So a call that lacks an argument does not type-check, a value that the script could stumble over is refused before it
+is sent, and synchronous and asynchronous callers share one definition.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from limner.ledger.assembly import script_text
+from limner.layout.constants import LARGEST
+
+Answer = TypeVar("Answer")
+Number = TypeVar("Number", int, float)
+Json = Mapping[str, Any] | Sequence[Any]
+"""What travels as JSON. Numbers in it are checked by whoever makes it (``limner.ledger.terms``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script(Generic[Answer]):
+    """A call of the script ``lua/NAME.lua``. Its fields are the script's arguments, there fields of ``A``."""
+
+    NAME: ClassVar[str]
+
+    def read(self, reply: Any) -> Answer:
+        """The script's reply in our own types."""
+        raise NotImplementedError
+
+    def arguments(self) -> list[str]:
+        """The arguments as they are sent; raises ValueError for a number that no script can count with."""
+        return [
+            write(self.NAME, name, getattr(self, name))
+            for name, write, _ in _signature(cast("Any", type(self)))
+        ]
+
+    @classmethod
+    def text(cls) -> str:
+        """The script as it is sent to Redis."""
+        return _text(cast("Any", cls))
+
+    @classmethod
+    def sha(cls) -> str:
+        """The name under which Redis keeps it."""
+        return _sha(cast("Any", cls))
+
+
+# Of a class of these, mypy believes that it has no hash.
+@cache
+def _text(script: Any) -> str:
+    reads = ", ".join(
+        f"{name} = {read(at)}" for at, (name, _, read) in enumerate(_signature(script), start=2)
+    )
+    return script_text(script.NAME, f"local A = {{{reads}}}\n")
+
+
+@cache
+def _sha(script: Any) -> str:
+    # Redis names scripts so; nothing depends on its strength.
+    return hashlib.sha1(_text(script).encode(), usedforsecurity=False).hexdigest()
+
+
+def counted(name: str, value: Number) -> Number:
+    """The number, if a script can count with it; else raises ValueError, which names it."""
+    if not -LARGEST < value < LARGEST:
+        raise ValueError(f"{name}: {value!r} is no number that can be counted with")
+    return value
+
+
+def _text_of(_script: str, _name: str, value: str | None) -> str:
+    return value or ""
+
+
+def _flag_of(_script: str, _name: str, value: bool) -> str:
+    return "1" if value else ""
+
+
+def _number_of(script: str, name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return repr(counted(f"{script}: {name}", value))
+
+
+def _json_of(_script: str, _name: str, value: Json | None) -> str:
+    return "" if value is None else json.dumps(value, separators=(",", ":"))
+
+
+Write = Callable[[str, str, Any], str]
+Read = Callable[[int], str]
+
+_TEXT: Final[tuple[Write, Read]] = (_text_of, lambda at: f"ARGV[{at}]")
+_SOME_TEXT: Final[tuple[Write, Read]] = (_text_of, lambda at: f"ARGV[{at}] ~= '' and ARGV[{at}] or nil")
+_NUMBER: Final[tuple[Write, Read]] = (_number_of, lambda at: f"assert(tonumber(ARGV[{at}]))")
+_SOME_NUMBER: Final[tuple[Write, Read]] = (_number_of, lambda at: f"tonumber(ARGV[{at}])")
+_FLAG: Final[tuple[Write, Read]] = (_flag_of, lambda at: f"ARGV[{at}] == '1'")
+_JSON: Final[tuple[Write, Read]] = (_json_of, lambda at: f"cjson.decode(ARGV[{at}])")
+_SOME_JSON: Final[tuple[Write, Read]] = (
+    _json_of,
+    lambda at: f"ARGV[{at}] ~= '' and cjson.decode(ARGV[{at}]) or nil",
+)
+
+
+@cache
+def _signature(script: Any) -> tuple[tuple[str, Write, Read], ...]:
+    hints = get_type_hints(script)
+    return tuple((field.name, *_codec(hints[field.name])) for field in fields(script))
+
+
+def _codec(hint: Any) -> tuple[Write, Read]:
+    options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    optional = NoneType in options
+    kind = next(option for option in options if option is not NoneType)
+    if kind is bool:
+        return _FLAG
+    if kind in (int, float):
+        return _SOME_NUMBER if optional else _NUMBER
+    if isinstance(kind, type) and issubclass(kind, str):
+        return _SOME_TEXT if optional else _TEXT
+    return _SOME_JSON if optional else _JSON
