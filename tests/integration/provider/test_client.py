@@ -37,7 +37,11 @@ def test_a_record_is_read(make_client: MakeClient) -> None:
 
 
 def test_a_read_that_breaks_says_nothing_about_the_task(make_client: MakeClient) -> None:
-    with RawServer(Conversation.reset) as server:
+    def hang_up(conversation: Conversation) -> None:
+        conversation.receive()
+        conversation.reset()
+
+    with RawServer(hang_up) as server:
         answer = make_client(server.url).record_info(TASK)
     assert isinstance(answer, Unreadable)
     assert (answer.why, answer.cause) == (Why.BROKEN_OFF, None)
