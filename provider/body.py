@@ -3,7 +3,7 @@
 import zlib
 from typing import Final
 
-import httpx
+import httpcore
 
 from provider.answers import Why
 
@@ -18,15 +18,15 @@ class UnusableBody(Exception):
         self.why = why
 
 
-def read_body(response: httpx.Response, limit: int) -> bytes:
-    """The decoded body of a streamed response. Raises :class:`UnusableBody` beyond ``limit`` bytes."""
+def read_body(response: httpcore.Response, encoding: str, limit: int) -> bytes:
+    """The body of an answer, decoded. Raises :class:`UnusableBody` beyond ``limit`` bytes."""
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_raw():
+    for chunk in response.iter_stream():
         chunks.append(chunk)
         if (size := size + len(chunk)) > limit:
             raise UnusableBody(Why.TOO_LONG)
-    return decode(b"".join(chunks), response.headers.get("content-encoding", ""), limit)
+    return decode(b"".join(chunks), encoding, limit)
 
 
 def decode(raw: bytes, encoding: str, limit: int) -> bytes:

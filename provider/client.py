@@ -1,9 +1,9 @@
 """The one HTTP client of a worker process."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -17,8 +17,9 @@ from provider.answers import Cause, CreateAnswer, RecordAnswer, Refused, Unknown
 from provider.body import UnusableBody, read_body
 from provider.endpoint import checked_api_key, checked_api_url, environment_proxy
 from provider.envelope import clean
+from provider.messages import Requests, read_headers
 from provider.reading import read_create, read_credits, read_record
-from provider.transport import DEADLINE, ThreadTransport
+from provider.transport import ThreadTransport
 from provider.wire import create_body, encode
 
 CREATE_PATH: Final = "/api/v1/jobs/createTask"
@@ -31,15 +32,14 @@ _SHORTEST_REAL_KEY: Final = 16
 _NEVER_SENT: Final = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
-    httpcore.PoolTimeout,
+    # The client was closed between the look at the connection and its use.
+    httpcore.ConnectionNotAvailable,
     httpcore.ProxyError,
-    httpcore.UnsupportedProtocol,
 )
 _BROKEN: Final = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
-    httpx.HTTPError,
     OSError,
 )
 
@@ -55,7 +55,6 @@ class Timeouts:
     connect: float = 5.0
     read: float = 30.0
     write: float = 10.0
-    pool: float = 5.0
     total: float = 45.0
 
 
@@ -76,7 +75,7 @@ class ProviderError(LimnerError):
 @dataclass(frozen=True, slots=True)
 class _Answer:
     http_status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -90,7 +89,8 @@ class _NoAnswer:
 class KieClient:
     """Speaks to kie.ai's job API. Thread-safe, with one connection a thread; nothing is ever sent twice.
 
-    Redirects are not followed and cookies not kept. Of the environment, the proxy variables and
+    Redirects are not followed and cookies not kept: httpcore, which sends the requests, knows neither (the
+    provider sets a JSESSIONID with every answer, contract 1.2). Of the environment, the proxy variables and
     ``SSL_CERT_FILE`` / ``SSL_CERT_DIR`` are heeded when the client is made, since a fleet behind a firewall
     needs them; a ``.netrc`` has no say over the key.
 
@@ -110,23 +110,10 @@ class KieClient:
         self._api_key = SecretStr(checked_api_key(api_key))
         self._total = timeouts.total
         self._max_body_bytes = max_body_bytes
-        self._transport = ThreadTransport(httpx.create_ssl_context(), environment_proxy(self._api_url))
-        self._http = httpx.Client(
-            transport=self._transport,
-            headers={
-                "Accept": "application/json",
-                # Answers are a kilobyte or two. What is compressed all the same is decoded within bounds.
-                "Accept-Encoding": "identity",
-                "Authorization": f"Bearer {self._api_key.get_secret_value()}",
-                "User-Agent": user_agent,
-            },
-            # The provider sets a JSESSIONID with every answer (contract 1.2).
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            timeout=httpx.Timeout(
-                connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool
-            ),
-            follow_redirects=False,
-            trust_env=False,
+        each = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
+        self._requests = Requests(self._api_url, self._api_key, user_agent, each)
+        self._transport = ThreadTransport(
+            self._requests.origin, httpx.create_ssl_context(), environment_proxy(self._api_url)
         )
 
     def __repr__(self) -> str:
@@ -140,13 +127,12 @@ class KieClient:
 
     def close(self) -> None:
         """Close the connections of all threads. What is asked afterwards is not sent."""
-        # Not the httpx client itself: it would answer later calls with a RuntimeError instead of an answer.
         self._transport.close()
 
     def create_task(self, request: TextToImage, callback_url: str | None = None) -> CreateAnswer:
         """Ask for images: one POST, sent at most once, whose outcome is always one of three."""
         content = encode(create_body(request, callback_url))
-        answer = self._ask("POST", CREATE_PATH, content)
+        answer = self._ask(self._requests.post(CREATE_PATH, content))
         if isinstance(answer, _Answer):
             return read_create(answer.http_status, answer.headers, answer.body)
         if answer.why is Why.NOT_CONNECTED:
@@ -155,7 +141,7 @@ class KieClient:
 
     def record_info(self, task_id: str) -> RecordAnswer:
         """Read how a task is doing."""
-        answer = self._ask("GET", f"{RECORD_PATH}?taskId={quote(task_id, safe='')}")
+        answer = self._ask(self._requests.get(f"{RECORD_PATH}?taskId={quote(task_id, safe='')}"))
         if isinstance(answer, _Answer):
             return read_record(answer.http_status, answer.headers, answer.body)
         return _unread(answer)
@@ -165,7 +151,7 @@ class KieClient:
 
         A good check of the URL and the key; it proves nothing about generation (contract 1.4).
         """
-        answer = self._ask("GET", CREDIT_PATH)
+        answer = self._ask(self._requests.get(CREDIT_PATH))
         if isinstance(answer, _Answer):
             balance = read_credits(answer.http_status, answer.headers, answer.body)
         else:
@@ -175,19 +161,17 @@ class KieClient:
         cause = balance.cause.value if balance.cause else balance.why.value
         raise ProviderError(f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance)
 
-    def _ask(self, method: str, path: str, content: bytes | None = None) -> _Answer | _NoAnswer:
+    def _ask(self, request: httpcore.Request) -> _Answer | _NoAnswer:
         status: int | None = None
         try:
-            with self._http.stream(
-                method,
-                self._api_url + path,
-                content=content,
-                headers=None if content is None else {"Content-Type": "application/json"},
-                extensions={DEADLINE: time.monotonic() + self._total},
-            ) as response:
-                status = response.status_code
-                body = read_body(response, self._max_body_bytes)
-                return _Answer(status, response.headers, self._without_key(body))
+            response = self._transport.send(request, time.monotonic() + self._total)
+            try:
+                status = response.status
+                headers = read_headers(response.headers)
+                body = read_body(response, headers.get("content-encoding", ""), self._max_body_bytes)
+            finally:
+                response.close()
+            return _Answer(status, headers, self._without_key(body))
         except _NEVER_SENT as error:
             return _NoAnswer(Why.NOT_CONNECTED, status, self._describe(error))
         except UnusableBody as error:

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
+import httpx
 from pydantic import SecretStr
 
 from limner.errors import InvalidRequest
@@ -17,7 +18,8 @@ def checked_api_url(api_url: str) -> str:
     try:
         parts = urlsplit(api_url)
         usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        httpx.URL(api_url)
+    except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable or not api_url.isascii() or not api_url.isprintable() or " " in api_url:
         raise InvalidRequest("LIMNER_API_URL must be an http or https URL such as https://api.kie.ai")

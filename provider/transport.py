@@ -1,7 +1,7 @@
-"""One connection per thread behind one HTTP client.
+"""One connection per thread, straight on httpcore.
 
-A pool that threads share is scanned under a lock for each request: measured, that takes
-1.16 ms of CPU a request where a connection of the thread's own takes 0.53 ms.
+A pool that threads share is scanned under a lock for each request: measured, that takes more CPU than the
+exchange itself.
 """
 
 import logging
@@ -9,17 +9,12 @@ import os
 import ssl
 import threading
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
 import httpcore
-import httpx
 
 from provider.deadline import DeadlineBackend, Exchange
-
-DEADLINE: Final = "limner.deadline"
-"""The request extension that says when the exchange must be over, in monotonic seconds."""
 
 KEEPALIVE_SECONDS: Final = 30.0
 """Below the idle time-outs that servers commonly have (nginx: 75 s), so that they seldom hang up first: a
@@ -30,43 +25,66 @@ POST on a connection that the server is just closing is in doubt."""
 logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
-class _Lane:
-    """One thread's connection and the exchange that is under way on it."""
+class _Line:
+    """A connection that is made anew once it cannot be used any more."""
 
-    def __init__(self, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None) -> None:
-        self.pid = os.getpid()
-        self.exchange = Exchange()
-        self.pool = httpcore.ConnectionPool(
+    def __init__(
+        self,
+        origin: httpcore.Origin,
+        ssl_context: ssl.SSLContext,
+        proxy: httpcore.Proxy | None,
+        backend: httpcore.NetworkBackend,
+    ) -> None:
+        self._origin = origin
+        # Only makes the connections, since it knows each kind of proxy. It keeps none of them, and gets no
+        # request: to find the one connection of a thread, it would do its scans several times an exchange.
+        self._maker = httpcore.ConnectionPool(
             ssl_context=ssl_context,
             proxy=proxy,
-            max_connections=1,
             keepalive_expiry=KEEPALIVE_SECONDS,
             # Connecting again would do no harm, but the caller's clock spaces the attempts.
             retries=0,
-            network_backend=DeadlineBackend(self.exchange),
+            network_backend=backend,
         )
-        # A thread that ends takes its connection with it, at once and not when the garbage is next collected.
-        weakref.finalize(self, self.pool.close).atexit = False
+        self._connection: httpcore.ConnectionInterface | None = None
 
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._response.iter_stream()
+    def ready(self) -> httpcore.ConnectionInterface:
+        """The last exchange's connection, or a new one if that is broken, idle for too long, or hung up."""
+        connection = self._connection
+        if connection is None or not connection.is_available() or connection.has_expired():
+            self.close()
+            connection = self._connection = self._maker.create_connection(self._origin)
+        return connection
 
     def close(self) -> None:
-        self._response.close()
+        if self._connection is not None:
+            with suppress(OSError):
+                self._connection.close()
 
 
-class ThreadTransport(httpx.BaseTransport):
-    """Sends each thread's requests over that thread's connection, once.
+class _Lane:
+    """One thread's connection and the exchange that is under way on it."""
+
+    def __init__(
+        self, origin: httpcore.Origin, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None
+    ) -> None:
+        self.pid = os.getpid()
+        self.exchange = Exchange()
+        self.line = _Line(origin, ssl_context, proxy, DeadlineBackend(self.exchange))
+        # A thread that ends takes its connection with it, at once and not when the garbage is next collected.
+        weakref.finalize(self, self.line.close).atexit = False
+
+
+class ThreadTransport:
+    """Sends each thread's requests over that thread's connection to ``origin``, once.
 
     Raises httpcore's exceptions as they are, since the kind of the exception tells whether bytes went out.
     """
 
-    def __init__(self, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None = None) -> None:
+    def __init__(
+        self, origin: httpcore.Origin, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None = None
+    ) -> None:
+        self._origin = origin
         self._ssl_context = ssl_context
         self._proxy = proxy
         self._local = threading.local()
@@ -74,33 +92,20 @@ class ThreadTransport(httpx.BaseTransport):
         self._closed = False
         self._lanes: weakref.WeakSet[_Lane] = weakref.WeakSet()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer with its body still to be read. ``request.extensions[DEADLINE]`` is needed."""
+    def send(self, request: httpcore.Request, ends_at: float) -> httpcore.Response:
+        """The answer with its body still to be read; close it, or the connection cannot be used again.
+
+        The exchange must be over, with the reading, at ``ends_at`` in monotonic seconds.
+        """
         lane = self._lane()
-        lane.exchange.begin(request.extensions[DEADLINE])
-        url = request.url
-        response = lane.pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
+        lane.exchange.begin(ends_at)
+        response = lane.line.ready().handle_request(request)
         if not lane.exchange.received:
             # A server that answers one request twice leaves the second answer in the parser's buffer, and
             # the next job would take another job's task for its own.
             response.close()
             raise httpcore.RemoteProtocolError("the answer was there before the request was sent")
-        return httpx.Response(
-            response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=response.extensions,
-        )
+        return response
 
     def close(self) -> None:
         """Close the connections of all threads; what is under way on them breaks off."""
@@ -108,14 +113,13 @@ class ThreadTransport(httpx.BaseTransport):
             self._closed = True
             lanes = list(self._lanes)
         for lane in lanes:
-            with suppress(OSError):
-                lane.pool.close()
+            lane.line.close()
 
     def _lane(self) -> _Lane:
         lane: _Lane | None = getattr(self._local, "lane", None)
         # A forked child must not speak on its parent's connection.
         if lane is None or lane.pid != os.getpid():
-            lane = self._local.lane = _Lane(self._ssl_context, self._proxy)
+            lane = self._local.lane = _Lane(self._origin, self._ssl_context, self._proxy)
             with self._lock:
                 self._lanes.add(lane)
         if self._closed:

@@ -4,13 +4,14 @@ import sys
 from functools import cached_property
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import after_setup_logger, worker_init
 
 from config import Settings, SettingsError, load
 from config.celery_options import celery_options
 from worker.clock import ClockStep
 from worker.fleet import Fleet, make_fleet
 from worker.heartbeat import HeartbeatStep
+from worker.logs import quieten
 from worker.preflight import preflight
 from worker.transport import install
 
@@ -37,6 +38,8 @@ try:
 except SettingsError as error:
     # Read by the person who starts the process; a traceback would hide the variable's name.
     sys.exit(f"limner: the settings are wrong\n{error}")
+
+after_setup_logger.connect(quieten, weak=False)
 
 
 @worker_init.connect(weak=False)

@@ -1,10 +1,10 @@
 """What a killed worker held, and how long its jobs stood still.
 
-Celery logs a step when a worker has taken it and when the step has ended. What a dead worker's log shows as
-taken and not ended was in its hands: running, or waiting for a thread. Such a step is over all the same if
-the job's own log has an entry from its time, since only the entry ``sending`` comes before a step's work is
-done. For all others the rescue lasts from the SIGKILL to the next entry of the job's log, whoever wrote it:
-another worker that took the step again, a settlement once the lease was over, or a callback.
+At DEBUG, a worker's log says when it has taken a step and when the step has ended. What a dead worker's log
+shows as taken and not ended was in its hands: running, or waiting for a thread. Such a step is over all the
+same if the job's own log has an entry from its time, since only the entry ``sending`` comes before a step's
+work is done. For all others the rescue lasts from the SIGKILL to the next entry of the job's log, whoever
+wrote it: another worker that took the step again, a settlement once the lease was over, or a callback.
 
 Not seen: a message that the worker had popped and not logged yet, a matter of a millisecond.
 """
@@ -21,7 +21,7 @@ from limner.records import LogEntry
 __all__ = ["Held", "held", "standstill"]
 
 _LINE: Final = re.compile(
-    r"^\[([-\d]+ [:\d]+,\d+): INFO/\w+\] Task (limner\.\w+)\[([^\]]+)\] (received|succeeded|failed|raised)",
+    r"^\[([-\d]+ [:\d]+,\d+): \w+/\w+\] Task (limner\.\w+)\[([^\]]+)\] (received|succeeded|failed|raised)",
     re.MULTILINE,
 )
 _TIME: Final = "%Y-%m-%d %H:%M:%S,%f"

@@ -37,7 +37,7 @@ def long_run(plan: Plan) -> Findings:
         settings=plan.settings,
         provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
         valkey=EmbeddedValkey(aof=True, appendfsync="always"),
-        log_level="INFO",  # bench.long_run.rescue reads it
+        log_level="DEBUG",  # bench.long_run.rescue reads what is not told of each step otherwise
     )
     with fleet, Limner(fleet.redis_url) as limner, ThreadPoolExecutor(1) as submitter:
         run = _Run(plan, fleet)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import httpx
+import httpcore
 import psutil
 
 from limner.layout.keys import JOB
@@ -243,19 +243,19 @@ def _round_messages_and_results(crash: Crash) -> None:
 
 
 def _round_the_wire(crash: Crash) -> None:
-    send = ThreadTransport.handle_request
+    send = ThreadTransport.send
 
-    def wrapped(transport: ThreadTransport, request: httpx.Request) -> httpx.Response:
-        stages = _STAGES.get(request.url.path, {})
+    def wrapped(transport: ThreadTransport, request: httpcore.Request, ends_at: float) -> httpcore.Response:
+        stages = _STAGES.get(request.url.target.partition(b"?")[0].decode(), {})
 
         def trace(event: str, _info: object) -> None:
             if stage := stages.get(event):
                 crash.passes(stage)
 
         request.extensions = {**request.extensions, "trace": trace}
-        return send(transport, request)
+        return send(transport, request, ends_at)
 
-    ThreadTransport.handle_request = wrapped  # type: ignore[method-assign,assignment]
+    ThreadTransport.send = wrapped  # type: ignore[method-assign,assignment]
 
 
 if TRAIL in os.environ:

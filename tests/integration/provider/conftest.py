@@ -8,7 +8,7 @@ from provider import KieClient, Timeouts
 
 KEY = "kie-secret-5c94f1aa3f0c9a5b"
 PROMPT = TextToImage(prompt="a red kite over a salt flat")
-QUICK = Timeouts(connect=0.5, read=0.5, write=0.5, pool=0.5, total=1.0)
+QUICK = Timeouts(connect=0.5, read=0.5, write=0.5, total=1.0)
 
 MakeClient = Callable[..., KieClient]
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import httpcore
 import pytest
 
 from limner.models import TextToImage
@@ -104,6 +105,24 @@ def test_nothing_is_sent_by_a_closed_client(make_client: MakeClient) -> None:
     assert server.connections == 0
 
 
+def test_nothing_is_sent_if_the_client_is_closed_at_the_last_moment(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RawServer(always(http(ACCEPTED))) as server:
+        client = make_client(server.url)
+        assert client.create_task(PROMPT) == Accepted(TASK)
+
+        def has_expired(_: httpcore.HTTPConnection) -> bool:
+            client.close()
+            return False
+
+        monkeypatch.setattr(httpcore.HTTPConnection, "has_expired", has_expired)
+        answer = client.create_task(PROMPT)
+    assert isinstance(answer, Refused)
+    assert answer.cause is Cause.NOT_CONNECTED
+    assert len(server.requests) == 1
+
+
 HALF = http(ACCEPTED)[:-20]
 
 
@@ -179,7 +198,7 @@ IN_DOUBT: dict[str, tuple[Callable[[Conversation], None], Why]] = {
     ),
     "bad redirect": (
         after_request(lambda c: c.send(http(b"", status="307 x", headers="Location: http://a:b/\r\n"))),
-        Why.BROKEN_OFF,
+        Why.NOT_JSON,
     ),
 }
 

@@ -1,10 +1,12 @@
 import gzip
 import zlib
+from collections.abc import Iterator
 
+import httpcore
 import pytest
 
 from provider import Why
-from provider.body import UnusableBody, decode
+from provider.body import UnusableBody, decode, read_body
 
 BODY = b'{"code":200}'
 
@@ -44,3 +46,22 @@ def test_a_body_is_bounded_after_decompression() -> None:
     with pytest.raises(UnusableBody) as caught:
         decode(gzip.compress(b" " * 1001, mtime=0), "gzip", 1000)
     assert caught.value.why is Why.TOO_LONG
+
+
+def test_a_body_is_put_together_and_decoded() -> None:
+    packed = gzip.compress(BODY, mtime=0)
+    assert read_body(httpcore.Response(200, content=[packed[:7], packed[7:]]), "gzip", 100) == BODY
+
+
+def test_a_body_is_bounded_before_decompression() -> None:
+    read = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(10):
+            read.append(number)
+            yield b"x" * 400
+
+    with pytest.raises(UnusableBody) as caught:
+        read_body(httpcore.Response(200, content=chunks()), "gzip", 1000)
+    assert caught.value.why is Why.TOO_LONG
+    assert read == [0, 1, 2]

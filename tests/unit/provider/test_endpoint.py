@@ -25,6 +25,7 @@ def no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "https:///jobs",
         "https://a:port",
         "https://a:99999",
+        "https://999.1.1.1",
         "https://user:hunter2@api.kie.ai",
         "https://hunter2@api.kie.ai",
         "https://api.kie.ai?k=hunter2",

@@ -1,0 +1,44 @@
+"""What an operator reads in a worker's log."""
+
+import re
+import uuid
+from pathlib import Path
+
+from bench.long_run.rescue import held
+from limner import Limner
+from sandbox.fleet import LocalFleet
+from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+
+WAIT = 60.0
+
+
+def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
+    """A job's id, and all that the worker wrote: a job that succeeds, a step that breaks, the shutdown."""
+    with (
+        LocalFleet(settings=ROOMY, provider=quick_provider(), log_dir=log_dir, log_level=level) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        log = fleet.workers[0].log
+        with plain_celery(fleet.redis_url) as app:
+            app.send_task("limner.check_status", kwargs={"nonsense": 1})
+        job = limner.submit(f"a quiet kite {uuid.uuid4()}")
+        job.result(WAIT)
+    return job.id, log.read_text()
+
+
+def test_a_job_is_two_lines_of_our_own_and_a_failure_is_told_whole(tmp_path: Path) -> None:
+    job_id, log = log_of_a_day(tmp_path, "INFO")
+    lines = [line for line in log.splitlines() if job_id in line]
+    assert len(lines) == 2, log
+    assert f"job {job_id} attempt 1 on account main: Follow" in lines[0]
+    assert f"job {job_id} succeeded with task" in lines[1]
+    assert not re.search(r"\] received|succeeded in|HTTP Request", log), log
+    assert "raised unexpected: TypeError" in log
+    assert "Traceback (most recent call last)" in log
+
+
+def test_at_debug_each_step_is_told_and_the_long_run_finds_it(tmp_path: Path) -> None:
+    job_id, log = log_of_a_day(tmp_path, "DEBUG")
+    assert f"Task limner.create_task[{job_id}] received" in log
+    assert f"Task limner.check_status[{job_id}] succeeded in" in log
+    assert list(held(tmp_path / "worker-1.log", 0.0)) == []
