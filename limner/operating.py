@@ -2,9 +2,9 @@
 
 from limner.accounts import AccountStatus
 from limner.errors import InvalidRequest
+from limner.layout.constants import KEEP_DAYS
 from limner.ledger import Ledger
 from limner.records import Doubt
-from limner.layout.constants import KEEP_DAYS
 from limner.spending import Spending
 from limner.submission import checked_seconds, encodable
 from limner.terms import MAIN, Stray

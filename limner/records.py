@@ -263,12 +263,13 @@ class TaskEnd:
     """What a look has come to for its job."""
 
     what: Literal["ended", "late", "noted", "held", "stale"]
-    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is looked at again; or nothing
-    has happened, because the step was stale or the end was known."""
+    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is looked at again;
+    or nothing has happened, because the step was stale or the end was known."""
     at: datetime | None
     """When the job ended, if this is what ended it."""
     record: Record | None = None
-    """The record of an end whose result is to be stored: the first, another, or one whose costs are known now."""
+    """The record of an end whose result is to be stored: the first, another, or one whose costs are known
+    now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,8 @@ def read_integer(value: object) -> int | None:
 
 
 def read_decimal(value: object) -> Decimal | None:
-    """A number of credits, to six places, sent as a number or as a string; None if it is none, or no such sum.
+    """A number of credits, to six places, sent as a number or as a string; None if it is none, or no such
+    sum.
 
     The ledger counts in millionths, exactly up to some billions of credits.
     """

@@ -1,7 +1,7 @@
 """``limner.check_status``: look at jobs' tasks, and deliver what is there.
 
-A message carries several looks. They are made side by side, and what is finished is reported together, but never waits
-for the slowest: one that takes long, or whose message is lost, delays only itself.
+A message carries several looks. They are made side by side, and what is finished is reported together, but
+never waits for the slowest: one that takes long, or whose message is lost, delays only itself.
 
 A job that has ended without its task is looked at in the same way, only quietly: what was paid for is
 recorded, and delivered if the job had failed.

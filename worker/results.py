@@ -27,9 +27,8 @@ deliver again after its visibility timeout, the record is all that tells that th
 class ResultStore:
     """Celery's result backend, and for how long results stay on the ledger too.
 
-    With ``beside_the_ledger``, the backend is the ledger's own server and database: then what ends a job can store its
-    result as well.
-    """
+    With ``beside_the_ledger``, the backend is the ledger's own server and database: then what ends a job can
+    store its result as well."""
 
     def __init__(self, app: Celery, ttl: float, quiet: PollLaw, *, beside_the_ledger: bool = False) -> None:
         self._backend: Any = app.backend

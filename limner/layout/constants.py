@@ -1,4 +1,5 @@
-"""The numbers that scripts know. Those that Python needs as well are imported from here. Times are in milliseconds."""
+"""The numbers that scripts know. Those that Python needs as well are imported from here. Times are in
+milliseconds."""
 
 from typing import Final
 
@@ -34,7 +35,8 @@ MOST_LATE: Final = 1000
 """The most by which an exchange that dawdled moves its own permit."""
 PATIENCE: Final = 60_000
 LONGEST_PATIENCE: Final = 1_800_000
-"""Until it is tried whether there is more of a quota again that somebody else spends of: at first, and at most."""
+"""Until it is tried whether there is more of a quota again that somebody else spends of: at first, and at
+most."""
 REMEMBERED: Final = 30_000
 """Permits are kept for so long after they have left their window."""
 AUDIT: Final = 60_000

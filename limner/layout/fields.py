@@ -1,4 +1,5 @@
-"""The fields of a job's record, the hash ``job:ID``. Every value is text; a field that does not apply is not there."""
+"""The fields of a job's record, the hash ``job:ID``. Every value is text; a field that does not apply is not
+there."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -53,10 +53,9 @@ __all__ = [
 class Ledger:
     """All that is remembered of an account group, by its parts.
 
-    ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and the clocks
-    of the machines do not matter. ``durability`` is that of a new job and of an attempt. ``assumed`` is how long tasks
-    take before anything is learned, in seconds by rendering speed.
-    """
+    ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
+    the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
+    ``assumed`` is how long tasks take before anything is learned, in seconds by rendering speed."""
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
-"""The text of a script: what it and its parts use of the layout, its arguments, and only those functions it calls.
+"""The text of a script: what it and its parts use of the layout, its arguments, and only those functions it
+calls.
 
 A part or script names the parts that it builds on in its first line, ``-- Uses: record, bell.``
 """

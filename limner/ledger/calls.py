@@ -1,4 +1,5 @@
-"""The scripts that change jobs: what each takes, and what it answers. What they do is told where they are written."""
+"""The scripts that change jobs: what each takes, and what it answers. What they do is told where they are
+written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

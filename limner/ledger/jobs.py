@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from limner.durations import Lesson
 from limner.errors import JobFailed, RecordUnreadable
+from limner.layout.keys import DOUBTS, JOB
 from limner.ledger.arguments import of_caps, of_closing, of_prices
 from limner.ledger.calls import (
     Accepted,
@@ -26,7 +27,6 @@ from limner.ledger.calls import (
     Submit,
 )
 from limner.ledger.journal import Journal
-from limner.layout.keys import DOUBTS, JOB
 from limner.ledger.outcomes import failed
 from limner.ledger.reports import BackendResult, Looked, Report, TaskFailed, TaskLost, TaskSucceeded, to_json
 from limner.ledger.store import Store
@@ -49,9 +49,9 @@ from limner.terms import (
 class Jobs:
     """The jobs of an account group. Durations are in seconds.
 
-    Each transition is one script, atomic, and refused by the script itself when the job is not where the caller
-    believes it to be. Methods raise :class:`~limner.errors.StoreUnavailable` when Redis does not answer in time, and
-    :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read.
+    Each transition is one script, atomic, and refused by the script itself when the job is not where the
+    caller believes it to be. Methods raise :class:`~limner.errors.StoreUnavailable` when Redis does not
+    answer in time, and :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read.
     """
 
     store: Store
@@ -75,9 +75,8 @@ class Jobs:
     def doubts(self) -> list[Record]:
         """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
 
-        Those that have ended so are among them for as long as their record is kept. Records that cannot be read are
-        left out.
-        """
+        Those that have ended so are among them for as long as their record is kept. Records that cannot be
+        read are left out."""
         index = DOUBTS(self.store.prefix)
         with self.store.client() as client:
             job_ids = client.zrange(index, 0, -1)
@@ -121,10 +120,9 @@ class Jobs:
     ) -> Grant | Literal["stale", "late"]:
         """queued → sending: put an attempt on record, with its secret token, before its request goes out.
 
-        ``deadline`` is the time that the job has from its first attempt on. What it is expected to cost is held; a job
-        that would break a cap waits, or fails. Calling again with the same token returns the same grant. Raises
-        NotDurable, after which nothing may be sent.
-        """
+        ``deadline`` is the time that the job has from its first attempt on. What it is expected to cost is
+        held; a job that would break a cap waits, or fails. Calling again with the same token returns the same
+        grant. Raises NotDurable, after which nothing may be sent."""
         [granted] = self.store.run_durably(
             Begin(
                 job=job_id,
@@ -187,9 +185,8 @@ class Jobs:
     ) -> bool:
         """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
 
-        ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and neither
-        does that time.
-        """
+        ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and
+        neither does that time."""
         return self.store.run(
             Retry(
                 job=job_id,
@@ -213,9 +210,8 @@ class Jobs:
     def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
         """in_doubt → queued, at the risk of paying twice.
 
-        By policy it is done with the lease, and only once; by a person with the attempt that is in doubt. Returns how
-        often the job has been resubmitted, 0 if it may not be.
-        """
+        By policy it is done with the lease, and only once; by a person with the attempt that is in doubt.
+        Returns how often the job has been resubmitted, 0 if it may not be."""
         return self.store.run(Resubmit(job=job_id, lease=lease, attempt=attempt))
 
     # Looks
@@ -233,7 +229,8 @@ class Jobs:
         return self.begin_looks([Claim(job_id, "look", lease)])[0]
 
     def report_looks(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
-        """Put on record what looks have found, in one script. What one comes to has no part in the others'."""
+        """Put on record what looks have found, in one script. What one comes to has no part in the
+        others'."""
         told = [to_json(report) for report in reports]
         return self.store.run(ReportLooks(reports=told, store_lease=to_ms(self.leases.store))) if told else []
 
@@ -342,10 +339,9 @@ class Jobs:
     ) -> Record | None:
         """Any of ``come_from`` → failed, if the lease or attempt still holds.
 
-        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; with ``unsent``, the
-        provider has never had it. Returns the record of the end, whose result is to be stored; None if the step is
-        stale or an earlier attempt's task is still open.
-        """
+        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; with
+        ``unsent``, the provider has never had it. Returns the record of the end, whose result is to be
+        stored; None if the step is stale or an earlier attempt's task is still open."""
         return self.store.run(
             Fail(
                 job=job_id,
@@ -369,9 +365,8 @@ class Jobs:
     def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
         """The result with which a job ended at that time is in the result backend.
 
-        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after ``follow``
-        seconds, and the record stays. Should the job have another end by now, it is due again.
-        """
+        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after
+        ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again."""
         finished = to_ms(finished_at.timestamp())
         return self.store.run(Stored(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 

@@ -2,18 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from limner.bell import Bell
 from limner.forecast import Room
-from limner.ledger.accounts import Accounts
-from limner.ledger.arguments import of_caps, of_prices, of_quota
 from limner.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
 from limner.layout.constants import MOST_TENDED, TURNS
 from limner.layout.keys import BELL, DUE, JOB, LINE_CREATE, LINE_CREATE_OF
+from limner.ledger.accounts import Accounts
+from limner.ledger.arguments import of_caps, of_prices, of_quota
 from limner.ledger.outcomes import EXPIRED
 from limner.ledger.script import Json, Script
 from limner.ledger.store import Store
@@ -163,9 +163,8 @@ class Queue:
     def place(self, job_id: str) -> tuple[int | None, datetime | None]:
         """The job's place in the line for quota, 1 being next, and when it is due; None for neither.
 
-        It is exact in the common line. A job that names an account shares that one's permits with the common line: the
-        jobs that go first there are counted, whichever account will take them.
-        """
+        It is exact in the common line. A job that names an account shares that one's permits with the common
+        line: the jobs that go first there are counted, whichever account will take them."""
         prefix = self.store.prefix
         with self.store.pipeline() as pipe:
             pipe.hget(JOB(prefix, job_id), "pinned")

@@ -48,8 +48,8 @@ class BackendResult:
 class Looked:
     """The task is not ready; look again in ``look_in`` seconds.
 
-    ``task_id`` names it if the job has others, which are looked at first then, or if the provider has now shown it
-    (``sure``), as the task of ``attempt``. With ``too_often``, the read was refused for its rate.
+    ``task_id`` names it if the job has others, which are looked at first then, or if the provider has now
+    shown it (``sure``), as the task of ``attempt``. With ``too_often``, the read was refused for its rate.
     """
 
     WHAT: ClassVar[str] = "looked"
@@ -79,10 +79,9 @@ class Looked:
 class TaskSucceeded:
     """A task has made its images; ``cost`` is in credits.
 
-    The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or of one that
-    has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of which nothing more is
-    expected, ``attempt`` the one whose task it is, as the provider says.
-    """
+    The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or of
+    one that has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of which
+    nothing more is expected, ``attempt`` the one whose task it is, as the provider says."""
 
     WHAT: ClassVar[str] = "task_succeeded"
     job_id: str
@@ -115,9 +114,8 @@ class TaskSucceeded:
 class TaskFailed:
     """A task has ended without images, and with it the job, unless another one is still open.
 
-    It is paid for if it has a ``cost``, or is ``owed`` for at the expected one. If another attempt is in doubt, so is
-    the job now, for ``grace`` seconds.
-    """
+    It is paid for if it has a ``cost``, or is ``owed`` for at the expected one. If another attempt is in
+    doubt, so is the job now, for ``grace`` seconds."""
 
     WHAT: ClassVar[str] = "task_failed"
     job_id: str
@@ -148,9 +146,8 @@ class TaskFailed:
 class TaskLost:
     """A task is not looked at any more.
 
-    ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has no other task
-    is in doubt again, for ``grace`` seconds.
-    """
+    ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has no
+    other task is in doubt again, for ``grace`` seconds."""
 
     WHAT: ClassVar[str] = "task_lost"
     job_id: str

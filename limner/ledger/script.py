@@ -1,8 +1,7 @@
 """Scripts as typed objects: a class has the arguments of one script and reads its answer.
 
-So a call that lacks an argument does not type-check, a value that the script could stumble over is refused before it
-is sent, and synchronous and asynchronous callers share one definition.
-"""
+So a call that lacks an argument does not type-check, a value that the script could stumble over is refused
+before it is sent, and synchronous and asynchronous callers share one definition."""
 
 import hashlib
 import json
@@ -12,8 +11,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from limner.ledger.assembly import script_text
 from limner.layout.constants import LARGEST
+from limner.ledger.assembly import script_text
 
 Answer = TypeVar("Answer")
 Number = TypeVar("Number", int, float)

@@ -1,4 +1,5 @@
-"""Where the ledger lies: one Redis, one prefix, one clock. Calls are atomic, bounded in time, and as durable as asked."""
+"""Where the ledger lies: one Redis, one prefix, one clock. Calls are atomic, bounded in time, and as durable
+as asked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,12 +19,12 @@ Answer = TypeVar("Answer")
 
 
 class Store:
-    """The Redis of one account group. All methods raise :class:`~limner.errors.StoreUnavailable` when it does not
-    answer in time, and :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read.
+    """The Redis of one account group. All methods raise :class:`~limner.errors.StoreUnavailable` when it does
+    not answer in time, and :class:`~limner.errors.RecordUnreadable` for a record that this version cannot
+    read.
 
-    ``clock`` gives the time in seconds since the epoch; without it, the server's own clock rules. ``durability`` is that
-    of a new job and of an attempt.
-    """
+    ``clock`` gives the time in seconds since the epoch; without it, the server's own clock rules.
+    ``durability`` is that of a new job and of an attempt."""
 
     def __init__(
         self,
@@ -124,9 +125,9 @@ class Store:
 
     def _commands(self, scripts: Sequence[Script[Any]]) -> Iterator[tuple[Any, ...]]:
         yield from map(self._command, scripts)
-        # WAITAOF waits for what its own connection has written. So it follows a write, which stands in the server's log
-        # behind all that others have written before: a transition that is repeated, on another connection, may have
-        # nothing left to write itself.
+        # WAITAOF waits for what its own connection has written. So it follows a write, which stands in the
+        # server's log behind all that others have written before: a transition that is repeated, on another
+        # connection, may have nothing left to write itself.
         if self._durability is not Durability.SERVER:
             yield "SET", MARK(self.prefix), 1
             replicas: Milliseconds = int(self._durability is Durability.REPLICA)

@@ -165,6 +165,11 @@ local function send(id, room)
     return false
   end
   leave_line(job)
+  if job.state ~= 'queued' then
+    -- Left behind, by a record that is gone perhaps.
+    save(job)
+    return false
+  end
   local cap, always
   if A.caps then cap, always = over_budget(job, cost_of(job, A.prices), A.caps) end
   if cap then

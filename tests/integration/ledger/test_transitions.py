@@ -314,7 +314,7 @@ def test_an_amount_that_nobody_can_count_with_is_refused_before_anything_is_writ
     job_id = bench.generating(look_in=0.0)
     bench.claim_one()
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
-    with pytest.raises(ValueError, match="cost: .* is no number that can be counted with"):
+    with pytest.raises(ValueError, match=r"cost: .* is no number that can be counted with"):
         bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], cost, ttl=60)
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
     assert bench.succeed(job_id).what == "ended"

@@ -5,13 +5,23 @@ from typing import Any
 
 import pytest
 
-from limner.errors import Cancelled, GenerationFailed, InDoubt, JobFailed, NoImages
-from limner.records import Record, TaskState
+from limner.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    GenerationFailed,
+    InDoubt,
+    JobFailed,
+    NoImages,
+    RecordTooNew,
+    RecordUnreadable,
+)
+from limner.layout.constants import VERSION
+from limner.records import Record
 
 
 def record(error: JobFailed, *tasks: dict[str, Any], **fields: Any) -> Record:
     stored = {
-        "v": "2",
+        "v": str(VERSION),
         "state": "failed",
         "request": '{"prompt": "a fox"}',
         "metadata": "{}",
@@ -68,13 +78,38 @@ def test_unless_another_attempt_may_have_been_accepted(other: str) -> None:
     assert charged(InDoubt("?"), FAILED, **{other: "1"}) == "maybe"
 
 
-def test_a_record_of_version_1_has_the_one_task_that_it_knew() -> None:
-    of_today = record(InDoubt("?"), state="generating", task_id="T", attempt="2")
-    assert of_today.open_task is None
-    before = record(InDoubt("?"), state="generating", task_id="T", attempt="2", v="1", tasks=None)
-    assert before.open_task
-    assert (before.open_task.task_id, before.open_task.attempt) == ("T", 2)
-    assert before.open_task.state is TaskState.OPEN
+@pytest.mark.parametrize("facts", [{"resubmitted": "1"}, {"doubtful": "1"}, {"faulted": "1"}])
+def test_an_earlier_attempt_that_may_have_been_accepted_may_have_been_charged(facts: dict[str, str]) -> None:
+    assert charged(GenerationFailed("?"), **facts) == "maybe"
+    assert charged(DeadlineExceeded("?", {"charged": "no"}), **facts) == "maybe"
+    assert charged(NoImages("?"), **facts) == "yes"
+
+
+def test_a_server_fault_before_the_task_that_failed_is_behind_us() -> None:
+    assert charged(GenerationFailed("?"), {**FAILED, "state": "lost"}, faulted="1", task_id="U") == "no"
+
+
+def test_a_failure_names_its_job_its_task_and_how_often_it_was_sent() -> None:
+    failure = record(InDoubt("?"), attempt="3", pardoned="1", task_id="T").failure
+    assert failure
+    assert failure.details == {"job_id": "job", "task_id": "T", "attempts": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("request", "{"), ("lease", "one"), ("tasks", '[{"id": 1}]'), ("created", None), ("sent", "x")],
+)
+def test_a_record_that_makes_no_sense_is_told_as_one(name: str, text: str | None) -> None:
+    with pytest.raises(RecordUnreadable, match="the record of job job is damaged"):
+        record(InDoubt("?"), **{name: text})
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"), [("3", RecordUnreadable), ("99", RecordTooNew), (None, RecordUnreadable)]
+)
+def test_a_record_of_another_version_is_not_read(version: str | None, kind: type[Exception]) -> None:
+    with pytest.raises(kind, match="known is"):
+        record(InDoubt("?"), v=version)
 
 
 def test_no_representation_shows_a_token() -> None:
