@@ -28,7 +28,8 @@ class ResultStore:
     """Celery's result backend, and for how long results stay on the ledger too.
 
     With ``beside_the_ledger``, the backend is the ledger's own server and database: then what ends a job can
-    store its result as well."""
+    store its result as well.
+    """
 
     def __init__(self, app: Celery, ttl: float, quiet: PollLaw, *, beside_the_ledger: bool = False) -> None:
         self._backend: Any = app.backend

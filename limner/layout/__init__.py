@@ -2,4 +2,5 @@
 
 The scripts' side of it is generated from here (``limner.ledger.assembly``), a test compares the list with
 what the scripts really use, and the tables in ``docs/ledger.md`` are made from it (``python -m
-limner.ledger``)."""
+limner.ledger``).
+"""

@@ -55,7 +55,8 @@ class Ledger:
 
     ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
     the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
-    ``assumed`` is how long tasks take before anything is learned, in seconds by rendering speed."""
+    ``assumed`` is how long tasks take before anything is learned, in seconds by rendering speed.
+    """
 
     def __init__(
         self,

@@ -152,8 +152,7 @@ class Accounts:
         ]
 
     def rooms(self, score: float) -> tuple[float, list[Room]]:
-        """The server's time, in seconds since the epoch, and what each account has left for a job with that
-        turn.
+        """The server's time (seconds since the epoch), and what each account has left for a job of that turn.
 
         Of equal turns, that of a job which names an account comes first.
         """

@@ -1,5 +1,4 @@
-"""The text of a script: what it and its parts use of the layout, its arguments, and only those functions it
-calls.
+"""The text of a script: what it uses of the layout, its arguments, and only those functions that it calls.
 
 A part or script names the parts that it builds on in its first line, ``-- Uses: record, bell.``
 """

@@ -1,5 +1,4 @@
-"""The scripts that change jobs: what each takes, and what it answers. What they do is told where they are
-written."""
+"""The scripts that change jobs: what each takes and answers. What they do is told in ``lua/``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

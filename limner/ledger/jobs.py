@@ -76,7 +76,8 @@ class Jobs:
         """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
 
         Those that have ended so are among them for as long as their record is kept. Records that cannot be
-        read are left out."""
+        read are left out.
+        """
         index = DOUBTS(self.store.prefix)
         with self.store.client() as client:
             job_ids = client.zrange(index, 0, -1)
@@ -122,7 +123,8 @@ class Jobs:
 
         ``deadline`` is the time that the job has from its first attempt on. What it is expected to cost is
         held; a job that would break a cap waits, or fails. Calling again with the same token returns the same
-        grant. Raises NotDurable, after which nothing may be sent."""
+        grant. Raises NotDurable, after which nothing may be sent.
+        """
         [granted] = self.store.run_durably(
             Begin(
                 job=job_id,
@@ -186,7 +188,8 @@ class Jobs:
         """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
 
         ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and
-        neither does that time."""
+        neither does that time.
+        """
         return self.store.run(
             Retry(
                 job=job_id,
@@ -211,7 +214,8 @@ class Jobs:
         """in_doubt → queued, at the risk of paying twice.
 
         By policy it is done with the lease, and only once; by a person with the attempt that is in doubt.
-        Returns how often the job has been resubmitted, 0 if it may not be."""
+        Returns how often the job has been resubmitted, 0 if it may not be.
+        """
         return self.store.run(Resubmit(job=job_id, lease=lease, attempt=attempt))
 
     # Looks
@@ -229,8 +233,7 @@ class Jobs:
         return self.begin_looks([Claim(job_id, "look", lease)])[0]
 
     def report_looks(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
-        """Put on record what looks have found, in one script. What one comes to has no part in the
-        others'."""
+        """Put on record what looks have found, in one script. No report has a part in another's."""
         told = [to_json(report) for report in reports]
         return self.store.run(ReportLooks(reports=told, store_lease=to_ms(self.leases.store))) if told else []
 
@@ -341,7 +344,8 @@ class Jobs:
 
         An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; with
         ``unsent``, the provider has never had it. Returns the record of the end, whose result is to be
-        stored; None if the step is stale or an earlier attempt's task is still open."""
+        stored; None if the step is stale or an earlier attempt's task is still open.
+        """
         return self.store.run(
             Fail(
                 job=job_id,
@@ -366,7 +370,8 @@ class Jobs:
         """The result with which a job ended at that time is in the result backend.
 
         Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after
-        ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again."""
+        ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
+        """
         finished = to_ms(finished_at.timestamp())
         return self.store.run(Stored(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 

@@ -34,8 +34,7 @@ class Learned:
         return DURATIONS(self.store.prefix, kind)
 
     def lesson(self, kind: Kind, seconds: float) -> Lesson | None:
-        """What a task teaches that took so long, by the provider's own completeTime - createTime (contract
-        2.1).
+        """The lesson of a task that took so long, by the provider's completeTime - createTime (contract 2.1).
 
         None if it cannot be a duration (not positive, or more than a day).
         """

@@ -15,8 +15,7 @@ def made(urls: Sequence[str], credits_spent: Decimal | None) -> str:
 
 
 def failed(error: JobFailed) -> str:
-    """The end of a job in an error. What the error shares with its job is added when it is read: see
-    Record.failure."""
+    """The end of a job in an error. What it shares with its job is added when it is read (Record.failure)."""
     return json.dumps({"error": error.to_json()})
 
 

@@ -164,7 +164,8 @@ class Queue:
         """The job's place in the line for quota, 1 being next, and when it is due; None for neither.
 
         It is exact in the common line. A job that names an account shares that one's permits with the common
-        line: the jobs that go first there are counted, whichever account will take them."""
+        line: the jobs that go first there are counted, whichever account will take them.
+        """
         prefix = self.store.prefix
         with self.store.pipeline() as pipe:
             pipe.hget(JOB(prefix, job_id), "pinned")

@@ -81,7 +81,8 @@ class TaskSucceeded:
 
     The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or of
     one that has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of which
-    nothing more is expected, ``attempt`` the one whose task it is, as the provider says."""
+    nothing more is expected, ``attempt`` the one whose task it is, as the provider says.
+    """
 
     WHAT: ClassVar[str] = "task_succeeded"
     job_id: str
@@ -115,7 +116,8 @@ class TaskFailed:
     """A task has ended without images, and with it the job, unless another one is still open.
 
     It is paid for if it has a ``cost``, or is ``owed`` for at the expected one. If another attempt is in
-    doubt, so is the job now, for ``grace`` seconds."""
+    doubt, so is the job now, for ``grace`` seconds.
+    """
 
     WHAT: ClassVar[str] = "task_failed"
     job_id: str
@@ -147,7 +149,8 @@ class TaskLost:
     """A task is not looked at any more.
 
     ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has no
-    other task is in doubt again, for ``grace`` seconds."""
+    other task is in doubt again, for ``grace`` seconds.
+    """
 
     WHAT: ClassVar[str] = "task_lost"
     job_id: str

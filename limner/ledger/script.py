@@ -1,7 +1,8 @@
 """Scripts as typed objects: a class has the arguments of one script and reads its answer.
 
 So a call that lacks an argument does not type-check, a value that the script could stumble over is refused
-before it is sent, and synchronous and asynchronous callers share one definition."""
+before it is sent, and synchronous and asynchronous callers share one definition.
+"""
 
 import hashlib
 import json

@@ -1,5 +1,4 @@
-"""Where the ledger lies: one Redis, one prefix, one clock. Calls are atomic, bounded in time, and as durable
-as asked."""
+"""Where the ledger lies: one Redis, one prefix, one clock. Calls are bounded in time, and durable as asked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ class Store:
     read.
 
     ``clock`` gives the time in seconds since the epoch; without it, the server's own clock rules.
-    ``durability`` is that of a new job and of an attempt."""
+    ``durability`` is that of a new job and of an attempt.
+    """
 
     def __init__(
         self,
