@@ -3,12 +3,14 @@
 import sys
 
 from bench import (
+    accounts,
     backlog,
     callbacks,
     cpu,
     crash_matrix,
     hints,
     latency,
+    ledger,
     long_run,
     looks,
     memory,
@@ -20,7 +22,7 @@ from bench import (
 from bench.report import machine
 
 BENCHES = {
-    "cpu": cpu.run,
+    "ledger": ledger.run,
     "latency": latency.run,
     "submits": submits.run,
     "memory": memory.run,
@@ -28,6 +30,8 @@ BENCHES = {
     "looks": looks.run,
 }
 LONG = {
+    "cpu": cpu.run,
+    "accounts": accounts.run,
     "crash-matrix": crash_matrix.run,
     "long-run": long_run.run,
     "quota": quota.run,

@@ -1,114 +1,155 @@
-"""Worker CPU per job: user and system time from the OS, after a warm-up, against plain Celery."""
+"""CPU a job: the workers', against plain Celery and taskiq at as many looks, and the server's."""
 
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from itertools import product
+from types import MappingProxyType
+from typing import Final
 
 import psutil
 
-from bench import fleets
-from bench.report import table
-from limner import Limner
-from sandbox.children import Child
-from sandbox.server import SandboxProvider
+from bench.commandstats import Stats
+from bench.contenders import PACE, Load, Others, Running, limner
+from bench.report import quantile, table
+from limner.connection import connect
 from sandbox.valkey import EmbeddedValkey
 
-JOBS = 1200
-WARM_UP = 200
-DURATION = 1.0
-ROUNDS = 3
-WAVE = 400
-"""Jobs submitted at a time, so that either fleet has about as many of them in the air."""
+JOBS: Final = int(os.environ.get("BENCH_CPU_JOBS", "1000"))
+WARM_UP: Final = 150
+ROUNDS: Final = int(os.environ.get("BENCH_CPU_ROUNDS", "3"))
+WORKERS: Final = 8
+
+ONE: Final = Load("one look", MappingProxyType({"duration": 1.0}), 2.5, 1.0)
+TWO: Final = Load(
+    "two looks", MappingProxyType({"median": 3.0, "sigma": 0.5, "tail": 0.0, "seed": 1974}), 2.2, 3.0
+)
+"""Tasks of one length are seen with one look by who learns it; these are spread, and take about two."""
+
+LIMNER, CELERY, TASKIQ = "Limner", "plain Celery", "taskiq"
+Name = tuple[str, str]
+"""Who, and in which circumstances."""
+MANY: Final = f"one look, {WORKERS} workers"
+INFO: Final = "one look, at INFO"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds of CPU a job, looks a job, and resident memory at the end in MB."""
+    """Of a job: milliseconds of the workers' CPU, looks, and what it was to the server.
+
+    ``resident`` is the workers' memory at the end, in MB.
+    """
 
     user: float
     system: float
     looks: float
     resident: float
+    server: float
+    commands: float
+    scripts: float
+    script_ms: float
 
     @property
     def total(self) -> float:
         return self.user + self.system
 
 
-def measure(pid: int, provider: SandboxProvider, run: Callable[[int, int], None]) -> Cost:
-    """Run the warm-up and then the jobs, and read the worker's clock before and after."""
-    process = psutil.Process(pid)
-    run(0, WARM_UP)
-    before, reads = process.cpu_times(), provider.summary()["reads"]
-    for start in range(WARM_UP, WARM_UP + JOBS, WAVE):
-        run(start, WAVE)
-    after = process.cpu_times()
-    return Cost(
-        1000 * (after.user - before.user) / JOBS,
-        1000 * (after.system - before.system) / JOBS,
-        (provider.summary()["reads"] - reads) / JOBS,
-        process.memory_info().rss / 1e6,
-    )
+def measure(contender: AbstractContextManager[Running]) -> Cost:
+    """Run the warm-up and then the jobs, and read all clocks before and after."""
+    with contender as running, connect(running.redis_url) as server:
+        running.finish(WARM_UP)
+        processes = [
+            process
+            for parent in map(psutil.Process, running.pids)
+            for process in (parent, *parent.children(recursive=True))
+        ]
+        before, reads, did = _times(processes), running.provider.summary()["reads"], Stats.read(server)
+        running.finish(JOBS)
+        after, did = _times(processes), Stats.read(server).since(did)
+        return Cost(
+            user=1000 * (after[0] - before[0]) / JOBS,
+            system=1000 * (after[1] - before[1]) / JOBS,
+            looks=(running.provider.summary()["reads"] - reads) / JOBS,
+            resident=sum(process.memory_info().rss for process in processes) / 1e6,
+            server=1000 * did.cpu / JOBS,
+            commands=did.commands / JOBS,
+            scripts=did.scripts / JOBS,
+            script_ms=1000 * did.script_seconds / did.scripts if did.scripts else 0.0,
+        )
 
 
-def limner() -> Cost:
-    """Limner's worker."""
-    with fleets.fleet(DURATION) as fleet, Limner(fleet.redis_url) as producer:
-        assert fleet.provider
-
-        def run(start: int, count: int) -> None:
-            for job in producer.submit_many(f"boat {start + number}" for number in range(count)):
-                job.result(120)
-
-        return measure(fleet.workers[0].pid, fleet.provider, run)
-
-
-def plain_celery(provider: SandboxProvider) -> Cost:
-    """The chain of two self-retrying tasks, on the servers that the environment names."""
-    from bench.plain_celery import submit
-
-    command = [sys.executable, "-m", "celery", "-A", "bench.plain_celery", "worker", "-P", "threads"]
-    quiet = ["-c", "32", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    root = Path(__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    worker = Child([*command, *quiet], cwd=root, env=environment, output=subprocess.DEVNULL)
-    try:
-
-        def run(start: int, count: int) -> None:
-            # Asked for, not subscribed to: a subscription now and then misses its message.
-            for result in [submit(f"boat {start + number}") for number in range(count)]:
-                while not result.ready():
-                    time.sleep(0.05)
-
-        return measure(worker.pid, provider, run)
-    finally:
-        worker.stop(10)
+def _times(processes: list[psutil.Process]) -> tuple[float, float]:
+    times = [process.cpu_times() for process in processes]
+    return sum(one.user for one in times), sum(one.system for one in times)
 
 
 def run() -> Iterator[str]:
-    """The table: the median of some rounds, in turns, because the machine is shared."""
-    rounds = []
-    with EmbeddedValkey(aof=True) as valkey, fleets.provider(DURATION) as provider:
-        # The Celery app of the comparison reads them when it is imported.
-        os.environ["BENCH_REDIS_URL"] = valkey.url
-        os.environ["BENCH_API_URL"] = provider.url
-        os.environ["BENCH_API_KEY"] = min(provider.options.accepted_keys)
+    """The tables: medians of some rounds, in turns, because the machine is shared."""
+    rounds: list[Mapping[Name, Cost]] = []
+    with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
+        contenders = _contenders(Others(valkey))
         for _ in range(ROUNDS):
-            rounds.append((limner(), plain_celery(provider)))  # noqa: PERF401 - in turns, on purpose
-    ours, plain = (
-        sorted(costs, key=lambda cost: cost.total)[ROUNDS // 2] for costs in zip(*rounds, strict=True)
+            rounds.append({name: measure(start()) for name, start in contenders.items()})  # noqa: PERF401 - long
+    medians = {name: _median([one[name] for one in rounds]) for name in contenders}
+    yield (
+        f"{JOBS} jobs, {PACE:.0f} a second, no callbacks, one worker process except in one row, `appendfsync "
+        f"always`; the median of {ROUNDS} rounds, in turns.\n"
     )
-    ratios = sorted(one.total / other.total for one, other in rounds)
-    yield f"{JOBS} jobs of {DURATION:.0f} s, one worker of 32 threads; the median of {ROUNDS} rounds.\n"
     yield from table(
-        ["worker", "CPU a job, ms", "user", "system", "looks a job", "resident, MB"],
+        ["worker", "circumstances", "CPU a job, ms", "user", "system", "looks a job", "resident, MB"],
         [
-            [name, cost.total, cost.user, cost.system, cost.looks, cost.resident]
-            for name, cost in (("Limner", ours), ("plain Celery: chain and self.retry", plain))
+            [*name, cost.total, cost.user, cost.system, cost.looks, cost.resident]
+            for name, cost in medians.items()
         ],
     )
-    yield f"\nLimner of plain Celery, round by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}."
+    yield "\nRound by round:\n"
+    yield from table(
+        ["ratio", *(f"round {number}" for number in range(1, ROUNDS + 1)), "median"], _ratios(rounds)
+    )
+    yield "\nThe server, of a job; commands are those of scripts and of clients together:\n"
+    yield from table(
+        ["worker", "circumstances", "server's CPU, ms", "commands", "scripts called", "ms a script"],
+        [[*name, cost.server, cost.commands, cost.scripts, cost.script_ms] for name, cost in medians.items()],
+    )
+
+
+def _contenders(others: Others) -> dict[Name, Callable[[], AbstractContextManager[Running]]]:
+    found: dict[Name, Callable[[], AbstractContextManager[Running]]] = {}
+    starts = {LIMNER: limner, CELERY: others.celery, TASKIQ: others.taskiq}
+    for load in (ONE, TWO):
+        for who, start in starts.items():
+            found[who, load.name] = partial(start, load)
+    for who in (LIMNER, CELERY):
+        found[who, INFO] = partial(starts[who], ONE, "INFO")
+    found[LIMNER, MANY] = partial(limner, ONE, workers=WORKERS)
+    return found
+
+
+def _median(costs: list[Cost]) -> Cost:
+    return sorted(costs, key=lambda cost: cost.total)[len(costs) // 2]
+
+
+def _ratios(rounds: list[Mapping[Name, Cost]]) -> Iterator[list[object]]:
+    def row(name: str, found: list[float]) -> list[object]:
+        return [name, *found, quantile(found, 0.5)]
+
+    pairs: list[tuple[str, Name, Name]] = [
+        (f"Limner of {other}, {what}", (LIMNER, what), (other, what))
+        for other, what in product((CELERY, TASKIQ), (ONE.name, TWO.name))
+    ]
+    pairs.append((f"Limner of {CELERY}, {INFO}", (LIMNER, INFO), (CELERY, INFO)))
+    pairs += [(f"{who} at INFO, of WARNING", (who, INFO), (who, ONE.name)) for who in (LIMNER, CELERY)]
+    pairs.append((f"Limner's {WORKERS} workers of one", (LIMNER, MANY), (LIMNER, ONE.name)))
+    for told, this, that in pairs:
+        yield row(told, [one[this].total / one[that].total for one in rounds])
+    for other, looks in product((CELERY, TASKIQ), (1.0, 2.0)):
+        told = f"Limner of {other} at exactly {looks:.0f} looks"
+        yield row(told, [_at(one, LIMNER, looks) / _at(one, other, looks) for one in rounds])
+
+
+def _at(costs: Mapping[Name, Cost], who: str, looks: float) -> float:
+    """What a job with so many looks costs somebody, on the line through the two loads."""
+    few, more = costs[who, ONE.name], costs[who, TWO.name]
+    return few.total + (more.total - few.total) / (more.looks - few.looks) * (looks - few.looks)

@@ -1,8 +1,10 @@
 """The fleets that are measured: roomy limits, so that only the work itself is seen."""
 
+from typing import Any
+
 from sandbox.fleet import LocalFleet
 from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.valkey import AppendFsync, EmbeddedValkey
 
 ROOMY = {
     "LIMNER_RATE_REQUESTS": "100000",
@@ -11,17 +13,25 @@ ROOMY = {
 }
 
 
-def provider(duration: float) -> SandboxProvider:
-    """A stand-in without limits, whose tasks take that many seconds."""
-    return SandboxProvider(duration=duration, creates=0, reads=0)
+def provider(duration: float = 0.0, **options: Any) -> SandboxProvider:
+    """A stand-in without limits, whose tasks take that many seconds, or as long as its options say."""
+    return SandboxProvider(duration=duration, creates=0, reads=0, **options)
 
 
-def fleet(duration: float, *, workers: int = 1, **settings: str) -> LocalFleet:
-    """A fleet at Celery's default log level, on a Valkey with an append-only file."""
+def fleet(
+    duration: float,
+    *,
+    workers: int = 1,
+    witness: SandboxProvider | None = None,
+    log_level: str = "WARNING",
+    appendfsync: AppendFsync = "everysec",
+    **settings: str,
+) -> LocalFleet:
+    """A fleet on a Valkey with an append-only file, and on a stand-in of that duration or on ``witness``."""
     return LocalFleet(
         workers=workers,
         settings={**ROOMY, **settings},
-        provider=provider(duration),
-        valkey=EmbeddedValkey(aof=True),
-        log_level="WARNING",
+        provider=witness or provider(duration),
+        valkey=EmbeddedValkey(aof=True, appendfsync=appendfsync),
+        log_level=log_level,
     )

@@ -13,7 +13,6 @@ http = httpx.Client(
     headers={"Authorization": f"Bearer {os.environ.get('BENCH_API_KEY', '')}"},
     limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
 )
-LOOK_EVERY = 2.5
 
 
 class TryLaterError(Exception):
@@ -34,14 +33,15 @@ def create_task(self, prompt):  # type: ignore[no-untyped-def]
 
 
 @app.task(bind=True, max_retries=400)
-def check_status(self, task_id):  # type: ignore[no-untyped-def]
+def check_status(self, task_id, look_every):  # type: ignore[no-untyped-def]
     """GET recordInfo until it has ended; returns the result."""
     data = http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id}).json()["data"]
     if data["state"] != "success":
-        raise self.retry(countdown=LOOK_EVERY, exc=TryLaterError(data["state"]))
+        raise self.retry(countdown=look_every, exc=TryLaterError(data["state"]))
     return data["resultJson"]
 
 
-def submit(prompt: str):  # type: ignore[no-untyped-def]
-    """Send the chain; returns the AsyncResult of its end."""
-    return chain(create_task.s(prompt), check_status.s().set(countdown=LOOK_EVERY)).apply_async()
+def submit(prompt: str, look_every: float):  # type: ignore[no-untyped-def]
+    """Send the chain, which looks each so many seconds; returns the AsyncResult of its end."""
+    looks = check_status.s(look_every).set(countdown=look_every)
+    return chain(create_task.s(prompt), looks).apply_async()

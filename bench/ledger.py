@@ -1,0 +1,197 @@
+"""The ledger alone, without workers: what each script costs, and how many jobs a second one server holds."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Barrier
+from typing import Final
+
+from bench.commandstats import Stats
+from bench.ledger_path import CLAIM, Path
+from bench.report import table
+from limner.ledger import script_text
+from sandbox.valkey import EmbeddedValkey
+
+JOBS: Final = int(os.environ.get("BENCH_LEDGER_JOBS", "1000"))
+CLIENTS: Final = (1, 4)
+IN_AIR: Final = 200
+"""Jobs that a driving client has submitted and not yet seen off."""
+
+STAGES: Final = (
+    "stage",
+    "redis.calls a call",
+    "µs a call",
+    "calls a job",
+    "redis.calls a job",
+    "script ms a job",
+    "Valkey's CPU ms a job",
+    "client's CPU ms a job",
+    "lines of Lua sent",
+)
+CEILING: Final = (
+    "clients",
+    "jobs a second",
+    "Valkey, % of a core",
+    "Valkey's CPU ms a job",
+    "clients' CPU ms a job",
+    "scripts a job",
+    "redis.calls a job",
+    "jobs a second of a full core",
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of all jobs has cost."""
+
+    name: str
+    script: str
+    did: Stats
+    client: float
+    """Seconds of the client's CPU."""
+
+    @property
+    def a_job(self) -> tuple[float, ...]:
+        """Of a job: calls of the script, redis.calls, and ms in scripts, of Valkey's CPU, of the client's."""
+        did = self.did
+        milliseconds = (1000 * seconds for seconds in (did.script_seconds, did.cpu, self.client))
+        return tuple(amount / JOBS for amount in (did.scripts, did.commands, *milliseconds))
+
+    def row(self) -> list[object]:
+        """Its row of the table."""
+        calls = self.did.scripts
+        a_call = [self.did.commands / calls, 1e6 * self.did.script_seconds / calls]
+        return [self.name, *a_call, *self.a_job, len(script_text(self.script).splitlines())]
+
+
+@dataclass
+class Meter:
+    """Measures stage after stage."""
+
+    path: Path
+    stages: list[Stage] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str, script: str) -> Iterator[None]:
+        """What is done inside is that stage, for all jobs."""
+        self.path.client.config_resetstat()
+        before, busy = Stats.read(self.path.client), time.process_time()
+        yield
+        busy = time.process_time() - busy
+        self.stages.append(Stage(name, script, Stats.read(self.path.client).since(before), busy))
+
+
+def run() -> Iterator[str]:
+    """The tables."""
+    with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
+        path = Path(valkey.url)
+        _walk(Meter(path), 1)  # with it, the scripts are loaded
+        path.client.flushall()
+        meter = Meter(path)
+        _walk(meter, JOBS)
+    yield f"{JOBS} jobs, stage by stage, in claims of {CLAIM}, one client, two looks, `appendfsync always`.\n"
+    sums = [sum(amounts) for amounts in zip(*(stage.a_job for stage in meter.stages), strict=True)]
+    yield from table(STAGES, [*(stage.row() for stage in meter.stages), ["a job in all", "", "", *sums, ""]])
+    yield f"\nAll stages mixed, each client with up to {IN_AIR} jobs in the air:\n"
+    yield from table(
+        CEILING,
+        [_ceiling(clients) for clients in CLIENTS],
+    )
+
+
+def _walk(meter: Meter, jobs: int) -> None:
+    path = meter.path
+    with meter.stage("submit", "submit"):
+        for _ in range(jobs):
+            path.submit()
+    with meter.stage("claim, to send", "claim"):
+        steps = list(path.claims(jobs))
+    with meter.stage("begin", "begin"):
+        sent = [path.begin(step) for step in steps]
+    with meter.stage("accepted", "adopt"):
+        for one in sent:
+            path.accepted(one)
+    with meter.stage("claim, to look", "claim"):
+        steps = list(path.claims(jobs))
+    with meter.stage("begin_look", "begin_look"):
+        for step in steps:
+            path.begin_look(step)
+    with meter.stage("looked", "looked"):
+        for step in steps:
+            path.looked(step)
+    with meter.stage("claim, to look again", "claim"):
+        steps = list(path.claims(jobs))
+    with meter.stage("begin_look again", "begin_look"):
+        for step in steps:
+            path.begin_look(step)
+    with meter.stage("task_succeeded", "task_ended"):
+        ended = [path.succeeded(step) for step in steps]
+    with meter.stage("learn", "learn"):
+        for _ in range(jobs):
+            path.learn()
+    with meter.stage("stored", "stored"):
+        for end in ended:
+            path.stored(end)
+
+
+def _ceiling(clients: int) -> list[object]:
+    context = get_context("spawn")
+    with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
+        watch, ready, done = Path(valkey.url), context.Barrier(clients + 1), context.Value("i", 0)
+        with ProcessPoolExecutor(clients, context, _share, (ready, done)) as pool:
+            driven = [pool.submit(_drive, valkey.url, JOBS // clients) for _ in range(clients)]
+            ready.wait(60)
+            before, began = Stats.read(watch.client), time.monotonic()
+            busy = sum(each.result() for each in driven)
+            seconds = time.monotonic() - began
+            did = Stats.read(watch.client).since(before)
+    jobs = JOBS // clients * clients
+    return [
+        clients,
+        jobs / seconds,
+        100 * did.cpu / seconds,
+        1000 * did.cpu / jobs,
+        1000 * busy / jobs,
+        did.scripts / jobs,
+        did.commands / jobs,
+        jobs / did.cpu,
+    ]
+
+
+_ready: Barrier
+_done: "Synchronized[int]"
+
+
+def _share(ready: Barrier, done: "Synchronized[int]") -> None:
+    # They are handed to a process when it is spawned, or not at all.
+    global _ready, _done
+    _ready, _done = ready, done
+
+
+def _drive(url: str, jobs: int) -> float:
+    """Submit so many, and take whatever is there until all clients' are done; returns seconds of CPU."""
+    path, submitted = Path(url), 0
+    _ready.wait(60)
+    all_jobs = jobs * (_ready.parties - 1)
+    busy = time.process_time()
+    while _done.value < all_jobs:
+        for _ in range(min(CLAIM, jobs - submitted) if submitted < _done.value + IN_AIR else 0):
+            path.submit()
+            submitted += 1
+        for step in path.claim():
+            if step.step == "create":
+                path.accepted(path.begin(step))
+            elif path.begin_look(step) == 0:
+                path.looked(step)
+            else:
+                ended = path.succeeded(step)
+                path.learn()
+                path.stored(ended)
+                with _done.get_lock():
+                    _done.value += 1
+    return time.process_time() - busy

@@ -1,0 +1,54 @@
+"""What a team would write first with taskiq: two coroutines, of which the second sleeps between its looks.
+
+For comparison only. It takes the way that costs a worker the least: a coroutine that sleeps is neither sent
+again nor scheduled, so a job is two messages whatever its looks. In return, its looks end with the worker,
+and begin again when another one takes the message over, ten minutes later by default.
+"""
+
+import asyncio
+import os
+
+import httpx
+from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
+
+url = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1")
+broker = RedisStreamBroker(url).with_result_backend(RedisAsyncResultBackend(url, result_ex_time=86_400))
+
+http = httpx.AsyncClient(
+    base_url=os.environ.get("BENCH_API_URL", ""),
+    headers={"Authorization": f"Bearer {os.environ.get('BENCH_API_KEY', '')}"},
+    limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+    timeout=30,
+)
+
+
+class TryLaterError(Exception):
+    """The provider refused too often, or did not finish."""
+
+
+@broker.task
+async def create_task(prompt: str, result_id: str, look_every: float) -> str:
+    """POST createTask, and send the task that looks; returns the provider's task id."""
+    body = {
+        "model": "ideogram/v3-text-to-image",
+        "input": {"prompt": prompt, "image_size": "square_hd", "rendering_speed": "BALANCED"},
+    }
+    for tries in range(8):
+        answer = (await http.post("/api/v1/jobs/createTask", json=body)).json()
+        if answer["code"] not in (429, 455, 500):
+            task_id = str(answer["data"]["taskId"])
+            await check_status.kicker().with_task_id(result_id).kiq(task_id, look_every)
+            return task_id
+        await asyncio.sleep(2**tries)
+    raise TryLaterError(answer["msg"])
+
+
+@broker.task
+async def check_status(task_id: str, look_every: float) -> str:
+    """GET recordInfo until it has ended; returns the result."""
+    for _ in range(400):
+        await asyncio.sleep(look_every)
+        answer = (await http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id})).json()
+        if answer["data"]["state"] == "success":
+            return str(answer["data"]["resultJson"])
+    raise TryLaterError(answer["data"]["state"])
