@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Barrier
-from typing import Final
+from typing import Any, Final
 
 from bench.commandstats import Stats
-from bench.ledger_path import CLAIM, Path
+from bench.ledger_path import CLAIM, Path, messages
 from bench.report import table
-from limner.ledger import script_text
+from limner.ledger.calls import Accepted, Begin, BeginLooks, ReportLooks, Submit
+from limner.ledger.queue import ClaimSteps
+from limner.ledger.script import Script
 from sandbox.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_LEDGER_JOBS", "1000"))
@@ -50,7 +52,7 @@ class Stage:
     """What one stage of all jobs has cost."""
 
     name: str
-    script: str
+    script: type[Script[Any]]
     did: Stats
     client: float
     """Seconds of the client's CPU."""
@@ -66,7 +68,7 @@ class Stage:
         """Its row of the table."""
         calls = self.did.scripts
         a_call = [self.did.commands / calls, 1e6 * self.did.script_seconds / calls]
-        return [self.name, *a_call, *self.a_job, len(script_text(self.script).splitlines())]
+        return [self.name, *a_call, *self.a_job, len(self.script.text().splitlines())]
 
 
 @dataclass
@@ -77,7 +79,7 @@ class Meter:
     stages: list[Stage] = field(default_factory=list)
 
     @contextmanager
-    def stage(self, name: str, script: str) -> Iterator[None]:
+    def stage(self, name: str, script: type[Script[Any]]) -> Iterator[None]:
         """What is done inside is that stage, for all jobs."""
         self.path.client.config_resetstat()
         before, busy = Stats.read(self.path.client), time.process_time()
@@ -106,37 +108,31 @@ def run() -> Iterator[str]:
 
 def _walk(meter: Meter, jobs: int) -> None:
     path = meter.path
-    with meter.stage("submit", "submit"):
+    with meter.stage("submit", Submit):
         for _ in range(jobs):
             path.submit()
-    with meter.stage("claim, to send", "claim"):
+    with meter.stage("claim, to send", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin", "begin"):
+    with meter.stage("begin", Begin):
         sent = [path.begin(step) for step in steps]
-    with meter.stage("accepted", "adopt"):
+    with meter.stage("accepted", Accepted):
         for one in sent:
             path.accepted(one)
-    with meter.stage("claim, to look", "claim"):
+    with meter.stage("claim, to look", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_look", "begin_look"):
-        for step in steps:
-            path.begin_look(step)
-    with meter.stage("looked", "looked"):
-        for step in steps:
-            path.looked(step)
-    with meter.stage("claim, to look again", "claim"):
+    with meter.stage("begin_looks", BeginLooks):
+        for together in messages(steps):
+            path.begin_looks(together)
+    with meter.stage("report_looks, not ready", ReportLooks):
+        for together in messages(steps):
+            path.report(together, over=False)
+    with meter.stage("claim, to look again", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_look again", "begin_look"):
-        for step in steps:
-            path.begin_look(step)
-    with meter.stage("task_succeeded", "task_ended"):
-        ended = [path.succeeded(step) for step in steps]
-    with meter.stage("learn", "learn"):
-        for _ in range(jobs):
-            path.learn()
-    with meter.stage("stored", "stored"):
-        for end in ended:
-            path.stored(end)
+    with meter.stage("begin_looks again", BeginLooks):
+        looked = [path.begin_looks(together) for together in messages(steps)]
+    with meter.stage("report_looks, succeeded", ReportLooks):
+        for together, _records in zip(messages(steps), looked, strict=True):
+            path.report(together, over=True)
 
 
 def _ceiling(clients: int) -> list[object]:
@@ -183,15 +179,16 @@ def _drive(url: str, jobs: int) -> float:
         for _ in range(min(CLAIM, jobs - submitted) if submitted < _done.value + IN_AIR else 0):
             path.submit()
             submitted += 1
-        for step in path.claim():
+        claimed = path.claim()
+        for step in claimed:
             if step.step == "create":
                 path.accepted(path.begin(step))
-            elif path.begin_look(step) == 0:
-                path.looked(step)
-            else:
-                ended = path.succeeded(step)
-                path.learn()
-                path.stored(ended)
-                with _done.get_lock():
-                    _done.value += 1
+        for together in messages([step for step in claimed if step.step == "look"]):
+            looks = path.begin_looks(together)
+            fresh = [step for step, before in zip(together, looks, strict=True) if before == 0]
+            seen = [step for step, before in zip(together, looks, strict=True) if before > 0]
+            path.report(fresh, over=False)
+            path.report(seen, over=True)
+            with _done.get_lock():
+                _done.value += len(seen)
     return time.process_time() - busy

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final
@@ -10,15 +9,22 @@ from typing import Any, Final
 from limner import TextToImage
 from limner.connection import connect
 from limner.durations import kind_of
-from limner.ledger import Claim, Grant, Ledger, Money, Quota
+from limner.ledger import Claim, Grant, Ledger, Money, Quota, TaskEnd
+from limner.ledger.reports import BackendResult, Looked, Report, TaskSucceeded
 from limner.submission import prepare
 from limner.terms import MAIN, Caps, Submitted
 from provider import PRICES
+from worker.fleet import LOOKS_IN_A_MESSAGE
 
 CLAIM: Final = 20
 """Steps that a claim takes at most."""
 REQUEST: Final = TextToImage(prompt="a boat at dawn, fishing nets drying, low golden light on wet planks")
 URL: Final = "https://tempfile.aiquickdraw.com/ideogram/0f6a1c9e5b7d4f2f8f7d1c3b5a697881_1764288000.png"
+RESULT: Final = (
+    '{"status": "SUCCESS", "result": {"urls": ["' + URL + '"], "finished_at": "',
+    '"}}' + 700 * " ",
+)
+"""As long as a result is."""
 MONEY: Final = Money({str(speed): price for speed, price in PRICES.credits_per_image.items()}, Caps())
 """As a worker without caps asks."""
 
@@ -36,12 +42,10 @@ class Sent:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A job whose task has ended."""
-
-    job_id: str
-    at: datetime
+def messages(looks: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """The looks of a claim as they travel: several in a message."""
+    for start in range(0, len(looks), LOOKS_IN_A_MESSAGE):
+        yield looks[start : start + LOOKS_IN_A_MESSAGE]
 
 
 class Path:
@@ -56,11 +60,11 @@ class Path:
 
     def submit(self, account: str | None = None) -> Submitted:
         """A new job, of any account or of that one only."""
-        return self._ledger.submit(prepare(REQUEST, account=account))
+        return self._ledger.jobs.submit(prepare(REQUEST, account=account))
 
     def claim(self) -> list[Claim]:
         """Up to ``CLAIM`` steps that may happen now."""
-        return self._ledger.claim(*self._quotas, money=MONEY, batch=CLAIM).steps
+        return self._ledger.queue.claim(*self._quotas, money=MONEY, batch=CLAIM).steps
 
     def claims(self, steps: int) -> Iterator[Claim]:
         """So many steps, which must be there."""
@@ -72,43 +76,54 @@ class Path:
 
     def give_back(self, steps: Sequence[Claim]) -> None:
         """Steps that were claimed, as a worker does that ends."""
-        self._ledger.give_back(steps)
+        self._ledger.queue.give_back(steps)
 
     def begin(self, step: Claim) -> Sent:
         """Put an attempt on record."""
         token = f"{next(self._numbers):032x}"
-        grant = self._ledger.begin(step.job_id, step.lease, token, deadline=900.0, money=MONEY)
+        grant = self._ledger.jobs.begin(step.job_id, step.lease, token, deadline=900.0, money=MONEY)
         assert isinstance(grant, Grant), grant
         return Sent(step.job_id, grant.attempt)
 
     def accepted(self, sent: Sent) -> None:
         """The provider has named the task, which is to be looked at at once."""
-        self._ledger.accepted(sent.job_id, sent.attempt, _task(sent.job_id), look_in=0.0)
+        self._ledger.jobs.accepted(sent.job_id, sent.attempt, _task(sent.job_id), look_in=0.0)
 
-    def begin_look(self, step: Claim) -> int:
-        """The record for a look; returns the number of looks before."""
-        record = self._ledger.begin_look(step.job_id, step.lease)
-        assert record, f"{step} is stale"
-        return record.looks
+    def begin_looks(self, steps: Sequence[Claim]) -> list[int]:
+        """The records for the looks of a message; returns the number of looks before."""
+        records = self._ledger.jobs.begin_looks(steps)
+        assert all(records), f"{steps} are stale"
+        return [record.looks for record in records if record]
 
-    def looked(self, step: Claim) -> None:
-        """The task was not ready, and is looked at again at once."""
-        self._ledger.looked(step.job_id, step.lease, "pending", look_in=0.0)
+    def report(self, steps: Sequence[Claim], *, over: bool) -> None:
+        """The tasks have made their images; or they were not ready, and are looked at again at once.
 
-    def succeeded(self, step: Claim) -> Ended:
-        """The task has made its image."""
-        cost = Decimal(str(MONEY.prices[str(REQUEST.rendering_speed)]))
-        end = self._ledger.task_succeeded(step.job_id, _task(step.job_id), [URL], cost, ttl=86_400.0)
-        assert end.at, end
-        return Ended(step.job_id, end.at)
+        An end is learned from, and its result lies in Celery's backend with it, as where that is the same server.
+        """
+        for answer in self._ledger.jobs.report_looks([self._found(step, over) for step in steps]):
+            assert isinstance(answer, TaskEnd), answer
+            assert answer.what == ("ended" if over else "held"), answer
 
-    def learn(self) -> None:
-        """How long it took."""
-        self._ledger.learn(kind_of(REQUEST), 16.0)
-
-    def stored(self, ended: Ended) -> None:
-        """The result lies in the result backend."""
-        assert self._ledger.stored(ended.job_id, ended.at, ttl=86_400.0)
+    def _found(self, step: Claim, over: bool) -> Report:
+        if not over:
+            return Looked(job_id=step.job_id, lease=step.lease, answer="pending", look_in=0.0)
+        return TaskSucceeded(
+            job_id=step.job_id,
+            task_id=_task(step.job_id),
+            urls=[URL],
+            cost=Decimal(str(MONEY.prices[str(REQUEST.rendering_speed)])),
+            ttl=86_400.0,
+            lesson=self._ledger.durations.lesson(kind_of(REQUEST), 16.0),
+            result=BackendResult(
+                key=f"celery-task-meta-{step.job_id}",
+                head=RESULT[0],
+                tail=RESULT[1],
+                expires=86_400.0,
+                attempt=1,
+                ttl=86_400.0,
+                follow=5.0,
+            ),
+        )
 
 
 def _task(job_id: str) -> str:

@@ -4,13 +4,13 @@ A part or script names the parts that it builds on in its first line, ``-- Uses:
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from limner.layout import constants
-from limner.layout.fields import NUMBERS
+from limner.layout.fields import NUMBERS, TEXTS
 from limner.layout.keys import KEYS
 
 _USES: Final = re.compile(r"^-- Uses: ([\w, ]+)\.\n")
@@ -18,6 +18,7 @@ _COMMENT: Final = re.compile(r"^\s*--.*\n|\s--\s.*$", re.MULTILINE)
 _FUNCTION: Final = re.compile(r"^local function (\w+)\((?:[^\n]*\bend\n|.*?^end\n)", re.MULTILINE | re.DOTALL)
 _STRING: Final = re.compile(r"'[^'\n]*'")
 _WORD: Final = re.compile(r"\w+")
+_FIELD: Final = re.compile(r"\bjob\.(\w+)")
 _LUA: Final = files("limner.ledger") / "lua"
 
 
@@ -68,7 +69,8 @@ def script_text(name: str, arguments: str) -> str:
         if function in needed:
             kept.append(text)
             needed |= _names(text)
-    return "".join([*_head(needed), arguments, *reversed(kept), body])
+    code = "".join([*reversed(kept), body])
+    return "".join([*_head(needed), *_fields(needed, code), arguments, code])
 
 
 def _names(text: str) -> set[str]:
@@ -87,8 +89,6 @@ def _head(needed: set[str]) -> Iterator[str]:
     for name, value in vars(constants).items():
         if name in needed and isinstance(value, int | str):
             yield f"local {name} = {value!r}\n"
-    if "NUMBERS" in needed:
-        yield f"local NUMBERS = {{{_set(NUMBERS)}}}\n"
     yield "local NOW = tonumber(ARGV[1])\n"
     yield "if not NOW then\n"
     yield "  local time = redis.call('TIME')\n"
@@ -96,5 +96,11 @@ def _head(needed: set[str]) -> Iterator[str]:
     yield "end\n"
 
 
-def _set(names: Sequence[str]) -> str:
-    return ", ".join(f"{name} = true" for name in names)
+def _fields(needed: set[str], code: str) -> Iterator[str]:
+    """The fields of a record that the script reads or writes: no more are loaded."""
+    if "FIELDS" not in needed:
+        return
+    used = {"v", *_FIELD.findall(code)}
+    numbers = sorted((name for name in NUMBERS if name in used), key=lambda name: name != "v")
+    names = ", ".join(f"'{name}'" for name in [*numbers, *(name for name in TEXTS if name in used)])
+    yield f"local FIELDS, NUMBERS = {{{names}}}, {len(numbers)}\n"

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks, ends, adoption.
+-- Uses: record, journal, quota, pauses, lines, money, tasks, adoption.
 -- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. Of a job that has ended,
 -- or that has another task already, this one is followed as well. Returns 'adopted'; 'expected' if the task was known
 -- and is still open; 'repeated' if its end is known; 'mismatched' for no attempt; 'unknown_job'.

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, ends, caps.
+-- Uses: record, bell, journal, quota, pauses, lines, money, caps.
 -- queued -> sending: the attempt is on record before its request goes out. Returns {'granted', attempt, tries,
 -- request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to somebody else, or must
 -- wait again. The same token gets the same grant again, so that a lost answer can be asked for twice.
@@ -10,7 +10,7 @@ local function granted()
   return {'granted', job.attempt, job.attempt - (job.pardoned or 0), job.request, job.account}
 end
 
-if job.state == 'sending' and job['token:' .. job.attempt] == A.token then return granted() end
+if job.state == 'sending' and of_attempt(job, 'token', job.attempt) == A.token then return granted() end
 -- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
 if job.state ~= 'queued' or job.lease ~= A.lease or not job.place then return {'stale'} end
 
@@ -37,7 +37,8 @@ if wait or cap then
 end
 
 job.attempt = job.attempt + 1
-job['token:' .. job.attempt], job['account:' .. job.attempt] = A.token, account
+set_of_attempt(job, 'token', job.attempt, A.token)
+set_of_attempt(job, 'account', job.attempt, account)
 job.state, job.sent, job.permit = 'sending', NOW, A.lease
 if job.deadline then
   job.deadline = job.deadline + waited

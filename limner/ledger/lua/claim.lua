@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks, ends, caps, rooms.
+-- Uses: record, quota, pauses, lines, money, ends, caps, rooms.
 -- Takes what may happen now, and leases each step to the caller, a speaker for some accounts (enlist.lua). Returns
 -- {steps, unreadable, wait}: steps as {id, step, lease} triples, what is wrong with records that cannot be read, and
 -- the milliseconds until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and

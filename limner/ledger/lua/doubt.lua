@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks.
+-- Uses: record, bell, journal, quota, pauses, money, tasks.
 -- sending -> in_doubt: it is not known whether the provider accepted the attempt. Returns 1, or 0 when the
 -- step is stale.
 local job, fault = load(A.job)

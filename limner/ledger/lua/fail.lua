@@ -1,4 +1,4 @@
--- Uses: record, journal, pauses, money, tasks, ends.
+-- Uses: record, journal, pauses, tasks, ends.
 -- Any state named in `come_from` -> failed, if the step still holds: by its lease, or by its attempt. With `refused`, the
 -- attempt costs nothing for certain; with `unsent`, the provider has never had it. Returns the record, flat, or {} when
 -- the step is stale, or when an earlier attempt has a task to wait for.

@@ -1,4 +1,4 @@
--- Uses: record, bell, quota, pauses, lines.
+-- Uses: record, bell, pauses, lines.
 -- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
 -- has begun, and steps that are somebody else's by now, stay as they are. Whether a look has begun is not on
 -- record: it is made again, and its permit stays used. Returns how many were given back.

@@ -44,7 +44,8 @@ if A.pardon or A.pause then
     job.deadline = job.deadline + A.pardon
   end
   -- No callback can come for it, and there may be thousands.
-  job['token:' .. A.attempt], job['account:' .. A.attempt] = nil, nil
+  set_of_attempt(job, 'token', A.attempt, nil)
+  set_of_attempt(job, 'account', A.attempt, nil)
 end
 save(job)
 return 1

@@ -292,19 +292,27 @@ def test_a_record_of_an_older_version_is_refused_with_what_to_do(bench: Bench) -
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("turn", "soon"), ("lease", "1e400"), ("created", "nan"), ("sent", str(2**53))]
+    ("name", "value"), [("turn", "soon"), ("lease", "1e400"), ("priority", "nan"), ("turn", str(2**53))]
 )
 def test_a_damaged_record_stops_nobody_else(bench: Bench, name: str, value: str) -> None:
     job_id = bench.submit()
     bench.client.hset(bench.ledger.jobs.key(job_id), name, value)
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
-    with pytest.raises(RecordUnreadable, match=f"{job_id}: its field {name}"):
-        bench.ledger.jobs.cancel(job_id, JobFailed("a"), JobFailed("b"))
     other = bench.submit("a hen")
     claimed = bench.claim()
     assert [step.job_id for step in claimed.steps] == [other]
-    assert [job_id in told for told in claimed.unreadable] == [True]
+    assert claimed.unreadable == [f"BROKEN job {job_id}: its field {name} is no number that can be"]
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
+
+
+def test_a_transition_that_meets_a_damaged_record_changes_nothing_and_names_the_field(bench: Bench) -> None:
+    job_id, grant = bench.sending()
+    bench.client.hset(bench.ledger.jobs.key(job_id), "deadline", "-inf")
+    before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
+    with pytest.raises(RecordUnreadable, match=f"{job_id}: its field deadline"):
+        bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=1.0)
+    assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
+    assert bench.places(job_id) == ["due"]
 
 
 @pytest.mark.parametrize("cost", [Decimal(10) ** 13, Decimal(10) ** 30])

@@ -1,4 +1,4 @@
--- Uses: record, lines, money, tasks, ends.
+-- Uses: lines, money, tasks, ends.
 -- A task becomes one of the job's: it is looked at next.
 
 local function to_the_front(tasks, place)

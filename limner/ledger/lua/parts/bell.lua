@@ -1,4 +1,3 @@
--- Uses: record.
 -- When something happens next, and who is told.
 
 -- Wakes one clock: they sleep on this list, and one wake-up is enough for all that is due.

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, pauses, lines, money, ends.
+-- Uses: record, journal, lines, money, ends.
 -- The caps on what may be spent on a day, in all and by lane, and the jobs that wait for money.
 
 -- Which cap the job would break now: 'day', 'lane', or none; and whether it is dearer than all of that cap.

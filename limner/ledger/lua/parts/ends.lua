@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, pauses, lines, money, tasks, results.
+-- Uses: record, bell, journal, quota, pauses, lines, money, tasks, results.
 -- The end of a job. It stays due until its result lies in the result backend as well.
 
 -- `result` is what the backend keeps of that end, if the caller could tell beforehand (results.lua).

@@ -1,4 +1,4 @@
--- Uses: record, bell, quota.
+-- Uses: record, bell.
 -- The lines in which jobs wait for a permit.
 --
 -- A job that has not ended stands in exactly one place: in `due`, by the time at which something must happen to

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, lines, money, tasks.
+-- Uses: record, journal, quota, lines, tasks.
 -- generating, or ended with a task that is still open: not ready, look again in `told.delay`. With `told.task_id`, that
 -- task has its turn after the others; with `sure`, the provider has shown it, as the task of `attempt`. Returns 'held',
 -- or 'stale' when the step is.

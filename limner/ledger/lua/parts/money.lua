@@ -15,7 +15,7 @@ local function book(key, what, amount, job, account)
 end
 
 local function account_of(job, attempt)
-  return job['account:' .. attempt] or job.account or MAIN
+  return of_attempt(job, 'account', attempt) or job.account or MAIN
 end
 
 -- What a job is expected to cost, by those prices.
@@ -27,23 +27,26 @@ local function cost_of(job, prices)
 end
 
 local function hold(job, attempt, amount)
-  job.cost, job['hold:' .. attempt] = amount, amount
+  job.cost = amount
+  set_of_attempt(job, 'hold', attempt, amount)
   book(MONEY_HELD, 'held', int(amount), job, account_of(job, attempt))
 end
 
 -- An attempt's expected cost is free again; returns how much that was, nil if none was held.
 local function release(job, attempt)
-  local what, field = 'held', 'hold:' .. attempt
-  if not job[field] then what, field = 'doubtful', 'doubt:' .. attempt end
-  local amount = tonumber(job[field])
-  job[field] = nil
-  if amount then book(MONEY_HELD, what, int(-amount), job, account_of(job, attempt)) end
+  local field, what = 'hold', 'held'
+  if not of_attempt(job, field, attempt) then field, what = 'doubt', 'doubtful' end
+  local amount = tonumber(of_attempt(job, field, attempt))
+  if not amount then return nil end
+  set_of_attempt(job, field, attempt, nil)
+  book(MONEY_HELD, what, int(-amount), job, account_of(job, attempt))
   return amount
 end
 
 -- A task has turned up of an attempt that seemed to owe nothing.
 local function hold_again(job, attempt)
-  if job.cost and not job['hold:' .. attempt] and not job['doubt:' .. attempt] then hold(job, attempt, job.cost) end
+  local booked = of_attempt(job, 'hold', attempt) or of_attempt(job, 'doubt', attempt)
+  if job.cost and not booked then hold(job, attempt, job.cost) end
 end
 
 local function spend(job, attempt, amount)
@@ -57,9 +60,10 @@ end
 -- Nobody waits any more for what became of the attempts, except for those in `waiting`.
 local function leave_doubtful(job, waiting)
   for attempt = 1, job.attempt do
-    local amount = not waiting[attempt] and tonumber(job['hold:' .. attempt])
+    local amount = not waiting[attempt] and tonumber(of_attempt(job, 'hold', attempt))
     if amount then
-      job['hold:' .. attempt], job['doubt:' .. attempt] = nil, amount
+      set_of_attempt(job, 'hold', attempt, nil)
+      set_of_attempt(job, 'doubt', attempt, amount)
       book(MONEY_HELD, 'held', int(-amount), job, account_of(job, attempt))
       book(MONEY_HELD, 'doubtful', int(amount), job, account_of(job, attempt))
     end

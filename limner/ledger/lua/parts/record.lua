@@ -1,5 +1,9 @@
--- A job's record. A transition loads it once, assigns to it, and saves it once, when nothing can fail any more.
--- Fields are read and written by their names; `job.id` is the job's id, and a field that is nil is not there.
+-- A job's record. A transition loads it once, assigns to it, and saves it once, when nothing can fail any more. Its
+-- fields are read and written by their names; one that is nil is not there. Beside them, a loaded job has its `id`, its
+-- `known_tasks`, and what `save` needs to know.
+--
+-- FIELDS, generated from the list of fields, are those that the script at hand uses: the first NUMBERS of them are
+-- numbers, and the first of all is `v`.
 
 local function int(number) return string.format('%d', number) end
 
@@ -9,50 +13,80 @@ local function decoded(text)
   return fine and type(value) == 'table' and value or {}
 end
 
+-- A record that is still to be saved for the first time.
+local function new(id)
+  return {id = id, was = {}, known_tasks = {}, of_attempts = {}, changed = {}}
+end
+
 -- Amounts and times are checked here, so that no transition stumbles over one in the middle of its writes.
 -- Returns the record, nil if there is none; or nil and the error to return for a record that cannot be read.
 local function load(id)
-  local flat = redis.call('HGETALL', JOB .. id)
-  if #flat == 0 then return nil end
-  local job, was = {}, {}
-  for at = 1, #flat, 2 do
-    local name, value = flat[at], flat[at + 1]
-    if NUMBERS[name] then
-      local number = tonumber(value)
-      if not (number and number > -LARGEST and number < LARGEST) then
-        return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. name .. ' is no number that can be')
+  local values = redis.call('HMGET', JOB .. id, unpack(FIELDS))
+  if not values[1] then return nil end
+  local job = new(id)
+  for at = 1, #FIELDS do
+    local value = values[at]
+    if value then
+      if at <= NUMBERS then
+        value = tonumber(value)
+        if not (value and value > -LARGEST and value < LARGEST) then
+          return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. FIELDS[at] .. ' is no number that can be')
+        end
+        values[at] = value
       end
-      value = number
+      job[FIELDS[at]] = value
     end
-    job[name], was[name] = value, value
   end
   if job.v ~= VERSION then
-    local age = (job.v or 0) > VERSION and 'NEWER' or 'OLDER'
-    return nil, redis.error_reply(age .. ' job ' .. id .. ' has version ' .. tostring(job.v) .. ', known is ' .. VERSION)
+    local age = job.v > VERSION and 'NEWER' or 'OLDER'
+    return nil, redis.error_reply(age .. ' job ' .. id .. ' has version ' .. job.v .. ', known is ' .. VERSION)
   end
-  return setmetatable(job, {__index = {id = id, was = was, known_tasks = job.tasks and decoded(job.tasks) or {}}})
+  job.was = values
+  if job.tasks then job.known_tasks = decoded(job.tasks) end
+  return job
 end
 
--- A record that is still to be saved for the first time.
-local function new(id)
-  return setmetatable({}, {__index = {id = id, was = {}, known_tasks = {}}})
+-- A field of one of the job's attempts. There may be many attempts, so these are not loaded with the others.
+local function of_attempt(job, what, attempt)
+  local name = what .. ':' .. attempt
+  local value = job.of_attempts[name]
+  if value == nil then
+    value = redis.call('HGET', JOB .. job.id, name)
+    job.of_attempts[name] = value
+  end
+  return value or nil
+end
+
+local function set_of_attempt(job, what, attempt, value)
+  local name = what .. ':' .. attempt
+  job.of_attempts[name], job.changed[name] = value or false, true
 end
 
 local function save(job)
   local was, set, gone = job.was, {JOB .. job.id}, {JOB .. job.id}
-  for name, value in pairs(job) do
-    if was[name] ~= value then
+  for at = 1, #FIELDS do
+    local name = FIELDS[at]
+    local value = job[name]
+    if value ~= (was[at] or nil) then
+      was[at] = value or false
+      if value == nil then
+        gone[#gone + 1] = name
+      else
+        set[#set + 1] = name
+        set[#set + 1] = at <= NUMBERS and int(value) or value
+      end
+    end
+  end
+  for name in pairs(job.changed) do
+    local value = job.of_attempts[name]
+    if value then
       set[#set + 1] = name
       set[#set + 1] = type(value) == 'number' and int(value) or value
-      was[name] = value
-    end
-  end
-  for name in pairs(was) do
-    if rawget(job, name) == nil then
+    else
       gone[#gone + 1] = name
-      was[name] = nil
     end
   end
+  job.changed = {}
   if #set > 1 then redis.call('HSET', unpack(set)) end
   if #gone > 1 then redis.call('HDEL', unpack(gone)) end
 end

@@ -1,4 +1,4 @@
--- Uses: record, bell, quota, pauses, lines.
+-- Uses: quota, pauses, lines.
 -- The accounts that a claim visits, and what they have room for.
 --
 -- Two indexes tell which to visit, so that a claim costs what it finds, however many accounts there are: `active` has

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks, results, ends, durations.
+-- Uses: record, durations, quota, lines, money, tasks, ends.
 -- A task has made its images. What the provider says is true whoever asked, so this asks for no lease: the first word
 -- on a task is the last, except that what was lost may be found. The first such task of a job is its result, even of a
 -- job that had failed. Returns {what, record}: 'ended' if this ended the job, 'late' if it had failed or expired by

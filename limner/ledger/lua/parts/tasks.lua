@@ -1,4 +1,4 @@
--- Uses: record, bell, quota, pauses, lines, money.
+-- Uses: quota, pauses, lines, money.
 -- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
 -- One is `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
 

@@ -1,0 +1,48 @@
+"""The layout as Markdown: the tables of ``docs/ledger.md``."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from limner.layout.events import EVENTS, Event
+from limner.layout.fields import FIELDS
+from limner.layout.keys import KEYS
+
+BEGIN: Final = "<!-- From here, as `python -m limner.ledger docs/ledger.md` writes it. -->\n"
+END: Final = "<!-- Until here. -->\n"
+"""The lines of a page between which the tables stand."""
+
+
+def tables() -> str:
+    """The fields, the keys and the events, each in a section of their own."""
+    fields = [(f"`{field.name}`", field.kind, field.writers, field.why) for field in FIELDS]
+    keys = [(f"`{key.name}{key.of}`", key.kind, key.holds) for key in KEYS.values()]
+    events = [(f"`{event.name}`", event.says, _told_on(event)) for event in EVENTS]
+    return "\n".join(
+        [
+            *_section("Fields of a record", ("field", "kind", "written by", "why"), fields),
+            *_section("Keys", ("key", "type", "holds"), keys),
+            *_section("Events", ("event", "says", "told on"), events),
+        ]
+    )
+
+
+def within(page: str) -> str:
+    """The page with the tables in their place; raises ValueError if it has no place for them."""
+    head, begin, rest = page.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"a page needs these two lines, in this order:\n{BEGIN}{END}")
+    return f"{head}{begin}\n{tables()}\n{end}{tail}"
+
+
+def _told_on(event: Event) -> str:
+    if event.of_account:
+        return "the stream, about an account"
+    return "the job's log" if event.noted else "the job's log and the stream"
+
+
+def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    yield f"## {title}\n"
+    for cells in (columns, ["---"] * len(columns), *rows):
+        yield f"| {' | '.join(cells)} |"
+    yield ""

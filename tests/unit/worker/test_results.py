@@ -1,0 +1,85 @@
+"""Whether the result backend lies beside the ledger: from two URLs, without a connection."""
+
+import pytest
+from celery import Celery
+
+from config.settings import celery_url
+from limner.connection import connect
+from worker.results import beside
+
+
+def together(ledger: str, results: str) -> bool:
+    """As a worker finds it whose settings have these two URLs."""
+    app = Celery("results", backend=celery_url(results), set_as_current=False)
+    with connect(ledger) as client:
+        return beside(client, app.backend)
+
+
+PLACES = [
+    "redis://127.0.0.1:6379/0",
+    "redis://:secret@redis.internal:7000/3",
+    "redis://limner:secret@redis.internal:7000/3",
+    "redis://:p%40ss%2Fword%25@redis.internal:7000/3",
+    "rediss://:secret@redis.internal:7000/3",
+    "unix:///run/redis.sock?db=2",
+    "unix://:secret@/run/redis.sock?db=2",
+]
+
+
+@pytest.mark.parametrize("url", PLACES)
+def test_the_same_url_is_the_same_place(url: str) -> None:
+    assert together(url, url)
+
+
+@pytest.mark.parametrize("result", ["redis://redis.internal/0", "redis://redis.internal:6379"])
+def test_what_an_url_leaves_out_is_the_usual(result: str) -> None:
+    assert together("redis://redis.internal:6379/0", result)
+    assert together(result, "redis://redis.internal:6379/0")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "redis://limner:secret@redis.internal:7000/1",
+        "redis://limner:secret@redis.internal:7000/0",
+        "redis://limner:secret@redis.internal:7001/3",
+        "redis://limner:secret@redis.internal/3",
+        "redis://limner:secret@elsewhere:7000/3",
+        "redis://other:secret@redis.internal:7000/3",
+        "redis://:secret@redis.internal:7000/3",
+        "redis://limner:another@redis.internal:7000/3",
+        "redis://redis.internal:7000/3",
+        "unix://limner:secret@/run/redis.sock?db=3",
+    ],
+    ids=[
+        "database",
+        "first database",
+        "port",
+        "usual port",
+        "host",
+        "user",
+        "no user",
+        "password",
+        "nobody",
+        "socket",
+    ],
+)
+def test_another_place_or_user_is_not_beside(other: str) -> None:
+    ours = "redis://limner:secret@redis.internal:7000/3"
+    assert not together(ours, other)
+    assert not together(other, ours)
+
+
+@pytest.mark.parametrize("other", ["unix:///run/redis.sock?db=1", "unix:///run/other.sock?db=2"])
+def test_another_socket_or_database_of_it_is_not_beside(other: str) -> None:
+    assert not together("unix:///run/redis.sock?db=2", other)
+
+
+def test_a_socket_is_not_beside_the_tcp_port_of_the_usual_place() -> None:
+    assert not together("unix:///run/redis.sock", "redis://localhost:6379/0")
+    assert not together("redis://localhost:6379/0", "unix:///run/redis.sock")
+
+
+@pytest.mark.parametrize("results", ["cache+memory://", "rpc://"])
+def test_a_backend_that_is_no_redis_is_not_beside(results: str) -> None:
+    assert not together("redis://127.0.0.1:6379/0", results)
