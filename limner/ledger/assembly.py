@@ -60,17 +60,60 @@ def parts_of(name: str) -> list[str]:
 
 
 def script_text(name: str, arguments: str) -> str:
-    """The script as it is sent to Redis; ``arguments`` is the Lua that reads ``A`` from ARGV."""
+    """The script as it is sent to Redis; ``arguments`` is the Lua that reads ``A`` from ARGV.
+
+    Functions and constants become fields of one table there: a script makes its closures anew with each call,
+    and each local that a closure captures costs as much as the closure.
+    """
     body = _COMMENT.sub("", source(name))
     functions = [chunk for each in parts_of(name) for chunk in _functions(each)]
-    kept: list[str] = []
+    kept: dict[str, str] = {}
     needed = _names(body)
     for function, text in reversed(functions):
         if function in needed:
-            kept.append(text)
+            kept[function] = text
             needed |= _names(text)
-    code = "".join([*reversed(kept), body])
-    return "".join([*_head(needed), *_fields(needed, code), arguments, code])
+    code = "".join([*reversed(kept.values()), body])
+    known = dict(_known(needed, code))
+    fields = [f"{field} = {value}" for field, value in {**known, **dict.fromkeys(kept, "0")}.items()]
+    table = f"local L = {{{', '.join(fields)}}}\n"
+    return "".join([_HEAD, arguments, table, _in_table(code, kept, known)])
+
+
+_HEAD: Final = """\
+local P = KEYS[1]
+local NOW = tonumber(ARGV[1])
+if not NOW then
+  local time = redis.call('TIME')
+  NOW = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+"""
+
+
+def _known(needed: set[str], code: str) -> Iterator[tuple[str, str]]:
+    """What the script uses of the layout."""
+    yield from ((name, f"P .. '{key.name}'") for name, key in KEYS.items() if name in needed)
+    for name, value in vars(constants).items():
+        if name in needed and isinstance(value, int | str):
+            yield name, repr(value)
+    if "FIELDS" in needed:
+        # No more is loaded of a record than the script reads or writes.
+        used = {"v", *_FIELD.findall(code)}
+        numbers = sorted((name for name in NUMBERS if name in used), key=lambda name: name != "v")
+        names = [*numbers, *(name for name in TEXTS if name in used)]
+        yield "FIELDS", "{" + ", ".join(f"'{name}'" for name in names) + "}"
+        yield "NUMBERS", str(len(numbers))
+
+
+def _in_table(code: str, functions: Iterable[str], known: Iterable[str]) -> str:
+    called, named = "|".join(functions), "|".join(known)
+    parts = _STRING.split(code)
+    strings = _STRING.findall(code)
+    for at, part in enumerate(parts):
+        text = re.sub(rf"^local function ({called})\(", r"function L.\1(", part, flags=re.MULTILINE)
+        text = re.sub(rf"(?<![\w.:])({called})\(", r"L.\1(", text) if called else text
+        parts[at] = re.sub(rf"(?<![\w.])({named})(?!\w)", r"L.\1", text) if named else text
+    return "".join(part + string for part, string in zip(parts, [*strings, ""], strict=True))
 
 
 def _names(text: str) -> set[str]:
@@ -81,26 +124,3 @@ def _functions(name: str) -> Iterator[tuple[str, str]]:
     text = _COMMENT.sub("", part(name))
     for found in _FUNCTION.finditer(text):
         yield found[1], found[0]
-
-
-def _head(needed: set[str]) -> Iterator[str]:
-    yield "local P = KEYS[1]\n"
-    yield from (f"local {name} = P .. '{key.name}'\n" for name, key in KEYS.items() if name in needed)
-    for name, value in vars(constants).items():
-        if name in needed and isinstance(value, int | str):
-            yield f"local {name} = {value!r}\n"
-    yield "local NOW = tonumber(ARGV[1])\n"
-    yield "if not NOW then\n"
-    yield "  local time = redis.call('TIME')\n"
-    yield "  NOW = time[1] * 1000 + math.floor(time[2] / 1000)\n"
-    yield "end\n"
-
-
-def _fields(needed: set[str], code: str) -> Iterator[str]:
-    """The fields of a record that the script reads or writes: no more are loaded."""
-    if "FIELDS" not in needed:
-        return
-    used = {"v", *_FIELD.findall(code)}
-    numbers = sorted((name for name in NUMBERS if name in used), key=lambda name: name != "v")
-    names = ", ".join(f"'{name}'" for name in [*numbers, *(name for name in TEXTS if name in used)])
-    yield f"local FIELDS, NUMBERS = {{{names}}}, {len(numbers)}\n"

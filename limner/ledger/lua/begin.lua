@@ -18,7 +18,8 @@ local waited = math.max(0, NOW - (job.lined_up or NOW))
 if job.deadline and NOW - waited >= job.deadline then return {'late'} end
 
 local account = job.account
-local permit, window, limits = permit_of_lease(job), WINDOW_CREATE .. account, limits_of(account)
+local permit, window = permit_of_lease(job), WINDOW_CREATE .. account
+local limits = quota_of(account, {'creates_span', 'first_guard', 'guard'})
 local since, pause = tonumber(redis.call('ZSCORE', window, permit)), pause_on(account)
 local cost = cost_of(job, A.prices)
 -- A permit that has left the window does not count there any more: the job takes another turn.

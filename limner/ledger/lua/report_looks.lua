@@ -1,8 +1,12 @@
 -- Uses: looked, task_succeeded, task_failed, task_lost.
 -- What looks have found, each reported as one of the transitions that this uses. Returns {time, their answers}.
-local transitions = {
-  looked = looked, task_succeeded = task_succeeded, task_failed = task_failed, task_lost = task_lost,
-}
+local function answer(report)
+  if report.what == 'looked' then return looked(report) end
+  if report.what == 'task_succeeded' then return task_succeeded(report) end
+  if report.what == 'task_failed' then return task_failed(report) end
+  return task_lost(report)
+end
+
 local answers = {}
-for at, report in ipairs(A.reports) do answers[at] = transitions[report.what](report) end
+for at, report in ipairs(A.reports) do answers[at] = answer(report) end
 return {NOW, answers}

@@ -16,7 +16,9 @@ local function call_on(account, at)
   redis.call('ZADD', ACTIVE, 'LT', at, account)
 end
 
--- The account may send again, sooner than was thought.
+-- The account may send again. Returns whether that is sooner than was thought, and somebody may wait for it.
 local function may_send(account)
-  return redis.call('ZADD', OPEN, 'XX', 'LT', 'CH', NOW, account) == 1
+  if redis.call('ZADD', OPEN, 'XX', 'LT', 'CH', NOW, account) == 0 then return false end
+  redis.call('ZADD', ACTIVE, 'XX', 'LT', NOW, account)
+  return true
 end

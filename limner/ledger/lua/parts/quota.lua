@@ -6,15 +6,22 @@
 -- longer than the quickest one. So a request that dawdled on its way keeps its own successor back for as long,
 -- and no other one. The guard covers what that does not see: it is added to the window's length.
 
-local function limits_of(account)
-  local names = {'creates', 'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard',
-    'guard', 'fastest', 'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard', 'look_refused_at'}
-  local limits = {}
-  for at, value in ipairs(redis.call('HMGET', QUOTA .. account, unpack(names))) do
-    limits[names[at]] = tonumber(value)
+-- The numbers of these names; nil for an account that no worker has spoken for.
+local function quota_of(account, names)
+  local quota = {}
+  for at, value in ipairs(redis.call('HMGET', QUOTA .. account, 'creates', unpack(names))) do
+    quota[names[at - 1] or 'creates'] = tonumber(value)
   end
-  if not limits.creates then return nil end
-  limits.guard = limits.guard or limits.first_guard
+  if not quota.creates then return nil end
+  quota.guard = quota.guard or quota.first_guard
+  return quota
+end
+
+-- All that a claim needs to know.
+local function limits_of(account)
+  local limits = quota_of(account, {'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard', 'guard',
+    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard'})
+  if not limits then return nil end
   limits.look_guard = limits.look_guard or math.min(100, limits.first_guard)
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   return limits
@@ -48,7 +55,6 @@ local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
 local function return_permit(window, permit, account)
   if redis.call('ZREM', window, permit) == 0 then return end
   may_send(account)
-  redis.call('ZADD', ACTIVE, 'XX', 'LT', NOW, account)
   ring()
 end
 
@@ -89,8 +95,9 @@ end
 
 -- Learning. The guard shrinks with every request that is answered as it should be.
 local function answered(job, account)
-  local limits, permit = limits_of(account), permit_of(job)
-  if not limits or not job.sent or job.answered then return end
+  if not job.sent or job.answered then return end
+  local limits, permit = quota_of(account, {'first_guard', 'guard', 'fastest'}), permit_of(job)
+  if not limits then return end
   job.answered = 1
   local rtt = math.max(0, NOW - job.sent)
   local fastest = limits.fastest or rtt
@@ -153,18 +160,17 @@ end
 -- Of a look's answer, the time that it took tells nothing here: a window of a second would lose a good part of itself
 -- to answers of a third of one. A read that was refused costs nothing but itself.
 local function looks_too_often(account)
-  local limits = limits_of(account)
+  local limits = quota_of(account, {'looks_span', 'first_guard', 'look_guard', 'look_refused_at'})
   -- What was refused in one window is one lesson.
   if not limits or limits.look_refused_at and NOW - limits.look_refused_at < limits.looks_span then return end
+  local guard = limits.look_guard or math.min(100, limits.first_guard)
   redis.call('HSET', QUOTA .. account, 'look_refused_at', int(NOW),
-    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
+    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * guard)))
 end
 
 local function look_went_well(account)
-  local first, guard = unpack(redis.call('HMGET', QUOTA .. account, 'first_guard', 'look_guard'))
-  first, guard = tonumber(first), tonumber(guard)
-  if not first then return end
-  guard = guard or math.min(100, first)
-  local shortest = math.min(SHORTEST_LOOK_GUARD, first)
+  local limits = quota_of(account, {'first_guard', 'look_guard'})
+  if not limits then return end
+  local guard, shortest = limits.look_guard or math.min(100, limits.first_guard), math.min(SHORTEST_LOOK_GUARD, limits.first_guard)
   if guard > shortest then redis.call('HSET', QUOTA .. account, 'look_guard', math.max(shortest, guard * 0.99)) end
 end

@@ -21,20 +21,21 @@ end
 -- Amounts and times are checked here, so that no transition stumbles over one in the middle of its writes.
 -- Returns the record, nil if there is none; or nil and the error to return for a record that cannot be read.
 local function load(id)
-  local values = redis.call('HMGET', JOB .. id, unpack(FIELDS))
+  local fields, numbers, largest = FIELDS, NUMBERS, LARGEST
+  local values = redis.call('HMGET', JOB .. id, unpack(fields))
   if not values[1] then return nil end
   local job = new(id)
-  for at = 1, #FIELDS do
+  for at, name in ipairs(fields) do
     local value = values[at]
     if value then
-      if at <= NUMBERS then
+      if at <= numbers then
         value = tonumber(value)
-        if not (value and value > -LARGEST and value < LARGEST) then
-          return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. FIELDS[at] .. ' is no number that can be')
+        if not (value and value > -largest and value < largest) then
+          return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. name .. ' is no number that can be')
         end
         values[at] = value
       end
-      job[FIELDS[at]] = value
+      job[name] = value
     end
   end
   if job.v ~= VERSION then
@@ -63,9 +64,8 @@ local function set_of_attempt(job, what, attempt, value)
 end
 
 local function save(job)
-  local was, set, gone = job.was, {JOB .. job.id}, {JOB .. job.id}
-  for at = 1, #FIELDS do
-    local name = FIELDS[at]
+  local was, set, gone, numbers = job.was, {JOB .. job.id}, {JOB .. job.id}, NUMBERS
+  for at, name in ipairs(FIELDS) do
     local value = job[name]
     if value ~= (was[at] or nil) then
       was[at] = value or false
@@ -73,7 +73,7 @@ local function save(job)
         gone[#gone + 1] = name
       else
         set[#set + 1] = name
-        set[#set + 1] = at <= NUMBERS and int(value) or value
+        set[#set + 1] = at <= numbers and int(value) or value
       end
     end
   end

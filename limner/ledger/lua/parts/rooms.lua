@@ -59,7 +59,8 @@ local function leave(room, common)
   end
   sends = math.max(sends, room.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
-  if room.way == 'key' then sends = NOW end
+  -- A worker with another key may be the next to come by: any of them has its chance once a second.
+  if room.way == 'key' then sends = NOW - NOW % LONGEST_NAP + LONGEST_NAP end
   redis.call('ZADD', OPEN, sends, account)
   if own then again[#again + 1] = sends end
   if room.closed and room.closed < FOR_EVER then

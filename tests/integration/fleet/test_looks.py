@@ -1,0 +1,63 @@
+"""Batches of looks on real processes: a worker that is told to stop, and a result backend elsewhere."""
+
+import signal
+import time
+from collections.abc import Mapping
+
+import pytest
+import redis
+
+from limner import Images, Limner
+from limner.ledger import Ledger
+from sandbox.fleet import LocalFleet
+from sandbox.server import SandboxProvider
+from sandbox.valkey import EmbeddedValkey
+from tests.conftest import eventually
+from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+from worker.fleet import AFTERMATH
+
+WAIT = 60.0
+JOBS = 40
+SLOW: Mapping[str, str] = {
+    **ROOMY,
+    # Two messages of looks are made, and the others wait: in the worker's hands, and in the broker.
+    "LIMNER_CONCURRENCY": "2",
+    # A lease outlasts this test, so that what is given back is told from what comes back by itself.
+    "LIMNER_REQUEST_TIMEOUT_SECONDS": "60",
+}
+
+
+def reads(provider: SandboxProvider, outcome: str | None = None) -> int:
+    """How many looks have reached the provider; or of these, those of that outcome."""
+    calls = [call for call in provider.calls() if call["endpoint"] == "recordInfo"]
+    return sum(outcome in (None, call["outcome"]) for call in calls)
+
+
+def test_looks_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_stops() -> None:
+    with (
+        LocalFleet(settings=SLOW, provider=quick_provider(read_latency=3.0)) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        provider = fleet.provider
+        assert provider
+        jobs = limner.submit_many(f"slow to tell {number}" for number in range(JOBS))
+        # Both threads have a message of looks on the wire, which nobody has answered.
+        eventually(lambda: reads(provider) >= 9 and provider.summary()["created"] == JOBS)
+        states = [job.status().state for job in jobs]
+        assert states.count("generating") > 16, states
+        worker = fleet.workers[0]
+        worker.child.signal(signal.SIGTERM)
+        assert worker.child.wait(30) == 0
+        assert "given back" in worker.log.read_text()
+        left = [job for job in jobs if job.status().state == "generating"]
+        # What was on the wire came to its end, and nothing else was begun.
+        assert 0 < len(left) < JOBS
+        began = time.monotonic()
+        fleet.start_worker(settings={"LIMNER_CONCURRENCY": "8"})
+        for job in jobs:
+            assert job.result(WAIT).urls
+        assert time.monotonic() - began < float(SLOW["LIMNER_REQUEST_TIMEOUT_SECONDS"]) + AFTERMATH - 10
+        summary = provider.summary()
+        assert summary["created"] == JOBS
+        assert summary["bought_more_than_once"] == 0
+        assert {job.status().attempts for job in jobs} == {1}
