@@ -17,6 +17,7 @@ import redis
 from config import Settings
 from limner.connection import connect, store_errors
 from limner.errors import StoreUnavailable
+from limner.layout.keys import TICKS
 from limner.ledger import Ledger
 from worker.schedule import Entry, ScheduleError, read_schedule
 from worker.ticks import Tick, due, iso, resume
@@ -36,7 +37,7 @@ class Progress:
     def __init__(self, client: "redis.Redis", prefix: str) -> None:
         # redis-py's annotations cannot tell decoded answers from bytes.
         self._redis: Any = client
-        self._key = prefix + "ticks"
+        self._key = TICKS(prefix)
 
     def take_up(self, marks: Iterable[str], now: Tick) -> dict[str, Tick]:
         """The last tick of each mark, which is ``now`` for a new one; all other marks are forgotten.

@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     TIMEOUT = 3, "the time to wait is over, and the job goes on"
     UNKNOWN_JOB = 4, "no such job: it never was, or its result has expired"
     STORE_UNAVAILABLE = 5, "Redis cannot be reached, or refuses"
-    RECORD_TOO_NEW = 6, "the job was written by a newer version of Limner"
+    RECORD_TOO_NEW = 6, "the job's record cannot be read: a newer or older version wrote it, or it is damaged"
     FAULT = 70, "a fault of Limner itself; please report it"
     INTERRUPTED = 130, "Ctrl-C; jobs go on"
     PIPE_CLOSED = 141, "the reader of the output has gone"

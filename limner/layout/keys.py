@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from limner.layout.constants import KEEP_EVENTS, KEEP_LOG
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -19,7 +21,7 @@ class Key:
 
 
 JOB: Final = Key("job:", "hash", "the record", "ID")
-LOG: Final = Key("log:", "list", "what happened to the job, the last 200 entries", "ID")
+LOG: Final = Key("log:", "list", f"what happened to the job, the last {KEEP_LOG} entries", "ID")
 DUE: Final = Key("due", "sorted set", "jobs by the time at which something must happen to them")
 LINE_CREATE: Final = Key(
     "line:create", "sorted set", "jobs that wait for a permit to be sent, by priority and turn"
@@ -63,7 +65,9 @@ DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by w
 CALLBACKS: Final = Key("callbacks", "hash", "callbacks counted by what they came to")
 STRAYS: Final = Key("strays", "stream", "callbacks for unknown jobs")
 BELL: Final = Key("bell", "list", "wakes one sleeping clock")
-EVENTS: Final = Key("events", "stream", "every transition, with the job's metadata; the last 100,000 or so")
+EVENTS: Final = Key(
+    "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
+)
 ENDED: Final = Key("ended:", "channel", "tells that the job has ended", "ID")
 MARK: Final = Key("mark", "string", "what a write is followed by that waits for the disk")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each schedule")

@@ -1,11 +1,13 @@
 """The layout as Markdown: the tables of ``docs/ledger.md``."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from limner.layout.events import EVENTS, Event
 from limner.layout.fields import FIELDS
 from limner.layout.keys import KEYS
+from limner.ledger.assembly import names_in, script_text
 
 BEGIN: Final = "<!-- From here, as `python -m limner.ledger docs/ledger.md` writes it. -->\n"
 END: Final = "<!-- Until here. -->\n"
@@ -14,7 +16,8 @@ END: Final = "<!-- Until here. -->\n"
 
 def tables() -> str:
     """The fields, the keys and the events, each in a section of their own."""
-    fields = [(f"`{field.name}`", field.kind, field.writers, field.why) for field in FIELDS]
+    writers = _writers()
+    fields = [(f"`{field.name}`", field.kind, ", ".join(writers[field.name]), field.why) for field in FIELDS]
     keys = [(f"`{key.name}{key.of}`", key.kind, key.holds) for key in KEYS.values()]
     events = [(f"`{event.name}`", event.says, _told_on(event)) for event in EVENTS]
     return "\n".join(
@@ -33,6 +36,23 @@ def within(page: str) -> str:
     if not (begin and end):
         raise ValueError(f"a page needs these two lines, in this order:\n{BEGIN}{END}")
     return f"{head}{begin}\n{tables()}\n{end}{tail}"
+
+
+def _writers() -> dict[str, list[str]]:
+    """The scripts that assign to each field."""
+    found: dict[str, list[str]] = {field.name: [] for field in FIELDS}
+    for script in names_in():
+        text = script_text(script, "")
+        written = {name for target in _TARGET.findall(text) for name in _NAME.findall(target)}
+        for name in written | {f"{name}:N" for name in _OF_ATTEMPT.findall(text)}:
+            if name in found:
+                found[name].append(script)
+    return found
+
+
+_TARGET: Final = re.compile(r"((?:\bjob\.\w+, )*\bjob\.\w+) = ")
+_NAME: Final = re.compile(r"job\.(\w+)")
+_OF_ATTEMPT: Final = re.compile(r"set_of_attempt\(job, '(\w+)'")
 
 
 def _told_on(event: Event) -> str:

@@ -91,7 +91,7 @@ def test_it_holds_limner_whole_and_nothing_else(wheel: Path) -> None:
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert {"limner/py.typed", "limner/lua/submit.lua"} <= names
+    assert {"limner/py.typed", "limner/ledger/lua/submit.lua"} <= names
 
 
 def test_its_metadata_say_what_it_is(metadata: Metadata) -> None:

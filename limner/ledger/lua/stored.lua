@@ -13,6 +13,6 @@ if job.finished ~= A.finished then
   save(job)
   return 0
 end
-rest(job, A)
+rest(job, {ttl = A.ttl, follow = A.follow})
 save(job)
 return 1

@@ -4,11 +4,11 @@ import signal
 import time
 from collections.abc import Mapping
 
-import pytest
 import redis
+from celery.result import AsyncResult
 
 from limner import Images, Limner
-from limner.ledger import Ledger
+from limner.records import JobState
 from sandbox.fleet import LocalFleet
 from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey
@@ -44,12 +44,12 @@ def test_looks_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_
         # Both threads have a message of looks on the wire, which nobody has answered.
         eventually(lambda: reads(provider) >= 9 and provider.summary()["created"] == JOBS)
         states = [job.status().state for job in jobs]
-        assert states.count("generating") > 16, states
+        assert states.count(JobState.GENERATING) > 16, states
         worker = fleet.workers[0]
         worker.child.signal(signal.SIGTERM)
         assert worker.child.wait(30) == 0
         assert "given back" in worker.log.read_text()
-        left = [job for job in jobs if job.status().state == "generating"]
+        left = [job for job in jobs if job.status().state is JobState.GENERATING]
         # What was on the wire came to its end, and nothing else was begun.
         assert 0 < len(left) < JOBS
         began = time.monotonic()
@@ -61,3 +61,21 @@ def test_looks_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_
         assert summary["created"] == JOBS
         assert summary["bought_more_than_once"] == 0
         assert {job.status().attempts for job in jobs} == {1}
+
+
+def test_results_in_another_database_are_stored_there_and_nowhere_else() -> None:
+    with EmbeddedValkey() as valkey:
+        elsewhere = valkey.url.removesuffix("/0") + "/1"
+        settings = {**ROOMY, "LIMNER_REDIS_URL": valkey.url, "LIMNER_RESULT_URL": elsewhere}
+        with (
+            LocalFleet(settings=settings, provider=quick_provider()) as fleet,
+            Limner(fleet.redis_url) as limner,
+            redis.Redis.from_url(valkey.url) as client,
+        ):
+            job = limner.submit("a gull")
+            images = job.result(WAIT)
+            app = plain_celery(fleet.redis_url)
+            app.conf.update(result_backend=elsewhere)
+            assert Images.model_validate(AsyncResult(job.id, app=app).get(timeout=WAIT)) == images
+            assert client.keys("celery-task-meta-*") == []
+            eventually(lambda: job.status().next_step_at is None)

@@ -1,10 +1,17 @@
 """When a task is looked at, and what becomes of steps that nobody takes."""
 
-from limner.ledger import Quota
+from celery import Celery
+
+from limner.errors import RecordUnreadable
+from limner.ledger import Claim, Grant, Money, Quota
+from limner.ledger.reports import Looked, Report, TaskSucceeded
 from limner.records import TaskState
 from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
+from worker.clock import Clock, messages
+
+WIDE = Quota(1000, 10.0, 1000, 1.0, 1000)
 
 
 def test_an_attempt_given_back_returns_its_permit_and_its_place(bench: Bench) -> None:
@@ -130,3 +137,149 @@ def test_the_task_that_was_named_last_is_looked_at_first_and_each_has_its_turn(b
     [first, second] = record(bench, job_id).tasks
     assert (first.task_id, first.confirmed, second.confirmed) == ("T2", True, False)
     assert {task.state for task in (first, second)} == {TaskState.OPEN}
+
+
+# Several at once
+
+
+def many_generating(bench: Bench, count: int) -> list[str]:
+    """Jobs whose tasks are to be looked at in two seconds."""
+    jobs = [bench.submit(f"fox {number}") for number in range(count)]
+    for step in bench.claim(WIDE).steps:
+        grant = bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
+        assert isinstance(grant, Grant)
+        bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", look_in=2.0)
+    bench.now += 2.0
+    return jobs
+
+
+def looks(bench: Bench) -> list[Claim]:
+    steps = bench.claim(WIDE).steps
+    assert {step.step for step in steps} <= {"look"}
+    return steps
+
+
+def looked(step: Claim) -> Looked:
+    return Looked(job_id=step.job_id, lease=step.lease, answer="generating", look_in=600.0)
+
+
+def succeeded(job_id: str) -> TaskSucceeded:
+    return TaskSucceeded(job_id=job_id, task_id=f"task of {job_id}", urls=["https://a"], cost=None, ttl=60)
+
+
+def test_a_message_that_is_lost_delays_only_its_own_looks(bench: Bench) -> None:
+    jobs = many_generating(bench, 20)
+    steps = looks(bench)
+    assert len(steps) == 20
+    lost, *others = messages(steps)
+    for message in others:
+        claims = [Claim(job_id, "look", lease) for job_id, lease in message.arguments[0]]
+        assert all(bench.ledger.jobs.begin_looks(claims))
+        assert {end.what for end in map(bench.ledger.jobs.report, map(looked, claims))} == {"held"}
+    bench.now += bench.ledger.leases.look - 0.001
+    assert looks(bench) == []
+    bench.now += 0.001
+    again = looks(bench)
+    assert {step.job_id for step in again} == {job_id for job_id, _ in lost.arguments[0]}
+    assert len(again) == 8
+    assert {step.job_id for step in again} <= set(jobs)
+
+
+def test_looks_that_are_given_back_together_are_each_claimed_again(bench: Bench) -> None:
+    many_generating(bench, 20)
+    steps = looks(bench)
+    assert bench.ledger.queue.give_back(steps) == 20
+    again = looks(bench)
+    assert [step.job_id for step in again] == [step.job_id for step in steps]
+    assert bench.ledger.jobs.begin_looks(steps) == [None] * 20
+    assert all(bench.ledger.jobs.begin_looks(again))
+
+
+def test_a_look_that_was_reported_is_not_given_back_with_the_others(bench: Bench) -> None:
+    many_generating(bench, 3)
+    first, *others = looks(bench)
+    bench.ledger.jobs.begin_looks([first])
+    bench.ledger.jobs.report(looked(first))
+    assert bench.ledger.queue.give_back([first, *others]) == 2
+    assert {step.job_id for step in looks(bench)} == {step.job_id for step in others}
+
+
+def test_a_clock_that_drains_gives_each_look_of_its_messages_back(bench: Bench) -> None:
+    many_generating(bench, 20)
+    app = Celery("drained", broker="memory://", set_as_current=False)
+    clock = Clock(app, bench.ledger, [WIDE], Money())
+    clock.tick()
+    assert looks(bench) == []
+    clock.give_back()
+    assert len(looks(bench)) == 20
+
+
+def test_looks_are_begun_together_and_those_that_are_stale_are_left_out(bench: Bench) -> None:
+    many_generating(bench, 4)
+    one, stale, ended, other = looks(bench)
+    bench.ledger.jobs.task_succeeded(ended.job_id, f"task of {ended.job_id}", ["https://a"], None, ttl=60)
+    asked = [one, Claim(stale.job_id, "look", stale.lease - 1), ended, Claim("nobody", "look", 1), other]
+    found = bench.ledger.jobs.begin_looks(asked)
+    assert [job and job.job_id for job in found] == [one.job_id, None, None, None, other.job_id]
+
+
+def test_a_record_that_nobody_can_read_is_left_out_of_the_looks_that_begin(bench: Bench) -> None:
+    many_generating(bench, 3)
+    one, damaged, other = looks(bench)
+    bench.client.hset(bench.ledger.jobs.key(damaged.job_id), "request", "{")
+    found = bench.ledger.jobs.begin_looks([one, damaged, other])
+    assert [job and job.job_id for job in found] == [one.job_id, None, other.job_id]
+
+
+def test_a_damaged_record_does_not_keep_the_others_of_its_message_from_ever_being_looked_at(
+    bench: Bench,
+) -> None:
+    jobs = many_generating(bench, 3)
+    bench.client.hset(bench.ledger.jobs.key(jobs[1]), "request", "{")
+    begun: set[str] = set()
+    for _ in range(5):
+        for message in messages(looks(bench)):
+            steps = [Claim(job_id, "look", lease) for job_id, lease in message.arguments[0]]
+            try:
+                found = bench.ledger.jobs.begin_looks(steps)
+            except RecordUnreadable:
+                # As the step does: it waits for its leases to be over.
+                continue
+            begun |= {job.job_id for job in found if job}
+        bench.now += bench.ledger.leases.look
+    assert begun == {jobs[0], jobs[2]}
+
+
+def test_reports_are_answered_in_their_order(bench: Bench) -> None:
+    many_generating(bench, 4)
+    one, two, three, four = looks(bench)
+    bench.ledger.jobs.begin_looks([one, two, three, four])
+    reports: list[Report] = [
+        looked(one),
+        succeeded(two.job_id),
+        looked(Claim(three.job_id, "look", three.lease - 1)),
+        succeeded(four.job_id),
+    ]
+    answers = bench.ledger.jobs.report_looks(reports)
+    assert [getattr(answer, "what", answer) for answer in answers] == ["held", "ended", "stale", "ended"]
+
+
+def test_a_damaged_record_among_the_reports_is_told_and_the_others_are_put_on_record(bench: Bench) -> None:
+    many_generating(bench, 3)
+    one, damaged, other = looks(bench)
+    bench.ledger.jobs.begin_looks([one, damaged, other])
+    bench.client.hset(bench.ledger.jobs.key(damaged.job_id), "attempt", "many")
+    first, unreadable, last = bench.ledger.jobs.report_looks(
+        [succeeded(step.job_id) for step in (one, damaged, other)]
+    )
+    assert [getattr(end, "what", end) for end in (first, last)] == ["ended", "ended"]
+    assert isinstance(unreadable, RecordUnreadable)
+    assert damaged.job_id in str(unreadable)
+
+
+def test_the_same_report_twice_in_a_message_is_one_end(bench: Bench) -> None:
+    many_generating(bench, 1)
+    [step] = looks(bench)
+    bench.ledger.jobs.begin_looks([step])
+    bench.ledger.jobs.report_looks([succeeded(step.job_id), succeeded(step.job_id)])
+    assert bench.events(step.job_id).count("succeeded") == 1

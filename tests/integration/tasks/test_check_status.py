@@ -208,9 +208,12 @@ def world(
         fleet = make_fleet(settings, app)
         world = World(fleet, app, check_status, provider)
         run = fleet.ledger.store.run
-        monkeypatch.setattr(
-            fleet.ledger.store, "run", lambda script: world.scripts.append(script) or run(script)
-        )
+
+        def listen(script: Any) -> Any:
+            world.scripts.append(script)
+            return run(script)
+
+        monkeypatch.setattr(fleet.ledger.store, "run", listen)
         yield world
         provider.let_go()
         fleet.readers.shutdown()

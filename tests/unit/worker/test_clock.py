@@ -1,6 +1,7 @@
 """The clock: how steps become messages, and how often it asks."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,7 +139,7 @@ class Queue:
     def bell(self) -> Bell:
         return self.rung
 
-    def claim(self, *_quotas: Quota, money: Money) -> Claimed:
+    def claim(self, *_quotas: Quota, **_money: Money) -> Claimed:
         self.claims.append(self._time.now)
         self.on_claim()
         return Claimed([], [], self.wait)
@@ -177,7 +178,7 @@ def run(queue: Queue, time: Time, *, seconds: float) -> None:
 
 
 def gaps(times: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def test_a_busy_clock_leaves_a_gap_between_its_claims(queue: Queue, time: Time) -> None:

@@ -22,7 +22,9 @@ local function follow(job, tasks, task, place, attempt)
   for _, other in ipairs(tasks) do
     settled = settled or other.attempt == attempt and (other.state == 'succeeded' or other.state == 'failed')
   end
-  if not settled then hold_again(job, attempt) end
+  -- Of an attempt that is on the wire, it is held still.
+  local on_the_wire = job.state == 'sending' and job.attempt == attempt
+  if not settled and not on_the_wire then hold_again(job, attempt) end
   task.state, task.attempt, task.foreign, task.account = 'open', attempt, nil, account_of(job, attempt)
   table.insert(tasks, 1, task)
   keep_tasks(job, tasks)

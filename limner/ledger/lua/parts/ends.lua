@@ -56,7 +56,12 @@ local function after_the_end(job, tasks, paid, detail, ttl, event)
   local open = open_task(tasks)
   if not open then leave_doubtful(job, {}) end
   if job.stored then
-    if open then look_soon(job) else let_go(job, ttl) end
+    if open then
+      look_soon(job)
+    else
+      leave_look_line(job)
+      let_go(job, ttl)
+    end
   end
   return 'noted'
 end

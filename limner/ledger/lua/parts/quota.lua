@@ -69,7 +69,8 @@ local function leave_flight(job)
 end
 
 local function enter_flight(job, account)
-  if job.place and job.place ~= account then leave_flight(job) end
+  if job.place == account then return end
+  leave_flight(job)
   job.place = account
   redis.call('ZADD', IN_FLIGHT .. account, NOW + AUDIT, job.id)
 end

@@ -9,7 +9,6 @@ local function let_go(job, ttl)
   redis.call('PEXPIRE', LOG .. job.id, longer)
   if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PEXPIRE', KEY .. job.key, job.key_ttl) end
   redis.call('ZREM', DUE, job.id)
-  leave_look_line(job)
 end
 
 -- The result is stored. If a task of the job is still open, looking goes on quietly, first after `follow`.
