@@ -11,6 +11,7 @@ from limner.connection import connect
 from limner.durations import kind_of
 from limner.ledger import Claim, Grant, Ledger, Money, Quota, TaskEnd
 from limner.ledger.reports import BackendResult, Looked, Report, TaskSucceeded
+from limner.records import Record
 from limner.submission import prepare
 from limner.terms import MAIN, Caps, Submitted
 from provider import PRICES
@@ -92,13 +93,14 @@ class Path:
     def begin_looks(self, steps: Sequence[Claim]) -> list[int]:
         """The records for the looks of a message; returns the number of looks before."""
         records = self._ledger.jobs.begin_looks(steps)
-        assert all(records), f"{steps} are stale"
-        return [record.looks for record in records if record]
+        looks = [record.looks for record in records if isinstance(record, Record)]
+        assert len(looks) == len(steps), f"{steps} are stale"
+        return looks
 
     def report(self, steps: Sequence[Claim], *, over: bool) -> None:
         """The tasks have made their images; or they were not ready, and are looked at again at once.
 
-        An end is learned from, and its result lies in Celery's backend with it, as where that is the same server.
+        An end is learned from, and its result lies in Celery's backend with it.
         """
         for answer in self._ledger.jobs.report_looks([self._found(step, over) for step in steps]):
             assert isinstance(answer, TaskEnd), answer

@@ -56,11 +56,12 @@ class Asked:
 
 def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
     """Read the tasks' states, as far as the leases still hold, and put what follows on record."""
-    tasks = [
-        (record, task)
-        for record in fleet.ledger.jobs.begin_looks(steps)
-        if record and (task := record.open_task) and has_key(fleet, record, task)
-    ]
+    tasks: list[tuple[Record, Task]] = []
+    for begun, record in zip(steps, fleet.ledger.jobs.begin_looks(steps), strict=True):
+        if isinstance(record, RecordUnreadable):
+            logger.warning("job %s is left alone: %s", begun.job_id, record)
+        elif record and (task := record.open_task) and has_key(fleet, record, task):
+            tasks.append((record, task))
     if len(tasks) == 1:
         put_on_record(fleet, [ask(fleet, *tasks[0])])
         return
@@ -151,7 +152,10 @@ def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
     if reports:
         report(fleet, reports)
     for record, error in overdue:
-        end(fleet, record.job_id, error, [JobState.GENERATING], lease=record.lease)
+        try:
+            end(fleet, record.job_id, error, [JobState.GENERATING], lease=record.lease)
+        except RecordUnreadable as damaged:
+            logger.warning("job %s is left alone: %s", record.job_id, damaged)
 
 
 def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:

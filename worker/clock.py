@@ -60,7 +60,7 @@ def messages(steps: Sequence[Claim]) -> Iterator[Message]:
             yield Message(TASKS[step.step], step.job_id, [step.lease])
     for start in range(0, len(looks), LOOKS_IN_A_MESSAGE):
         together = looks[start : start + LOOKS_IN_A_MESSAGE]
-        task_id = f"looks:{together[0].job_id}:{together[0].lease}"
+        task_id = ",".join(look.job_id for look in together)
         yield Message(TASKS["look"], task_id, [[(look.job_id, look.lease) for look in together]])
 
 
@@ -116,15 +116,16 @@ class Clock(threading.Thread):
         if claimed.steps:
             self._remember(claimed.steps)
             self._send(claimed.steps)
-        self._tend()
-        return claimed.wait
+        return 0.0 if self._tend() else claimed.wait
 
-    def _tend(self) -> None:
-        """The ledger's housekeeping, in bounded pieces; every clock does some of it."""
+    def _tend(self) -> bool:
+        """The ledger's housekeeping, of which every clock does some; True if there is more to do at once."""
         now = time.monotonic()
-        if now >= self._tend_at:
-            more = self._ledger.queue.tend()
-            self._tend_at = now if more else now + TEND_EVERY
+        if now < self._tend_at:
+            return False
+        more = self._ledger.queue.tend()
+        self._tend_at = now if more else now + TEND_EVERY
+        return more
 
     def stop(self) -> None:
         """Claim nothing any more."""

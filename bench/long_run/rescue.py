@@ -40,14 +40,16 @@ class Held:
 def held(log: Path, killed: float) -> Iterator[Held]:
     """The steps that a worker had taken, and not ended, when it was killed."""
     open_steps: dict[tuple[str, str], str] = {}
-    for time, step, job_id, what in _LINE.findall(log.read_text(errors="replace")):
+    for time, step, job_ids, what in _LINE.findall(log.read_text(errors="replace")):
         if what == "received":
-            open_steps[step, job_id] = time
+            open_steps[step, job_ids] = time
         else:
-            open_steps.pop((step, job_id), None)
-    for (_, job_id), time in open_steps.items():
+            open_steps.pop((step, job_ids), None)
+    for (_, job_ids), time in open_steps.items():
         # A time of this machine's zone, as Celery writes it.
-        yield Held(job_id, datetime.strptime(time, _TIME).timestamp(), killed)  # noqa: DTZ007
+        taken = datetime.strptime(time, _TIME).timestamp()  # noqa: DTZ007
+        # A message of several looks bears the names of all of their jobs.
+        yield from (Held(job_id, taken, killed) for job_id in job_ids.split(","))
 
 
 def standstill(step: Held, log: Sequence[LogEntry]) -> float | None:

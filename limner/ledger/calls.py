@@ -19,6 +19,14 @@ def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> 
     return Record.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)), read_at)
 
 
+def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | RecordUnreadable | None:
+    """The same where other jobs' records come with it: the error instead, if it is damaged."""
+    try:
+        return record_of(job_id, flat, read_at)
+    except RecordUnreadable as error:
+        return error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(Script[Submitted]):
     """→ queued."""
@@ -150,17 +158,17 @@ class Resubmit(Script[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BeginLooks(Script[list[Record | None]]):
+class BeginLooks(Script[list[Record | RecordUnreadable | None]]):
     """generating, or ended with an open task."""
 
     NAME: ClassVar[str] = "begin_looks"
     looks: Sequence[tuple[str, int]]
     look_lease: Milliseconds
 
-    def read(self, reply: Any) -> list[Record | None]:
+    def read(self, reply: Any) -> list[Record | RecordUnreadable | None]:
         """The records of the jobs whose looks may be made."""
         now, records = reply
-        return [record_of(look[0], flat, moment(now)) for look, flat in zip(self.looks, records, strict=True)]
+        return [readable(look[0], flat, moment(now)) for look, flat in zip(self.looks, records, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +191,11 @@ class ReportLooks(Script[list[TaskEnd | RecordUnreadable]]):
     def _answer(
         report: Mapping[str, Any], now: datetime, what: Any, flat: list[str]
     ) -> TaskEnd | RecordUnreadable:
-        if isinstance(what, str) and (error := record_error(what)):
+        if error := record_error(what):
             return error
-        record = record_of(report["job"], flat, now)
+        record = readable(report["job"], flat, now)
+        if isinstance(record, RecordUnreadable):
+            return record
         at = (record.finished_at if record else now) if what in ("ended", "late") else None
         return TaskEnd(what, at, record)
 

@@ -220,17 +220,20 @@ class Jobs:
 
     # Looks
 
-    def begin_looks(self, looks: Sequence[Claim]) -> list[Record | None]:
+    def begin_looks(self, looks: Sequence[Claim]) -> list[Record | RecordUnreadable | None]:
         """The records of jobs that are to be looked at now, for which their permits count from now on.
 
-        None if a step is stale, or has to wait for another permit, or its record cannot be read.
+        None if a step is stale, or has to wait for another permit; an error for a record that is damaged.
         """
         steps = [(look.job_id, look.lease) for look in looks]
         return self.store.run(BeginLooks(looks=steps, look_lease=to_ms(self.leases.look))) if steps else []
 
     def begin_look(self, job_id: str, lease: int) -> Record | None:
-        """The same for one."""
-        return self.begin_looks([Claim(job_id, "look", lease)])[0]
+        """The same for one; raises the error."""
+        [record] = self.begin_looks([Claim(job_id, "look", lease)])
+        if isinstance(record, RecordUnreadable):
+            raise record
+        return record
 
     def report_looks(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
         """Put on record what looks have found, in one script. No report has a part in another's."""

@@ -10,6 +10,7 @@ import pytest
 from bench.long_run import Findings, Plan, long_run
 from bench.long_run.comparison import Bought, Verdict, verdict
 from bench.long_run.plan import Kill
+from limner.layout.constants import VERSION
 from limner.records import Record
 
 SHORT = Plan(
@@ -67,7 +68,7 @@ def bought(task_id: str = "t1", **facts: Any) -> Bought:
 def record(state: str = "succeeded", task: str = "succeeded", **outcome: Any) -> Record:
     told = {"urls": ["http://x/t1.png"], "credits": "7.0", **outcome}
     fields = {
-        "v": "1", "state": state, "request": "{}", "metadata": "{}", "priority": "5", "created": "1",
+        "v": str(VERSION), "state": state, "request": "{}", "metadata": "{}", "priority": "5", "created": "1",
         "lease": "1", "attempt": "1", "looks": "1", "outcome": json.dumps(told),
         "tasks": json.dumps([{"id": "t1", "attempt": 1, "state": task}]),
     }  # fmt: skip

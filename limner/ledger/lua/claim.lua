@@ -91,7 +91,7 @@ end
 
 local function visit(account, key)
   if rooms[account] then return rooms[account] end
-  local room = room_of(account, key, ask)
+  local room = room_of(account, key, ask, looks[account])
   if not room then return nil end
   rooms[account], rooms[#rooms + 1] = room, room
   free = free + math.max(0, room.free)

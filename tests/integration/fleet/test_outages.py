@@ -215,7 +215,7 @@ def test_a_worker_leaves_a_newer_record_alone() -> None:
             client.zrem(ledger.prefix + "line:create", job.id)
             client.zadd(ledger.prefix + "due", {job.id: 1})
             worker = fleet.start_worker()
-            eventually(lambda: "newer version" in worker.log.read_text())
+            eventually(lambda: f"a job is left alone: job {job.id} has version 99" in worker.log.read_text())
             assert limner.submit("from today").result(WAIT).urls
             with pytest.raises(errors.RecordTooNew):
                 job.status()

@@ -32,16 +32,16 @@ BUDGETS: Final = {
     "submit": 12,
     "claim of 1": 36,
     "begin": 16,
-    "accepted": 14,
+    "accepted": 12,
     "claim of a look": 30,
     "begin_looks": 8,
     "report looked": 9,
-    "report task_succeeded": 30,
+    "report task_succeeded": 29,
     "claim of 20": 150,
     "claim of 20 looks": 106,
 }
-ONE_LOOK: Final = 92.8
-TWO_LOOKS: Final = 115.1
+ONE_LOOK: Final = 89.8
+TWO_LOOKS: Final = 112.1
 """The calls for a job with so many looks, if twenty jobs are claimed at a time."""
 MOST: Final = 95
 """What a job with one look may cost at most, whatever the stages cost."""

@@ -1,70 +1,31 @@
 """Which accounts a claim visits: those that have something to do, at once, and no others."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from limner.errors import Cancelled
-from limner.ledger import Claim, Closing, Grant, Ledger, Quota
-from limner.ledger.script import Script
+from limner.ledger import Closing, Quota
 from limner.records import JobState
 from tests.integration.ledger.conftest import Bench
+from tests.integration.ledger.errands import (
+    ONE,
+    TWO,
+    accept,
+    another_worker,
+    claim,
+    many,
+    of,
+    rest,
+    send,
+    waiting,
+)
 from tests.integration.ledger.stories import SENT, UNSENT, record
 
-ONE: Final = Quota(4, 10.0, 4, 1.0, 100, account="one")
-TWO: Final = replace(ONE, account="two")
-IDLE_CLAIMS: Final = 50
-"""More claims than it takes until nothing is left to visit."""
 OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
 """Commands that the test itself sends."""
-
-
-def many(count: int, name: str = "account", **limits: Any) -> list[Quota]:
-    return [replace(ONE, account=f"{name} {number:03}", **limits) for number in range(count)]
-
-
-def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
-    return bench.ledger.queue.claim(*quotas, batch=batch).steps
-
-
-def another_worker(bench: Bench) -> Ledger:
-    """What a second worker speaks to: each tells of its own accounts only when these change."""
-    return Ledger(bench.client, clock=lambda: bench.now)
-
-
-def rest(bench: Bench, *quotas: Quota) -> list[Claim]:
-    """What is claimed until the clock may sleep."""
-    steps: list[Claim] = []
-    for _ in range(IDLE_CLAIMS):
-        claimed = bench.ledger.queue.claim(*quotas)
-        steps += claimed.steps
-        if not claimed.steps and claimed.wait > 0:
-            return steps
-    raise AssertionError("the clock does not come to rest")
-
-
-def send(bench: Bench, step: Claim) -> Grant:
-    grant = bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.job_id}", deadline=900)
-    assert isinstance(grant, Grant)
-    return grant
-
-
-def accept(bench: Bench, step: Claim, *, look_in: float = 600.0) -> None:
-    grant = send(bench, step)
-    bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", look_in=look_in)
-
-
-def of(steps: Sequence[Claim]) -> list[str]:
-    return [step.job_id for step in steps]
-
-
-def score(bench: Bench, index: str, account: str) -> float | None:
-    found: float | None = bench.client.zscore(bench.ledger.prefix + index, account)
-    return found
-
 
 # What a claim costs
 
@@ -96,139 +57,10 @@ def test_accounts_at_rest_are_not_visited(bench: Bench) -> None:
     assert stats.get("cmdstat_hmget", {}).get("calls", 0) <= 1
 
 
-# What is told to the ledger
-
-
-@contextmanager
-def told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the scripts that are run."""
-    names: list[str] = []
-    run = bench.ledger.store.run
-
-    def listen(script: Script[Any]) -> Any:
-        names.append(script.NAME)
-        return run(script)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.ledger.store, "run", listen)
-        yield names
-
-
-def test_limits_are_told_once_and_not_with_each_claim(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    with told(bench, monkeypatch) as names:
-        for _ in range(5):
-            claim(bench, ONE, TWO)
-    assert names == ["enlist", *["claim"] * 5]
-
-
-def test_limits_that_change_are_told_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim(bench, ONE, TWO)
-    with told(bench, monkeypatch) as names:
-        for _ in range(3):
-            claim(bench, ONE, replace(TWO, creates=7))
-    assert names == ["enlist", *["claim"] * 3]
-    assert bench.client.hget(bench.ledger.prefix + "quota:two", "creates") == "7"
-
-
-def test_an_emptied_ledger_is_told_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim(bench, ONE)
-    bench.client.flushall()
-    job_id = bench.submit()
-    with told(bench, monkeypatch) as names:
-        assert of(claim(bench, ONE)) == [job_id]
-    assert names == ["claim", "enlist", "claim"]
-
-
-def test_hundreds_of_accounts_are_told_in_pieces_and_all_are_known(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with told(bench, monkeypatch) as names:
-        claim(bench, *many(250))
-    assert names == ["enlist"] * 3 + ["claim"]
-    assert bench.client.scard(bench.ledger.prefix + "accounts") == 250
-
-
-def test_a_speaker_that_has_not_claimed_for_an_hour_is_forgotten_and_makes_itself_known_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claim(bench, ONE)
-    bench.now += 3601.0
-    bench.ledger.queue.tend()
-    assert bench.client.zcard(bench.ledger.prefix + "speakers") == 0
-    assert bench.client.keys(bench.ledger.prefix + "speaker:*") == []
-    job_id = bench.submit(account="one")
-    with told(bench, monkeypatch) as names:
-        assert of(claim(bench, ONE)) == [job_id]
-    assert names == ["claim", "enlist", "claim"]
-
-
-# Accounts of other workers
-
-
-def test_accounts_of_other_workers_are_not_served(bench: Bench) -> None:
-    other = another_worker(bench)
-    other.queue.claim(TWO)
-    rest(bench, ONE)
-    theirs, ours = bench.submit("theirs", account="two"), bench.submit("ours", account="one")
-    assert of(rest(bench, ONE)) == [ours]
-    assert of(other.queue.claim(TWO).steps) == [theirs]
-
-
-@pytest.mark.parametrize("pinned", [True, False], ids=["of its own", "of the common line"])
-def test_many_accounts_of_others_do_not_starve_ours(bench: Bench, pinned: bool) -> None:
-    theirs = many(130, "theirs")
-    # With a job each that nobody takes, they come first in the index, for ever.
-    claim(bench, *theirs)
-    claim(bench, ONE)
-    rest(bench, ONE)
-    for quota in theirs:
-        bench.submit(f"fox {quota.account}", account=quota.account)
-    bench.now += 1.0
-    job_id = bench.submit("ours", account="one" if pinned else None)
-    assert bench.client.zcount(bench.ledger.prefix + "active", "-inf", bench.now * 1000) >= 130
-    assert of(claim(bench, ONE)) == [job_id]
-
-
-def test_many_looks_of_others_do_not_starve_ours(bench: Bench) -> None:
-    theirs = many(130, "theirs")
-    claim(bench, *theirs)
-    for quota in theirs:
-        bench.submit(f"fox {quota.account}", account=quota.account)
-    for step in rest(bench, *theirs):
-        accept(bench, step, look_in=2.0)
-    claim(bench, ONE)
-    job_id = bench.submit("ours", account="one")
-    [step] = rest(bench, ONE)
-    accept(bench, step, look_in=2.5)
-    bench.now += 3.0
-    # A claim takes a hundred of what is due, whoever can read it; the next one the rest.
-    found = [step for _ in range(2) for step in claim(bench, ONE)]
-    assert [(step.job_id, step.step) for step in found] == [(job_id, "look")]
-
-
-def test_a_claim_that_visited_as_many_as_it_may_is_followed_by_another_at_once(bench: Bench) -> None:
-    quotas = many(120)
-    rest(bench, *quotas)
-    jobs = [bench.submit(f"fox {quota.account}", account=quota.account) for quota in quotas]
-    found: list[str] = []
-    for _ in range(3):
-        claimed = bench.ledger.queue.claim(*quotas)
-        found += of(claimed.steps)
-        assert claimed.wait == 0.0 or len(found) == len(jobs)
-    assert sorted(found) == sorted(jobs)
-
-
 # What makes an account visited again at once, without housekeeping
 
 PINNED: Final = [True, False]
 WHERE: Final = ["a job that names it", "a job of the common line"]
-
-
-def waiting(bench: Bench, *, pinned: bool, quota: Quota = ONE) -> str:
-    """A job for which there is nothing yet; the clocks have come to rest over it."""
-    job_id = bench.submit("it waits", account=quota.account if pinned else None)
-    assert rest(bench, quota) == []
-    return job_id
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
@@ -342,6 +174,14 @@ def test_a_pause_that_is_over_is_noticed_at_once(bench: Bench, pinned: bool) -> 
     assert of(claim(bench, ONE)) == [job_id]
 
 
+def test_a_pause_is_over_in_time_although_no_job_waits(bench: Bench) -> None:
+    rest(bench, ONE)
+    bench.ledger.accounts.pause("one", seconds=60.0)
+    bench.now += 60.0
+    claim(bench, ONE)
+    assert not bench.client.exists(bench.ledger.prefix + "pause:one")
+
+
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_pause_that_somebody_ends_is_noticed_at_once(bench: Bench, pinned: bool) -> None:
     claim(bench, ONE)
@@ -373,6 +213,21 @@ def test_a_raised_quota_is_used_at_once(bench: Bench, pinned: bool) -> None:
     assert len(claim(bench, narrow)) == 1
     job_id = waiting(bench, pinned=pinned, quota=narrow)
     assert of(claim(bench, replace(narrow, creates=2))) == [job_id]
+
+
+@pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
+def test_one_more_than_was_left_of_a_quota_is_tried_when_it_is_time_for_it(
+    bench: Bench, pinned: bool
+) -> None:
+    claim(bench, ONE)
+    learned = {"limit": 1, "raise_at": round(bench.now * 1000) + 5000, "patience": 60_000, "stride": 1}
+    bench.client.hset(bench.ledger.prefix + "quota:one", mapping=learned)
+    bench.submit("first", account="one")
+    assert len(claim(bench, ONE)) == 1
+    job_id = waiting(bench, pinned=pinned)
+    assert bench.ledger.queue.claim(ONE).wait <= 5.001
+    bench.now += 5.0
+    assert of(claim(bench, ONE)) == [job_id]
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
@@ -534,73 +389,6 @@ def test_a_place_on_one_account_is_found_by_the_common_line_while_another_is_ful
     assert record(bench, job_id).account == account
 
 
-# What housekeeping mends
-
-
-def lose(bench: Bench, *indexes: str) -> None:
-    for index in indexes:
-        assert bench.client.zrem(bench.ledger.prefix + index, "one") == 1
-
-
-def found_by_housekeeping(bench: Bench, look: Callable[[], list[str]]) -> None:
-    assert look() == []
-    bench.now += 5.0
-    bench.ledger.queue.tend()
-    assert len(look()) == 1
-
-
-def test_a_job_whose_account_is_lost_from_the_index_is_found_by_housekeeping(bench: Bench) -> None:
-    claim(bench, ONE)
-    bench.ledger.queue.tend()
-    rest(bench, ONE)
-    bench.submit(account="one")
-    lose(bench, "active")
-    found_by_housekeeping(bench, lambda: of(claim(bench, ONE)))
-
-
-def test_a_look_whose_account_is_lost_from_the_index_is_found_by_housekeeping(bench: Bench) -> None:
-    none = replace(ONE, looks=1)
-    claim(bench, none)
-    bench.ledger.queue.tend()
-    for number in range(2):
-        bench.submit(f"fox {number}", account="one")
-    for step in claim(bench, none):
-        accept(bench, step, look_in=2.0)
-    bench.now += 2.0
-    assert len(claim(bench, none)) == 1
-    lose(bench, "active")
-    bench.now += 2.0
-    found_by_housekeeping(bench, lambda: of(claim(bench, none)))
-
-
-def test_an_account_that_is_lost_from_both_indexes_sends_again_after_housekeeping(bench: Bench) -> None:
-    claim(bench, ONE)
-    bench.ledger.queue.tend()
-    rest(bench, ONE)
-    lose(bench, "open")
-    bench.submit()
-    found_by_housekeeping(bench, lambda: of(claim(bench, ONE)))
-
-
-def test_a_pause_that_is_lost_from_the_index_ends_after_housekeeping(bench: Bench) -> None:
-    claim(bench, ONE)
-    bench.ledger.queue.tend()
-    bench.ledger.accounts.pause("one", seconds=10.0)
-    job_id = waiting(bench, pinned=True)
-    lose(bench, "active")
-    bench.now += 10.0
-    assert claim(bench, ONE) == []
-    bench.ledger.queue.tend()
-    assert of(claim(bench, ONE)) == [job_id]
-
-
-def test_housekeeping_comes_to_every_account_in_pieces(bench: Bench) -> None:
-    claim(bench, *many(50))
-    assert [bench.ledger.queue.tend() for _ in range(4)] == [True, True, False, False]
-    bench.now += 5.0
-    assert [bench.ledger.queue.tend() for _ in range(4)] == [True, True, False, False]
-
-
 def test_the_clock_sleeps_while_every_account_is_full(bench: Bench) -> None:
     full = replace(ONE, max_in_flight=1)
     claim(bench, full)
@@ -611,4 +399,4 @@ def test_the_clock_sleeps_while_every_account_is_full(bench: Bench) -> None:
     rest(bench, full)
     assert bench.ledger.queue.claim(full).wait >= 1.0
     assert bench.state(step.job_id) == JobState.GENERATING
-    assert score(bench, "open", "one") == 10**15
+    assert bench.client.zscore(bench.ledger.prefix + "open", "one") == 10**15

@@ -31,7 +31,7 @@ def test_nothing_to_do_makes_no_message() -> None:
 
 def test_a_look_travels_alone_if_there_is_only_one() -> None:
     assert list(messages(looks(1))) == [
-        Message(TASKS["look"], "looks:job 0:100", [[("job 0", 100)]]),
+        Message(TASKS["look"], "job 0", [[("job 0", 100)]]),
     ]
 
 
@@ -48,10 +48,10 @@ def test_looks_keep_their_order_across_messages() -> None:
     assert told == [(look.job_id, look.lease) for look in looks(20)]
 
 
-def test_messages_of_looks_have_names_of_their_own() -> None:
-    again = [Claim(look.job_id, look.step, look.lease + 1) for look in looks(20)]
-    names = [message.task_id for message in messages([*looks(20), *again])]
-    assert len(set(names)) == len(names)
+def test_a_message_of_looks_is_named_by_its_jobs() -> None:
+    first, second = messages(looks(10))
+    assert first.task_id == ",".join(f"job {number}" for number in range(8))
+    assert second.task_id == "job 8,job 9"
 
 
 @pytest.mark.parametrize("step", ["create", "settle"])
@@ -73,7 +73,7 @@ def test_other_steps_go_out_one_by_one_in_their_order_and_before_looks() -> None
     first, *rest = looks(3)
     steps = [first, Claim("a", "create", 1), *rest, Claim("b", "settle", 2), Claim("c", "create", 3)]
     sent = list(messages(steps))
-    assert [message.task_id for message in sent] == ["a", "b", "c", "looks:job 0:100"]
+    assert [message.task_id for message in sent] == ["a", "b", "c", "job 0,job 1,job 2"]
     assert carried(sent[-1]) == [(look.job_id, look.lease) for look in looks(3)]
 
 

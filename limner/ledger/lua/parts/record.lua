@@ -44,6 +44,11 @@ local function load(id)
   end
   job.was = values
   if job.tasks then job.known_tasks = decoded(job.tasks) end
+  for _, task in ipairs(job.known_tasks) do
+    if type(task) ~= 'table' or not (task.id and task.state and tonumber(task.attempt)) then
+      return nil, redis.error_reply('BROKEN job ' .. id .. ': its field tasks has something that is no task')
+    end
+  end
   return job
 end
 

@@ -6,14 +6,16 @@
 -- and `open` has each account by when it may send again, for the jobs of the common line.
 
 -- What the account has room for now. An account whose balance is to be asked for has a step of its own: `ask`.
-local function room_of(account, key, ask)
+-- Nothing of an account whose key is refused, unless looks are `wanted`: it stays in sight of workers with another key.
+local function room_of(account, key, ask, wanted)
+  local at, way = closed(account, key)
+  if way == 'key' and not wanted and redis.call('ZCARD', LINE_LOOK .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then return nil end
   raise_limit(account, limits)
   local places = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
   local room = {account = account, limits = limits, places = places, next = 1, free = math.min(limits.limit - used, places)}
-  local at, way = closed(account, key)
   if not at then return room end
   room.closed, room.way = at, way
   if at > NOW then
@@ -59,8 +61,8 @@ local function leave(room, common)
   end
   sends = math.max(sends, room.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
-  -- A worker with another key may be the next to come by: any of them has its chance once a second.
-  if room.way == 'key' then sends = NOW - NOW % LONGEST_NAP + LONGEST_NAP end
+  -- A worker with another key may be the next to come by.
+  if room.way == 'key' then sends = NOW end
   redis.call('ZADD', OPEN, sends, account)
   if own then again[#again + 1] = sends end
   if room.closed and room.closed < FOR_EVER then
