@@ -19,17 +19,19 @@ class Bell:
         self._connection: Any = None
         self._asked = False
 
-    def wait(self, timeout: float) -> None:
-        """Sleep until it rings, at most ``timeout`` seconds. Raises StoreUnavailable."""
+    def wait(self, timeout: float) -> bool:
+        """Sleep until it rings, at most ``timeout`` seconds; whether it rang. Raises StoreUnavailable."""
         with store_errors(self._client):
             if self._connection is None:
                 self._connection = self._client.connection_pool.get_connection()
             if not self._asked:
                 self._connection.send_command("BLPOP", self._key, 0)
                 self._asked = True
-            if self._connection.can_read(timeout):
-                self._asked = False
-                self._connection.read_response()
+            if not self._connection.can_read(timeout):
+                return False
+            self._asked = False
+            self._connection.read_response()
+            return True
 
     def close(self) -> None:
         """Give the connection up, and with it a call that is not answered yet."""

@@ -148,7 +148,7 @@ class Record:
             raise error
         try:
             return cls._of(job_id, fields, read_at)
-        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise RecordUnreadable(f"the record of job {job_id} is damaged: {error!r}") from error
 
     @classmethod

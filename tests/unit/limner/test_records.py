@@ -97,7 +97,14 @@ def test_a_failure_names_its_job_its_task_and_how_often_it_was_sent() -> None:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("request", "{"), ("lease", "one"), ("tasks", '[{"id": 1}]'), ("created", None), ("sent", "x")],
+    [
+        ("request", "{"),
+        ("lease", "one"),
+        ("tasks", '[{"id": 1}]'),
+        ("tasks", "[1]"),
+        ("created", None),
+        ("sent", "x"),
+    ],
 )
 def test_a_record_that_makes_no_sense_is_told_as_one(name: str, text: str | None) -> None:
     with pytest.raises(RecordUnreadable, match="the record of job job is damaged"):
