@@ -125,7 +125,7 @@ class Durations:
 
     @classmethod
     def from_stored(cls, kind: Kind, stored: Mapping[Any, Any], assumed: Mapping[str, float] = USUAL) -> Self:
-        """What ``learn.lua`` has stored of a kind. What makes no sense in it counts as not stored."""
+        """The durations that the ledger has stored of a kind. Implausible values count as absent."""
         fields = {_text(name): _number(value) for name, value in stored.items()}
         level, unit = fields.get("level"), fields.get("unit")
         if level is None or not math.log(SHORTEST) <= level <= math.log(LONGEST):
@@ -136,7 +136,7 @@ class Durations:
         return cls(math.exp(level), tuple(weight if 0 <= weight <= MOST else 0.0 for weight in weights))
 
     def learned(self, seconds: float) -> Self:
-        """The durations after one more job: what ``learn.lua`` does, for who has no Redis."""
+        """The durations after one more job, as ``lua/parts/durations.lua`` has them."""
         counted = countable(seconds)
         if counted is None:
             return self

@@ -212,9 +212,10 @@ class Record:
         return error.with_details(**known)
 
     def _charged(self, of_the_end: Charged) -> Charged:
-        """Whether the job has cost anything: what its end says, and what its attempts and tasks do.
+        """Whether the job cost anything. No other function decides it.
 
-        Only this decides it. What becomes of a task after the job's end may settle what its end left open.
+        It starts from what the error of its end says; the job's attempts and tasks can override that, also
+        after the end.
         """
         if of_the_end == "yes" or any(
             task.state is TaskState.SUCCEEDED or task.credits for task in self.tasks
@@ -223,6 +224,9 @@ class Record:
         uncertain = self.doubtful or self.resubmitted or self.faulted
         if self.tasks and not uncertain and all(task.state is TaskState.FAILED for task in self.tasks):
             return "no"
+        if any(task.state is TaskState.OPEN for task in self.tasks):
+            return "maybe"
+        # The task that is known may be the one that a server fault hid.
         if self.resubmitted or self.doubtful or (self.faulted and not self.task_id):
             return "maybe"
         return of_the_end

@@ -13,8 +13,6 @@ from typing import Final
 
 from limner.models import RenderingSpeed, TextToImage
 
-USD_PER_CREDIT: Final = Decimal("0.005")
-
 
 @dataclass(frozen=True, slots=True)
 class PriceList:

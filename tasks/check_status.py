@@ -51,7 +51,7 @@ class Asked:
     task: Task
     answer: RecordAnswer
     at: datetime
-    """When the answer came, by the ledger's clock: this machine's may go wrong."""
+    """The time of the answer, by the ledger's clock: this machine's may go wrong."""
 
 
 def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
@@ -70,7 +70,7 @@ def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
 
 
 def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
-    """Whether this worker can read the task."""
+    """True if this worker has the key of the task's account."""
     if task.account in fleet.providers:
         return True
     logger.error(
@@ -80,7 +80,7 @@ def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
 
 
 def ask(fleet: Fleet, record: Record, task: Task) -> Asked:
-    """One look."""
+    """Look at one task."""
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
     answer = fleet.providers[task.account].record_info(task.task_id)
@@ -114,7 +114,7 @@ def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator
 
 
 def decide(fleet: Fleet, asked: Asked) -> AfterLook:
-    """What follows from an answer."""
+    """Decide what follows from an answer."""
     record, task = asked.record, asked.task
     known_at = task.known_at or record.accepted_at
     assert known_at  # noqa: S101 - there is a task
@@ -131,7 +131,7 @@ def decide(fleet: Fleet, asked: Asked) -> AfterLook:
 
 
 def request_of(record: Record) -> TextToImage:
-    """What was asked for. It was checked when it was submitted."""
+    """The request, which was validated when it was submitted."""
     return TextToImage.model_construct(**record.request)
 
 
@@ -226,7 +226,7 @@ def report_of(fleet: Fleet, asked: Asked, decision: LookAgain | Done | TaskOver 
 
 
 def follow_up(fleet: Fleet, asked: Asked, came_to: TaskEnd) -> None:
-    """Store the result of a job that has ended, or whose costs are known only now, and tell what is news."""
+    """Store the result if its record came back, and log the end."""
     if came_to.record is not None:
         store(fleet, came_to.record)
     if came_to.at is not None:

@@ -38,7 +38,7 @@ LEAST_GAP = 0.005
 """Seconds between two claims of a busy clock: what is due by then goes together, at less cost."""
 FIRST_BEHIND, MOST_BEHIND = 0.005, 0.2
 """Seconds by which a clock that comes second comes later the next time: of many clocks, few wake in vain."""
-TEND_EVERY = 2.0
+TEND_GAP = 2.0
 """Seconds between two turns of the ledger's housekeeping."""
 
 
@@ -52,7 +52,7 @@ class Message:
 
 
 def messages(steps: Sequence[Claim]) -> Iterator[Message]:
-    """The messages for these steps. A look costs less among others than by itself."""
+    """The messages for these steps. Looks share messages, which costs less."""
     looks = [step for step in steps if step.step == "look"]
     for step in steps:
         if step.step == "credits":
@@ -130,12 +130,12 @@ class Clock(threading.Thread):
         return 0.0 if self._tend() else claimed.wait
 
     def _tend(self) -> bool:
-        """The ledger's housekeeping, of which every clock does some; True if there is more to do at once."""
+        """Do some of the ledger's housekeeping; True if more is due at once."""
         now = time.monotonic()
         if now < self._tend_at:
             return False
         more = self._ledger.queue.tend()
-        self._tend_at = now if more else now + TEND_EVERY
+        self._tend_at = now if more else now + TEND_GAP
         return more
 
     def stop(self) -> None:
@@ -143,7 +143,7 @@ class Clock(threading.Thread):
         self._stopped.set()
 
     def give_back(self) -> None:
-        """What this clock has claimed lately and nobody has begun is for other clocks to claim, at once.
+        """Return steps that were claimed lately and not begun, so that other clocks can claim them now.
 
         Otherwise it would wait for the end of its leases, if this was the last worker to take messages.
         """

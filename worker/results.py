@@ -46,7 +46,7 @@ class ResultStore:
         if not self._beside_the_ledger:
             return None
         images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
-        # When it ends is for the ledger to say, so the text is cut in two there.
+        # Only the ledger knows the time of the end, so the text is split there.
         cut = f"@{uuid4().hex}@"
         images["finished_at"] = cut
         head, tail = self._encoded(record.job_id, images, states.SUCCESS).split(cut)
@@ -61,7 +61,7 @@ class ResultStore:
         )
 
     def _encoded(self, job_id: str, result: Any, state: str) -> str:
-        # What the backend itself writes; it has no public name.
+        # The backend's own encoding, which has no public name.
         meta = self._backend._get_result_meta(result, state, None, None)  # noqa: SLF001
         return _text(self._backend.encode({**meta, "task_id": job_id}))
 
@@ -101,7 +101,7 @@ def _text(text: str | bytes) -> str:
 
 
 def beside(ledger: "redis.Redis", backend: Any) -> bool:
-    """Whether Celery's result backend lies in the ledger's own database, under the same user's rights."""
+    """True if Celery's result backend uses the ledger's own database and user."""
     pool = getattr(getattr(backend, "client", None), "connection_pool", None)
     if pool is None:
         return False
@@ -110,4 +110,4 @@ def beside(ledger: "redis.Redis", backend: Any) -> bool:
 
 
 _PLACE = {"host": "localhost", "port": 6379, "path": "", "db": 0, "username": "", "password": ""}
-"""What tells one database from another, and one user; with redis-py's defaults."""
+"""The settings that identify a database and a user, with redis-py's defaults."""

@@ -10,7 +10,7 @@ LARGEST: Final = 2**53
 MAIN: Final = "main"
 """The account of a fleet that has only one."""
 FOR_EVER: Final = 10**15
-"""The end of what has none."""
+"""A time that never comes."""
 DAY: Final = 86_400_000
 
 KEEP_LOG: Final = 200
@@ -51,7 +51,7 @@ AHEAD: Final = 60_000
 """Added to the place of a quiet look, so that those which somebody waits for go before it."""
 
 USUAL_TIME: Final = 900_000
-"""The time of a job that a task turns up for before any attempt of it was answered."""
+"""The time of a job without an allowance, from its first task on."""
 MOST_DOUBTS: Final = 100_000
 """Jobs in the index of doubts."""
 MOST_UNSURE: Final = 4
@@ -61,11 +61,11 @@ MOST_LOST: Final = 8
 
 TRY_PARKED: Final = 100
 TRY_PARKED_EVERY: Final = 60_000
-"""So many jobs that wait for the money of a cap are looked at at a time, and so often."""
+"""Parked jobs that are tried at once for a cap, and how often."""
 MOST_CAPS: Final = 10
 
 CLAIMED_EVERY: Final = 5000
-"""How precisely it is told when a speaker last claimed."""
+"""Between two updates of when a speaker last claimed."""
 FEWEST_VISITS: Final = 4
 MOST_VISITS: Final = 50
 """The accounts that a claim visits for the common line at least, if they can send, and in all at most."""
@@ -74,7 +74,7 @@ PIECE: Final = 50
 
 TEND_EVERY: Final = 5000
 MOST_TENDED: Final = 20
-"""The housekeeping of an account comes so often, and that of so many accounts at a time."""
+"""The housekeeping of an account comes so often; so many accounts are tended at once."""
 SPEAKER_KEPT: Final = 3_600_000
 """A speaker that has not claimed for so long is forgotten."""
 

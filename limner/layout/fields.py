@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """What a field's text is."""
+    """The type of a field's text."""
 
     TEXT = "text"
     JSON = "JSON"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
     @property
     def is_number(self) -> bool:
-        """Whether a script reads it as a number."""
+        """True if scripts read it as a number."""
         return self not in (Kind.TEXT, Kind.JSON)
 
 
@@ -34,7 +34,7 @@ class Field:
 
     @property
     def of_attempt(self) -> bool:
-        """Whether there is one for each attempt, by its number."""
+        """True if there is one for each attempt, by its number."""
         return self.name.endswith(":N")
 
 
@@ -42,7 +42,7 @@ FIELDS: Final = (
     Field("v", Kind.COUNT, "the version of this layout"),
     Field("state", Kind.TEXT, "where the job is in its life"),
     Field("request", Kind.JSON, "the parameters that were asked for"),
-    Field("digest", Kind.TEXT, "tells another request under the same idempotency key"),
+    Field("digest", Kind.TEXT, "hash of the request; exposes another one under the same key"),
     Field("metadata", Kind.JSON, "the producer's own, which comes back with results and events"),
     Field("priority", Kind.COUNT, "0 to 9, the highest first"),
     Field("turn", Kind.COUNT, "the place among jobs of the same priority, kept through all attempts"),
@@ -56,7 +56,7 @@ FIELDS: Final = (
     Field("lease", Kind.COUNT, "the number of the last lease: older steps are stale"),
     Field("account", Kind.TEXT, "the account that was last chosen to send it"),
     Field("place", Kind.TEXT, "the account at which it holds a place in flight"),
-    Field("lined_up", Kind.TIME, "since when it waits in line, which is not its own time"),
+    Field("lined_up", Kind.TIME, "start of its wait in line, which does not count against the deadline"),
     Field("parked", Kind.TEXT, "the cap for whose money it waits apart: day, or lane:NAME"),
     Field("over", Kind.TEXT, "the cap that it was last told of"),
     Field("attempt", Kind.COUNT, "the number of the last attempt"),
@@ -68,7 +68,7 @@ FIELDS: Final = (
     Field("allowance", Kind.SPAN, "the time that a job has from its first attempt on"),
     Field("cost", Kind.AMOUNT, "what an attempt is expected to cost"),
     Field("hold:N", Kind.AMOUNT, "what is held for the attempt, until its end is known"),
-    Field("doubt:N", Kind.AMOUNT, "what the attempt may have cost, which nobody waits to know"),
+    Field("doubt:N", Kind.AMOUNT, "possible cost of an attempt that nobody waits for"),
     Field("answered", Kind.FLAG, "the quota has learned from the attempt's answer"),
     Field("pardoned", Kind.COUNT, "attempts that do not count against the maximum"),
     Field("faulted", Kind.FLAG, "an attempt met a server fault, behind which a task may have been made"),
@@ -104,7 +104,7 @@ FIELDS: Final = (
     Field("looks", Kind.COUNT, "how many looks had an answer"),
     Field("verdict", Kind.JSON, "the outcome, should nothing be left to wait for"),
     Field("outcome", Kind.JSON, "the end: urls and credits, or an error"),
-    Field("finished", Kind.TIME, "when it ended, and which end that is"),
+    Field("finished", Kind.TIME, "time of its end; identifies that end"),
     Field("stored", Kind.FLAG, "its result lies in the result backend"),
     Field("cancelled_as", Kind.TEXT, "the state that it was cancelled in"),
 )

@@ -69,7 +69,7 @@ EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
 )
 ENDED: Final = Key("ended:", "channel", "tells that the job has ended", "ID")
-MARK: Final = Key("mark", "string", "what a write is followed by that waits for the disk")
+MARK: Final = Key("mark", "string", "written before WAITAOF, so that it waits for all earlier writes")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each schedule")
 
 KEYS: Final = {name: key for name, key in globals().items() if isinstance(key, Key)}
@@ -77,5 +77,5 @@ KEYS: Final = {name: key for name, key in globals().items() if isinstance(key, K
 
 
 def prefix_of(group: str) -> str:
-    """With what the keys of an account group begin."""
+    """The prefix of a group's keys."""
     return f"limner:{{{group}}}:"

@@ -71,7 +71,7 @@ class Ledger:
         self.leases = leases or Leases()
         self.store = Store(client, group=group, durability=durability, clock=clock)
         self.journal = Journal(self.store)
-        """What happened, and what is told of it."""
+        """Logs and events."""
         self.jobs = Jobs(self.store, self.leases, self.journal)
         """Records, and the transitions between a job's states."""
         self.accounts = Accounts(self.store)
@@ -81,15 +81,15 @@ class Ledger:
         self.budget = Budget(self.store)
         """Money."""
         self.durations = Learned(self.store, assumed)
-        """How long tasks take."""
+        """Durations of tasks."""
 
     @property
     def prefix(self) -> str:
-        """With what all keys begin."""
+        """The prefix of all keys."""
         return self.store.prefix
 
     def server_facts(self) -> dict[str, Any]:
-        """What the server says of itself (INFO)."""
+        """The server's INFO."""
         with self.store.client() as client:
             facts: dict[str, Any] = client.info()
         return facts

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from limner.layout.tables import tables, within
+from limner.ledger.tables import tables, within
 
 
 def main(arguments: Sequence[str]) -> int:

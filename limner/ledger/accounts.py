@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Self
+from typing import ClassVar, Final, Self
 
 from limner.accounts import AccountStatus
 from limner.forecast import Room
@@ -19,7 +19,7 @@ from limner.layout.keys import (
     SPEAKERS,
     WINDOW_CREATE,
 )
-from limner.ledger.script import Script
+from limner.ledger.script import YesOrNo
 from limner.ledger.store import Store
 from limner.pauses import Pause
 from limner.terms import Milliseconds, moment, to_micro, to_ms
@@ -29,18 +29,8 @@ DESERTED: Final = 30.0
 """Seconds without a claim, which each worker makes every second, after which an account has no worker."""
 
 
-class _Happened(Script[bool]):
-    """A change of an account that happens, or has nothing to change."""
-
-    __slots__ = ()
-
-    def read(self, reply: Any) -> bool:
-        """Whether it happened."""
-        return bool(reply)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedByHand(_Happened):
+class ClosedByHand(YesOrNo):
     """A pause that a person makes."""
 
     NAME: ClassVar[str] = "pause"
@@ -50,7 +40,7 @@ class ClosedByHand(_Happened):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resume(_Happened):
+class Resume(YesOrNo):
     """A person's end of a pause."""
 
     NAME: ClassVar[str] = "resume"
@@ -58,7 +48,7 @@ class Resume(_Happened):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsSeen(_Happened):
+class CreditsSeen(YesOrNo):
     """The provider's word on the balance."""
 
     NAME: ClassVar[str] = "credits_seen"
@@ -107,7 +97,7 @@ class _Limits:
         return self.claimed is None or now - self.claimed > to_ms(DESERTED)
 
     def edge(self, now: Milliseconds) -> str:
-        """From when on permits count, as an open end of a range."""
+        """The open lower bound of permits that count."""
         return f"({now - self.span - self.guard:.0f}"
 
 
@@ -125,7 +115,7 @@ class Accounts:
             return sorted(client.smembers(ACCOUNTS(self.store.prefix)))
 
     def in_flight(self) -> int:
-        """How many tasks all accounts have at the provider."""
+        """Tasks in flight, over all accounts."""
         names = self.names()
         with self.store.pipeline() as pipe:
             for name in names:
@@ -133,7 +123,7 @@ class Accounts:
             return sum(pipe.execute())
 
     def statuses(self) -> list[AccountStatus]:
-        """How each account stands, by name. A few round trips, however many there are."""
+        """All accounts' statuses, by name. A few round trips, however many there are."""
         now, limits = self._limits()
         if not limits:
             return []
@@ -209,7 +199,7 @@ class Accounts:
         return self.store.run(Resume(account=account))
 
     def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
-        """What the provider says that the account has left, whose pause is for want of credits.
+        """Report the balance of an account that is paused for lack of credits.
 
         If that is not enough, the pause goes on, twice as long, for ``longest`` seconds at most.
         """

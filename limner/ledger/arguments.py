@@ -8,7 +8,7 @@ from limner.terms import Closing, Money, Quota, to_micro, to_ms
 
 
 def of_quota(quota: Quota) -> dict[str, Any]:
-    """What an account allows."""
+    """A quota."""
     return {
         **asdict(quota),
         "creates_span": to_ms(quota.creates_span),
@@ -18,12 +18,12 @@ def of_quota(quota: Quota) -> dict[str, Any]:
 
 
 def of_prices(money: Money) -> dict[str, int] | None:
-    """What an image costs by rendering speed, if anything."""
+    """Prices by rendering speed; None if free."""
     return {speed: to_micro(price) for speed, price in money.prices.items()} or None
 
 
 def of_caps(money: Money) -> dict[str, Any] | None:
-    """What may be spent on a day, if that is bounded; without prices nothing is."""
+    """The caps; None without prices or caps."""
     caps = money.caps
     if not money.prices or caps is None or (caps.day is None and caps.lane is None and not caps.lanes):
         return None
@@ -38,7 +38,7 @@ def of_caps(money: Money) -> dict[str, Any] | None:
 
 
 def of_closing(closing: Closing, error: Any) -> dict[str, Any]:
-    """Why an account is closed, and for how long."""
+    """A pause that the provider caused."""
     told = {
         "cause": closing.cause,
         "base": to_ms(closing.first),

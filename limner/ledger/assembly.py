@@ -91,7 +91,7 @@ end
 
 
 def _known(needed: set[str], code: str) -> Iterator[tuple[str, str]]:
-    """What the script uses of the layout."""
+    """The keys, constants and fields that the script names."""
     yield from ((name, f"P .. '{key.name}'") for name, key in KEYS.items() if name in needed)
     for name, value in vars(constants).items():
         if name in needed and isinstance(value, int | str):

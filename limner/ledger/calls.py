@@ -1,4 +1,4 @@
-"""The scripts that change jobs: what each takes and answers. What they do is told in ``lua/``."""
+"""The scripts that change jobs, as typed calls; ``lua/`` documents what they do."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from limner.connection import record_error
 from limner.errors import RecordUnreadable
-from limner.ledger.script import Json, Script
+from limner.ledger.script import Json, Script, YesOrNo
 from limner.records import JobState, Record, TaskEnd
 from limner.terms import Adoption, Grant, Milliseconds, Submitted, moment
 
@@ -20,7 +20,7 @@ def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> 
 
 
 def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | RecordUnreadable | None:
-    """The same where other jobs' records come with it: the error instead, if it is damaged."""
+    """Like :func:`record_of`, but returns the error of a damaged record."""
     try:
         return record_of(job_id, flat, read_at)
     except RecordUnreadable as error:
@@ -44,7 +44,7 @@ class Submit(Script[Submitted]):
     expires_in: Milliseconds | None
 
     def read(self, reply: Any) -> Submitted:
-        """What became of it."""
+        """The submission's outcome."""
         return Submitted(*reply)
 
 
@@ -79,13 +79,13 @@ class Accepted(Script[Adoption]):
     delay: Milliseconds
 
     def read(self, reply: Any) -> Adoption:
-        """What the news came to."""
+        """The adoption's outcome."""
         return Adoption(reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt(Script[Adoption]):
-    """Any state: a task that somebody names is looked at."""
+    """Any state: follow a task that a callback or a person names."""
 
     NAME: ClassVar[str] = "adopt"
     job: str
@@ -94,22 +94,12 @@ class Adopt(Script[Adoption]):
     by: Literal["callback", "person"]
 
     def read(self, reply: Any) -> Adoption:
-        """What the news came to."""
+        """The adoption's outcome."""
         return Adoption(reply)
 
 
-class _Told(Script[bool]):
-    """A transition that happens, or is stale."""
-
-    __slots__ = ()
-
-    def read(self, reply: Any) -> bool:
-        """Whether it happened."""
-        return bool(reply)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry(_Told):
+class Retry(YesOrNo):
     """sending → queued."""
 
     NAME: ClassVar[str] = "retry"
@@ -123,7 +113,7 @@ class Retry(_Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt(_Told):
+class Doubt(YesOrNo):
     """sending → in_doubt."""
 
     NAME: ClassVar[str] = "doubt"
@@ -134,7 +124,7 @@ class Doubt(_Told):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold(_Told):
+class Hold(YesOrNo):
     """in_doubt, for a person."""
 
     NAME: ClassVar[str] = "hold"
@@ -153,7 +143,7 @@ class Resubmit(Script[int]):
     attempt: int | None
 
     def read(self, reply: Any) -> int:
-        """How often it has been resubmitted."""
+        """The number of resubmissions."""
         return int(reply)
 
 
@@ -180,7 +170,7 @@ class ReportLooks(Script[list[TaskEnd | RecordUnreadable]]):
     store_lease: Milliseconds
 
     def read(self, reply: Any) -> list[TaskEnd | RecordUnreadable]:
-        """What each came to."""
+        """One answer for each report."""
         now, answers = reply
         return [
             self._answer(report, moment(now), *answer)
@@ -230,13 +220,13 @@ class Cancel(Script[JobState | None]):
     store_lease: Milliseconds
 
     def read(self, reply: Any) -> JobState | None:
-        """The state in which it was found."""
+        """The state before; None for an unknown job."""
         return JobState(reply) if reply else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored(_Told):
-    """An end, whose result is stored."""
+class Stored(YesOrNo):
+    """Marks an end as stored."""
 
     NAME: ClassVar[str] = "stored"
     job: str

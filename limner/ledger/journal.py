@@ -10,7 +10,7 @@ from limner.terms import Adoption, Stray, moment, to_ms
 
 KEEP_STRAYS: Final = 10_000
 STRAYS_SECONDS: Final = 14 * 86_400
-"""How many callbacks for unknown jobs are kept, and for how long after the last one."""
+"""Limits for stray callbacks: entries, and seconds after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Journal:
     store: Store
 
     def log(self, job_id: str) -> list[LogEntry]:
-        """What happened to the job, oldest first; at most the last 200 entries."""
+        """The job's log, oldest first; at most the last 200 entries."""
         with self.store.client() as client:
             return [LogEntry.from_json(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
 
@@ -65,7 +65,7 @@ class Journal:
             client.hincrby(CALLBACKS(self.store.prefix), outcome, 1)
 
     def callback_counts(self) -> dict[str, int]:
-        """How many callbacks there were, by what they came to."""
+        """Callbacks by outcome."""
         with self.store.client() as client:
             counts = client.hgetall(CALLBACKS(self.store.prefix))
         return {outcome: int(count) for outcome, count in counts.items()}

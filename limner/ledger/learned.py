@@ -1,4 +1,4 @@
-"""How long tasks take, as all workers of an account group learn it together."""
+"""Durations of tasks, learned by all workers together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class Learned:
 
     store: Store
     assumed: Mapping[str, float]
-    """What is assumed of each rendering speed before anything is learned, in seconds."""
+    """Assumed seconds by rendering speed."""
 
     def key(self, kind: Kind) -> str:
-        """Where what is known of a kind is kept."""
+        """The key of a kind's histogram."""
         return DURATIONS(self.store.prefix, kind)
 
     def lesson(self, kind: Kind, seconds: float) -> Lesson | None:
@@ -46,6 +46,6 @@ class Learned:
             self.store.run(Learn(one=lesson.to_json()))
 
     def of(self, kind: Kind) -> Durations:
-        """What is known of a kind; what is assumed at first, if that is nothing."""
+        """The durations of a kind; the assumed ones if none are learned."""
         with self.store.client() as client:
             return Durations.from_stored(kind, client.hgetall(self.key(kind)), self.assumed)

@@ -1,4 +1,4 @@
-"""How a job's end is written down: the one place where an outcome is made."""
+"""Outcomes of jobs, as JSON: made only here."""
 
 import json
 from collections.abc import Sequence

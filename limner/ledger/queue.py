@@ -1,4 +1,4 @@
-"""The queue: which step comes next, and where each job stands that waits for one."""
+"""Claims of due steps, and the place of each waiting job."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class ClaimSteps(Script[Claimed | None]):
     caps: Json | None
 
     def read(self, reply: Any) -> Claimed | None:
-        """What is leased; None if the speaker is to be enlisted first."""
+        """The leased steps; None if the speaker is to be enlisted first."""
         if reply == "unknown":
             return None
         steps, unreadable, wait = reply
@@ -52,7 +52,7 @@ class _Counts(Script[int]):
     __slots__ = ()
 
     def read(self, reply: Any) -> int:
-        """How many."""
+        """The count."""
         return int(reply)
 
 
@@ -147,7 +147,7 @@ class Queue:
         return self.store.run(Tend()) >= MOST_TENDED
 
     def give_back(self, steps: Iterable[Claim]) -> int:
-        """Steps that were claimed and will not be taken: their permits and places are free again at once.
+        """Give back claimed steps that will not be taken: their permits and places are free again at once.
 
         Those that have been begun, or belong to others by now, stay as they are. Returns how many did not.
         """
@@ -155,7 +155,7 @@ class Queue:
         return self.store.run(GiveBack(steps=given)) if given else 0
 
     def bell(self) -> Bell:
-        """What rings when something may be due sooner than was thought."""
+        """The bell that wakes sleeping clocks."""
         return Bell(self.store.redis, BELL(self.store.prefix))
 
     # Producers
@@ -193,7 +193,7 @@ class Queue:
         return LINE_CREATE_OF(prefix, account) if account else LINE_CREATE(prefix)
 
     def turn(self, job_id: str) -> Turn:
-        """What a forecast for a queued job begins with."""
+        """The input of a forecast for a queued job."""
         names = ("priority", "turn", "pinned", "place", "over")
         with self.store.pipeline() as pipe:
             pipe.hmget(JOB(self.store.prefix, job_id), names)

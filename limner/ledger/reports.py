@@ -1,4 +1,4 @@
-"""What looks have found, as it is reported to the ledger. Several are reported together."""
+"""Reports of looks. Several are put on record together."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -27,9 +27,9 @@ class BackendResult:
     attempt: int
     """The last attempt that it knows of."""
     ttl: float
-    """For how long the record is kept once the result is stored."""
+    """Seconds to keep the record once the result is stored."""
     follow: float
-    """When another task of the job that is still open is looked at first."""
+    """Seconds until the first look at another task that is still open."""
 
     def to_json(self) -> dict[str, Any]:
         """As the scripts take it."""
@@ -92,7 +92,7 @@ class TaskSucceeded:
     ttl: float
     attempt: int | None = None
     lesson: Lesson | None = None
-    """What its duration tells of others like it."""
+    """Its duration, for the histogram."""
     result: BackendResult | None = None
     """Stored at once, if this ends the job."""
 
@@ -107,7 +107,7 @@ class TaskSucceeded:
             "ttl": counted("ttl", to_ms(self.ttl)),
             "attempt": self.attempt,
             "learn": self.lesson and self.lesson.to_json(),
-            "stored": self.result and self.result.to_json(),
+            "result": self.result and self.result.to_json(),
         }
 
 

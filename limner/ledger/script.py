@@ -18,7 +18,7 @@ from limner.ledger.assembly import script_text
 Answer = TypeVar("Answer")
 Number = TypeVar("Number", int, float)
 Json = Mapping[str, Any] | Sequence[Any]
-"""What travels as JSON. Numbers in it are checked by whoever makes it (``limner.ledger.terms``)."""
+"""A JSON argument. Its maker checks the numbers in it with :func:`counted`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,16 @@ class Script(Generic[Answer]):
     def sha(cls) -> str:
         """The name under which Redis keeps it."""
         return _sha(cast("Any", cls))
+
+
+class YesOrNo(Script[bool]):
+    """A script that does what it is asked, or finds that it must not."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> bool:
+        """True if it did."""
+        return bool(reply)
 
 
 # Of a class of these, mypy believes that it has no hash.

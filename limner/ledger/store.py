@@ -12,7 +12,7 @@ from limner.connection import store_errors
 from limner.errors import NotDurable
 from limner.layout.keys import MARK, prefix_of
 from limner.ledger.script import Script
-from limner.terms import Durability, Milliseconds, to_ms
+from limner.terms import Durability, to_ms
 
 Answer = TypeVar("Answer")
 
@@ -130,7 +130,7 @@ class Store:
         # connection, may have nothing left to write itself.
         if self._durability is not Durability.SERVER:
             yield "SET", MARK(self.prefix), 1
-            replicas: Milliseconds = int(self._durability is Durability.REPLICA)
+            replicas = int(self._durability is Durability.REPLICA)
             yield "WAITAOF", 1, replicas, to_ms(self.longest_block)
 
     def _read(self, scripts: Sequence[Script[Answer]], replies: Sequence[Any]) -> list[Answer]:

@@ -1,6 +1,6 @@
 -- Uses: record, journal, quota, pauses, lines, money, tasks, adoption.
--- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. Of a job that has ended,
--- or that has another task already, this one is followed as well. Returns 'adopted'; 'expected' if the task was known
+-- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. If the job has ended,
+-- or already has another task, it follows this task too. Returns 'adopted'; 'expected' if the task was known
 -- and is still open; 'repeated' if its end is known; 'mismatched' for no attempt; 'unknown_job'.
 local job, fault = load(A.job)
 if fault then return fault end
@@ -10,23 +10,23 @@ local tasks = tasks_of(job)
 local task, place = find_task(tasks, A.task_id)
 
 local state, current = job.state, job.attempt == A.attempt
-local waits = state == 'sending' and current
--- A callback may have been quicker than the answer that it announces.
-if waits or (state == 'generating' and current) then
-  answered(job, account_of(job, A.attempt))
-  probe_succeeded(job)
+local awaited = state == 'sending' and current
+-- A callback can arrive before the answer; the job is then `generating` already.
+if awaited or (state == 'generating' and current) then
+  learn_from_answer(job, account_of(job, A.attempt))
+  end_pause_of_probe(job)
 end
 if task and task.state ~= 'open' and task.state ~= 'lost' then
   save(job)
   return 'repeated'
 end
-if job.doubtful == A.attempt then no_doubt(job) end
+if job.doubtful == A.attempt then clear_doubt(job) end
 local known = task and task.state == 'open'
 local detail = {attempt = A.attempt, task_id = A.task_id, by = not known and 'answer' or nil, next = A.delay}
 
 if known then
   task.sure, task.attempt, task.account = true, A.attempt, account_of(job, A.attempt)
-  if waits then to_the_front(tasks, place) end
+  if awaited then to_the_front(tasks, place) end
   keep_tasks(job, tasks)
 else
   task = task or {id = A.task_id, at = NOW}
@@ -34,7 +34,7 @@ else
   follow(job, tasks, task, place, A.attempt)
 end
 
-if waits or (not known and (state == 'in_doubt' or state == 'queued')) then
+if awaited or (not known and (state == 'in_doubt' or state == 'queued')) then
   generate(job, task)
   look_in(job, A.delay)
   announce(job, 'generating', detail)
@@ -43,7 +43,7 @@ elseif not known and ended(state) then
   follow_quietly(job)
 elseif not known then
   announce(job, 'adopted', detail)
-  -- With a later attempt on the wire, that one's own outcome comes first.
+  -- A later attempt on the wire decides first.
   if state == 'generating' then go_on_looking(job) end
 end
 save(job)

@@ -44,9 +44,9 @@ if ended(state) then
   follow_quietly(job)
 else
   -- The answer to the attempt is still to come, and will not be asked for again.
-  if state == 'sending' and job.attempt == A.attempt then doubt(job, A.attempt) end
+  if state == 'sending' and job.attempt == A.attempt then mark_doubtful(job, A.attempt) end
   announce(job, 'adopted', detail)
-  -- With a later attempt on the wire, that one's own outcome comes first.
+  -- A later attempt on the wire decides first.
   if state ~= 'sending' or job.attempt == A.attempt then go_on_looking(job) end
 end
 save(job)

@@ -47,7 +47,7 @@ else
   job.deadline, job.allowance = NOW + A.deadline, A.deadline
 end
 job.over, job.answered, job.lined_up = nil, nil, nil
-has_waited(job)
+leave_lane(job)
 if cost > 0 then hold(job, job.attempt, cost) end
 if pause then try_with('probe', A.job, account, A.send_lease) end
 -- The window counts requests by when they are sent, not by when they were allowed.

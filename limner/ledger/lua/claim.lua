@@ -2,7 +2,7 @@
 -- Takes what may happen now, and leases each step to the caller, a speaker for some accounts (enlist.lua). Returns
 -- {steps, unreadable, wait}: steps as {id, step, lease} triples, what is wrong with records that cannot be read, and
 -- the milliseconds until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and
--- not a job. Of a speaker that the ledger does not know, 'unknown'.
+-- not a job. Returns 'unknown' for an unregistered speaker.
 local last_claim = tonumber(redis.call('ZSCORE', SPEAKERS, A.speaker))
 if not last_claim then return 'unknown' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', SPEAKERS, NOW, A.speaker) end
@@ -166,7 +166,7 @@ local function send(id, room)
   end
   leave_line(job)
   if job.state ~= 'queued' then
-    -- Left behind, by a record that is gone perhaps.
+    -- A stale entry: the job stands somewhere else by now.
     save(job)
     return false
   end
@@ -244,7 +244,7 @@ for _, room in ipairs(rooms) do
 end
 
 common = redis.call('ZCARD', LINE_CREATE) > 0
-for _, room in ipairs(rooms) do wake_at(leave(room, common)) end
+for _, room in ipairs(rooms) do wake_at(plan_next_visit(room, common)) end
 if #rooms >= MOST_VISITS then wake_at(NOW) end
 
 local function first_time(index, from)

@@ -12,7 +12,7 @@ if A.credits >= needs then
 else
   local length = math.min(A.cap, 2 * pause.length)
   redis.call('HSET', PAUSE .. A.account, 'until', int(NOW + length), 'length', int(length))
-  call_on(A.account, NOW)
+  visit_by(A.account, NOW)
 end
 announce_account(A.account, 'credits', {credits = A.credits / 1e6, needed = needs / 1e6})
 ring()

@@ -6,15 +6,15 @@ if fault then return fault end
 if not job or job.state ~= 'sending' or job.attempt ~= A.attempt then return 0 end
 
 local account = account_of(job, A.attempt)
-unanswered(job, account)
--- Whether the account is open again is as doubtful.
+count_from_now(job, account)
+-- A probe in doubt does not tell whether the account is open.
 local pause = pause_on(account)
-no_probe(job, pause and pause.length or 0)
+give_up_probe(job, pause and pause.length or 0)
 -- A new lease: a message that settles the attempt does not settle the doubt as well.
 job.lease, job.state, job.last_error = job.lease + 1, 'in_doubt', cjson.encode(A.error)
-doubt(job, A.attempt)
+mark_doubtful(job, A.attempt)
 redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -MOST_DOUBTS - 1)
--- It may be long, and an attempt that never arrived would take the place of one that works.
+-- A doubt can last long; it must not occupy a place in flight.
 leave_flight(job)
 schedule(job, NOW + A.grace)
 announce(job, 'in_doubt', {attempt = A.attempt, error = A.error, next = A.grace})

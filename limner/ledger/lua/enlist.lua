@@ -1,6 +1,6 @@
 -- Uses: bell.
--- A speaker for accounts, a worker or several with the same settings, is known from now on, with what the accounts allow
--- and the names of their keys. Returns the number of accounts.
+-- Registers a speaker (the workers with the same settings) with its accounts' limits and the names of their keys.
+-- Returns the number of accounts.
 for _, quota in ipairs(A.quotas) do
   local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'looks', quota.looks,
     'looks_span', quota.looks_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
@@ -14,7 +14,7 @@ for _, quota in ipairs(A.quotas) do
   redis.call('ZADD', TENDED, 'NX', 0, quota.account)
   -- With other limits, or another key, there may be something to do that there was not before.
   redis.call('ZADD', OPEN, 'LT', NOW, quota.account)
-  call_on(quota.account, NOW)
+  visit_by(quota.account, NOW)
 end
 redis.call('ZADD', SPEAKERS, NOW, A.speaker)
 return #A.quotas

@@ -11,14 +11,16 @@ if job.state == 'failed' and job.outcome == A.outcome then return redis.call('HG
 local current = not A.attempt or job.attempt == A.attempt
 if A.refused and (ended(job.state) or job.state == 'sending' and current) then
   owe_nothing(job, A.attempt)
-  save(job)
 end
 local allowed = current and (not A.lease or job.lease == A.lease)
-if not allowed or not A.come_from[job.state] then return {} end
+if not allowed or not A.come_from[job.state] then
+  save(job)
+  return {}
+end
 
 local detail = {error = decoded(A.outcome).error}
 if job.state == 'sending' then
-  if not A.unsent then probe_refused(job) end
+  if not A.unsent then end_probe_refused(job) end
   if go_on_looking(job) then
     note(job, 'attempt_failed', detail)
     save(job)
@@ -26,4 +28,5 @@ if job.state == 'sending' then
   end
 end
 finish(job, 'failed', A.outcome, detail)
-return to_be_stored(job, 'ended')
+save(job)
+return record_to_store(job, 'ended')

@@ -3,7 +3,7 @@
 redis.call('DEL', PAUSE .. A.account)
 redis.call('HSET', PAUSE .. A.account, 'cause', 'by_hand', 'until', int(A.length and NOW + A.length or FOR_EVER),
   'since', int(NOW), 'error', cjson.encode({message = A.reason}))
-if A.length then call_on(A.account, NOW + A.length) end
+if A.length then visit_by(A.account, NOW + A.length) end
 announce_account(A.account, 'paused',
   {cause = 'by_hand', seconds = A.length and A.length / 1000, error = {message = A.reason}})
 return 1

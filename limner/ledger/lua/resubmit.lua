@@ -12,7 +12,7 @@ local attempt = job.doubtful
 -- The doubt was not the job's own time.
 job.held, job.deadline, job.lined_up, job.verdict = nil, nil, nil, nil
 job.state, job.decided, job.resubmitted = 'queued', attempt or 0, (job.resubmitted or 0) + 1
-no_doubt(job)
+clear_doubt(job)
 leave_flight(job)
 leave_doubtful(job, {})
 schedule(job, NOW)

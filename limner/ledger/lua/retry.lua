@@ -1,6 +1,6 @@
 -- Uses: record, bell, journal, quota, pauses, lines, money, tasks.
 -- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
--- account is sent for a while. An attempt with it, or with `pardon`, does not count, and neither does the pardon's time.
+-- account is sent for a while. An attempt with `pause` or `pardon` does not count against the maximum; the pardon's time is added to the deadline.
 -- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
 local job, fault = load(A.job)
@@ -8,8 +8,8 @@ if fault then return fault end
 if not job then return 0 end
 local current, account = job.attempt == A.attempt, account_of(job, A.attempt)
 local over = ended(job.state)
--- The job may have been cancelled meanwhile. What the provider says of its account is news all the same, and that
--- this attempt costs nothing.
+-- The job may have been cancelled meanwhile. What the provider says of its account still applies, and this attempt
+-- costs nothing.
 if not (over or job.state == 'sending' and current) then return 0 end
 
 owe_nothing(job, A.attempt)
@@ -20,7 +20,7 @@ if A.pause then
   if A.pause.credits then A.pause.needs = math.max(1, job.cost or 1) end
   left = close(account, A.pause, job)
 elseif not over then
-  if A.unsent then no_probe(job, A.delay) else probe_refused(job) end
+  if A.unsent then give_up_probe(job, A.delay) else end_probe_refused(job) end
 end
 if over then
   save(job)

@@ -6,13 +6,13 @@ local job, fault = load(A.job)
 if fault then return fault end
 if not job or not ended(job.state) then return 0 end
 if job.finished ~= A.finished then
-  hold_on_to(job)
+  keep_record(job)
   job.stored = nil
   leave_look_line(job)
   schedule(job, NOW)
   save(job)
   return 0
 end
-rest(job, {ttl = A.ttl, follow = A.follow})
+result_is_stored(job, {ttl = A.ttl, follow = A.follow})
 save(job)
 return 1

@@ -9,7 +9,7 @@ for _, account in ipairs(accounts) do
     forget_permits(account, limits)
     audit_flight(account)
     local waiting = redis.call('ZCARD', line_of(account)) + redis.call('ZCARD', LINE_LOOK .. account)
-    if waiting > 0 or redis.call('EXISTS', PAUSE .. account) == 1 then call_on(account, NOW) end
+    if waiting > 0 or redis.call('EXISTS', PAUSE .. account) == 1 then visit_by(account, NOW) end
     redis.call('ZADD', OPEN, 'NX', NOW, account)
   end
   redis.call('ZADD', TENDED, NOW, account)

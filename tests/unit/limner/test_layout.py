@@ -16,9 +16,9 @@ from limner.layout import constants
 from limner.layout.events import EVENTS
 from limner.layout.fields import FIELDS
 from limner.layout.keys import KEYS
-from limner.layout.tables import within
 from limner.ledger import assembly
 from limner.ledger.script import Script
+from limner.ledger.tables import within
 from limner.records import _TOKEN, Record
 
 ROOT: Final = Path(__file__).parents[3]

@@ -89,6 +89,11 @@ def test_a_server_fault_before_the_task_that_failed_is_behind_us() -> None:
     assert charged(GenerationFailed("?"), {**FAILED, "state": "lost"}, faulted="1", task_id="U") == "no"
 
 
+def test_a_task_that_is_still_open_may_be_charged() -> None:
+    assert charged(Cancelled("?", {"charged": "no"}), OPEN) == "maybe"
+    assert charged(NoImages("?"), OPEN) == "yes"
+
+
 def test_a_failure_names_its_job_its_task_and_how_often_it_was_sent() -> None:
     failure = record(InDoubt("?"), attempt="3", pardoned="1", task_id="T").failure
     assert failure

@@ -9,7 +9,7 @@ import pytest
 
 from limner.ledger import Claim, Claimed, Leases, Money, Quota
 from worker import clock
-from worker.clock import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_EVERY, Clock, Message, messages
+from worker.clock import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
 from worker.fleet import LOOKS_IN_A_MESSAGE
 
 
@@ -232,17 +232,17 @@ def test_a_clock_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
 
 def test_housekeeping_is_done_at_once_and_then_every_so_often(queue: Queue, time: Time) -> None:
     queue.wait = 0.1
-    run(queue, time, seconds=4 * TEND_EVERY)
+    run(queue, time, seconds=4 * TEND_GAP)
     late = gaps(queue.tended)
-    assert min(late) >= TEND_EVERY
-    assert max(late) <= TEND_EVERY + queue.wait + MOST_BEHIND + MOMENT
+    assert min(late) >= TEND_GAP
+    assert max(late) <= TEND_GAP + queue.wait + MOST_BEHIND + MOMENT
 
 
 @pytest.mark.parametrize("wait", [0.0, 3600.0], ids=["busy", "idle"])
 def test_housekeeping_goes_on_at_once_while_there_is_more(queue: Queue, time: Time, wait: float) -> None:
     queue.wait, queue.more = wait, 3
-    run(queue, time, seconds=TEND_EVERY + 1.0)
+    run(queue, time, seconds=TEND_GAP + 1.0)
     *pieces, later = gaps(queue.tended)
     assert len(pieces) == 3
     assert max(pieces) <= LEAST_GAP + MOMENT
-    assert later >= TEND_EVERY - MOMENT
+    assert later >= TEND_GAP - MOMENT

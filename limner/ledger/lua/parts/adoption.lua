@@ -1,5 +1,5 @@
 -- Uses: lines, money, tasks, ends.
--- A task becomes one of the job's: it is looked at next.
+-- A task becomes one of the job's, and is looked at next.
 
 local function to_the_front(tasks, place)
   table.insert(tasks, 1, table.remove(tasks, place))
@@ -14,15 +14,15 @@ local function forget_lost(tasks)
   if lost >= MOST_LOST then table.remove(tasks, last) end
 end
 
--- A task that was not known, or was given up, is the attempt's and open from now on. What the attempt may cost is held
--- again, unless another task of it has shown that already.
+-- Follows a task that was unknown or lost: it is open now and belongs to `attempt`, whose expected cost is held again
+-- unless another task of it has settled the cost.
 local function follow(job, tasks, task, place, attempt)
   if place then table.remove(tasks, place) else forget_lost(tasks) end
   local settled = false
   for _, other in ipairs(tasks) do
     settled = settled or other.attempt == attempt and (other.state == 'succeeded' or other.state == 'failed')
   end
-  -- Of an attempt that is on the wire, it is held still.
+  -- The money of an attempt on the wire is still held.
   local on_the_wire = job.state == 'sending' and job.attempt == attempt
   if not settled and not on_the_wire then hold_again(job, attempt) end
   task.state, task.attempt, task.foreign, task.account = 'open', attempt, nil, account_of(job, attempt)
@@ -31,9 +31,9 @@ local function follow(job, tasks, task, place, attempt)
   job.accepted = NOW
 end
 
--- A task of a job that has ended is looked at quietly; before that, the job's own result is stored.
+-- A job that has ended looks at the task quietly, once its own result is stored.
 local function follow_quietly(job)
   if not job.stored then return end
-  hold_on_to(job)
+  keep_record(job)
   look_soon(job)
 end

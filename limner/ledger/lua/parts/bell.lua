@@ -11,13 +11,13 @@ local function schedule(job, at)
   if at < NOW + LONGEST_NAP and redis.call('ZRANGE', DUE, 0, 0)[1] == job.id then ring() end
 end
 
--- A claim comes by the account at that time, at the latest: it has something of its own to do then.
-local function call_on(account, at)
+-- A claim visits the account at that time, at the latest: it has something of its own to do then.
+local function visit_by(account, at)
   redis.call('ZADD', ACTIVE, 'LT', at, account)
 end
 
--- The account may send again. Returns whether that is sooner than was thought, and somebody may wait for it.
-local function may_send(account)
+-- The account can send again. Returns whether that is sooner than expected, so that somebody may wait for it.
+local function open_account(account)
   if redis.call('ZADD', OPEN, 'XX', 'LT', 'CH', NOW, account) == 0 then return false end
   redis.call('ZADD', ACTIVE, 'XX', 'LT', NOW, account)
   return true

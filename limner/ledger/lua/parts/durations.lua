@@ -1,7 +1,7 @@
 -- Uses: record.
--- How long tasks of a kind take, as Durations.learned counts it; that module names the constants, which come along.
--- Instead of making all older jobs lighter, each job weighs a little more than the one before (`unit`), and when the
--- numbers grow large, all are divided by it. Numbers that make no sense count as not stored.
+-- Learns how long tasks of a kind take, as Durations.learned does; the constants come with each call. Each new job
+-- weighs a little more (`unit`) instead of older ones being reweighted; large weights are divided by it. Implausible
+-- numbers count as absent.
 
 local function sane(text, least, most)
   local number = tonumber(text)

@@ -1,16 +1,17 @@
 -- Uses: record, bell, journal, quota, pauses, lines, money, tasks, results.
 -- The end of a job. It stays due until its result lies in the result backend as well.
 
--- `result` is what the backend keeps of that end, if the caller could tell beforehand (results.lua).
+-- `result` is the backend's text for this end, if the caller has prepared it (results.lua). `A.store_lease` is for how
+-- long a worker has to store the result otherwise.
 local function finish(job, state, outcome, detail, event, result)
   if job.state == 'queued' then
     take_back(job)
     leave_line(job)
   end
   if job.expires then redis.call('ZREM', EXPIRING, job.id) end
-  has_waited(job)
+  leave_lane(job)
   leave_look_line(job)
-  no_probe(job, 0)
+  give_up_probe(job, 0)
   leave_flight(job)
   local waiting = {}
   for _, task in ipairs(tasks_of(job)) do
@@ -21,36 +22,35 @@ local function finish(job, state, outcome, detail, event, result)
   job.looking, job.stored = nil, nil
   announce(job, event or state, detail)
   if result and store_result(job, result) then
-    rest(job, result)
+    result_is_stored(job, result)
   else
     schedule(job, NOW + A.store_lease)
   end
   redis.call('PUBLISH', ENDED .. job.id, state)
 end
 
--- Something is due again for a job that had been let go.
-local function hold_on_to(job)
+-- Removes the time to live, because something is due again.
+local function keep_record(job)
   redis.call('PERSIST', JOB .. job.id)
   redis.call('PERSIST', LOG .. job.id)
   if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PERSIST', KEY .. job.key) end
 end
 
--- The job is saved. Of an end, and of one whose costs are known only now, the record is given back, flat, for
--- its result to be stored; nothing, if it is stored already or something else is to be stored first.
-local function to_be_stored(job, what)
-  save(job)
+-- Returns the saved record, flat, if a worker must store its result: the job has ended, or its cost became known after
+-- its end. Returns {} if the result is stored already, or has to wait for another.
+local function record_to_store(job, what)
   local changed = what == 'noted' and job.stored and job.state ~= 'succeeded' and ended(job.state)
   if not changed and (what == 'noted' or job.stored) then return {} end
   return redis.call('HGETALL', JOB .. job.id)
 end
 
--- The task's end was known. If the job has ended by the same, it is its answer that was lost, and it is given again.
-local function said_before(job, task, told, result)
+-- The reply for a task whose end was known. If the job ended by it, the first reply was lost, and is given again.
+local function repeated_reply(job, task, told, result)
   if task.state ~= result or not ended(job.state) or job.outcome ~= told.outcome then return {'stale', {}} end
   return {'ended', redis.call('HGETALL', JOB .. job.id)}
 end
 
--- A job that had ended learns what became of one of its tasks; `paid` is the event if that was paid for.
+-- Records the end of a task whose job had ended; `paid` is the event if the task was paid for.
 local function after_the_end(job, tasks, paid, detail, ttl, event)
   if paid then announce(job, paid, detail) else note(job, event, detail) end
   local open = open_task(tasks)
@@ -60,15 +60,15 @@ local function after_the_end(job, tasks, paid, detail, ttl, event)
       look_soon(job)
     else
       leave_look_line(job)
-      let_go(job, ttl)
+      expire_record(job, ttl)
     end
   end
   return 'noted'
 end
 
--- A task is none that the job could wait for. What a failed one says of the job, the verdict, counts when nothing else
--- is left to wait for. Returns what became of the job.
-local function without_that_task(job, verdict, told, detail, event)
+-- Handles a task that will not deliver. `verdict` is the job's outcome if nothing else is left to wait for. Returns what
+-- became of the job.
+local function drop_task(job, verdict, told, detail, event)
   local waiting = job.state == 'generating' or job.state == 'in_doubt'
   if not waiting or go_on_looking(job) or (job.doubtful and job.state == 'in_doubt') then
     -- With a later attempt on the wire, that one's outcome is what counts.

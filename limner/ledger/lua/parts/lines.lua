@@ -30,8 +30,8 @@ local function next_turn(priority, lane, pinned)
   return turn
 end
 
--- A lane of which nothing waits any more to be sent for the first time owes nothing for turns that it did not take.
-local function has_waited(job)
+-- Forgets a lane when no unsent job of it is left; it then starts at the current turn again.
+local function leave_lane(job)
   if not job.waits then return end
   job.waits = nil
   local lane, waiting = job.lane or '', LANES_WAITING .. job.priority
@@ -53,15 +53,14 @@ local function place_in_line(job)
   return (9 - job.priority) * TURNS + job.turn
 end
 
--- The time in line, and before that from when it was due, is not the job's own: its deadline is moved by it when it
--- is sent.
+-- Time in line does not count against the deadline: `begin` moves it by that time.
 local function queue_up(job, since)
   if job.deadline and not job.lined_up then job.lined_up = since or NOW end
   redis.call('ZADD', line_of(job.pinned), place_in_line(job), job.id)
-  if job.pinned then call_on(job.pinned, NOW) end
+  if job.pinned then visit_by(job.pinned, NOW) end
 end
 
--- A job that waits again may be too late again.
+-- A job that waits to be sent can expire again.
 local function watch_expiry(job)
   if job.expires then redis.call('ZADD', EXPIRING, job.expires, job.id) end
 end
@@ -85,7 +84,7 @@ end
 local function line_up_look(job, place)
   local account = reader_of(job)
   redis.call('ZADD', LINE_LOOK .. account, place, job.id)
-  call_on(account, NOW)
+  visit_by(account, NOW)
 end
 
 local function leave_look_line(job)

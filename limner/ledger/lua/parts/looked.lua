@@ -12,7 +12,7 @@ local function looked(told)
   local reader, delay = reader_of(job), told.delay
   if (job.hinted or 0) >= job.looking then delay = math.min(delay, HINT_PAUSE) end
   job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
-  if told.task_id then shown(job, told) end
+  if told.task_id then note_task_pending(job, told) end
   look_in(job, delay)
   if told.too_often then looks_too_often(reader) else look_went_well(reader) end
   note(job, 'looked', {answer = told.answer, next = delay})

@@ -1,7 +1,7 @@
 -- Uses: record.
 -- Money, in millionths of a credit, so that sums are exact. What an attempt is expected to cost is held from its
--- sending until its end is known: then it is spent, as the provider says, or it is free again. Of an attempt
--- that nobody can tell the end of, it stays doubtful.
+-- sending until its end is known: then it is spent, as the provider says, or it is free again. If its end stays
+-- unknown, the amount becomes doubtful.
 --
 -- `money:held` has what is held and doubtful now, `money:DAY` what was spent on a day (UTC, counted from 1970);
 -- each in all, by account and by lane.
@@ -57,7 +57,7 @@ local function spend(job, attempt, amount)
   if redis.call('HINCRBY', key, 'tasks', 1) == 1 then redis.call('PEXPIRE', key, KEEP_DAYS * DAY) end
 end
 
--- Nobody waits any more for what became of the attempts, except for those in `waiting`.
+-- Moves held money to doubtful for all attempts except those in `waiting`.
 local function leave_doubtful(job, waiting)
   for attempt = 1, job.attempt do
     local amount = not waiting[attempt] and tonumber(of_attempt(job, 'hold', attempt))

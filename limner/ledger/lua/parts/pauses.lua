@@ -15,7 +15,7 @@ end
 -- Something may be done about the account from that time on.
 local function try_at(account, at)
   redis.call('ZADD', OPEN, 'XX', 'LT', at, account)
-  call_on(account, at)
+  visit_by(account, at)
 end
 
 local function reopen(account, why)
@@ -27,9 +27,9 @@ local function reopen(account, why)
   ring()
 end
 
--- How a claim finds the account: nil if it is open, else the time from which on there is something to do about the
--- pause, and what: the provider is asked for its `credits`, a `probe` is sent, or another `key` is waited for.
-local function closed(account, key)
+-- Returns nil if the account is open; else when something can be done about the pause, and how: ask for `credits`, send
+-- a `probe`, or wait for another `key`. A pause by hand whose time is over ends here.
+local function closed_until(account, key)
   local pause = pause_on(account)
   if not pause then return nil end
   if pause.cause == 'by_hand' and pause['until'] <= NOW then
@@ -52,7 +52,7 @@ local function nothing_tried(account)
 end
 
 -- The account's probe has come to nothing: the next one may follow after `delay`.
-local function no_probe(job, delay)
+local function give_up_probe(job, delay)
   local account = job.account
   local pause = account and pause_on(account)
   if not pause or pause.probe ~= job.id then return end
@@ -67,12 +67,12 @@ local function take_back(job)
   local account = job.place
   if not account then return end
   return_permit(WINDOW_CREATE .. account, permit_of_lease(job), account)
-  no_probe(job, 0)
+  give_up_probe(job, 0)
   leave_flight(job)
 end
 
 -- What the provider answered to that job shows that the reason of the pause is over.
-local function probe_succeeded(job)
+local function end_pause_of_probe(job)
   local account = job.account
   local pause = account and pause_on(account)
   if pause and pause.probe == job.id then reopen(account, 'probe') end
@@ -80,12 +80,12 @@ end
 
 -- The provider refused that job for another reason than the pause's. It is no longer in maintenance then, and not
 -- too busy; but of credits that tells nothing, since it looks at the request first (contract 1.4).
-local function probe_refused(job)
+local function end_probe_refused(job)
   local account = job.account
   local pause = account and pause_on(account)
   if not pause or pause.probe ~= job.id then return end
   if pause.needs or pause.cause == 'key_capped' then
-    no_probe(job, pause.length)
+    give_up_probe(job, pause.length)
   else
     reopen(account, 'probe')
   end
@@ -98,7 +98,7 @@ local function close(account, why, job)
   local length = why.base
   if now then
     local probed = now.probe == job.id and job.id
-    if probed then no_probe(job, 0) end
+    if probed then give_up_probe(job, 0) end
     -- Requests that were on the wire when the account was closed tell nothing new.
     if now.cause == 'by_hand' or (not probed and now.cause == why.cause)
       or (now.cause ~= why.cause and now['until'] - NOW >= length) then
@@ -117,7 +117,7 @@ local function close(account, why, job)
   nothing_tried(account)
   if why.key then redis.call('HSET', PAUSE .. account, 'key', why.key) end
   if why.needs then redis.call('HSET', PAUSE .. account, 'needs', int(why.needs)) end
-  call_on(account, NOW + length)
+  visit_by(account, NOW + length)
   -- A key that is refused is not tried again when a time is over.
   announce_account(account, 'paused', {cause = why.cause, seconds = not why.key and length / 1000 or nil,
     error = why.error, job = job.id})

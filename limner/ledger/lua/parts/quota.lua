@@ -38,8 +38,8 @@ local function counted(window, edge)
   return redis.call('ZCOUNT', window, after(edge), '+inf')
 end
 
--- The time at which one more will be free than `limit` allow now; now, if one is.
-local function reopens(window, limit, edge)
+-- Returns when the next permit is free; NOW if one is.
+local function next_permit_at(window, limit, edge)
   local entry = redis.call('ZRANGE', window, -limit, -limit, 'WITHSCORES')
   return entry[2] and math.max(NOW, entry[2] + (NOW - edge)) or NOW
 end
@@ -54,7 +54,7 @@ local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
 -- A permit that was not used is free for others at once.
 local function return_permit(window, permit, account)
   if redis.call('ZREM', window, permit) == 0 then return end
-  may_send(account)
+  open_account(account)
   ring()
 end
 
@@ -65,7 +65,7 @@ local function leave_flight(job)
   if not account then return end
   job.place = nil
   -- Only of an account that was full does anybody wait for a place.
-  if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and may_send(account) then ring() end
+  if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and open_account(account) then ring() end
 end
 
 local function enter_flight(job, account)
@@ -85,7 +85,7 @@ local function audit_flight(account)
       gone = gone + redis.call('ZREM', flight, id)
     end
   end
-  if gone > 0 and may_send(account) then ring() end
+  if gone > 0 and open_account(account) then ring() end
 end
 
 local function forget_permits(account, limits)
@@ -95,7 +95,7 @@ local function forget_permits(account, limits)
 end
 
 -- Learning. The guard shrinks with every request that is answered as it should be.
-local function answered(job, account)
+local function learn_from_answer(job, account)
   if not job.sent or job.answered then return end
   local limits, permit = quota_of(account, {'first_guard', 'guard', 'fastest'}), permit_of(job)
   if not limits then return end
@@ -111,7 +111,7 @@ local function answered(job, account)
 end
 
 -- A request whose answer is not known may have been counted until now.
-local function unanswered(job, account)
+local function count_from_now(job, account)
   redis.call('ZADD', WINDOW_CREATE .. account, 'XX', NOW, permit_of(job))
 end
 
@@ -132,7 +132,7 @@ local function too_often(job, account)
   local limits, quota = limits_of(account), QUOTA .. account
   if not limits or not job.sent then return end
   redis.call('ZREM', WINDOW_CREATE .. account, permit_of(job))
-  may_send(account)
+  open_account(account)
   local ours = counted_at_most(account, job.sent - limits.creates_span)
   local again = limits.refused_at and NOW - limits.refused_at < limits.creates_span
   if ours >= limits.limit then
@@ -149,7 +149,7 @@ local function too_often(job, account)
   redis.call('HSET', quota, 'refused_at', int(NOW))
 end
 
--- Whether there is more again than was left for us: first one more, then two, and so on.
+-- Raises a lowered limit on trial: by one, then two, then four.
 local function raise_limit(account, limits)
   if limits.limit >= limits.creates or NOW < (limits.raise_at or 0) then return end
   local stride = limits.stride or 1
@@ -158,8 +158,8 @@ local function raise_limit(account, limits)
   redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', 2 * stride, 'raise_at', int(limits.raise_at))
 end
 
--- Of a look's answer, the time that it took tells nothing here: a window of a second would lose a good part of itself
--- to answers of a third of one. A read that was refused costs nothing but itself.
+-- Looks do not learn from response times: a window of a second would lose a good part of itself to answers of a third
+-- of one. A read that was refused costs nothing but itself.
 local function looks_too_often(account)
   local limits = quota_of(account, {'looks_span', 'first_guard', 'look_guard', 'look_refused_at'})
   -- What was refused in one window is one lesson.

@@ -3,7 +3,7 @@
 
 -- Nothing more is due: the record may go when its time is over. The idempotency key outlives the job by its own
 -- time, and the record with it.
-local function let_go(job, ttl)
+local function expire_record(job, ttl)
   local longer = math.max(ttl, job.key_ttl or 0)
   redis.call('PEXPIRE', JOB .. job.id, longer)
   redis.call('PEXPIRE', LOG .. job.id, longer)
@@ -12,11 +12,11 @@ local function let_go(job, ttl)
 end
 
 -- The result is stored. If a task of the job is still open, looking goes on quietly, first after `follow`.
-local function rest(job, times)
+local function result_is_stored(job, times)
   local first = not job.stored
   job.stored = 1
   if not open_task(tasks_of(job)) then
-    let_go(job, times.ttl)
+    expire_record(job, times.ttl)
   elseif first then
     look_in(job, times.follow)
   end
@@ -39,8 +39,8 @@ local function iso(time)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, fraction)
 end
 
--- The result was written before the job's end was known, so the time of the end goes between its two parts. It is of
--- no use if another attempt has been made meanwhile, whose time it does not know. Returns whether it is stored.
+-- Inserts the end's time between the text's halves, since the text was made before the end. Returns false if a later
+-- attempt exists, whose time the text lacks.
 local function store_result(job, result)
   if job.attempt ~= result.attempt then return false end
   local text = result.head .. iso(NOW) .. result.tail

@@ -8,7 +8,7 @@
 -- What the account has room for now. An account whose balance is to be asked for has a step of its own: `ask`.
 -- Nothing of an account whose key is refused, unless looks are `wanted`: it stays in sight of workers with another key.
 local function room_of(account, key, ask, wanted)
-  local at, way = closed(account, key)
+  local at, way = closed_until(account, key)
   if way == 'key' and not wanted and redis.call('ZCARD', LINE_LOOK .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then return nil end
@@ -43,20 +43,20 @@ local function each_due(index, visit)
   until #accounts < PIECE
 end
 
--- Once a claim has taken what it could: notes when to visit the account again, and returns when that is worth waking
--- up for. `common` says whether jobs wait that any account may send.
-local function leave(room, common)
+-- Notes when to visit the account again, and returns when that is worth waking up for. `common` says whether jobs wait
+-- that any account may send.
+local function plan_next_visit(room, common)
   local account, limits = room.account, room.limits
   local looks, own = LINE_LOOK .. account, redis.call('ZCARD', line_of(account)) > 0
   local again, wake = {}, {}
   if redis.call('ZCARD', looks) > 0 then
-    local reads = reopens(WINDOW_LOOK .. account, limits.looks, look_edge(limits))
+    local reads = next_permit_at(WINDOW_LOOK .. account, limits.looks, look_edge(limits))
     again[#again + 1], wake[#wake + 1] = reads, reads + 1
   end
 
   local sends = FOR_EVER
   if room.places > 0 then
-    sends = reopens(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
+    sends = next_permit_at(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end
   sends = math.max(sends, room.closed or 0)

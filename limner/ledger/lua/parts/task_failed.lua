@@ -7,11 +7,12 @@ local function task_failed(told)
   local tasks = job and tasks_of(job) or {}
   local task = find_task(tasks, told.task_id)
   if not task then return {'stale', {}} end
-  if task.state == 'succeeded' or task.state == 'failed' then return said_before(job, task, told, 'failed') end
+  if task.state == 'succeeded' or task.state == 'failed' then return repeated_reply(job, task, told, 'failed') end
 
+  -- Before the task's end makes another account the reader.
   local reader = reader_of(job)
   task.state, task.credits = 'failed', told.credits
-  word_of(job, task, told)
+  note_task_ended(job, task, told)
   keep_tasks(job, tasks)
   if told.owed then spend(job, task.attempt, told.cost) else release(job, task.attempt) end
   local detail = {task_id = task.id, attempt = task.attempt, credits = told.credits, error = told.error}
@@ -20,8 +21,9 @@ local function task_failed(told)
     local paid = job.state == 'succeeded' and 'double' or 'late_result'
     what = after_the_end(job, tasks, told.credits and paid, detail, told.ttl, 'task_failed')
   else
-    what = without_that_task(job, told.outcome, told, detail, 'task_failed')
+    what = drop_task(job, told.outcome, told, detail, 'task_failed')
   end
   look_went_well(reader)
-  return {what, to_be_stored(job, what)}
+  save(job)
+  return {what, record_to_store(job, what)}
 end

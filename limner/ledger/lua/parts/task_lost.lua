@@ -7,22 +7,24 @@ local function task_lost(told)
   local tasks = job and tasks_of(job) or {}
   local task = find_task(tasks, told.task_id)
   if not task then return {'stale', {}} end
-  if task.state ~= 'open' then return said_before(job, task, told, 'lost') end
+  if task.state ~= 'open' then return repeated_reply(job, task, told, 'lost') end
 
+  -- Before the task's end makes another account the reader.
   local reader = reader_of(job)
   task.state, task.foreign = 'lost', told.foreign
   job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
   task.account = account_of(job, task.attempt)
   keep_tasks(job, tasks)
   -- A task that the provider had shown leaves a doubt behind.
-  if task.sure and job.state == 'generating' then doubt(job, task.attempt) end
+  if task.sure and job.state == 'generating' then mark_doubtful(job, task.attempt) end
   local detail = {task_id = task.id, attempt = task.attempt, error = told.error}
   local what
   if ended(job.state) then
     what = after_the_end(job, tasks, nil, detail, told.ttl, 'task_lost')
   else
-    what = without_that_task(job, job.verdict, told, detail, 'task_lost')
+    what = drop_task(job, job.verdict, told, detail, 'task_lost')
   end
   look_went_well(reader)
-  return {what, to_be_stored(job, what)}
+  save(job)
+  return {what, record_to_store(job, what)}
 end

@@ -2,6 +2,7 @@
 -- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
 -- One is `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
 
+-- The tasks, to be changed in place: `keep_tasks` writes them back.
 local function tasks_of(job) return job.known_tasks end
 
 local function open_task(tasks)
@@ -10,6 +11,7 @@ local function open_task(tasks)
   end
 end
 
+-- Writes the tasks back. The job waits in the line of the account whose key reads the next one.
 local function keep_tasks(job, tasks)
   local before = reader_of(job)
   local task = open_task(tasks)
@@ -24,7 +26,7 @@ local function keep_tasks(job, tasks)
   end
 end
 
--- An attempt was refused; of a task that it has all the same, the end will tell what it costs.
+-- Releases the money of a refused attempt, unless a task of it is open: that task's end settles the cost.
 local function owe_nothing(job, attempt)
   for _, task in ipairs(tasks_of(job)) do
     if task.state == 'open' and task.attempt == attempt then return end
@@ -38,18 +40,18 @@ local function find_task(tasks, name)
   end
 end
 
--- The attempt of which it is not known whether it was accepted, and the index of jobs that have one.
-local function doubt(job, attempt)
+-- It is not known whether that attempt was accepted.
+local function mark_doubtful(job, attempt)
   job.doubtful = attempt
   redis.call('ZADD', DOUBTS, 'NX', NOW, job.id)
 end
 
-local function no_doubt(job)
+local function clear_doubt(job)
   job.doubtful = nil
   redis.call('ZREM', DOUBTS, job.id)
 end
 
--- A job that waited for something else than its task has all of its time again.
+-- The job waits for that task from now on. If it did not wait for one before, it gets its full allowance again.
 local function generate(job, task)
   if job.state == 'queued' then
     take_back(job)
@@ -63,7 +65,7 @@ local function generate(job, task)
   enter_flight(job, task.account or MAIN)
 end
 
--- A job with a task that is still open has something to wait for, whatever became of its last attempt.
+-- Looks at the next open task, if there is one, whatever became of the last attempt. Returns whether there is one.
 local function go_on_looking(job)
   local task = open_task(tasks_of(job))
   if not task then return false end
@@ -73,22 +75,22 @@ local function go_on_looking(job)
 end
 
 -- A look at a task that works on has shown it: it is looked at after the others, and may be known for certain now.
-local function shown(job, told)
+local function note_task_pending(job, told)
   local tasks = tasks_of(job)
   local task, place = find_task(tasks, told.task_id)
   if not task then return end
   task.sure, task.attempt = told.sure or task.sure, told.attempt or task.attempt
   if told.attempt then task.account = account_of(job, told.attempt) end
-  if task.sure and job.doubtful == task.attempt then no_doubt(job) end
+  if task.sure and job.doubtful == task.attempt then clear_doubt(job) end
   table.insert(tasks, table.remove(tasks, place))
   keep_tasks(job, tasks)
   if job.state == 'generating' then job.task_id = open_task(tasks).id end
 end
 
 -- The provider's last word on a task. With it, an attempt is in doubt no longer.
-local function word_of(job, task, told)
+local function note_task_ended(job, task, told)
   task.sure, task.foreign, task.attempt = true, nil, told.attempt or task.attempt
   task.account = account_of(job, task.attempt)
   job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
-  if job.doubtful == task.attempt then no_doubt(job) end
+  if job.doubtful == task.attempt then clear_doubt(job) end
 end
