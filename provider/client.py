@@ -19,7 +19,7 @@ from provider.endpoint import checked_api_key, checked_api_url, environment_prox
 from provider.envelope import clean
 from provider.messages import Requests, read_headers
 from provider.reading import read_create, read_credits, read_record
-from provider.transport import ThreadTransport
+from provider.transport import Transport
 from provider.wire import create_body, encode
 
 CREATE_PATH: Final = "/api/v1/jobs/createTask"
@@ -87,7 +87,9 @@ class _NoAnswer:
 
 
 class KieClient:
-    """Speaks to kie.ai's job API. Thread-safe, with one connection a thread; nothing is ever sent twice.
+    """Speaks to kie.ai's job API. Thread-safe; nothing is ever sent twice.
+
+    Each exchange has a connection of its own while it lasts.
 
     Redirects are not followed and cookies not kept: httpcore, which sends the requests, knows neither (the
     provider sets a JSESSIONID with every answer, contract 1.2). Of the environment, the proxy variables and
@@ -112,7 +114,7 @@ class KieClient:
         self._max_body_bytes = max_body_bytes
         each = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
         self._requests = Requests(self._api_url, self._api_key, user_agent, each)
-        self._transport = ThreadTransport(
+        self._transport = Transport(
             self._requests.origin, httpx.create_ssl_context(), environment_proxy(self._api_url)
         )
 
@@ -164,13 +166,10 @@ class KieClient:
     def _ask(self, request: httpcore.Request) -> _Answer | _NoAnswer:
         status: int | None = None
         try:
-            response = self._transport.send(request, time.monotonic() + self._total)
-            try:
+            with self._transport.send(request, time.monotonic() + self._total) as response:
                 status = response.status
                 headers = read_headers(response.headers)
                 body = read_body(response, headers.get("content-encoding", ""), self._max_body_bytes)
-            finally:
-                response.close()
             return _Answer(status, headers, self._without_key(body))
         except _NEVER_SENT as error:
             return _NoAnswer(Why.NOT_CONNECTED, status, self._describe(error))

@@ -1,15 +1,18 @@
-"""One connection per thread, straight on httpcore.
+"""As many connections as there are exchanges at once, straight on httpcore.
 
-A pool that threads share is scanned under a lock for each request: measured, that takes more CPU than the
-exchange itself.
+The one that was used last is taken first, so that those of a busy moment grow old and are closed. httpcore's
+own pool is scanned under a lock for each request: measured, that takes more CPU than the exchange itself.
 """
 
 import logging
 import os
 import ssl
 import threading
+import time
 import weakref
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import httpcore
@@ -63,20 +66,19 @@ class _Line:
 
 
 class _Lane:
-    """One thread's connection and the exchange that is under way on it."""
+    """A connection, and the exchange that is under way on it."""
 
     def __init__(
         self, origin: httpcore.Origin, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None
     ) -> None:
         self.pid = os.getpid()
+        self.idle_since = 0.0
         self.exchange = Exchange()
         self.line = _Line(origin, ssl_context, proxy, DeadlineBackend(self.exchange))
-        # A thread that ends takes its connection with it, at once and not when the garbage is next collected.
-        weakref.finalize(self, self.line.close).atexit = False
 
 
-class ThreadTransport:
-    """Sends each thread's requests over that thread's connection to ``origin``, once.
+class Transport:
+    """Sends requests to ``origin``, each once, on a connection that no other exchange uses meanwhile.
 
     Raises httpcore's exceptions as they are, since the kind of the exception tells whether bytes went out.
     """
@@ -87,41 +89,63 @@ class ThreadTransport:
         self._origin = origin
         self._ssl_context = ssl_context
         self._proxy = proxy
-        self._local = threading.local()
         self._lock = threading.Lock()
         self._closed = False
+        self._idle: deque[_Lane] = deque()
+        """The one that was used last at the end."""
         self._lanes: weakref.WeakSet[_Lane] = weakref.WeakSet()
 
-    def send(self, request: httpcore.Request, ends_at: float) -> httpcore.Response:
-        """The answer with its body still to be read; close it, or the connection cannot be used again.
+    @contextmanager
+    def send(self, request: httpcore.Request, ends_at: float) -> Iterator[httpcore.Response]:
+        """The answer with its body still to be read. After the block, the connection is others' to use.
 
         The exchange must be over, with the reading, at ``ends_at`` in monotonic seconds.
         """
-        lane = self._lane()
-        lane.exchange.begin(ends_at)
-        response = lane.line.ready().handle_request(request)
-        if not lane.exchange.received:
-            # A server that answers one request twice leaves the second answer in the parser's buffer, and
-            # the next job would take another job's task for its own.
-            response.close()
-            raise httpcore.RemoteProtocolError("the answer was there before the request was sent")
-        return response
+        lane = self._take()
+        try:
+            lane.exchange.begin(ends_at)
+            response = lane.line.ready().handle_request(request)
+            try:
+                if not lane.exchange.received:
+                    # A server that answers one request twice leaves the second answer in the parser's buffer,
+                    # and the next job would take another job's task for its own.
+                    raise httpcore.RemoteProtocolError("the answer was there before the request was sent")
+                yield response
+            finally:
+                response.close()
+        finally:
+            self._put_back(lane)
 
     def close(self) -> None:
-        """Close the connections of all threads; what is under way on them breaks off."""
+        """Close all connections; what is under way on them breaks off."""
         with self._lock:
             self._closed = True
+            self._idle.clear()
             lanes = list(self._lanes)
         for lane in lanes:
             lane.line.close()
 
-    def _lane(self) -> _Lane:
-        lane: _Lane | None = getattr(self._local, "lane", None)
-        # A forked child must not speak on its parent's connection.
-        if lane is None or lane.pid != os.getpid():
-            lane = self._local.lane = _Lane(self._origin, self._ssl_context, self._proxy)
-            with self._lock:
-                self._lanes.add(lane)
-        if self._closed:
-            raise httpcore.ConnectError("the client is closed")
+    def _take(self) -> _Lane:
+        with self._lock:
+            if self._closed:
+                raise httpcore.ConnectError("the client is closed")
+            # A forked child must not speak on its parent's connection.
+            while self._idle and (lane := self._idle.pop()):
+                if lane.pid == os.getpid():
+                    return lane
+            lane = _Lane(self._origin, self._ssl_context, self._proxy)
+            self._lanes.add(lane)
         return lane
+
+    def _put_back(self, lane: _Lane) -> None:
+        lane.idle_since = now = time.monotonic()
+        too_old: list[_Lane] = []
+        with self._lock:
+            if self._closed:
+                too_old.append(lane)
+            else:
+                self._idle.append(lane)
+            while self._idle and now - self._idle[0].idle_since > KEEPALIVE_SECONDS:
+                too_old.append(self._idle.popleft())
+        for each in too_old:
+            each.line.close()

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from limner.durations import kind_of
-from limner.errors import JobFailed, RecordUnreadable
+from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
 from limner.ledger.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
 from limner.models import TextToImage
 from limner.records import JobState, Record, Task, TaskEnd
@@ -65,8 +65,15 @@ def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
     if len(tasks) == 1:
         put_on_record(fleet, [ask(fleet, *tasks[0])])
         return
+    away: StoreUnavailable | None = None
     for finished in side_by_side(fleet, tasks):
-        put_on_record(fleet, finished)
+        try:
+            put_on_record(fleet, finished)
+        except StoreUnavailable as error:
+            # The answers that are still to come may find Redis back.
+            away = error
+    if away is not None:
+        raise away
 
 
 def has_key(fleet: Fleet, record: Record, task: Task) -> bool:

@@ -124,6 +124,7 @@ class Clock(threading.Thread):
         if self._expecting:
             lost = min(MOST_BEHIND, max(FIRST_BEHIND, 2 * self._behind))
             self._behind = 0.0 if claimed.steps else lost
+            self._expecting = False
         if claimed.steps:
             self._remember(claimed.steps)
             self._send(claimed.steps)

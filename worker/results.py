@@ -1,5 +1,6 @@
 """Results, as plain Celery code reads them: ``AsyncResult(job_id).get()``."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -10,12 +11,15 @@ import redis
 from celery import Celery, states
 from celery.exceptions import BackendError
 from kombu.exceptions import OperationalError
+from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
 from limner.ledger.reports import BackendResult
 from limner.records import Record
 from worker.polling import PollLaw
+
+logger = logging.getLogger(__name__)
 
 _BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
@@ -45,7 +49,12 @@ class ResultStore:
         """The result of a job that is about to succeed by that task; None if the backend is elsewhere."""
         if not self._beside_the_ledger:
             return None
-        images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
+        try:
+            images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
+        except ValidationError as error:
+            # The end goes on record all the same, and its result is seen to afterwards.
+            logger.warning("the result of job %s cannot be made beforehand: %s", record.job_id, error)
+            return None
         # Only the ledger knows the time of the end, so the text is split there.
         cut = f"@{uuid4().hex}@"
         images["finished_at"] = cut

@@ -31,6 +31,8 @@ class Field:
     name: str
     kind: Kind
     why: str
+    always: bool = False
+    """True if every record has it."""
 
     @property
     def of_attempt(self) -> bool:
@@ -39,27 +41,32 @@ class Field:
 
 
 FIELDS: Final = (
-    Field("v", Kind.COUNT, "the version of this layout"),
-    Field("state", Kind.TEXT, "where the job is in its life"),
-    Field("request", Kind.JSON, "the parameters that were asked for"),
-    Field("digest", Kind.TEXT, "hash of the request; exposes another one under the same key"),
-    Field("metadata", Kind.JSON, "the producer's own, which comes back with results and events"),
-    Field("priority", Kind.COUNT, "0 to 9, the highest first"),
-    Field("turn", Kind.COUNT, "the place among jobs of the same priority, kept through all attempts"),
+    Field("v", Kind.COUNT, "the version of this layout", always=True),
+    Field("state", Kind.TEXT, "where the job is in its life", always=True),
+    Field("request", Kind.JSON, "the parameters that were asked for", always=True),
+    Field("digest", Kind.TEXT, "hash of the request; exposes another one under the same key", always=True),
+    Field("metadata", Kind.JSON, "the producer's own, which comes back with results and events", always=True),
+    Field("priority", Kind.COUNT, "0 to 9, the highest first", always=True),
+    Field(
+        "turn",
+        Kind.COUNT,
+        "the place among jobs of the same priority, kept through all attempts",
+        always=True,
+    ),
     Field("lane", Kind.TEXT, "lanes share the turns of a priority"),
     Field("pinned", Kind.TEXT, "the only account that may send it"),
-    Field("created", Kind.TIME, "when it was submitted"),
+    Field("created", Kind.TIME, "when it was submitted", always=True),
     Field("expires", Kind.TIME, "when it is not sent any more"),
     Field("key", Kind.TEXT, "the digest of its idempotency key"),
     Field("key_ttl", Kind.SPAN, "how long the key, and the record with it, outlives the job's end"),
     Field("waits", Kind.FLAG, "it has not been sent yet, and counts for its lane"),
-    Field("lease", Kind.COUNT, "the number of the last lease: older steps are stale"),
+    Field("lease", Kind.COUNT, "the number of the last lease: older steps are stale", always=True),
     Field("account", Kind.TEXT, "the account that was last chosen to send it"),
     Field("place", Kind.TEXT, "the account at which it holds a place in flight"),
     Field("lined_up", Kind.TIME, "start of its wait in line, which does not count against the deadline"),
     Field("parked", Kind.TEXT, "the cap for whose money it waits apart: day, or lane:NAME"),
     Field("over", Kind.TEXT, "the cap that it was last told of"),
-    Field("attempt", Kind.COUNT, "the number of the last attempt"),
+    Field("attempt", Kind.COUNT, "the number of the last attempt", always=True),
     Field("sent", Kind.TIME, "when the last attempt was sent"),
     Field("permit", Kind.COUNT, "the lease with whose permit the last attempt was sent"),
     Field("token:N", Kind.TEXT, "the attempt's secret, which its callback URL holds"),
@@ -101,7 +108,7 @@ FIELDS: Final = (
         "when the look that is under way was claimed or begun",
     ),
     Field("seen", Kind.TIME, "when a look last had an answer"),
-    Field("looks", Kind.COUNT, "how many looks had an answer"),
+    Field("looks", Kind.COUNT, "how many looks had an answer", always=True),
     Field("verdict", Kind.JSON, "the outcome, should nothing be left to wait for"),
     Field("outcome", Kind.JSON, "the end: urls and credits, or an error"),
     Field("finished", Kind.TIME, "time of its end; identifies that end"),

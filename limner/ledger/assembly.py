@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 from limner.layout import constants
-from limner.layout.fields import NUMBERS, TEXTS
+from limner.layout.fields import FIELDS, NUMBERS, TEXTS
 from limner.layout.keys import KEYS
 
 _USES: Final = re.compile(r"^-- Uses: ([\w, ]+)\.\n")
@@ -103,6 +103,10 @@ def _known(needed: set[str], code: str) -> Iterator[tuple[str, str]]:
         names = [*numbers, *(name for name in TEXTS if name in used)]
         yield "FIELDS", "{" + ", ".join(f"'{name}'" for name in names) + "}"
         yield "NUMBERS", str(len(numbers))
+        yield (
+            "REQUIRED",
+            "{" + ", ".join(f"'{each.name}'" for each in FIELDS if each.always and each.name in used) + "}",
+        )
 
 
 def _in_table(code: str, functions: Iterable[str], known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,8 @@ from limner.terms import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quot
 
 LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
 """Seconds that a clock may sleep without asking what is due."""
+ENLIST_EVERY: Final = 60.0
+"""Seconds after which limits are told again: another worker, since gone, may have told others."""
 _ENLISTED_AT_ONCE: Final = 100
 
 
@@ -71,6 +74,7 @@ class Enlist(_Counts):
     NAME: ClassVar[str] = "enlist"
     speaker: str
     quotas: Json
+    last: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class Queue:
     _quotas: tuple[Quota, ...] = field(default=(), init=False)
     _speaker: str = field(default="", init=False)
     """The accounts that were last spoken for, and the name under which the ledger knows of them."""
+    _enlist_at: float = field(default=0.0, init=False)
 
     # Workers
 
@@ -116,7 +121,7 @@ class Queue:
 
         What the accounts allow is told to the ledger when it is new, and not with each claim.
         """
-        if quotas != self._quotas:
+        if quotas != self._quotas or time.monotonic() >= self._enlist_at:
             self._enlist(quotas)
         claim = ClaimSteps(
             speaker=self._speaker,
@@ -138,9 +143,13 @@ class Queue:
     def _enlist(self, quotas: tuple[Quota, ...]) -> None:
         told = [of_quota(quota) for quota in quotas]
         speaker = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-        for start in range(0, max(len(told), 1), _ENLISTED_AT_ONCE):
-            self.store.run(Enlist(speaker=speaker, quotas=told[start : start + _ENLISTED_AT_ONCE]))
+        pieces = [told[start : start + _ENLISTED_AT_ONCE] for start in range(0, len(told), _ENLISTED_AT_ONCE)]
+        # Until all of it is told, nothing is.
+        self._quotas = ()
+        for number, piece in enumerate(pieces or [[]], start=1):
+            self.store.run(Enlist(speaker=speaker, quotas=piece, last=number >= len(pieces)))
         self._quotas, self._speaker = quotas, speaker
+        self._enlist_at = time.monotonic() + ENLIST_EVERY
 
     def tend(self) -> bool:
         """Do the housekeeping of a few accounts; True if there is more of it to do at once."""

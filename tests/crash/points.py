@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -23,7 +24,7 @@ from limner.ledger.queue import ClaimSteps
 from limner.ledger.script import Script
 from limner.ledger.store import Store
 from limner.terms import Claimed
-from provider.transport import ThreadTransport
+from provider.transport import Transport
 from worker.clock import TASKS, Clock, Message
 from worker.results import ResultStore
 
@@ -243,9 +244,11 @@ def _round_messages_and_results(crash: Crash) -> None:
 
 
 def _round_the_wire(crash: Crash) -> None:
-    send = ThreadTransport.send
+    send = Transport.send
 
-    def wrapped(transport: ThreadTransport, request: httpcore.Request, ends_at: float) -> httpcore.Response:
+    def wrapped(
+        transport: Transport, request: httpcore.Request, ends_at: float
+    ) -> AbstractContextManager[httpcore.Response]:
         stages = _STAGES.get(request.url.target.partition(b"?")[0].decode(), {})
 
         def trace(event: str, _info: object) -> None:
@@ -255,7 +258,7 @@ def _round_the_wire(crash: Crash) -> None:
         request.extensions = {**request.extensions, "trace": trace}
         return send(transport, request, ends_at)
 
-    ThreadTransport.send = wrapped  # type: ignore[method-assign,assignment]
+    Transport.send = wrapped  # type: ignore[method-assign,assignment]
 
 
 if TRAIL in os.environ:

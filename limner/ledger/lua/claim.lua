@@ -4,7 +4,8 @@
 -- the milliseconds until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and
 -- not a job. Returns 'unknown' for an unregistered speaker.
 local last_claim = tonumber(redis.call('ZSCORE', SPEAKERS, A.speaker))
-if not last_claim then return 'unknown' end
+-- A clock that went back has left the indexes with times to come: enlisting sets them right.
+if not last_claim or last_claim > NOW then return 'unknown' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', SPEAKERS, NOW, A.speaker) end
 
 local steps, unreadable, wake = {}, {}, FOR_EVER
@@ -109,8 +110,7 @@ end)
 if common > 0 then
   local visited = 0
   each_due(OPEN, function(account, key)
-    visit(account, key)
-    visited = visited + 1
+    if visit(account, key) then visited = visited + 1 end
     return visited < FEWEST_VISITS or (visited < MOST_VISITS and free < 2 * math.min(common, A.batch))
   end)
 end

@@ -11,10 +11,11 @@ for _, quota in ipairs(A.quotas) do
   redis.call('HSET', QUOTA .. quota.account, unpack(given))
   redis.call('SADD', ACCOUNTS, quota.account)
   redis.call('HSET', SPEAKER .. A.speaker, quota.account, quota.key)
-  redis.call('ZADD', TENDED, 'NX', 0, quota.account)
+  redis.call('ZADD', TENDED, 'LT', NOW - TEND_EVERY, quota.account)
   -- With other limits, or another key, there may be something to do that there was not before.
   redis.call('ZADD', OPEN, 'LT', NOW, quota.account)
   visit_by(quota.account, NOW)
 end
-redis.call('ZADD', SPEAKERS, NOW, A.speaker)
+-- It is known once all of its accounts are.
+if A.last then redis.call('ZADD', SPEAKERS, NOW, A.speaker) end
 return #A.quotas

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from limner.errors import StoreUnavailable
 from limner.ledger.script import Script
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.errands import ONE, TWO, accept, another_worker, claim, many, of, rest
@@ -61,6 +62,38 @@ def test_hundreds_of_accounts_are_told_in_pieces_and_all_are_known(
         claim(bench, *many(250))
     assert names == ["enlist"] * 3 + ["claim"]
     assert bench.client.scard(bench.ledger.prefix + "accounts") == 250
+
+
+def test_a_ledger_that_goes_away_in_the_middle_of_being_told_is_told_everything_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quotas = many(150)
+    claim(bench, *quotas)
+    bench.client.flushall()
+    run, pieces = bench.ledger.store.run, []
+
+    def once(script: Script[Any]) -> Any:
+        if script.NAME == "enlist":
+            pieces.append(script)
+            if len(pieces) == 2:
+                raise StoreUnavailable("gone")
+        return run(script)
+
+    monkeypatch.setattr(bench.ledger.store, "run", once)
+    with pytest.raises(StoreUnavailable):
+        claim(bench, *quotas)
+    job_id = bench.submit("a fox")
+    assert of(claim(bench, *quotas)) == [job_id]
+    assert len(bench.ledger.accounts.names()) == 150
+
+
+def test_limits_are_told_again_now_and_then_in_case_that_somebody_else_told_others(bench: Bench) -> None:
+    claim(bench, ONE)
+    another_worker(bench).queue.claim(replace(ONE, creates=20))
+    assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == "20"
+    bench.ledger.queue._enlist_at = 0.0
+    claim(bench, ONE)
+    assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == str(ONE.creates)
 
 
 def test_a_speaker_that_has_not_claimed_for_an_hour_is_forgotten_and_makes_itself_known_again(

@@ -305,6 +305,19 @@ def test_a_damaged_record_stops_nobody_else(bench: Bench, name: str, value: str)
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
 
 
+@pytest.mark.parametrize("name", ["lease", "priority", "turn", "attempt", "state"])
+def test_a_record_that_lacks_what_all_have_stops_nobody_else_and_is_not_lost(bench: Bench, name: str) -> None:
+    job_id = bench.submit(expires_in=1.0)
+    other = bench.submit("a hen")
+    bench.client.hdel(bench.ledger.jobs.key(job_id), name)
+    bench.now += 2.0
+    claimed = bench.claim()
+    assert [step.job_id for step in claimed.steps] == [other]
+    assert f"BROKEN job {job_id}: its field {name} is missing" in claimed.unreadable
+    assert bench.places(job_id) == ["due"]
+    assert bench.client.zscore(bench.ledger.prefix + "expiring", job_id)
+
+
 def test_a_transition_that_meets_a_damaged_record_changes_nothing_and_names_the_field(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.client.hset(bench.ledger.jobs.key(job_id), "deadline", "-inf")

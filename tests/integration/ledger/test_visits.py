@@ -400,3 +400,51 @@ def test_the_clock_sleeps_while_every_account_is_full(bench: Bench) -> None:
     assert bench.ledger.queue.claim(full).wait >= 1.0
     assert bench.state(step.job_id) == JobState.GENERATING
     assert bench.client.zscore(bench.ledger.prefix + "open", "one") == 10**15
+
+
+def test_accounts_whose_pause_is_over_do_not_hide_the_others(bench: Bench) -> None:
+    quotas = many(60)
+    claim(bench, *quotas)
+    for quota in quotas[:55]:
+        bench.ledger.accounts.pause(quota.account, seconds=30.0)
+        # As the provider's word makes one: it is over when a probe is taken, and there is none to take.
+        bench.client.hset(f"{bench.ledger.prefix}pause:{quota.account}", "cause", "maintenance")
+        bench.client.hset(f"{bench.ledger.prefix}pause:{quota.account}", "length", "30000")
+    bench.now += 31.0
+    assert rest(bench, *quotas) == []
+    job_id = bench.submit("a fox", account=quotas[59].account)
+    assert of(rest(bench, *quotas)) == [job_id]
+
+
+def test_accounts_with_refused_keys_do_not_hide_the_others_from_the_common_line(bench: Bench) -> None:
+    quotas = many(70, key="refused")
+    claim(bench, *quotas)
+    for quota in quotas[:52]:
+        bench.ledger.accounts.pause(quota.account, seconds=30.0)
+        name = f"{bench.ledger.prefix}pause:{quota.account}"
+        bench.client.hset(name, mapping={"cause": "unauthorized", "key": "refused", "length": "30000"})
+    bench.now += 31.0
+    for number in range(40):
+        bench.submit(f"fox {number}")
+    assert len(rest(bench, *quotas)) == 40
+
+
+def test_limits_that_vanish_are_told_again_with_the_next_claim(bench: Bench) -> None:
+    claim(bench, ONE)
+    job_id = bench.submit("a fox", account="one")
+    bench.client.delete(bench.ledger.prefix + "quota:one")
+    claim(bench, ONE)
+    bench.ledger.queue.tend()
+    assert of(rest(bench, ONE)) == [job_id]
+
+
+def test_a_clock_that_goes_back_holds_nothing_up(bench: Bench) -> None:
+    one = replace(ONE, creates=1)
+    bench.submit("a fox")
+    [step] = claim(bench, one)
+    accept(bench, step)
+    bench.submit("a hen")
+    assert rest(bench, one) == []
+    bench.now -= 600.0
+    bench.client.delete(bench.ledger.prefix + "window:create:one")
+    assert len(rest(bench, one)) == 1

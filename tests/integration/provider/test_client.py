@@ -13,13 +13,13 @@ from provider import (
     Accepted,
     Cause,
     Done,
-    KieClient,
     Pending,
     ProviderError,
     Refused,
     Unreadable,
     Why,
 )
+from provider.transport import KEEPALIVE_SECONDS
 from tests.integration.provider.conftest import KEY, PROMPT, MakeClient
 from tests.integration.provider.raw import ACCEPTED, TASK, Conversation, RawServer, always, http
 
@@ -69,35 +69,48 @@ def test_no_balance_is_a_typed_error(make_client: MakeClient) -> None:
     assert caught.value.answer.cause is Cause.UNAUTHORIZED
 
 
-def test_a_thread_keeps_its_connection_and_threads_share_none(make_client: MakeClient) -> None:
-    together = threading.Barrier(4)
+def test_there_are_as_many_connections_as_exchanges_at_once(make_client: MakeClient) -> None:
+    together = threading.Barrier(5)
 
-    def three_times(client: KieClient) -> None:
-        together.wait(5)
-        for _ in range(3):
-            assert client.create_task(PROMPT) == Accepted(TASK)
+    def script(conversation: Conversation) -> None:
+        # None is answered before all four are there, each on a connection of its own.
+        if not together.broken:
+            together.wait(5)
+        always(http(ACCEPTED))(conversation)
 
-    with RawServer(always(http(ACCEPTED))) as server, ThreadPoolExecutor(4) as threads:
+    with RawServer(script) as server, ThreadPoolExecutor(4) as threads:
         client = make_client(server.url)
-        for done in [threads.submit(three_times, client) for _ in range(4)]:
-            done.result(10)
+        first = [threads.submit(client.create_task, PROMPT) for _ in range(4)]
+        together.wait(5)
+        assert [done.result(10) for done in first] == [Accepted(TASK)] * 4
+        for _ in range(8):
+            assert client.create_task(PROMPT) == Accepted(TASK)
         client.close()
     assert (server.connections, len(server.requests)) == (4, 12)
 
 
-def test_a_thread_that_ends_takes_its_connection_along(make_client: MakeClient) -> None:
-    hung_up = threading.Event()
+def test_connections_of_a_busy_moment_are_closed_when_they_have_been_idle_for_long(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together, hung_up = threading.Barrier(3), threading.Semaphore(0)
 
     def script(conversation: Conversation) -> None:
+        together.wait(5)
         always(http(ACCEPTED))(conversation)
-        hung_up.set()
+        hung_up.release()
 
-    with RawServer(script) as server:
+    with RawServer(script) as server, ThreadPoolExecutor(2) as threads:
         client = make_client(server.url)
-        thread = threading.Thread(target=client.create_task, args=(PROMPT,))
-        thread.start()
-        thread.join(5)
-        assert hung_up.wait(5)
+        first = [threads.submit(client.create_task, PROMPT) for _ in range(2)]
+        together.wait(5)
+        assert [done.result(10) for done in first] == [Accepted(TASK)] * 2
+        oldest = client._transport._idle[0]
+        oldest.idle_since -= KEEPALIVE_SECONDS + 1
+        assert client.create_task(PROMPT) == Accepted(TASK)
+        assert hung_up.acquire(timeout=5)
+        assert oldest not in client._transport._idle
+        client.close()
+    assert (server.connections, len(server.requests)) == (2, 3)
 
 
 def test_a_forked_child_does_not_speak_on_its_parents_connection(make_client: MakeClient) -> None:

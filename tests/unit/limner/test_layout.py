@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "ledger.md"
 
 CONSTANTS: Final = {name: value for name, value in vars(constants).items() if name.isupper()}
-GIVEN: Final = {"P", "A", "NOW", "FIELDS", "NUMBERS"}
+GIVEN: Final = {"P", "A", "NOW", "FIELDS", "NUMBERS", "REQUIRED"}
 """What else stands at the head of a script (``limner.ledger.assembly``)."""
 
 WRITTEN: Final = {name: assembly.source(name) for name in assembly.names_in()} | {

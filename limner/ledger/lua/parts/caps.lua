@@ -45,7 +45,9 @@ local function try_parked(name, prices, caps)
     if not job and not fault then
       redis.call('ZREM', parked, id)
     elseif fault then
-      left = true
+      -- Out of the way of the others, and soon in sight again of whoever can read it.
+      redis.call('ZREM', parked, id)
+      redis.call('ZADD', DUE, NOW + A.lease, id)
     else
       local cost = cost_of(job, prices)
       local cap, never = over_budget(job, cost, caps)

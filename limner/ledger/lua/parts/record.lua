@@ -3,7 +3,7 @@
 -- `known_tasks`, and what `save` needs to know.
 --
 -- FIELDS, generated from the list of fields, are those that the script at hand uses: the first NUMBERS of them are
--- numbers, and the first of all is `v`.
+-- numbers, and the first of all is `v`. REQUIRED are those of them that every record has.
 
 local function int(number) return string.format('%d', number) end
 
@@ -41,6 +41,11 @@ local function load(id)
   if job.v ~= VERSION then
     local age = job.v > VERSION and 'NEWER' or 'OLDER'
     return nil, redis.error_reply(age .. ' job ' .. id .. ' has version ' .. job.v .. ', known is ' .. VERSION)
+  end
+  for _, name in ipairs(REQUIRED) do
+    if job[name] == nil then
+      return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. name .. ' is missing')
+    end
   end
   job.was = values
   if job.tasks then job.known_tasks = decoded(job.tasks) end

@@ -11,7 +11,11 @@ local function room_of(account, key, ask, wanted)
   local at, way = closed_until(account, key)
   if way == 'key' and not wanted and redis.call('ZCARD', LINE_LOOK .. account) == 0 then return nil end
   local limits = limits_of(account)
-  if not limits then return nil end
+  if not limits then
+    -- Somebody has removed them: the speaker enlists anew with its next claim.
+    redis.call('ZREM', SPEAKERS, A.speaker)
+    return nil
+  end
   raise_limit(account, limits)
   local places = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
@@ -65,7 +69,7 @@ local function plan_next_visit(room, common)
   if room.way == 'key' then sends = NOW end
   redis.call('ZADD', OPEN, sends, account)
   if own then again[#again + 1] = sends end
-  if room.closed and room.closed < FOR_EVER then
+  if room.closed and room.closed > NOW and room.closed < FOR_EVER then
     again[#again + 1] = room.closed
     if room.way == 'credits' then wake[#wake + 1] = room.closed end
   end
