@@ -115,8 +115,10 @@ def test_the_books_are_those_of_the_provider_whatever_goes_wrong(seed: int) -> N
         for job in generating(provider, jobs, 12):
             job.cancel()
         eventually(lambda: len(ended(jobs)) == len(jobs), within=45.0, every=0.25)
-        # Also of those tasks that nobody waits for any more, the end is learned.
+        # Also of those tasks that nobody waits for any more, the end is learned: what an attempt may cost is
+        # doubtful from its job's end until its answer is there.
         eventually(lambda: limner.spend(1).standing.held == 0, within=20.0, every=0.1)
+        eventually(lambda: limner.spend(1).standing.doubtful == 0, within=20.0, every=0.1)
 
         books = limner.spend(1)
         assert spent(books) == charged(provider)

@@ -121,7 +121,8 @@ def succeed(ledger: Ledger, job_id: str) -> None:
 
 def fail(ledger: Ledger, job_id: str) -> None:
     error = GenerationFailed("It broke", {"job_id": job_id, "task_id": "task-7", "code": "500"})
-    assert ledger.jobs.fail(job_id, error, [JobState.GENERATING], lease=generate(ledger, job_id).lease)
+    generate(ledger, job_id)
+    assert ledger.jobs.task_failed(job_id, "task-7", error, ttl=60).what == "ended"
 
 
 # submit
