@@ -27,7 +27,7 @@ class Stats:
 
     @classmethod
     def read(cls, client: Any) -> "Stats":
-        """What the server says now. Its CPU is more finely told there than by the OS' 10 ms ticks."""
+        """Read the server's own figures. Its CPU is more finely told there than by the OS' 10 ms ticks."""
         told, cpu = client.info("commandstats"), client.info("cpu")
         calls: dict[str, int] = {}
         scripts, microseconds = 0, 0
@@ -41,7 +41,7 @@ class Stats:
         return cls(calls, scripts, microseconds / 1e6, cpu["used_cpu_user"] + cpu["used_cpu_sys"])
 
     def since(self, before: "Stats") -> "Stats":
-        """What was added between two readings."""
+        """The difference of two readings."""
         return Stats(
             {name: count - before.calls.get(name, 0) for name, count in self.calls.items()},
             self.scripts - before.scripts,

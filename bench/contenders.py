@@ -39,7 +39,7 @@ COROUTINES: Final = 1000
 
 @dataclass(frozen=True)
 class Load:
-    """How long tasks take at the stand-in, and how often those look who learn nothing.
+    """The length of tasks at the stand-in, and the look intervals of those who learn nothing.
 
     The intervals are chosen so that all make as many looks: Celery's own come out some tenths of a second
     longer than what is asked for.

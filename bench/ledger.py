@@ -49,7 +49,7 @@ CEILING: Final = (
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage of all jobs has cost."""
+    """The cost of one stage of all jobs."""
 
     name: str
     script: type[Script[Any]]
@@ -80,7 +80,7 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str, script: type[Script[Any]]) -> Iterator[None]:
-        """What is done inside is that stage, for all jobs."""
+        """Measure the block as that stage of all jobs."""
         self.path.client.config_resetstat()
         before, busy = Stats.read(self.path.client), time.process_time()
         yield

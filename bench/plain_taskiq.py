@@ -1,4 +1,4 @@
-"""What a team would write first with taskiq: two coroutines, of which the second sleeps between its looks.
+"""A team's first draft with taskiq: two coroutines, of which the second sleeps between its looks.
 
 For comparison only. It takes the way that costs a worker the least: a coroutine that sleeps is neither sent
 again nor scheduled, so a job is two messages whatever its looks. In return, its looks end with the worker,

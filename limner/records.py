@@ -1,4 +1,4 @@
-"""What the ledger remembers of a job, as Python sees it."""
+"""Records of jobs, and the views of them that producers and operators get."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from limner.models import Images
 
 
 class JobState(StrEnum):
-    """Where a job is in its life."""
+    """The state of a job."""
 
     QUEUED = "queued"
     """It waits for its turn: for quota, for a back-off to pass, for a pause to end."""
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the job is over."""
+        """True if the job is over."""
         return self in _ENDED
 
 
@@ -48,7 +48,7 @@ def _time(milliseconds: str | None) -> datetime | None:
 
 
 class TaskState(StrEnum):
-    """What is known of a task of the provider."""
+    """The state of a task of the provider, as far as it is known."""
 
     OPEN = "open"
     SUCCEEDED = "succeeded"
@@ -212,7 +212,7 @@ class Record:
         return error.with_details(**known)
 
     def _charged(self, of_the_end: Charged) -> Charged:
-        """Whether the job cost anything. No other function decides it.
+        """Decide whether the job cost anything. No other function does.
 
         It starts from what the error of its end says; the job's attempts and tasks can override that, also
         after the end.
@@ -264,7 +264,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
-    """What a look has come to for its job."""
+    """The outcome of a look for its job."""
 
     what: Literal["ended", "late", "noted", "held", "stale"]
     """It ended the job; a job that had failed has succeeded by it; it is noted; the job is looked at again;

@@ -69,7 +69,7 @@ class Jobs:
         return Record.from_hash(job_id, fields, self.store.moment(time)) if fields else None
 
     def key(self, job_id: str) -> str:
-        """Where the record lies, for asynchronous readers; only the scripts write there."""
+        """The record's key, for asynchronous readers; only the scripts write there."""
         return JOB(self.store.prefix, job_id)
 
     def doubts(self) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Where the ledger lies: one Redis, one prefix, one clock. Calls are bounded in time, durable as asked."""
+"""Access to one Redis: the prefix, the clock, bounded calls, and durability."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
