@@ -21,6 +21,14 @@ def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
     return bench.ledger.queue.claim(*quotas, batch=batch).steps
 
 
+def first_step(bench: Bench, quota: Quota) -> Claim:
+    """The step that sends the first job of an account that a worker has just spoken for."""
+    claim(bench, quota)
+    bench.submit("first", account=quota.account)
+    [step] = claim(bench, quota)
+    return step
+
+
 def another_worker(bench: Bench) -> Ledger:
     """What a second worker speaks to: each tells of its own accounts only when these change."""
     return Ledger(bench.client, clock=lambda: bench.now)

@@ -16,6 +16,7 @@ from tests.integration.ledger.errands import (
     accept,
     another_worker,
     claim,
+    first_step,
     many,
     of,
     rest,
@@ -66,13 +67,11 @@ WHERE: Final = ["a job that names it", "a job of the common line"]
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
-    claim(bench, full)
-    first = bench.submit("first", account="one")
-    [step] = claim(bench, full)
+    step = first_step(bench, full)
     accept(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
-    bench.ledger.jobs.task_succeeded(first, f"task of {first}", ["https://a"], None, ttl=60)
+    bench.ledger.jobs.task_succeeded(step.job_id, f"task of {step.job_id}", ["https://a"], None, ttl=60)
     assert bench.client.llen(bench.ledger.prefix + "bell") == 1
     assert job_id in of(claim(bench, full))
 
@@ -80,22 +79,18 @@ def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool)
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_place_that_a_cancelled_job_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
-    claim(bench, full)
-    first = bench.submit("first", account="one")
-    [step] = claim(bench, full)
+    step = first_step(bench, full)
     accept(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
-    bench.ledger.jobs.cancel(first, UNSENT, SENT)
+    bench.ledger.jobs.cancel(step.job_id, UNSENT, SENT)
     assert job_id in of(claim(bench, full))
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_place_that_an_attempt_in_doubt_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
-    claim(bench, full)
-    bench.submit("first", account="one")
-    [step] = claim(bench, full)
+    step = first_step(bench, full)
     grant = send(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
@@ -106,9 +101,7 @@ def test_a_place_that_an_attempt_in_doubt_leaves_is_taken_at_once(bench: Bench, 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_place_that_a_refused_attempt_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
-    claim(bench, full)
-    bench.submit("first", account="one")
-    [step] = claim(bench, full)
+    step = first_step(bench, full)
     grant = send(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
@@ -119,9 +112,7 @@ def test_a_place_that_a_refused_attempt_leaves_is_taken_at_once(bench: Bench, pi
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_permit_that_is_given_back_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     narrow = replace(ONE, creates=1)
-    claim(bench, narrow)
-    bench.submit("first", account="one")
-    [step] = claim(bench, narrow)
+    step = first_step(bench, narrow)
     job_id = waiting(bench, pinned=pinned, quota=narrow)
     bench.ledger.jobs.cancel(step.job_id, Cancelled("unsent"), SENT)
     assert bench.client.llen(bench.ledger.prefix + "bell") == 1
@@ -131,9 +122,7 @@ def test_a_permit_that_is_given_back_is_taken_at_once(bench: Bench, pinned: bool
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_permit_of_a_request_that_never_left_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     narrow = replace(ONE, creates=1)
-    claim(bench, narrow)
-    bench.submit("first", account="one")
-    [step] = claim(bench, narrow)
+    step = first_step(bench, narrow)
     grant = send(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=narrow)
     error = {"cause": "not_connected"}
@@ -154,9 +143,7 @@ def test_a_permit_that_is_claimed_and_given_back_is_taken_at_once(bench: Bench, 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_a_permit_that_leaves_the_window_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     narrow = replace(ONE, creates=1)
-    claim(bench, narrow)
-    bench.submit("first", account="one")
-    [step] = claim(bench, narrow)
+    step = first_step(bench, narrow)
     accept(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=narrow)
     bench.now += bench.ledger.queue.claim(narrow).wait
@@ -194,9 +181,7 @@ def test_a_pause_that_somebody_ends_is_noticed_at_once(bench: Bench, pinned: boo
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
 def test_the_probe_goes_when_the_time_of_a_refusal_is_over(bench: Bench, pinned: bool) -> None:
-    claim(bench, ONE)
-    bench.submit("first", account="one")
-    [step] = claim(bench, ONE)
+    step = first_step(bench, ONE)
     why = Closing("maintenance", 60.0, 900.0)
     grant = send(bench, step)
     bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "maintenance"}, delay=600.0, pause=why)
@@ -245,9 +230,7 @@ GOOD: Final = replace(ONE, key="good")
 
 
 def key_is_refused(bench: Bench) -> None:
-    claim(bench, REFUSED)
-    bench.submit("first", account="one")
-    [step] = claim(bench, REFUSED)
+    step = first_step(bench, REFUSED)
     why = Closing("unauthorized", 60.0, 900.0, key="refused")
     error = {"cause": "unauthorized"}
     bench.ledger.jobs.retry(step.job_id, send(bench, step).attempt, error, delay=600.0, pause=why)

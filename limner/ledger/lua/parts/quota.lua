@@ -6,7 +6,8 @@
 -- longer than the quickest one. So a request that dawdled on its way keeps its own successor back for as long,
 -- and no other one. The guard covers what that does not see: it is added to the window's length.
 
--- The numbers of these names; nil for an account that no worker has spoken for.
+-- The numbers of these names, `first_guard` among them, which stands in for guards that nobody has learned yet; nil for
+-- an account that no worker has spoken for.
 local function quota_of(account, names)
   local quota = {}
   for at, value in ipairs(redis.call('HMGET', QUOTA .. account, 'creates', unpack(names))) do
@@ -14,6 +15,7 @@ local function quota_of(account, names)
   end
   if not quota.creates then return nil end
   quota.guard = quota.guard or quota.first_guard
+  quota.look_guard = quota.look_guard or math.min(100, quota.first_guard)
   return quota
 end
 
@@ -22,7 +24,6 @@ local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard', 'guard',
     'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard'})
   if not limits then return nil end
-  limits.look_guard = limits.look_guard or math.min(100, limits.first_guard)
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   return limits
 end
@@ -164,14 +165,13 @@ local function looks_too_often(account)
   local limits = quota_of(account, {'looks_span', 'first_guard', 'look_guard', 'look_refused_at'})
   -- What was refused in one window is one lesson.
   if not limits or limits.look_refused_at and NOW - limits.look_refused_at < limits.looks_span then return end
-  local guard = limits.look_guard or math.min(100, limits.first_guard)
   redis.call('HSET', QUOTA .. account, 'look_refused_at', int(NOW),
-    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * guard)))
+    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
 end
 
 local function look_went_well(account)
   local limits = quota_of(account, {'first_guard', 'look_guard'})
   if not limits then return end
-  local guard, shortest = limits.look_guard or math.min(100, limits.first_guard), math.min(SHORTEST_LOOK_GUARD, limits.first_guard)
+  local guard, shortest = limits.look_guard, math.min(SHORTEST_LOOK_GUARD, limits.first_guard)
   if guard > shortest then redis.call('HSET', QUOTA .. account, 'look_guard', math.max(shortest, guard * 0.99)) end
 end
