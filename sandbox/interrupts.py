@@ -2,6 +2,8 @@
 
 import contextlib
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Final
@@ -9,6 +11,8 @@ from typing import Final
 __all__ = ["Interrupted", "interruptible"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN: Final = 0.01
+"""Seconds until a signal that Python could not raise is sent again."""
 
 
 class Interrupted(BaseException):
@@ -16,6 +20,7 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
+        self.number = number
         self.exit_code = 128 + number
         """What a shell expects of a program that a signal has ended."""
 
@@ -29,7 +34,8 @@ def interruptible() -> Iterator[None]:
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     after: dict[signal.Signals, object] = dict(before)
     try:
-        yield
+        with _never_ignored():
+            yield
     except Interrupted:
         after = dict.fromkeys(_SIGNALS, signal.SIG_IGN)
         raise
@@ -40,3 +46,24 @@ def interruptible() -> Iterator[None]:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def _never_ignored() -> Iterator[None]:
+    # Python drops an exception that is raised inside a finalizer or a weak reference's callback. A signal may
+    # arrive just there, so it is sent once more, from another thread: here it would be dropped again.
+    report = sys.unraisablehook
+
+    def send_again(dropped: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(dropped.exc_value, Interrupted):
+            report(dropped)
+            return
+        main, number = threading.main_thread().ident, dropped.exc_value.number
+        assert main is not None  # noqa: S101 - it is the one that runs this
+        threading.Timer(_AGAIN, signal.pthread_kill, (main, number)).start()
+
+    sys.unraisablehook = send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = report
