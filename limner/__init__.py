@@ -19,8 +19,8 @@ from limner.job import Cancellation, Job
 from limner.models import Images, TextToImage
 from limner.pauses import Pause
 from limner.producer import Limner
-from limner.records import JobState, JobStatus, LogEntry
 from limner.spending import DaySpend, Spending, Standing
+from limner.status import JobState, JobStatus, LogEntry
 
 __all__ = [
     "AccountStatus",

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from limner.pauses import Pause
+
+MAIN: Final = "main"
+"""The account of a fleet that has only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, 
 from limner.ledger import Ledger
 from limner.models import Images
 from limner.outlook import outlook
-from limner.records import JobState, JobStatus, LogEntry, Record
+from limner.records import Record
+from limner.status import JobState, JobStatus, LogEntry
 from limner.terms import Adoption
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
 

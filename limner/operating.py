@@ -1,13 +1,16 @@
 """The operator's side: what has to be seen to, and what may be done about an account."""
 
-from limner.accounts import AccountStatus
-from limner.errors import InvalidRequest
-from limner.layout.constants import KEEP_DAYS
+import time
+from collections.abc import Iterator
+
+from limner.accounts import MAIN, AccountStatus
+from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger
-from limner.records import Doubt
-from limner.spending import Spending
+from limner.records import doubt_of
+from limner.spending import KEEP_DAYS, Spending
+from limner.status import Doubt, Event, Stray
 from limner.submission import checked_seconds, encodable
-from limner.terms import MAIN, Stray
+from limner.waiting import Patience
 
 MAX_REASON_LENGTH = 500
 WEEK = 7
@@ -62,7 +65,7 @@ class Operating:
         Jobs that have ended so are among them for as long as their record is kept.
         :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
         """
-        return [Doubt.of(record) for record in self._ledger.jobs.doubts()]
+        return [doubt_of(record) for record in self._ledger.jobs.doubts()]
 
     def strays(self) -> list[Stray]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
@@ -71,6 +74,27 @@ class Operating:
     def callback_counts(self) -> dict[str, int]:
         """How many callbacks the fleet has had, by what they came to."""
         return self._ledger.journal.callback_counts()
+
+    def events(self, *, from_start: bool = False) -> Iterator[Event]:
+        """Follow what happens to all jobs and accounts, from now on, or from the oldest event kept.
+
+        It does not end by itself. A Redis that is away for a while is waited for, up to half a minute.
+        """
+        # Not "$": asked for again and again until the first event comes, it would miss some.
+        after = "0" if from_start else str(self._ledger.server_facts()["server_time_usec"] // 1000)
+        patience = Patience.until(time.monotonic(), None)
+        while True:
+            try:
+                events = self._ledger.journal.events(after)
+            except StoreUnavailable:
+                if patience.lost(time.monotonic()):
+                    raise
+                time.sleep(Patience.PAUSE)
+                continue
+            patience.seen(time.monotonic())
+            for event in events:
+                after = event.id
+                yield event
 
     def _check_account(self, account: str) -> None:
         names = self._ledger.accounts.names()

@@ -7,7 +7,8 @@ from limner.durations import kind_of
 from limner.forecast import starts_at
 from limner.ledger import Ledger
 from limner.models import TextToImage
-from limner.records import JobState, Record
+from limner.records import Record
+from limner.status import JobState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,9 @@
 """Why an account is paused, and what ends that."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Self
-
-from limner.layout.constants import FOR_EVER
-from limner.terms import Milliseconds, moment
+from typing import Final
 
 BY_HAND: Final = "by_hand"
 
@@ -42,28 +37,3 @@ class Pause:
     """What the provider said, or the reason that the person gave."""
     probe: str | None
     """The job that is being sent to see whether the pause is over."""
-
-    @classmethod
-    def from_hash(cls, fields: Mapping[str, str], now: Milliseconds) -> Self | None:
-        """The pause that Redis keeps so; None for an empty hash."""
-        if "cause" not in fields:
-            return None
-        until = float(fields["until"])
-        ends_by = _ends_by(fields, until)
-        probing = float(fields.get("probe_until", 0)) > now
-        return cls(
-            cause=fields["cause"],
-            since=moment(int(fields["since"])),
-            until=None if ends_by in (EndsBy.PERSON, EndsBy.KEY) else moment(int(until)),
-            ends_by=ends_by,
-            message=json.loads(fields.get("error") or "{}").get("message") or "",
-            probe=fields.get("probe") if probing else None,
-        )
-
-
-def _ends_by(fields: Mapping[str, str], until: float) -> EndsBy:
-    if fields["cause"] == BY_HAND:
-        return EndsBy.PERSON if until >= FOR_EVER else EndsBy.TIME
-    if "cleared" not in fields and "key" in fields:
-        return EndsBy.KEY
-    return EndsBy.CREDITS if "cleared" not in fields and "needs" in fields else EndsBy.PROBE

@@ -1,94 +1,23 @@
-"""Records of jobs, and the views of them that producers and operators get."""
+"""Records of jobs, and what of them producers and operators are told."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final, Literal, Self
 
 from limner.connection import record_error
 from limner.errors import Charged, JobFailed, RecordUnreadable
 from limner.layout.constants import MAIN, VERSION
 from limner.models import Images
-
-
-class JobState(StrEnum):
-    """The state of a job."""
-
-    QUEUED = "queued"
-    """It waits for its turn: for quota, for a back-off to pass, for a pause to end."""
-    SENDING = "sending"
-    """An attempt is on record and its request may be on the wire."""
-    IN_DOUBT = "in_doubt"
-    """It is not known whether the provider accepted the attempt."""
-    GENERATING = "generating"
-    """The provider works on it, under a task id that is known."""
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    """It was not sent within its ``expires_in`` seconds, and costs nothing."""
-
-    @property
-    def ended(self) -> bool:
-        """True if the job is over."""
-        return self in _ENDED
-
-
-_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
-
+from limner.status import Doubt, Event, JobState, LogEntry, Task, TaskState
 
 _TOKEN: Final = "token:"  # noqa: S105 - the start of field names
 
 
 def _time(milliseconds: str | None) -> datetime | None:
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds else None
-
-
-class TaskState(StrEnum):
-    """The state of a task of the provider, as far as it is known."""
-
-    OPEN = "open"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    LOST = "lost"
-    """It was never seen, is not this job's, or did not end for as long as anybody looked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A task of the provider that belongs to a job. A job has more than one only if it was paid for twice."""
-
-    task_id: str
-    attempt: int
-    """The attempt that made it, counting from 1."""
-    state: TaskState
-    confirmed: bool
-    """The provider itself has named it, in an answer to its request or to a look, not only a callback."""
-    credits: Decimal | None
-    urls: tuple[str, ...]
-    """The images, if they are not the job's result."""
-    known_at: datetime | None = None
-    """When it was first named."""
-    account: str = MAIN
-    """The account that has paid for it, and whose key reads it."""
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The task that the ledger keeps so."""
-        spent = stored.get("credits")
-        return cls(
-            task_id=stored["id"],
-            attempt=stored["attempt"],
-            state=TaskState(stored["state"]),
-            confirmed=bool(stored.get("sure")),
-            credits=None if spent is None else Decimal(spent),
-            urls=tuple(stored.get("urls") or ()),
-            known_at=_time(str(int(stored["at"]))) if "at" in stored else None,
-            account=stored.get("account", MAIN),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +95,7 @@ class Record:
             tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
             looks=int(fields["looks"]),
             task_id=fields.get("task_id"),
-            tasks=tuple(Task.from_json(task) for task in json.loads(fields.get("tasks", "[]"))),
+            tasks=tuple(_task(task) for task in json.loads(fields.get("tasks", "[]"))),
             tokens={
                 int(name.removeprefix(_TOKEN)): token
                 for name, token in fields.items()
@@ -276,112 +205,43 @@ class TaskEnd:
     now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobStatus:
-    """A job as its producer sees it. Times are UTC."""
-
-    job_id: str
-    state: JobState
-    position: int | None
-    """The place in the line for quota, 1 being next; None when the job does not stand in it."""
-    attempts: int
-    looks: int
-    task_id: str | None
-    created_at: datetime
-    sent_at: datetime | None
-    finished_at: datetime | None
-    tasks: tuple[Task, ...]
-    """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
-    resubmitted: int
-    """How often it was sent again although an attempt was in doubt."""
-    held: bool
-    """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
-    next_step_at: datetime | None
-    """When something happens to the job next, if that is a matter of time."""
-    over_budget: str | None
-    """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
-    lane: str | None
-    account: str | None
-    """The account of the last attempt; before one, the account that the job names, if it does."""
-    expires_at: datetime | None
-    """When it is not sent any more."""
-    starts_at: datetime | None
-    """When a queued job is likely to be sent, from its turn and the quota. None once it was, and if nobody
-    can tell: the account is paused without an end, a cap is reached, or no worker has started. What lies
-    behind ``expires_at`` is not going to happen."""
-    ends_at: datetime | None
-    """When the job is likely to end; None once it has, if ``starts_at`` is not known, or in doubt."""
-    paused: str | None
-    """Why it is not sent now, if all accounts that may take it are closed: the causes of their pauses, or
-    ``no_worker``."""
-    last_error: str | None
-    metadata: dict[str, Any]
+def _task(stored: Mapping[str, Any]) -> Task:
+    spent = stored.get("credits")
+    return Task(
+        task_id=stored["id"],
+        attempt=stored["attempt"],
+        state=TaskState(stored["state"]),
+        confirmed=bool(stored.get("sure")),
+        credits=None if spent is None else Decimal(spent),
+        urls=tuple(stored.get("urls") or ()),
+        known_at=_time(str(int(stored["at"]))) if "at" in stored else None,
+        account=stored.get("account", MAIN),
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
-    """An attempt of which it is not known whether the provider accepted it. Times are UTC."""
-
-    job_id: str
-    state: JobState
-    """``IN_DOUBT``; ``GENERATING`` while a look is to confirm a task; or the end of a job in doubt."""
-    held: bool
-    """Whether the job waits for a person."""
-    attempt: int
-    sent_at: datetime | None
-    """When it was sent; None if another attempt has been sent since."""
-    reason: str
-    request: dict[str, Any]
-    """What was asked for: the provider's own log shows the prompt and the time."""
-    metadata: dict[str, Any]
-
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """The doubt on a job's record."""
-        error = record.last_error or {}
-        return cls(
-            job_id=record.job_id,
-            state=record.state,
-            held=record.held_at is not None,
-            attempt=record.doubtful or record.attempt,
-            sent_at=record.sent_at if record.doubtful in (None, record.attempt) else None,
-            reason=error.get("message") or error.get("cause") or "no certain answer",
-            request=record.request,
-            metadata=record.metadata,
-        )
+def doubt_of(record: Record) -> Doubt:
+    """The doubt on a job's record."""
+    error = record.last_error or {}
+    return Doubt(
+        job_id=record.job_id,
+        state=record.state,
+        held=record.held_at is not None,
+        attempt=record.doubtful or record.attempt,
+        sent_at=record.sent_at if record.doubtful in (None, record.attempt) else None,
+        reason=error.get("message") or error.get("cause") or "no certain answer",
+        request=record.request,
+        metadata=record.metadata,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One thing that happened to a job."""
-
-    at: datetime
-    event: str
-    detail: dict[str, Any]
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """The entry that a transition wrote."""
-        entry = json.loads(text)
-        at, event = entry.pop("at"), entry.pop("event")
-        return cls(datetime.fromtimestamp(at / 1000, UTC), event, entry)
+def log_entry(text: str) -> LogEntry:
+    """The log entry that a transition wrote."""
+    entry = json.loads(text)
+    at, event = entry.pop("at"), entry.pop("event")
+    return LogEntry(datetime.fromtimestamp(at / 1000, UTC), event, entry)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of the event stream; ``id`` is where to go on reading."""
-
-    id: str
-    job_id: str
-    event: str
-    at: datetime
-    detail: dict[str, Any]
-    metadata: dict[str, Any]
-
-    @classmethod
-    def from_stream(cls, entry_id: str, fields: Mapping[str, str]) -> Self:
-        """The event that a stream entry holds."""
-        entry = LogEntry.from_json(fields["detail"])
-        return cls(
-            entry_id, fields["job"], entry.event, entry.at, entry.detail, json.loads(fields["metadata"])
-        )
+def stream_event(entry_id: str, fields: Mapping[str, str]) -> Event:
+    """The event that an entry of the stream holds."""
+    entry = log_entry(fields["detail"])
+    return Event(entry_id, fields["job"], entry.event, entry.at, entry.detail, json.loads(fields["metadata"]))

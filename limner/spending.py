@@ -1,14 +1,13 @@
-"""What was spent: credits by day, account and lane, as ``lua/parts/money.lua`` books them."""
+"""Credits spent, by day, account and lane."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
-from typing import Final, Self
+from typing import Final
 
-from limner.layout.constants import DAY
-
-_DAY: Final = DAY // 1000
+KEEP_DAYS: Final = 400
+"""Days for which spending is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +22,6 @@ class DaySpend:
     by_account: Mapping[str, Decimal]
     by_lane: Mapping[str, Decimal]
     """Jobs without a lane are in none."""
-
-    @classmethod
-    def from_hash(cls, day: int, fields: Mapping[str, str]) -> Self:
-        """The spending that Redis keeps of a day, counted from 1970."""
-        return cls(
-            date=datetime.fromtimestamp(day * _DAY, UTC).date(),
-            spent=_credits(fields.get("spent", "0")),
-            tasks=int(fields.get("tasks", 0)),
-            by_account=_split(fields, "spent:account:"),
-            by_lane=_split(fields, "spent:lane:"),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +39,6 @@ class Standing:
     waiting: Mapping[str, int]
     """Jobs that wait for money, by the cap that has none left: ``day``, or ``lane:`` and its name."""
 
-    @classmethod
-    def from_hash(cls, fields: Mapping[str, str], waiting: Mapping[str, int]) -> Self:
-        """The standing that Redis keeps so."""
-        return cls(
-            held=_credits(fields.get("held", "0")),
-            doubtful=_credits(fields.get("doubtful", "0")),
-            held_by_account=_split(fields, "held:account:"),
-            held_by_lane=_split(fields, "held:lane:"),
-            doubtful_by_account=_split(fields, "doubtful:account:"),
-            doubtful_by_lane=_split(fields, "doubtful:lane:"),
-            waiting=waiting,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
@@ -72,18 +47,3 @@ class Spending:
     days: tuple[DaySpend, ...]
     """The oldest first, today (UTC) last; days without any are among them."""
     standing: Standing
-
-
-def _split(fields: Mapping[str, str], start: str) -> dict[str, Decimal]:
-    # What was held and is free again leaves a zero behind.
-    return {
-        name.removeprefix(start): _credits(amount)
-        for name, amount in sorted(fields.items())
-        if name.startswith(start) and int(amount)
-    }
-
-
-def _credits(millionths: str) -> Decimal:
-    amount = Decimal(int(millionths)).scaleb(-6).normalize()
-    # 100 and not 1E+2, which nobody expects in a table.
-    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount

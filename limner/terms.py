@@ -182,12 +182,3 @@ class Adoption(StrEnum):
     """The job has no attempt with this token."""
     UNKNOWN_JOB = "unknown_job"
     """There is no such job; the news is kept for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """A callback for a job that is not known here. Times are UTC."""
-
-    job_id: str
-    task_id: str
-    at: datetime

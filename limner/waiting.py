@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 
 from limner.connection import store_errors
-from limner.records import JobState
+from limner.status import JobState
 
 
 @dataclass(slots=True)

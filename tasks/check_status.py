@@ -21,7 +21,8 @@ from limner.durations import kind_of
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
 from limner.ledger.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
 from limner.models import TextToImage
-from limner.records import JobState, Record, Task, TaskEnd
+from limner.records import Record, TaskEnd
+from limner.status import JobState, Task
 from limner.terms import Claim
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
 from tasks.commit import SHORT_PATIENCE, patiently

@@ -20,7 +20,8 @@ from limner.durations import kind_of
 from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
 from limner.ledger import Grant, Submission
 from limner.models import TextToImage, faults
-from limner.records import JobState, Record
+from limner.records import Record
+from limner.status import JobState
 from limner.submission import check_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without

@@ -3,7 +3,8 @@
 import logging
 from typing import Any, Final
 
-from limner.records import JobState, Record
+from limner.records import Record
+from limner.status import JobState
 from tasks.create_task import end, store
 from tasks.decisions import in_doubt, lease_over
 from tasks.step import step

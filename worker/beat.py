@@ -8,16 +8,14 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import celery.beat
-import redis
 
 from config import Settings
-from limner.connection import connect, store_errors
+from limner.connection import connect
 from limner.errors import StoreUnavailable
-from limner.layout.keys import TICKS
 from limner.ledger import Ledger
 from worker.schedule import Entry, ScheduleError, read_schedule
 from worker.ticks import Tick, due, iso, resume
@@ -31,34 +29,6 @@ OUTAGE_PAUSE: Final = 2.0
 """Seconds until a tick that Redis did not take is tried again."""
 
 
-class Progress:
-    """The last tick of each entry, in Redis, so that beat knows after a stop what it has missed."""
-
-    def __init__(self, client: "redis.Redis", prefix: str) -> None:
-        # redis-py's annotations cannot tell decoded answers from bytes.
-        self._redis: Any = client
-        self._key = TICKS(prefix)
-
-    def take_up(self, marks: Iterable[str], now: Tick) -> dict[str, Tick]:
-        """The last tick of each mark, which is ``now`` for a new one; all other marks are forgotten.
-
-        Raises :class:`~limner.errors.StoreUnavailable`.
-        """
-        wanted = set(marks)
-        with store_errors(self._redis):
-            found = {mark: int(tick) for mark, tick in self._redis.hgetall(self._key).items()}
-            if gone := found.keys() - wanted:
-                self._redis.hdel(self._key, *gone)
-            if new := dict.fromkeys(wanted - found.keys(), now):
-                self._redis.hset(self._key, mapping=new)
-        return {mark: found.get(mark, now) for mark in wanted}
-
-    def record(self, mark: str, tick: Tick) -> None:
-        """The tick is on the ledger; raises :class:`~limner.errors.StoreUnavailable`."""
-        with store_errors(self._redis):
-            self._redis.hset(self._key, mark, tick)
-
-
 class Timekeeper:
     """Submits what is due of the entries, since the time at which it was ``started``.
 
@@ -70,14 +40,12 @@ class Timekeeper:
         self,
         entries: Sequence[Entry],
         ledger: Ledger,
-        progress: Progress,
         *,
         started: Tick,
         idempotency_seconds: float,
     ) -> None:
         self._entries = entries
         self._ledger = ledger
-        self._progress = progress
         self._started = started
         self._idempotency_seconds = idempotency_seconds
         self._after: dict[str, Tick] = {}
@@ -94,7 +62,7 @@ class Timekeeper:
         return min((entry.rhythm.next(now) for entry in self._entries), default=math.inf)
 
     def _begin(self) -> dict[str, Tick]:
-        last = self._progress.take_up((entry.mark for entry in self._entries), self._started)
+        last = self._ledger.ticks.take_up((entry.mark for entry in self._entries), self._started)
         return {
             entry.name: resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
             for entry in self._entries
@@ -109,7 +77,7 @@ class Timekeeper:
         ticks = due(entry.rhythm, after, now, catch_up=entry.catch_up)
         for tick in ticks:
             self._submit(entry, tick)
-            self._progress.record(entry.mark, tick)
+            self._ledger.ticks.record(entry.mark, tick)
             self._after[entry.name] = tick
         if not ticks:
             self._after[entry.name] = now
@@ -188,12 +156,10 @@ class Scheduler(celery.beat.Scheduler):
 
 def make_timekeeper(settings: Settings, entries: Sequence[Entry], started: float) -> Timekeeper:
     """The timekeeper that these settings lead to."""
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
-    ledger = Ledger(client)
+    ledger = Ledger(connect(settings.redis_url, timeout=settings.redis_timeout_seconds))
     return Timekeeper(
         entries,
         ledger,
-        Progress(client, ledger.prefix),
         started=int(started),
         idempotency_seconds=settings.idempotency_seconds,
     )

@@ -10,7 +10,8 @@ from typing import Any, Final, Self
 from bench.long_run.plan import WITHHELD
 from limner.connection import store_errors
 from limner.ledger import Ledger
-from limner.records import JobState, Record, TaskState
+from limner.records import Record
+from limner.status import JobState, TaskState
 
 __all__ = ["Bought", "Verdict", "bought_by_prompt", "read_all", "verdict"]
 

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from limner.records import LogEntry
+from limner.status import LogEntry
 
 __all__ = ["Held", "held", "standstill"]
 

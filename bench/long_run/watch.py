@@ -6,7 +6,7 @@ from typing import Final
 from limner.connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
-from limner.records import JobState
+from limner.status import JobState
 
 __all__ = ["Watch"]
 

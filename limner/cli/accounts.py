@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
+from limner.accounts import MAIN
 from limner.cli.account_words import account_lines, day_line, standing_lines
 from limner.cli.exits import ExitCode
 from limner.cli.facts import facts_of
 from limner.cli.session import Session
-from limner.layout.constants import KEEP_DAYS
 from limner.operating import WEEK
 from limner.producer import Limner
-from limner.terms import MAIN
+from limner.spending import KEEP_DAYS
 
 Account = Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="The account's name.")]
 

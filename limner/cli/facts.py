@@ -11,9 +11,8 @@ from limner.cli.exits import ExitCode
 from limner.cli.words import happened
 from limner.errors import Cancelled, Expired, JobFailed
 from limner.models import Images
-from limner.records import Doubt, Event, JobState, JobStatus, LogEntry
 from limner.spending import DaySpend, Standing
-from limner.terms import Stray
+from limner.status import Doubt, Event, JobState, JobStatus, LogEntry, Stray
 
 Facts = dict[str, Any]
 

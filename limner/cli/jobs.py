@@ -13,7 +13,7 @@ from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standi
 from limner.errors import JobFailed
 from limner.job import Job
 from limner.models import Images
-from limner.records import JobStatus, LogEntry
+from limner.status import JobStatus, LogEntry
 
 JobIds = Annotated[list[str], typer.Argument(metavar="JOB_ID", help="One or more.")]
 

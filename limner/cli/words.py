@@ -9,7 +9,7 @@ from limner.cli.phrases import Detail, answer, counted, lasting, seconds
 from limner.errors import JobFailed
 from limner.job import Cancellation
 from limner.models import Images
-from limner.records import JobState, JobStatus
+from limner.status import JobState, JobStatus
 
 CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
     Cancellation.BEFORE_SENDING: "cancelled before sending: it cost nothing",

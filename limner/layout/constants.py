@@ -3,12 +3,13 @@ milliseconds."""
 
 from typing import Final
 
+from limner.accounts import MAIN as MAIN
+from limner.spending import KEEP_DAYS as KEEP_DAYS
+
 VERSION: Final = 4
 """The layout of a record. A record of another version is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
-MAIN: Final = "main"
-"""The account of a fleet that has only one."""
 FOR_EVER: Final = 10**15
 """A time that never comes."""
 DAY: Final = 86_400_000
@@ -17,8 +18,6 @@ KEEP_LOG: Final = 200
 """Entries of a job's log."""
 KEEP_EVENTS: Final = 100_000
 """Entries of the event stream, or some more."""
-KEEP_DAYS: Final = 400
-"""Days for which spending is kept."""
 
 LONGEST_NAP: Final = 1000
 """No clock sleeps longer without asking what is due."""

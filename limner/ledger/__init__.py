@@ -13,7 +13,9 @@ from limner.ledger.journal import Journal
 from limner.ledger.learned import Learned
 from limner.ledger.queue import LONGEST_NAP, Queue
 from limner.ledger.store import Store
+from limner.ledger.ticks import Ticks
 from limner.records import TaskEnd
+from limner.status import Stray
 from limner.terms import (
     Adoption,
     Claim,
@@ -25,7 +27,6 @@ from limner.terms import (
     Money,
     Quota,
     Step,
-    Stray,
     Submission,
     Submitted,
 )
@@ -82,6 +83,8 @@ class Ledger:
         """Money."""
         self.durations = Learned(self.store, assumed)
         """Durations of tasks."""
+        self.ticks = Ticks(self.store)
+        """The progress of the schedule."""
 
     @property
     def prefix(self) -> str:

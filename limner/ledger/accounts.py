@@ -19,9 +19,9 @@ from limner.layout.keys import (
     SPEAKERS,
     WINDOW_CREATE,
 )
+from limner.ledger.pauses import pause_of
 from limner.ledger.script import YesOrNo
 from limner.ledger.store import Store
-from limner.pauses import Pause
 from limner.terms import Milliseconds, moment, to_micro, to_ms
 
 NO_WORKER: Final = "no_worker"
@@ -233,7 +233,7 @@ def _status(
         waiting=common,
         waiting_own=own,
         looks_waiting=looks,
-        pause=Pause.from_hash(limits.pause, now),
+        pause=pause_of(limits.pause, now),
         claimed_at=None if limits.claimed is None else moment(round(limits.claimed)),
         deserted=limits.deserted(now),
     )
@@ -242,7 +242,7 @@ def _status(
 def _room(
     limits: _Limits, now: Milliseconds, window: list[tuple[str, float]], in_flight: int, ahead: int
 ) -> Room:
-    pause = Pause.from_hash(limits.pause, now)
+    pause = pause_of(limits.pause, now)
     opens, closed = 0.0, pause.cause if pause else None
     if limits.deserted(now):
         opens, closed = float("inf"), NO_WORKER

@@ -1,6 +1,9 @@
 """The budget: what was spent, what is held, and who waits for money."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 
 from limner.layout.constants import DAY
 from limner.layout.keys import MONEY, MONEY_HELD, PARKED, PARKED_FOR
@@ -30,6 +33,43 @@ class Budget:
                     pipe.zcard(PARKED_FOR(prefix, cap))
                 counts = pipe.execute() if caps else []
         return Spending(
-            days=tuple(DaySpend.from_hash(day, fields) for day, fields in zip(wanted, spent, strict=True)),
-            standing=Standing.from_hash(held, dict(zip(caps, counts, strict=True))),
+            days=tuple(_day(day, fields) for day, fields in zip(wanted, spent, strict=True)),
+            standing=_standing(held, dict(zip(caps, counts, strict=True))),
         )
+
+
+def _day(day: int, fields: Mapping[str, str]) -> DaySpend:
+    return DaySpend(
+        date=datetime.fromtimestamp(day * DAY / 1000, UTC).date(),
+        spent=_credits(fields.get("spent", "0")),
+        tasks=int(fields.get("tasks", 0)),
+        by_account=_split(fields, "spent:account:"),
+        by_lane=_split(fields, "spent:lane:"),
+    )
+
+
+def _standing(fields: Mapping[str, str], waiting: Mapping[str, int]) -> Standing:
+    return Standing(
+        held=_credits(fields.get("held", "0")),
+        doubtful=_credits(fields.get("doubtful", "0")),
+        held_by_account=_split(fields, "held:account:"),
+        held_by_lane=_split(fields, "held:lane:"),
+        doubtful_by_account=_split(fields, "doubtful:account:"),
+        doubtful_by_lane=_split(fields, "doubtful:lane:"),
+        waiting=waiting,
+    )
+
+
+def _split(fields: Mapping[str, str], start: str) -> dict[str, Decimal]:
+    # What was held and is free again leaves a zero behind.
+    return {
+        name.removeprefix(start): _credits(amount)
+        for name, amount in sorted(fields.items())
+        if name.startswith(start) and int(amount)
+    }
+
+
+def _credits(millionths: str) -> Decimal:
+    amount = Decimal(int(millionths)).scaleb(-6).normalize()
+    # 100 and not 1E+2, which nobody expects in a table.
+    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount

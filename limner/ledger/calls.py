@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 from limner.connection import record_error
 from limner.errors import RecordUnreadable
 from limner.ledger.script import Json, Script, YesOrNo
-from limner.records import JobState, Record, TaskEnd
+from limner.records import Record, TaskEnd
+from limner.status import JobState
 from limner.terms import Adoption, Grant, Milliseconds, Submitted, moment
 
 

@@ -30,7 +30,8 @@ from limner.ledger.journal import Journal
 from limner.ledger.outcomes import failed
 from limner.ledger.reports import BackendResult, Looked, Report, TaskFailed, TaskLost, TaskSucceeded, to_json
 from limner.ledger.store import Store
-from limner.records import JobState, Record, TaskEnd
+from limner.records import Record, TaskEnd
+from limner.status import JobState
 from limner.terms import (
     FREE,
     Adoption,

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from limner.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, STRAYS
 from limner.ledger.store import Store
-from limner.records import Event, LogEntry
-from limner.terms import Adoption, Stray, moment, to_ms
+from limner.records import log_entry, stream_event
+from limner.status import Event, LogEntry, Stray
+from limner.terms import Adoption, moment, to_ms
 
 KEEP_STRAYS: Final = 10_000
 STRAYS_SECONDS: Final = 14 * 86_400
@@ -22,7 +23,7 @@ class Journal:
     def log(self, job_id: str) -> list[LogEntry]:
         """The job's log, oldest first; at most the last 200 entries."""
         with self.store.client() as client:
-            return [LogEntry.from_json(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
+            return [log_entry(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
 
     def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
         """Events after the one of that id, waiting up to ``block`` seconds for the first.
@@ -33,7 +34,7 @@ class Journal:
         with self.store.client() as client:
             answer: Any = client.xread({EVENTS(self.store.prefix): after}, count=count, block=wait)
         entries = answer[0][1] if answer else []
-        return [Event.from_stream(entry_id, fields) for entry_id, fields in entries]
+        return [stream_event(entry_id, fields) for entry_id, fields in entries]
 
     def channel(self, job_id: str) -> str:
         """The pub/sub channel that tells the end of a job."""

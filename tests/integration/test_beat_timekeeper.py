@@ -11,9 +11,9 @@ from limner.connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger, Quota
 from limner.models import TextToImage
-from limner.records import Event
+from limner.status import Event
 from sandbox.valkey import EmbeddedValkey
-from worker.beat import Progress, Timekeeper
+from worker.beat import Timekeeper
 from worker.schedule import Entry
 from worker.ticks import Every, iso
 
@@ -30,9 +30,7 @@ class Bench:
     client: "redis.Redis"
 
     def start(self, *entries: Entry, at: int) -> Timekeeper:
-        ledger = Ledger(self.client)
-        progress = Progress(self.client, ledger.prefix)
-        return Timekeeper(entries, ledger, progress, started=at, idempotency_seconds=86_400)
+        return Timekeeper(entries, Ledger(self.client), started=at, idempotency_seconds=86_400)
 
     def submitted(self) -> list[Event]:
         return Ledger(self.client).journal.events("0", block=0.001, count=1000)

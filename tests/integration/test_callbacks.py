@@ -26,7 +26,8 @@ from limner.connection import connect
 from limner.errors import JobFailed
 from limner.ledger import Grant, Ledger, Quota, Submission
 from limner.models import TextToImage
-from limner.records import JobState, Record
+from limner.records import Record
+from limner.status import JobState
 from limner.submission import prepare
 from sandbox.children import Child
 from sandbox.fleet import CHECKOUT

@@ -8,7 +8,7 @@ import redis
 from celery.result import AsyncResult
 
 from limner import Images, Limner
-from limner.records import JobState
+from limner.status import JobState
 from sandbox.fleet import LocalFleet
 from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey

@@ -9,7 +9,7 @@ import pytest
 
 from limner.errors import GenerationFailed, RequestRejected
 from limner.ledger import Claim, Quota
-from limner.records import JobState
+from limner.status import JobState
 from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import (

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from limner.errors import Cancelled, InDoubt, RequestRejected
 from limner.ledger import Claim, Closing, Grant, Ledger, Money, Quota, Step
 from limner.models import TextToImage
-from limner.records import JobState
+from limner.status import JobState
 from limner.submission import prepare
 from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench

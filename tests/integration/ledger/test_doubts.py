@@ -4,7 +4,7 @@ import pytest
 
 from limner.errors import GenerationFailed, InDoubt
 from limner.ledger import Grant
-from limner.records import JobState
+from limner.status import JobState
 from limner.terms import Adoption
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.stories import (

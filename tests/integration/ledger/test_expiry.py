@@ -4,7 +4,7 @@ import pytest
 
 from limner.errors import Expired, InDoubt, JobFailed
 from limner.ledger import Closing, Grant
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.conftest import Bench, new
 from tests.integration.ledger.stories import NO_ANSWER, REFUSED, record, settle
 

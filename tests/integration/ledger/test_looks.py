@@ -5,7 +5,8 @@ from celery import Celery
 from limner.errors import RecordUnreadable
 from limner.ledger import Claim, Grant, Money, Quota
 from limner.ledger.reports import Looked, Report, TaskSucceeded
-from limner.records import Record, TaskState
+from limner.records import Record
+from limner.status import TaskState
 from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record

@@ -8,7 +8,7 @@ import pytest
 from limner.errors import GenerationFailed, InDoubt, OverBudget, RequestRejected
 from limner.ledger import Claim, Grant, Money, Quota
 from limner.models import TextToImage
-from limner.records import JobState
+from limner.status import JobState
 from limner.submission import prepare
 from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench

@@ -7,7 +7,7 @@ import pytest
 
 from limner.errors import RequestRejected
 from limner.ledger import Claim, Closing, Grant, Money, Quota
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.stories import NO_ANSWER, SENT, UNSENT, record
 

@@ -11,7 +11,7 @@ from limner.errors import GenerationFailed, InDoubt
 from limner.job import Job
 from limner.ledger import Closing, Grant, Money, Quota
 from limner.pauses import EndsBy
-from limner.records import JobState, JobStatus
+from limner.status import JobState, JobStatus
 from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench
 

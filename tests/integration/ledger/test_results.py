@@ -18,7 +18,8 @@ from limner.errors import DeadlineExceeded
 from limner.ledger import Grant, Quota
 from limner.ledger.reports import BackendResult
 from limner.models import TextToImage
-from limner.records import JobState, Record, TaskEnd
+from limner.records import Record, TaskEnd
+from limner.status import JobState
 from limner.submission import prepare
 from limner.terms import moment
 from tests.conftest import eventually

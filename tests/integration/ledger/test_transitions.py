@@ -8,7 +8,7 @@ import pytest
 from limner.errors import GenerationFailed, JobFailed, RecordTooNew, RecordUnreadable
 from limner.layout.constants import VERSION
 from limner.ledger import Closing, Grant
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.conftest import Bench, new
 
 ERROR = {"cause": "rate_limited", "message": "slow down"}

@@ -8,7 +8,7 @@ import pytest
 
 from limner.errors import Cancelled
 from limner.ledger import Closing, Quota
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.errands import (
     ONE,

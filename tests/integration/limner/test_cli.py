@@ -21,7 +21,7 @@ import redis
 from limner.connection import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Claim, Ledger, Quota
-from limner.records import JobState
+from limner.status import JobState
 from sandbox.valkey import EmbeddedValkey
 
 ROOT = Path(__file__).parents[3]

@@ -26,7 +26,7 @@ from limner.errors import (
 )
 from limner.job import Cancellation
 from limner.models import Images, TextToImage
-from limner.records import Event, JobState, JobStatus, LogEntry, Task, TaskState
+from limner.status import Event, JobState, JobStatus, LogEntry, Task, TaskState
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too many."}
@@ -266,6 +266,8 @@ def test_what_was_paid_for_beside_the_result_is_told_with_its_images() -> None:
             "confirmed": True,
             "credits": Decimal("3.5"),
             "urls": (),
+            "known_at": None,
+            "account": "main",
         }
         return Task(task_id=task_id, **{**usual, **facts})
 

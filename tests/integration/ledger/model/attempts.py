@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from limner.errors import Cancelled, DeadlineExceeded, RequestRejected
 from limner.ledger import Claim, Closing, Grant, Quota, Submission
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.model.account import SPAN, ms
 from tests.integration.ledger.model.costs import MONEY, REQUESTS
 from tests.integration.ledger.model.following import AHEAD

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limner.records import JobState, TaskState
+from limner.status import JobState, TaskState
 from tests.integration.ledger.model.following import OPEN, Followed, Known
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from limner.ledger import Grant
-from limner.records import JobState, TaskState
+from limner.status import JobState, TaskState
 from limner.terms import Adoption
 from tests.integration.ledger.model.account import Permit
 from tests.integration.ledger.model.costs import Costly

@@ -6,7 +6,7 @@ from typing import Final
 
 from limner.ledger import Closing, Grant
 from limner.ledger.outcomes import EXPIRED
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.model.endings import Ending
 
 SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)

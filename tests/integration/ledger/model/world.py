@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from limner.errors import JobFailed
 from limner.ledger import Claim, Ledger, Quota, Step
-from limner.records import JobState
+from limner.status import JobState
 from tests.integration.ledger.conftest import START
 from tests.integration.ledger.model.account import Account, ms
 from tests.integration.ledger.model.following import AHEAD, Place

@@ -1,0 +1,152 @@
+"""What producers and operators are told: states, statuses, doubts, and what happened to a job."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """The state of a job."""
+
+    QUEUED = "queued"
+    """It waits for its turn: for quota, for a back-off to pass, for a pause to end."""
+    SENDING = "sending"
+    """An attempt is on record and its request may be on the wire."""
+    IN_DOUBT = "in_doubt"
+    """It is not known whether the provider accepted the attempt."""
+    GENERATING = "generating"
+    """The provider works on it, under a task id that is known."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    """It was not sent within its ``expires_in`` seconds, and costs nothing."""
+
+    @property
+    def ended(self) -> bool:
+        """True if the job is over."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED})
+
+
+class TaskState(StrEnum):
+    """The state of a task of the provider, as far as it is known."""
+
+    OPEN = "open"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    """It was never seen, is not this job's, or did not end for as long as anybody looked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task of the provider that belongs to a job. A job has more than one only if it was paid for twice."""
+
+    task_id: str
+    attempt: int
+    """The attempt that made it, counting from 1."""
+    state: TaskState
+    confirmed: bool
+    """The provider itself has named it, in an answer to its request or to a look, not only a callback."""
+    credits: Decimal | None
+    urls: tuple[str, ...]
+    """The images, if they are not the job's result."""
+    known_at: datetime | None
+    """When it was first named."""
+    account: str
+    """The account that has paid for it, and whose key reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatus:
+    """A job as its producer sees it. Times are UTC."""
+
+    job_id: str
+    state: JobState
+    position: int | None
+    """The place in the line for quota, 1 being next; None when the job does not stand in it."""
+    attempts: int
+    looks: int
+    task_id: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    tasks: tuple[Task, ...]
+    """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
+    resubmitted: int
+    """How often it was sent again although an attempt was in doubt."""
+    held: bool
+    """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
+    next_step_at: datetime | None
+    """When something happens to the job next, if that is a matter of time."""
+    over_budget: str | None
+    """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
+    lane: str | None
+    account: str | None
+    """The account of the last attempt; before one, the account that the job names, if it does."""
+    expires_at: datetime | None
+    """When it is not sent any more."""
+    starts_at: datetime | None
+    """When a queued job is likely to be sent, from its turn and the quota. None once it was, and if nobody
+    can tell: the account is paused without an end, a cap is reached, or no worker has started. What lies
+    behind ``expires_at`` is not going to happen."""
+    ends_at: datetime | None
+    """When the job is likely to end; None once it has, if ``starts_at`` is not known, or in doubt."""
+    paused: str | None
+    """Why it is not sent now, if all accounts that may take it are closed: the causes of their pauses, or
+    ``no_worker``."""
+    last_error: str | None
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """An attempt of which it is not known whether the provider accepted it. Times are UTC."""
+
+    job_id: str
+    state: JobState
+    """``IN_DOUBT``; ``GENERATING`` while a look is to confirm a task; or the end of a job in doubt."""
+    held: bool
+    """Whether the job waits for a person."""
+    attempt: int
+    sent_at: datetime | None
+    """When it was sent; None if another attempt has been sent since."""
+    reason: str
+    request: dict[str, Any]
+    """What was asked for: the provider's own log shows the prompt and the time."""
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A callback for a job that is not known here. Times are UTC."""
+
+    job_id: str
+    task_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One thing that happened to a job."""
+
+    at: datetime
+    event: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of the event stream; ``id`` is where to go on reading."""
+
+    id: str
+    job_id: str
+    event: str
+    at: datetime
+    detail: dict[str, Any]
+    metadata: dict[str, Any]
