@@ -14,8 +14,8 @@ from bench.commandstats import Stats
 from bench.ledger_path import Path, roomy
 from bench.report import quantile, table
 from limner import Limner
-from limner.connection import connect
-from limner.layout.constants import MOST_VISITS
+from limner._connection import connect
+from limner.ledger.layout.constants import MOST_VISITS
 from sandbox.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_ACCOUNTS_JOBS", "600"))

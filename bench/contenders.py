@@ -19,7 +19,7 @@ import psutil
 
 from bench import fleets
 from limner import Job, Limner
-from limner.connection import connect
+from limner._connection import connect
 from sandbox.children import Child
 from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey

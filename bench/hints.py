@@ -14,7 +14,7 @@ import psutil
 from bench import fleets
 from bench.report import quantile, table
 from limner import Limner
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
 from sandbox.fleet import LocalFleet
 from sandbox.valkey import EmbeddedValkey

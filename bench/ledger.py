@@ -14,9 +14,9 @@ from typing import Any, Final
 from bench.commandstats import Stats
 from bench.ledger_path import CLAIM, Path, messages
 from bench.report import table
-from limner.ledger.calls import Accepted, Begin, BeginLooks, ReportLooks, Submit
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.script import Script
+from limner.ledger.scripts.calls import Accepted, Begin, BeginLooks, ReportLooks, Submit
+from limner.ledger.scripts.script import Script
 from sandbox.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_LEDGER_JOBS", "1000"))

@@ -7,13 +7,13 @@ from itertools import count
 from typing import Any, Final
 
 from limner import TextToImage
-from limner.connection import connect
-from limner.durations import kind_of
+from limner._connection import connect
 from limner.ledger import Claim, Grant, Ledger, Money, Quota, TaskEnd
-from limner.ledger.reports import BackendResult, Looked, Report, TaskSucceeded
-from limner.records import Record
+from limner.ledger.durations import kind_of
+from limner.ledger.messages import MAIN, Caps, Submitted
+from limner.ledger.record import Record
+from limner.ledger.scripts.reports import BackendResult, Looked, Report, TaskSucceeded
 from limner.submission import prepare
-from limner.terms import MAIN, Caps, Submitted
 from provider import PRICES
 from worker.fleet import LOOKS_IN_A_MESSAGE
 

@@ -6,6 +6,7 @@
 """
 
 from limner.accounts import AccountStatus
+from limner.client import Limner
 from limner.errors import (
     IdempotencyConflict,
     InvalidRequest,
@@ -18,7 +19,6 @@ from limner.errors import (
 from limner.job import Cancellation, Job
 from limner.models import Images, TextToImage
 from limner.pauses import Pause
-from limner.producer import Limner
 from limner.spending import DaySpend, Spending, Standing
 from limner.status import JobState, JobStatus, LogEntry
 

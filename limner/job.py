@@ -8,14 +8,14 @@ from typing import Final
 
 import redis
 
-from limner.connection import store_errors
+from limner._connection import store_errors
+from limner._estimate import outlook
 from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
 from limner.ledger import Ledger
+from limner.ledger.messages import Adoption
+from limner.ledger.record import Record
 from limner.models import Images
-from limner.outlook import outlook
-from limner.records import Record
 from limner.status import JobState, JobStatus, LogEntry
-from limner.terms import Adoption
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
 
 MAX_TASK_ID: Final = 256

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest
+from limner.ledger.messages import Durability, Submission, Submitted
 from limner.models import TextToImage, faults
-from limner.terms import Durability, Submission, Submitted
 
 DAY = 86400.0
 LONGEST = 10_000_000.0

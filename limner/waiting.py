@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import redis
 import redis.asyncio
 
-from limner.connection import store_errors
+from limner._connection import store_errors
 from limner.status import JobState
 
 

@@ -17,13 +17,13 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from limner.durations import kind_of
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
-from limner.ledger.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
+from limner.ledger.durations import kind_of
+from limner.ledger.messages import Claim
+from limner.ledger.record import Record, TaskEnd
+from limner.ledger.scripts.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
 from limner.models import TextToImage
-from limner.records import Record, TaskEnd
 from limner.status import JobState, Task
-from limner.terms import Claim
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.create_task import end, store

@@ -16,11 +16,11 @@ from celery.exceptions import Reject
 from pydantic import ValidationError
 
 from config import Settings
-from limner.durations import kind_of
 from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
 from limner.ledger import Grant, Submission
+from limner.ledger.durations import kind_of
+from limner.ledger.record import Record
 from limner.models import TextToImage, faults
-from limner.records import Record
 from limner.status import JobState
 from limner.submission import check_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently

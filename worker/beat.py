@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import celery.beat
 
 from config import Settings
-from limner.connection import connect
+from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from worker.schedule import Entry, ScheduleError, read_schedule

@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from config import Settings, SettingsError, load
+from limner._connection import connect, store_errors
 from limner.callbacks import HideToken, Receiver
 from limner.callbacks.asgi import PATH, route
-from limner.connection import connect, store_errors
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
 

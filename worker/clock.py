@@ -16,7 +16,7 @@ from celery import Celery, bootsteps
 from celery.signals import worker_shutdown
 
 from config import Settings
-from limner.connection import record_error
+from limner._connection import record_error
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.fleet import LOOKS_IN_A_MESSAGE, make_ledger

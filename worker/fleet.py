@@ -9,9 +9,9 @@ from random import Random
 from celery import Celery
 
 from config import Account, Settings
-from limner.connection import connect
-from limner.durations import USUAL
+from limner._connection import connect
 from limner.ledger import Durability, Leases, Ledger, Money
+from limner.ledger.durations import USUAL
 from provider import KieClient, Timeouts
 from worker.backoff import Backoff
 from worker.pauses import Pauses

@@ -3,7 +3,7 @@
 import hashlib
 
 from config import Account, Settings
-from limner.terms import Caps, Money, Quota
+from limner.ledger.messages import Caps, Money, Quota
 from provider import PRICES
 
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
-from limner.ledger.reports import BackendResult
-from limner.records import Record
+from limner.ledger.record import Record
+from limner.ledger.scripts.reports import BackendResult
 from worker.polling import PollLaw
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from limner.connection import refuses
+from limner._connection import refuses
 
 __all__ = ["STEP", "Transport", "install"]
 

@@ -15,7 +15,7 @@ from bench.long_run.plan import HMAC_KEY, Kill, Plan
 from bench.long_run.rescue import Held, held, standstill
 from bench.long_run.watch import Watch
 from limner import Limner, StoreUnavailable
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
 from sandbox.fleet import FleetProcess, LocalFleet
 from sandbox.server import SandboxProvider

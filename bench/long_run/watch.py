@@ -3,7 +3,7 @@
 import threading
 from typing import Final
 
-from limner.connection import connect
+from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from limner.status import JobState

@@ -8,7 +8,7 @@ import celery
 
 from examples.demo.orders import Order, Source
 from limner import Images, Job, JobFailed, JobState, JobStatus, Limner, TextToImage, UnknownJob
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
 
 __all__ = ["Ended", "Watched", "ended", "scheduled", "submit"]

@@ -15,7 +15,7 @@ from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
 from limner.errors import InvalidRequest, RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
-from limner.terms import Adoption
+from limner.ledger.messages import Adoption
 
 logger = logging.getLogger(__name__)
 

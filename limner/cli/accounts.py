@@ -10,8 +10,8 @@ from limner.cli.account_words import account_lines, day_line, standing_lines
 from limner.cli.exits import ExitCode
 from limner.cli.facts import facts_of
 from limner.cli.session import Session
-from limner.operating import WEEK
-from limner.producer import Limner
+from limner.client import Limner
+from limner.operations import WEEK
 from limner.spending import KEEP_DAYS
 
 Account = Annotated[str, typer.Argument(metavar="[ACCOUNT]", help="The account's name.")]

@@ -7,9 +7,9 @@ import typer
 from limner.cli.exits import ExitCode
 from limner.cli.facts import facts_of, moment
 from limner.cli.session import Session
+from limner.client import Limner
 from limner.errors import InvalidRequest
 from limner.job import Job
-from limner.producer import Limner
 
 
 def doubts(

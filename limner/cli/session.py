@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import redis
 import typer
 
+from limner._connection import check_url
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
-from limner.connection import check_url
+from limner.client import Limner
 from limner.errors import InvalidRequest, LimnerError, RecordUnreadable, UnknownJob
 from limner.job import Job
-from limner.producer import Limner
 
 RedisUrl = Annotated[
     str | None,

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import deliver
 from limner.cli.session import Session
+from limner.client import Limner
 from limner.errors import InvalidRequest
+from limner.ledger.messages import Durability
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
-from limner.producer import Limner
 from limner.submission import DAY, DEFAULT_PRIORITY
-from limner.terms import Durability
 
 _DEFAULTS: Final = TextToImage(prompt="any")
 _MOST_BYTES: Final = 3 * MAX_PROMPT_LENGTH

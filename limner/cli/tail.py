@@ -9,7 +9,7 @@ from limner.cli.exits import ExitCode
 from limner.cli.facts import event_facts, moment
 from limner.cli.session import Session
 from limner.cli.words import happened
-from limner.producer import Limner
+from limner.client import Limner
 
 
 def tail(

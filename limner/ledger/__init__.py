@@ -5,18 +5,13 @@ from typing import Any
 
 import redis
 
-from limner.durations import USUAL
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
+from limner.ledger.durations import USUAL
 from limner.ledger.jobs import Jobs
 from limner.ledger.journal import Journal
 from limner.ledger.learned import Learned
-from limner.ledger.queue import LONGEST_NAP, Queue
-from limner.ledger.store import Store
-from limner.ledger.ticks import Ticks
-from limner.records import TaskEnd
-from limner.status import Stray
-from limner.terms import (
+from limner.ledger.messages import (
     Adoption,
     Claim,
     Claimed,
@@ -30,6 +25,11 @@ from limner.terms import (
     Submission,
     Submitted,
 )
+from limner.ledger.queue import LONGEST_NAP, Queue
+from limner.ledger.record import TaskEnd
+from limner.ledger.store import Store
+from limner.ledger.ticks import Ticks
+from limner.status import Stray
 
 __all__ = [
     "LONGEST_NAP",

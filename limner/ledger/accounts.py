@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import ClassVar, Final, Self
 
 from limner.accounts import AccountStatus
-from limner.forecast import Room
-from limner.layout.keys import (
+from limner.ledger.forecast import Room
+from limner.ledger.layout.keys import (
     ACCOUNTS,
     IN_FLIGHT,
     LINE_CREATE,
@@ -19,10 +19,10 @@ from limner.layout.keys import (
     SPEAKERS,
     WINDOW_CREATE,
 )
+from limner.ledger.messages import Milliseconds, moment, to_micro, to_ms
 from limner.ledger.pauses import pause_of
-from limner.ledger.script import YesOrNo
+from limner.ledger.scripts.script import YesOrNo
 from limner.ledger.store import Store
-from limner.terms import Milliseconds, moment, to_micro, to_ms
 
 NO_WORKER: Final = "no_worker"
 DESERTED: Final = 30.0

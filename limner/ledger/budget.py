@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from limner.layout.constants import DAY
-from limner.layout.keys import MONEY, MONEY_HELD, PARKED, PARKED_FOR
+from limner.ledger.layout.constants import DAY
+from limner.ledger.layout.keys import MONEY, MONEY_HELD, PARKED, PARKED_FOR
 from limner.ledger.store import Store
 from limner.spending import DaySpend, Spending, Standing
 

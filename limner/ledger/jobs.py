@@ -7,11 +7,26 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from limner.durations import Lesson
 from limner.errors import JobFailed, RecordUnreadable
-from limner.layout.keys import DOUBTS, JOB
-from limner.ledger.arguments import of_caps, of_closing, of_prices
-from limner.ledger.calls import (
+from limner.ledger.durations import Lesson
+from limner.ledger.journal import Journal
+from limner.ledger.layout.keys import DOUBTS, JOB
+from limner.ledger.messages import (
+    FREE,
+    Adoption,
+    Claim,
+    Closing,
+    Grant,
+    Leases,
+    Money,
+    Submission,
+    Submitted,
+    to_ms,
+)
+from limner.ledger.outcomes import failed
+from limner.ledger.record import Record, TaskEnd
+from limner.ledger.scripts.arguments import of_caps, of_closing, of_prices
+from limner.ledger.scripts.calls import (
     Accepted,
     Adopt,
     Begin,
@@ -26,24 +41,17 @@ from limner.ledger.calls import (
     Stored,
     Submit,
 )
-from limner.ledger.journal import Journal
-from limner.ledger.outcomes import failed
-from limner.ledger.reports import BackendResult, Looked, Report, TaskFailed, TaskLost, TaskSucceeded, to_json
-from limner.ledger.store import Store
-from limner.records import Record, TaskEnd
-from limner.status import JobState
-from limner.terms import (
-    FREE,
-    Adoption,
-    Claim,
-    Closing,
-    Grant,
-    Leases,
-    Money,
-    Submission,
-    Submitted,
-    to_ms,
+from limner.ledger.scripts.reports import (
+    BackendResult,
+    Looked,
+    Report,
+    TaskFailed,
+    TaskLost,
+    TaskSucceeded,
+    to_json,
 )
+from limner.ledger.store import Store
+from limner.status import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +268,7 @@ class Jobs:
         attempt: int | None = None,
         too_often: bool = False,
     ) -> bool:
-        """Report :class:`~limner.ledger.reports.Looked`; False if the step is stale."""
+        """Report :class:`~limner.ledger.scripts.reports.Looked`; False if the step is stale."""
         looked = Looked(
             job_id=job_id,
             lease=lease,
@@ -285,7 +293,7 @@ class Jobs:
         lesson: Lesson | None = None,
         result: BackendResult | None = None,
     ) -> TaskEnd:
-        """Report :class:`~limner.ledger.reports.TaskSucceeded`."""
+        """Report :class:`~limner.ledger.scripts.reports.TaskSucceeded`."""
         return self.report(
             TaskSucceeded(
                 job_id=job_id,
@@ -311,7 +319,7 @@ class Jobs:
         owed: bool = False,
         attempt: int | None = None,
     ) -> TaskEnd:
-        """Report :class:`~limner.ledger.reports.TaskFailed`."""
+        """Report :class:`~limner.ledger.scripts.reports.TaskFailed`."""
         return self.report(
             TaskFailed(
                 job_id=job_id,
@@ -328,7 +336,7 @@ class Jobs:
     def task_lost(
         self, job_id: str, task_id: str, reason: Mapping[str, Any], *, grace: float, ttl: float
     ) -> TaskEnd:
-        """Report :class:`~limner.ledger.reports.TaskLost`."""
+        """Report :class:`~limner.ledger.scripts.reports.TaskLost`."""
         return self.report(TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=grace))
 
     # Ends

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from limner.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, STRAYS
+from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, STRAYS
+from limner.ledger.messages import Adoption, moment, to_ms
+from limner.ledger.record import log_entry, stream_event
 from limner.ledger.store import Store
-from limner.records import log_entry, stream_event
 from limner.status import Event, LogEntry, Stray
-from limner.terms import Adoption, moment, to_ms
 
 KEEP_STRAYS: Final = 10_000
 STRAYS_SECONDS: Final = 14 * 86_400

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from limner.durations import Durations, Kind, Lesson
-from limner.layout.keys import DURATIONS
-from limner.ledger.script import Json, Script
+from limner.ledger.durations import Durations, Kind, Lesson
+from limner.ledger.layout.keys import DURATIONS
+from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
 
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from limner.layout.constants import FOR_EVER
+from limner.ledger.layout.constants import FOR_EVER
+from limner.ledger.messages import Milliseconds, moment
 from limner.pauses import BY_HAND, EndsBy, Pause
-from limner.terms import Milliseconds, moment
 
 
 def pause_of(fields: Mapping[str, str], now: Milliseconds) -> Pause | None:

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from limner.bell import Bell
-from limner.forecast import Room
-from limner.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
-from limner.layout.constants import MOST_TENDED, TURNS
-from limner.layout.keys import BELL, DUE, JOB, LINE_CREATE, LINE_CREATE_OF
 from limner.ledger.accounts import Accounts
-from limner.ledger.arguments import of_caps, of_prices, of_quota
+from limner.ledger.forecast import Room
+from limner.ledger.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
+from limner.ledger.layout.constants import MOST_TENDED, TURNS
+from limner.ledger.layout.keys import BELL, DUE, JOB, LINE_CREATE, LINE_CREATE_OF
+from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
 from limner.ledger.outcomes import EXPIRED
-from limner.ledger.script import Json, Script
+from limner.ledger.scripts.arguments import of_caps, of_prices, of_quota
+from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
-from limner.terms import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
+from limner.ledger.wakeup import Bell
 
 LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
 """Seconds that a clock may sleep without asking what is due."""

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 import redis
 from redis.exceptions import NoScriptError
 
-from limner.connection import store_errors
+from limner._connection import store_errors
 from limner.errors import NotDurable
-from limner.layout.keys import MARK, prefix_of
-from limner.ledger.script import Script
-from limner.terms import Durability, to_ms
+from limner.ledger.layout.keys import MARK, prefix_of
+from limner.ledger.messages import Durability, to_ms
+from limner.ledger.scripts.script import Script
 
 Answer = TypeVar("Answer")
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from limner.layout.events import EVENTS, Event
-from limner.layout.fields import FIELDS
-from limner.layout.keys import KEYS
-from limner.ledger.assembly import names_in, script_text
+from limner.ledger.layout.events import EVENTS, Event
+from limner.ledger.layout.fields import FIELDS
+from limner.ledger.layout.keys import KEYS
+from limner.ledger.scripts.assembly import names_in, script_text
 
 BEGIN: Final = "<!-- From here, as `python -m limner.ledger docs/ledger.md` writes it. -->\n"
 END: Final = "<!-- Until here. -->\n"

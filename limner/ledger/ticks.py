@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from limner.layout.keys import TICKS
+from limner.ledger.layout.keys import TICKS
 from limner.ledger.store import Store
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from config import Settings
 from limner import Limner, TextToImage
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
 from sandbox.children import Child
 from sandbox.fleet import CHECKOUT

@@ -10,8 +10,8 @@ import pytest
 from bench.long_run import Findings, Plan, long_run
 from bench.long_run.comparison import Bought, Verdict, verdict
 from bench.long_run.plan import Kill
-from limner.layout.constants import VERSION
-from limner.records import Record
+from limner.ledger.layout.constants import VERSION
+from limner.ledger.record import Record
 
 SHORT = Plan(
     jobs=900,

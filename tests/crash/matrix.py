@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from limner.terms import Leases
+from limner.ledger.messages import Leases
 from tests.crash.points import Wire, Write, after, before, unheard
 from worker.fleet import AFTERMATH
 

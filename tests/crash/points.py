@@ -18,12 +18,12 @@ from typing import Any, Final, NoReturn
 import httpcore
 import psutil
 
-from limner.layout.keys import JOB
-from limner.ledger.calls import ReportLooks
+from limner.ledger.layout.keys import JOB
+from limner.ledger.messages import Claimed
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.script import Script
+from limner.ledger.scripts.calls import ReportLooks
+from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
-from limner.terms import Claimed
 from provider.transport import Transport
 from worker.clock import TASKS, Clock, Message
 from worker.results import ResultStore

@@ -15,10 +15,10 @@ from typing import Final
 from celery import states
 
 from limner import JobState, Limner
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
+from limner.ledger.record import Record
 from limner.models import TextToImage
-from limner.records import Record
 from sandbox.fleet import FleetProcess, LocalFleet
 from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey

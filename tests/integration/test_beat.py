@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from limner.connection import connect
+from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from sandbox.children import Child

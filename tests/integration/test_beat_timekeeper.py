@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from limner.connection import connect
+from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger, Quota
 from limner.models import TextToImage

@@ -19,14 +19,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from limner._connection import connect
 from limner.callbacks.asgi import BODY_BYTES, BODY_SECONDS, route
 from limner.callbacks.receiver import Receiver
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
-from limner.connection import connect
 from limner.errors import JobFailed
 from limner.ledger import Grant, Ledger, Quota, Submission
+from limner.ledger.record import Record
 from limner.models import TextToImage
-from limner.records import Record
 from limner.status import JobState
 from limner.submission import prepare
 from sandbox.children import Child
@@ -45,7 +45,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from limner.callbacks import Receiver
 from limner.callbacks.asgi import route
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Ledger
 app = Starlette(routes=[Mount("/hooks", routes=[route(Receiver(Ledger(connect({url!r}))))])])
 """

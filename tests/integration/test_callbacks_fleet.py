@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from limner import JobState, Limner
-from limner.connection import connect
+from limner._connection import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Ledger
 from sandbox.fleet import FleetError, LocalFleet

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from limner import Limner, errors
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Durability, Ledger, Quota
 from sandbox.fleet import LocalFleet
 from sandbox.valkey import EmbeddedValkey

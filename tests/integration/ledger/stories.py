@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from limner.errors import Cancelled, InDoubt
 from limner.ledger import Claim, Grant, Quota
-from limner.records import Record
+from limner.ledger.record import Record
 from limner.status import JobState
 from tests.integration.ledger.conftest import Bench
 

@@ -9,8 +9,8 @@ import pytest
 
 from limner.errors import GenerationFailed, RequestRejected
 from limner.ledger import Claim, Quota
+from limner.ledger.messages import Adoption
 from limner.status import JobState
-from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import (
     NO_ANSWER,

@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 
 from limner.errors import Cancelled, InDoubt, RequestRejected
 from limner.ledger import Claim, Closing, Grant, Ledger, Money, Quota, Step
+from limner.ledger.messages import Caps
 from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
-from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.model.world import STORIES
 

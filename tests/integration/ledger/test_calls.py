@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import pytest
 
-from limner.durations import Lesson, kind_of
 from limner.ledger import Claim, Grant, Money, Quota
-from limner.ledger.reports import BackendResult, Looked, TaskSucceeded
+from limner.ledger.durations import Lesson, kind_of
+from limner.ledger.scripts.reports import BackendResult, Looked, TaskSucceeded
 from limner.models import TextToImage
 from limner.submission import prepare
 from tests.integration.ledger.conftest import Bench

@@ -4,8 +4,8 @@ import pytest
 
 from limner.errors import GenerationFailed, InDoubt
 from limner.ledger import Grant
+from limner.ledger.messages import Adoption
 from limner.status import JobState
-from limner.terms import Adoption
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.stories import (
     NO_ANSWER,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import redis
 
-from limner.connection import connect
-from limner.durations import HALF_LIFE, KEEP_SECONDS, Durations
+from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
+from limner.ledger.durations import HALF_LIFE, KEEP_SECONDS, Durations
 from limner.ledger.learned import Learned
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"

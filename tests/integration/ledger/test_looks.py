@@ -4,10 +4,10 @@ from celery import Celery
 
 from limner.errors import RecordUnreadable
 from limner.ledger import Claim, Grant, Money, Quota
-from limner.ledger.reports import Looked, Report, TaskSucceeded
-from limner.records import Record
+from limner.ledger.messages import Adoption
+from limner.ledger.record import Record
+from limner.ledger.scripts.reports import Looked, Report, TaskSucceeded
 from limner.status import TaskState
-from limner.terms import Adoption
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
 from worker.clock import Clock, messages

@@ -7,10 +7,10 @@ import pytest
 
 from limner.errors import GenerationFailed, InDoubt, OverBudget, RequestRejected
 from limner.ledger import Claim, Grant, Money, Quota
+from limner.ledger.messages import Caps
 from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
-from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_ANSWER, NOT_THERE, REFUSED, SENT, UNSENT, record
 

@@ -10,9 +10,9 @@ from limner.accounts import AccountStatus
 from limner.errors import GenerationFailed, InDoubt
 from limner.job import Job
 from limner.ledger import Closing, Grant, Money, Quota
+from limner.ledger.messages import Caps
 from limner.pauses import EndsBy
 from limner.status import JobState, JobStatus
-from limner.terms import Caps
 from tests.integration.ledger.conftest import START, Bench
 
 NORTH = Quota(2, 10.0, 10, 1.0, 5, guard=0.25, account="north", key="k1")

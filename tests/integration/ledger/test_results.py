@@ -13,15 +13,15 @@ from celery import Celery
 from celery.result import AsyncResult
 
 from limner import Images
-from limner.durations import Lesson, kind_of
 from limner.errors import DeadlineExceeded
 from limner.ledger import Grant, Quota
-from limner.ledger.reports import BackendResult
+from limner.ledger.durations import Lesson, kind_of
+from limner.ledger.messages import moment
+from limner.ledger.record import Record, TaskEnd
+from limner.ledger.scripts.reports import BackendResult
 from limner.models import TextToImage
-from limner.records import Record, TaskEnd
 from limner.status import JobState
 from limner.submission import prepare
-from limner.terms import moment
 from tests.conftest import eventually
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_ANSWER, REFUSED, SENT, UNSENT, record

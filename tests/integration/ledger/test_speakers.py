@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from limner.errors import StoreUnavailable
-from limner.ledger.script import Script
+from limner.ledger.scripts.script import Script
 from tests.integration.ledger.conftest import Bench
 from tests.integration.ledger.errands import ONE, TWO, accept, another_worker, claim, many, of, rest
 

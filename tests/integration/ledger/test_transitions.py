@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from limner.errors import GenerationFailed, JobFailed, RecordTooNew, RecordUnreadable
-from limner.layout.constants import VERSION
 from limner.ledger import Closing, Grant
+from limner.ledger.layout.constants import VERSION
 from limner.status import JobState
 from tests.integration.ledger.conftest import Bench, new
 

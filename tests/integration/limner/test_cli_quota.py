@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from limner import InvalidRequest, Limner
-from limner.connection import connect
+from limner._connection import connect
 from limner.ledger import Closing, Grant, Ledger, Money, Quota
 
 ROOT = Path(__file__).parents[3]

@@ -19,9 +19,9 @@ from config import Settings
 from config.celery_options import celery_options
 from limner import Images
 from limner.ledger import Claim, Grant
-from limner.ledger.calls import ReportLooks
+from limner.ledger.record import Record
+from limner.ledger.scripts.calls import ReportLooks
 from limner.models import TextToImage
-from limner.records import Record
 from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http

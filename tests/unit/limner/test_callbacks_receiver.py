@@ -14,7 +14,7 @@ from limner.callbacks import Receiver, Refusal, Reply
 from limner.callbacks.receiver import AGAIN, QUIET_SECONDS, SUCCESS
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
 from limner.errors import InvalidRequest, LimnerError, RecordTooNew, StoreUnavailable
-from limner.terms import Adoption
+from limner.ledger.messages import Adoption
 
 KEY = SecretStr("example-webhook-key")
 NOW = 1767225600.0

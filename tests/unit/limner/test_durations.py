@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limner.durations import BUCKETS, LONGEST, Durations, kind_of
+from limner.ledger.durations import BUCKETS, LONGEST, Durations, kind_of
 from limner.models import TextToImage
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from limner.forecast import Room, starts_at
+from limner.ledger.forecast import Room, starts_at
 
 NOW = 1000.0
 WINDOW = 10.25

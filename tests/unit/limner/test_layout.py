@@ -12,21 +12,21 @@ from typing import Any, Final
 import pytest
 
 from limner.cli import words
-from limner.layout import constants
-from limner.layout.events import EVENTS
-from limner.layout.fields import FIELDS
-from limner.layout.keys import KEYS
 from limner.ledger import assembly
-from limner.ledger.script import Script
+from limner.ledger.layout import constants
+from limner.ledger.layout.events import EVENTS
+from limner.ledger.layout.fields import FIELDS
+from limner.ledger.layout.keys import KEYS
+from limner.ledger.record import _TOKEN, Record
+from limner.ledger.scripts.script import Script
 from limner.ledger.tables import within
-from limner.records import _TOKEN, Record
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "ledger.md"
 
 CONSTANTS: Final = {name: value for name, value in vars(constants).items() if name.isupper()}
 GIVEN: Final = {"P", "A", "NOW", "FIELDS", "NUMBERS", "REQUIRED"}
-"""What else stands at the head of a script (``limner.ledger.assembly``)."""
+"""What else stands at the head of a script (``limner.ledger.scripts.assembly``)."""
 
 WRITTEN: Final = {name: assembly.source(name) for name in assembly.names_in()} | {
     f"parts/{name}": assembly.part(name) for name in assembly.names_in("parts")
@@ -220,12 +220,12 @@ def test_no_name_and_no_key_is_there_twice() -> None:
 
 
 def test_each_key_is_used() -> None:
-    used = {*users(CAPITALS, BARE), *imported_from("limner.layout.keys")}
+    used = {*users(CAPITALS, BARE), *imported_from("limner.ledger.layout.keys")}
     assert KEYS.keys() - used == set()
 
 
 def test_each_constant_is_used() -> None:
-    used = {*users(CAPITALS, BARE), *imported_from("limner.layout.constants")}
+    used = {*users(CAPITALS, BARE), *imported_from("limner.ledger.layout.constants")}
     assert CONSTANTS.keys() - used == set()
 
 
@@ -266,7 +266,7 @@ def test_python_has_each_key_from_the_list() -> None:
     spelled = {
         name: sorted(found)
         for name, tree in PYTHON.items()
-        if name != "limner/layout/keys.py" and (found := set(spelled_keys(tree)))
+        if name != "limner/ledger/layout/keys.py" and (found := set(spelled_keys(tree)))
     }
     assert spelled == {}
 

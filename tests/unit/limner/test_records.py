@@ -15,8 +15,8 @@ from limner.errors import (
     RecordTooNew,
     RecordUnreadable,
 )
-from limner.layout.constants import VERSION
-from limner.records import Record
+from limner.ledger.layout.constants import VERSION
+from limner.ledger.record import Record
 
 
 def record(error: JobFailed, *tasks: dict[str, Any], **fields: Any) -> Record:

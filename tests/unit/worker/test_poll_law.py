@@ -18,8 +18,8 @@ from bench.looks import (
     p99,
     simulate,
 )
-from limner.durations import BUCKETS, Durations
 from limner.errors import StoreUnavailable
+from limner.ledger.durations import BUCKETS, Durations
 from worker.poll_law import (
     CHEAPEST,
     DEAREST,

@@ -4,7 +4,7 @@ import pytest
 from celery import Celery
 
 from config.settings import celery_url
-from limner.connection import connect
+from limner._connection import connect
 from worker.results import beside
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from limner.terms import Closing, Quota
+from limner.ledger.messages import Closing, Quota
 
 SPAN, LOOK_SPAN = 10_000, 1_000
 REMEMBERED: Final = 30_000

@@ -10,7 +10,7 @@ from hypothesis.stateful import invariant
 
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.ledger import Claim, Grant, Quota
-from limner.records import Record
+from limner.ledger.record import Record
 from limner.status import JobState, TaskState
 from tests.integration.ledger.model.account import ms
 from tests.integration.ledger.model.costs import MONEY

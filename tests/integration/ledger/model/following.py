@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from limner.ledger import Grant
+from limner.ledger.messages import Adoption
 from limner.status import JobState, TaskState
-from limner.terms import Adoption
 from tests.integration.ledger.model.account import Permit
 from tests.integration.ledger.model.costs import Costly
 from tests.integration.ledger.model.turns import Lane, Turns

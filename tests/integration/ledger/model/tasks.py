@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
-from limner.records import TaskEnd
+from limner.ledger.messages import Adoption
+from limner.ledger.record import TaskEnd
 from limner.status import JobState, TaskState
-from limner.terms import Adoption
 from tests.integration.ledger.model.account import ms
 from tests.integration.ledger.model.following import Known
 from tests.integration.ledger.model.life import Life

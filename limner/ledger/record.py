@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, Self
 
-from limner.connection import record_error
+from limner._connection import record_error
 from limner.errors import Charged, JobFailed, RecordUnreadable
-from limner.layout.constants import MAIN, VERSION
+from limner.ledger.layout.constants import MAIN, VERSION
 from limner.models import Images
 from limner.status import Doubt, Event, JobState, LogEntry, Task, TaskState
 

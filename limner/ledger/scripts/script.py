@@ -12,8 +12,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Final, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from limner.layout.constants import LARGEST
-from limner.ledger.assembly import script_text
+from limner.ledger.layout.constants import LARGEST
+from limner.ledger.scripts.assembly import script_text
 
 Answer = TypeVar("Answer")
 Number = TypeVar("Number", int, float)

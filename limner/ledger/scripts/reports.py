@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from limner.durations import Lesson
 from limner.errors import JobFailed
+from limner.ledger.durations import Lesson
+from limner.ledger.messages import to_micro, to_ms
 from limner.ledger.outcomes import failed, made
-from limner.ledger.script import counted
-from limner.terms import to_micro, to_ms
+from limner.ledger.scripts.script import counted
 
 
 @dataclass(frozen=True, slots=True)

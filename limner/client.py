@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from limner.connection import DEFAULT_TIMEOUT, address, connect, connect_async
+from limner._connection import DEFAULT_TIMEOUT, address, connect, connect_async
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Durability, Ledger, Submission, Submitted
 from limner.models import TextToImage
-from limner.operating import Operating
+from limner.operations import Operating
 from limner.submission import (
     DAY,
     DEFAULT_PRIORITY,
@@ -45,7 +45,7 @@ class Limner(Operating):
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
     seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.
     ``durability`` is what a submit waits for: "server", "disk" or "replica", see
-    :class:`~limner.terms.Durability`. Creating it connects to nothing. Raises
+    :class:`~limner.ledger.messages.Durability`. Creating it connects to nothing. Raises
     :class:`~limner.errors.InvalidRequest` on a malformed URL.
     """
 

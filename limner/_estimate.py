@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from limner.durations import kind_of
-from limner.forecast import starts_at
 from limner.ledger import Ledger
+from limner.ledger.durations import kind_of
+from limner.ledger.forecast import starts_at
+from limner.ledger.record import Record
 from limner.models import TextToImage
-from limner.records import Record
 from limner.status import JobState
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from limner.connection import store_errors
+from limner._connection import store_errors
 
 
 class Bell:

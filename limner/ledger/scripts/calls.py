@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from limner.connection import record_error
+from limner._connection import record_error
 from limner.errors import RecordUnreadable
-from limner.ledger.script import Json, Script, YesOrNo
-from limner.records import Record, TaskEnd
+from limner.ledger.messages import Adoption, Grant, Milliseconds, Submitted, moment
+from limner.ledger.record import Record, TaskEnd
+from limner.ledger.scripts.script import Json, Script, YesOrNo
 from limner.status import JobState
-from limner.terms import Adoption, Grant, Milliseconds, Submitted, moment
 
 
 def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> Record | None:

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from limner.layout import constants
-from limner.layout.fields import FIELDS, NUMBERS, TEXTS
-from limner.layout.keys import KEYS
+from limner.ledger.layout import constants
+from limner.ledger.layout.fields import FIELDS, NUMBERS, TEXTS
+from limner.ledger.layout.keys import KEYS
 
 _USES: Final = re.compile(r"^-- Uses: ([\w, ]+)\.\n")
 _COMMENT: Final = re.compile(r"^\s*--.*\n|\s--\s.*$", re.MULTILINE)

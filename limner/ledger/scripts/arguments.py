@@ -3,8 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from limner.ledger.messages import Closing, Money, Quota, to_micro, to_ms
 from limner.ledger.outcomes import OVER_BUDGET, TOO_DEAR
-from limner.terms import Closing, Money, Quota, to_micro, to_ms
 
 
 def of_quota(quota: Quota) -> dict[str, Any]:

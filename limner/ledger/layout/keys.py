@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from limner.layout.constants import KEEP_EVENTS, KEEP_LOG
+from limner.ledger.layout.constants import KEEP_EVENTS, KEEP_LOG
 
 
 @dataclass(frozen=True, slots=True)

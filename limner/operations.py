@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger
-from limner.records import doubt_of
+from limner.ledger.record import doubt_of
 from limner.spending import KEEP_DAYS, Spending
 from limner.status import Doubt, Event, Stray
 from limner.submission import checked_seconds, encodable
@@ -17,7 +17,7 @@ WEEK = 7
 
 
 class Operating:
-    """What :class:`~limner.producer.Limner` tells of the fleet. All raise StoreUnavailable."""
+    """What :class:`~limner.client.Limner` tells of the fleet. All raise StoreUnavailable."""
 
     _ledger: Ledger
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Literal
 
-from limner.layout.constants import MAIN as MAIN
+from limner.ledger.layout.constants import MAIN as MAIN
 
 Milliseconds = int
 
