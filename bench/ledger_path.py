@@ -8,11 +8,23 @@ from typing import Any, Final
 
 from limner import TextToImage
 from limner._connection import connect
-from limner.ledger import Claim, Grant, Ledger, Money, Quota, TaskEnd
-from limner.ledger.durations import kind_of
-from limner.ledger.messages import MAIN, Caps, Submitted
-from limner.ledger.record import Record
-from limner.ledger.scripts.reports import BackendResult, Looked, Report, TaskSucceeded
+from limner.accounts import MAIN
+from limner.ledger import (
+    BackendResult,
+    Caps,
+    Claim,
+    Grant,
+    Ledger,
+    Looked,
+    Money,
+    Quota,
+    Record,
+    Report,
+    Submitted,
+    TaskEnd,
+    TaskSucceeded,
+    kind_of,
+)
 from limner.submission import prepare
 from provider import PRICES
 from worker.fleet import LOOKS_IN_A_MESSAGE

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 from bench.report import quantile, table
-from limner.ledger.durations import Durations
+from limner.ledger import Durations
 from worker.poll_law import Laws, Learned
 from worker.polling import PollLaw, ProviderAdvice
 

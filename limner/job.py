@@ -9,11 +9,8 @@ from typing import Final
 import redis
 
 from limner._connection import store_errors
-from limner._estimate import outlook
 from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
-from limner.ledger import Ledger
-from limner.ledger.messages import Adoption
-from limner.ledger.record import Record
+from limner.ledger import Adoption, Ledger, Record
 from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
@@ -56,7 +53,7 @@ class Job:
         """How the job stands; raises UnknownJob."""
         record = self._read()
         position, due = (None, None) if record.state.ended else self._ledger.queue.place(self.id)
-        expected = outlook(self._ledger, record)
+        expected = self._ledger.estimates.of(record)
         return JobStatus(
             job_id=self.id,
             state=record.state,
@@ -79,6 +76,7 @@ class Job:
             ends_at=expected.ends_at,
             paused=expected.paused,
             last_error=(record.last_error or {}).get("message"),
+            request=record.request,
             metadata=record.metadata,
         )
 

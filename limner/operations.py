@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Ledger
-from limner.ledger.record import doubt_of
+from limner.ledger import Ledger, doubt_of
 from limner.spending import KEEP_DAYS, Spending
 from limner.status import Doubt, Event, Stray
 from limner.submission import checked_seconds, encodable
@@ -75,17 +74,18 @@ class Operating:
         """How many callbacks the fleet has had, by what they came to."""
         return self._ledger.journal.callback_counts()
 
-    def events(self, *, from_start: bool = False) -> Iterator[Event]:
-        """Follow what happens to all jobs and accounts, from now on, or from the oldest event kept.
+    def events(self, *, from_start: bool = False, follow: bool = True) -> Iterator[Event]:
+        """The events of all jobs and accounts, from now on, or from the oldest one kept.
 
-        It does not end by itself. A Redis that is away for a while is waited for, up to half a minute.
+        With ``follow``, they do not end; without, the newest one is the last. A Redis that is away for a
+        while is waited for, up to half a minute.
         """
         # Not "$": asked for again and again until the first event comes, it would miss some.
         after = "0" if from_start else str(self._ledger.server_facts()["server_time_usec"] // 1000)
         patience = Patience.until(time.monotonic(), None)
         while True:
             try:
-                events = self._ledger.journal.events(after)
+                events = self._ledger.journal.events(after, block=1.0 if follow else 0.0)
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise
@@ -95,6 +95,8 @@ class Operating:
             for event in events:
                 after = event.id
                 yield event
+            if not (events or follow):
+                return
 
     def _check_account(self, account: str) -> None:
         names = self._ledger.accounts.names()

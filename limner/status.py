@@ -101,6 +101,8 @@ class JobStatus:
     """Why it is not sent now, if all accounts that may take it are closed: the causes of their pauses, or
     ``no_worker``."""
     last_error: str | None
+    request: dict[str, Any]
+    """The parameters that were asked for."""
     metadata: dict[str, Any]
 
 

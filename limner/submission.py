@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest
-from limner.ledger.messages import Durability, Submission, Submitted
+from limner.ledger import Durability, Submission, Submitted
 from limner.models import TextToImage, faults
 
 DAY = 86400.0

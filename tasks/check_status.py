@@ -18,10 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
-from limner.ledger.durations import kind_of
-from limner.ledger.messages import Claim
-from limner.ledger.record import Record, TaskEnd
-from limner.ledger.scripts.reports import Looked, Report, TaskFailed, TaskLost, TaskSucceeded
+from limner.ledger import Claim, Looked, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
 from limner.models import TextToImage
 from limner.status import JobState, Task
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price

@@ -17,9 +17,7 @@ from pydantic import ValidationError
 
 from config import Settings
 from limner.errors import InvalidRequest, JobFailed, NotDurable, StoreUnavailable
-from limner.ledger import Grant, Submission
-from limner.ledger.durations import kind_of
-from limner.ledger.record import Record
+from limner.ledger import Grant, Record, Submission, kind_of
 from limner.models import TextToImage, faults
 from limner.status import JobState
 from limner.submission import check_account, prepare

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
-from limner.ledger.messages import Closing
+from limner.ledger import Closing
 from provider import (
     Accepted,
     Cause,

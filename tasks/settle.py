@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Final
 
-from limner.ledger.record import Record
+from limner.ledger import Record
 from limner.status import JobState
 from tasks.create_task import end, store
 from tasks.decisions import in_doubt, lease_over

@@ -10,8 +10,7 @@ from celery import Celery
 
 from config import Account, Settings
 from limner._connection import connect
-from limner.ledger import Durability, Leases, Ledger, Money
-from limner.ledger.durations import USUAL
+from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
 from worker.backoff import Backoff
 from worker.pauses import Pauses

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from limner.ledger.messages import Closing
+from limner.ledger import Closing
 from provider import Cause
 
 LONGEST_RETRY_AFTER: Final = 300.0

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from limner.ledger.durations import Durations, Kind
+from limner.ledger import Durations, Kind
 from worker.polling import Callbacks, PollLaw
 
 log = logging.getLogger(__name__)

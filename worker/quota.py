@@ -3,7 +3,7 @@
 import hashlib
 
 from config import Account, Settings
-from limner.ledger.messages import Caps, Money, Quota
+from limner.ledger import Caps, Money, Quota
 from provider import PRICES
 
 

@@ -14,9 +14,7 @@ from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
-from limner.ledger import Ledger
-from limner.ledger.record import Record
-from limner.ledger.scripts.reports import BackendResult
+from limner.ledger import BackendResult, Ledger, Record
 from worker.polling import PollLaw
 
 logger = logging.getLogger(__name__)

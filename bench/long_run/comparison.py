@@ -9,8 +9,7 @@ from typing import Any, Final, Self
 
 from bench.long_run.plan import WITHHELD
 from limner._connection import store_errors
-from limner.ledger import Ledger
-from limner.ledger.record import Record
+from limner.ledger import Ledger, Record
 from limner.status import JobState, TaskState
 
 __all__ = ["Bought", "Verdict", "bought_by_prompt", "read_all", "verdict"]

@@ -8,8 +8,6 @@ import celery
 
 from examples.demo.orders import Order, Source
 from limner import Images, Job, JobFailed, JobState, JobStatus, Limner, TextToImage, UnknownJob
-from limner._connection import connect
-from limner.ledger import Ledger
 
 __all__ = ["Ended", "Watched", "ended", "scheduled", "submit"]
 
@@ -78,14 +76,13 @@ def send_with_celery(redis_url: str, request: TextToImage) -> str:
         return str(sent.id)
 
 
-def scheduled(limner: Limner, redis_url: str) -> Watched | None:
+def scheduled(limner: Limner) -> Watched | None:
     """The first job that beat has submitted; None before its first tick."""
-    with connect(redis_url) as client:
-        ledger = Ledger(client)
-        for event in ledger.journal.events("0", count=1000):
-            if "schedule" in event.metadata and (record := ledger.jobs.read(event.job_id)):
-                request = TextToImage.model_validate(record.request)
-                return Watched(Order(request, source=Source.BEAT), limner.get(event.job_id))
+    for event in limner.events(from_start=True, follow=False):
+        if "schedule" in event.metadata:
+            job = limner.get(event.job_id)
+            request = TextToImage.model_validate(job.status().request)
+            return Watched(Order(request, source=Source.BEAT), job)
     return None
 
 

@@ -33,7 +33,7 @@ def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list
         _watch(screen, jobs, deadline, until_sent=True)  # now the verdict is on it and on no other
         provider.faults(**TROUBLE)
         jobs += submit(limner, fleet.redis_url, [*PLAYED, VIA_CELERY])
-        while (planned := scheduled(limner, fleet.redis_url)) is None and time.monotonic() < deadline:
+        while (planned := scheduled(limner)) is None and time.monotonic() < deadline:
             screen.show([(job, job.status()) for job in jobs])
             time.sleep(LOOK_SECONDS)
         jobs += filter(None, [planned])

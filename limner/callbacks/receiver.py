@@ -1,21 +1,22 @@
 """What becomes of a callback, whatever web framework it came through."""
 
 import logging
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from pydantic import SecretStr
 
+from limner._connection import connect
 from limner.callbacks.hint import is_id, task_id_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
 from limner.errors import InvalidRequest, RecordUnreadable, StoreUnavailable
-from limner.ledger import Ledger
-from limner.ledger.messages import Adoption
+from limner.ledger import Adoption, Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +78,18 @@ class Receiver:
         self._key = hmac_key
         self._now = now
         self._warnings = _Seldom(now)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """The receiver for ``LIMNER_REDIS_URL``, and ``LIMNER_CALLBACK_HMAC_KEY`` if that is set.
+
+        It connects to nothing. Raises InvalidRequest, which names the variable.
+        """
+        url = os.environ.get("LIMNER_REDIS_URL", "").strip()
+        if not url:
+            raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
+        key = os.environ.get("LIMNER_CALLBACK_HMAC_KEY", "")
+        return cls(Ledger(connect(url)), SecretStr(key) if key else None)
 
     def handle(self, job_id: str, token: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Act on one callback; the job's id and the token are those of its path, decoded.

@@ -12,7 +12,7 @@ from limner.cli.jobs import deliver
 from limner.cli.session import Session
 from limner.client import Limner
 from limner.errors import InvalidRequest
-from limner.ledger.messages import Durability
+from limner.ledger import Durability
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
 from limner.submission import DAY, DEFAULT_PRIORITY
 

@@ -45,9 +45,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from limner.callbacks import Receiver
 from limner.callbacks.asgi import route
-from limner._connection import connect
-from limner.ledger import Ledger
-app = Starlette(routes=[Mount("/hooks", routes=[route(Receiver(Ledger(connect({url!r}))))])])
+app = Starlette(routes=[Mount("/hooks", routes=[route(Receiver.from_env())])])
 """
 
 
@@ -427,7 +425,7 @@ def test_limner_loads_without_starlette() -> None:
 
 
 def test_it_is_mounted_in_a_backend_of_one_s_own(valkey: EmbeddedValkey, tmp_path: Path) -> None:
-    (tmp_path / "backend.py").write_text(PLAIN_APP.format(url=valkey.url))
+    (tmp_path / "backend.py").write_text(PLAIN_APP)
     with uvicorn("backend:app", tmp_path, environment(valkey.url)) as (url, log):
         bench = Bench(url, log, valkey.url)
         with contextlib.closing(bench):

@@ -65,6 +65,7 @@ def make_status(**facts: Any) -> JobStatus:
         "ends_at": None,
         "paused": None,
         "last_error": None,
+        "request": {"prompt": "a red kite"},
         "metadata": {},
     }
     return JobStatus(**{**usual, **facts})

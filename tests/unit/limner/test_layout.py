@@ -12,12 +12,12 @@ from typing import Any, Final
 import pytest
 
 from limner.cli import words
-from limner.ledger import assembly
 from limner.ledger.layout import constants
 from limner.ledger.layout.events import EVENTS
 from limner.ledger.layout.fields import FIELDS
 from limner.ledger.layout.keys import KEYS
 from limner.ledger.record import _TOKEN, Record
+from limner.ledger.scripts import assembly
 from limner.ledger.scripts.script import Script
 from limner.ledger.tables import within
 
@@ -362,7 +362,7 @@ by_name: Final = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: s
 
 def test_each_script_has_one_class() -> None:
     assert [script.NAME for script in SCRIPTS] == assembly.names_in()
-    assert {script.__module__.rpartition(".")[0] for script in SCRIPTS} == {"limner.ledger"}
+    assert {script.__module__.split(".")[:2] == ["limner", "ledger"] for script in SCRIPTS} == {True}
 
 
 @by_name

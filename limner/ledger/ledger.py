@@ -1,0 +1,67 @@
+"""The ledger by its parts."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+
+from limner.ledger.accounts import Accounts
+from limner.ledger.budget import Budget
+from limner.ledger.durations import USUAL
+from limner.ledger.estimates import Estimates
+from limner.ledger.jobs import Jobs
+from limner.ledger.journal import Journal
+from limner.ledger.learned import Learned
+from limner.ledger.messages import Durability, Leases
+from limner.ledger.queue import Queue
+from limner.ledger.store import Store
+from limner.ledger.ticks import Ticks
+
+
+class Ledger:
+    """All that is remembered of an account group, by its parts.
+
+    ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
+    the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
+    ``assumed`` is how long tasks take before anything is learned, in seconds by rendering speed.
+    """
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        *,
+        group: str = "main",
+        leases: Leases | None = None,
+        durability: Durability = Durability.SERVER,
+        clock: Callable[[], float] | None = None,
+        assumed: Mapping[str, float] = USUAL,
+    ) -> None:
+        self.leases = leases or Leases()
+        self.store = Store(client, group=group, durability=durability, clock=clock)
+        self.journal = Journal(self.store)
+        """Logs and events."""
+        self.jobs = Jobs(self.store, self.leases, self.journal)
+        """Records, and the transitions between a job's states."""
+        self.accounts = Accounts(self.store)
+        """Quotas and pauses."""
+        self.queue = Queue(self.store, self.leases, self.accounts)
+        """Claims, and the places of jobs that wait."""
+        self.budget = Budget(self.store)
+        """Money."""
+        self.durations = Learned(self.store, assumed)
+        """Durations of tasks."""
+        self.estimates = Estimates(self.queue, self.durations)
+        """When jobs are sent, and when they end."""
+        self.ticks = Ticks(self.store)
+        """The progress of the schedule."""
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of all keys."""
+        return self.store.prefix
+
+    def server_facts(self) -> dict[str, Any]:
+        """The server's INFO."""
+        with self.store.client() as client:
+            facts: dict[str, Any] = client.info()
+        return facts
