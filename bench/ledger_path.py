@@ -27,7 +27,7 @@ from limner.ledger import (
 )
 from limner.submission import prepare
 from provider import PRICES
-from worker.fleet import LOOKS_IN_A_MESSAGE
+from worker.services import LOOKS_IN_A_MESSAGE
 
 CLAIM: Final = 20
 """Steps that a claim takes at most."""

@@ -15,8 +15,8 @@ from typing import Final
 
 from bench.report import quantile, table
 from limner.ledger import Durations
-from worker.poll_law import Laws, Learned
-from worker.polling import PollLaw, ProviderAdvice
+from worker.polling.learned import Laws, Learned
+from worker.polling.policies import PollLaw, ProviderAdvice
 
 JOBS: Final = 5000
 WARM_UP: Final = 500

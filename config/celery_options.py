@@ -32,7 +32,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "beat_scheduler": "worker.beat:Scheduler",
+        "beat_scheduler": "worker.schedule.beat:Scheduler",
         # Beat wakes up for its next tick by itself; this bounds how late it learns of a changed clock.
         "beat_max_loop_interval": 60,
     }

@@ -6,7 +6,7 @@ from typing import Any
 from provider import ProviderError
 from tasks.step import step
 from worker.application import app
-from worker.fleet import Fleet
+from worker.services import Fleet
 
 logger = logging.getLogger(__name__)
 

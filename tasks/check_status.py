@@ -27,7 +27,7 @@ from tasks.create_task import end, store
 from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
 from tasks.step import step
 from worker.application import app
-from worker.fleet import Fleet
+from worker.services import Fleet
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_la
 from tasks.step import step
 from tasks.watch import Watch
 from worker.application import app
-from worker.fleet import AFTERMATH, Fleet
+from worker.services import AFTERMATH, Fleet
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from provider import (
     Unreadable,
     callback_url,
 )
-from worker.backoff import Backoff
-from worker.pauses import LONGEST_RETRY_AFTER, Pauses
-from worker.polling import PollLaw
+from worker.limits.backoff import Backoff
+from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
+from worker.polling.policies import PollLaw
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" says nothing of a task (contract 2.4)."""

@@ -9,7 +9,7 @@ from tasks.create_task import end, store
 from tasks.decisions import in_doubt, lease_over
 from tasks.step import step
 from worker.application import app
-from worker.fleet import Fleet
+from worker.services import Fleet
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from celery.signals import after_setup_logger, worker_init
 
 from config import Settings, SettingsError, load
 from config.celery_options import celery_options
-from worker.clock import ClockStep
-from worker.fleet import Fleet, make_fleet
-from worker.heartbeat import HeartbeatStep
+from worker.dispatcher import ClockStep
+from worker.health.heartbeat import HeartbeatStep
+from worker.health.preflight import preflight
 from worker.logs import quieten
-from worker.preflight import preflight
+from worker.services import Fleet, make_fleet
 from worker.transport import install
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import BackendResult, Ledger, Record
-from worker.polling import PollLaw
+from worker.polling.policies import PollLaw
 
 logger = logging.getLogger(__name__)
 

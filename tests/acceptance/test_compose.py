@@ -19,7 +19,7 @@ from sandbox.children import Child
 from sandbox.fleet import CHECKOUT
 from tests.acceptance.compose import PORTS, Stack, copied, seconds, services
 from tests.conftest import eventually
-from worker.fleet import AFTERMATH
+from worker.services import AFTERMATH
 
 SERVICES = sorted(services())
 OURS = sorted(name for name, service in services().items() if "build" in service)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from limner.ledger.messages import Leases
 from tests.crash.points import Wire, Write, after, before, unheard
-from worker.fleet import AFTERMATH
+from worker.services import AFTERMATH
 
 REQUEST_TIMEOUT: Final = 1.0
 GRACE: Final = 6.0

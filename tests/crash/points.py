@@ -25,7 +25,7 @@ from limner.ledger.scripts.calls import ReportLooks
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
 from provider.transport import Transport
-from worker.clock import TASKS, Clock, Message
+from worker.dispatcher import TASKS, Clock, Message
 from worker.results import ResultStore
 
 TRAIL: Final = "CRASH_TRAIL"

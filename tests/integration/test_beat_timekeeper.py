@@ -13,9 +13,9 @@ from limner.ledger import Ledger, Quota
 from limner.models import TextToImage
 from limner.status import Event
 from sandbox.valkey import EmbeddedValkey
-from worker.beat import Timekeeper
-from worker.schedule import Entry
-from worker.ticks import Every, iso
+from worker.schedule.beat import Timekeeper
+from worker.schedule.file import Entry
+from worker.schedule.ticks import Every, iso
 
 NOON = 1_795_435_200
 HOUR = 3600

@@ -14,7 +14,7 @@ from sandbox.server import SandboxProvider
 from sandbox.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
-from worker.fleet import AFTERMATH
+from worker.services import AFTERMATH
 
 WAIT = 60.0
 JOBS = 40

@@ -10,7 +10,7 @@ from limner.ledger.scripts.reports import Looked, Report, TaskSucceeded
 from limner.status import TaskState
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
-from worker.clock import Clock, messages
+from worker.dispatcher import Clock, messages
 
 WIDE = Quota(1000, 10.0, 1000, 1.0, 1000)
 

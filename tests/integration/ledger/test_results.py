@@ -25,7 +25,7 @@ from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.ledger.conftest import START, Bench
 from tests.integration.ledger.stories import NO_ANSWER, REFUSED, SENT, UNSENT, record
-from worker.polling import Quiet
+from worker.polling.policies import Quiet
 from worker.results import ResultStore
 
 TTL: Final = 3600.0

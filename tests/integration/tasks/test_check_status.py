@@ -25,8 +25,8 @@ from limner.models import TextToImage
 from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http
-from worker.fleet import LOOKS_IN_A_MESSAGE, Fleet, make_fleet
-from worker.quota import quotas
+from worker.limits.quota import quotas
+from worker.services import LOOKS_IN_A_MESSAGE, Fleet, make_fleet
 
 NOW: Final = round(datetime.now(UTC).timestamp() * 1000)
 LONG: Final = 60.0

@@ -25,9 +25,9 @@ from provider import (
 )
 from tasks import decisions
 from tasks.decisions import AfterLook, Doubt, Fail, Follow, Look, LookAgain, Lost, SendAgain, TaskOver
-from worker.backoff import Backoff
-from worker.pauses import LONGEST_RETRY_AFTER, Pauses
-from worker.polling import ProviderAdvice, Quiet
+from worker.limits.backoff import Backoff
+from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
+from worker.polling.policies import ProviderAdvice, Quiet
 
 LAW = ProviderAdvice()
 BACKOFF = Backoff(base=2.0, cap=60.0)

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from worker.backoff import Backoff
+from worker.limits.backoff import Backoff
 
 
 @pytest.mark.parametrize(("refusals", "bound"), [(1, 2), (2, 4), (3, 8), (5, 32), (6, 60), (500, 60)])

@@ -9,8 +9,8 @@ import pytest
 
 from limner.ledger import Claim, Claimed, Leases, Money, Quota
 from worker import clock
-from worker.clock import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
-from worker.fleet import LOOKS_IN_A_MESSAGE
+from worker.dispatcher import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
+from worker.services import LOOKS_IN_A_MESSAGE
 
 
 def looks(count: int, first: int = 0) -> list[Claim]:

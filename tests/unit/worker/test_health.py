@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from worker.health import STALE, verdict
-from worker.heartbeat import touch
+from worker.health.__main__ import STALE, verdict
+from worker.health.heartbeat import touch
 
 
 def test_a_beating_heart_is_well(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from provider import Cause, Disposition
-from worker.pauses import LONGEST_RETRY_AFTER, Pauses
+from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
 
 PAUSES = Pauses(short=(2.0, 60.0), long=(30.0, 900.0), keys={"north": "digest"})
 CLOSING = [cause for cause in Cause if cause.disposition is Disposition.STOP]

@@ -20,7 +20,7 @@ from bench.looks import (
 )
 from limner.errors import StoreUnavailable
 from limner.ledger.durations import BUCKETS, Durations
-from worker.poll_law import (
+from worker.polling.learned import (
     CHEAPEST,
     DEAREST,
     LONGEST_PAUSE,
@@ -32,7 +32,7 @@ from worker.poll_law import (
     price,
     safety_patience,
 )
-from worker.polling import PollLaw
+from worker.polling.policies import PollLaw
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"
 PRIOR = Durations.unlearned(KIND)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.polling import ProviderAdvice
+from worker.polling.policies import ProviderAdvice
 
 
 @pytest.mark.parametrize(

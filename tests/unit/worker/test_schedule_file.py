@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from limner.models import TextToImage
-from worker.schedule import Entry, ScheduleError, read_schedule
-from worker.ticks import Crontab, Every
+from worker.schedule.file import Entry, ScheduleError, read_schedule
+from worker.schedule.ticks import Crontab, Every
 
 SEVEN = 1_795_417_200  # 2026-11-23T07:00:00Z
 KITE = 'request = { prompt = "a red kite" }\n'

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ticks import LEEWAY, Crontab, Every, Rhythm, due, iso, resume
+from worker.schedule.ticks import LEEWAY, Crontab, Every, Rhythm, due, iso, resume
 
 MINUTELY = Crontab.parse("* * * * *", UTC)
 HOURLY = Every(3600)

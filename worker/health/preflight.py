@@ -6,7 +6,7 @@ import time
 
 from config import Settings, SettingsError
 from limner.errors import LimnerError, StoreUnavailable
-from worker.fleet import make_ledger, make_provider
+from worker.services import make_ledger, make_provider
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from config import Settings
 from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
-from worker.schedule import Entry, ScheduleError, read_schedule
-from worker.ticks import Tick, due, iso, resume
+from worker.schedule.file import Entry, ScheduleError, read_schedule
+from worker.schedule.ticks import Tick, due, iso, resume
 
 if TYPE_CHECKING:
     from worker.application import Application

@@ -18,7 +18,7 @@ from limner.errors import InvalidRequest
 from limner.ledger import Submission
 from limner.models import TextToImage
 from limner.submission import prepare
-from worker.ticks import Crontab, Every, Rhythm, Tick, iso
+from worker.schedule.ticks import Crontab, Every, Rhythm, Tick, iso
 
 YEAR: Final = 366 * 86_400
 DAWDLE: Final = 60.0

@@ -19,8 +19,8 @@ from config import Settings
 from limner._connection import record_error
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
-from worker.fleet import LOOKS_IN_A_MESSAGE, make_ledger
-from worker.quota import money, quotas
+from worker.limits.quota import money, quotas
+from worker.services import LOOKS_IN_A_MESSAGE, make_ledger
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from limner.ledger import Durations, Kind
-from worker.polling import Callbacks, PollLaw
+from worker.polling.policies import Callbacks, PollLaw
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from config import Account, Settings
 from limner._connection import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
-from worker.backoff import Backoff
-from worker.pauses import Pauses
-from worker.poll_law import Laws
-from worker.polling import PollLaw, Quiet
-from worker.quota import key_name, money
+from worker.limits.backoff import Backoff
+from worker.limits.pauses import Pauses
+from worker.limits.quota import key_name, money
+from worker.polling.learned import Laws
+from worker.polling.policies import PollLaw, Quiet
 from worker.results import ResultStore, beside
 
 LOOKS_IN_A_MESSAGE = 8

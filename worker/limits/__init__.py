@@ -1,0 +1,1 @@
+"""Quotas, pauses and back-off, as settings and answers of the provider say."""

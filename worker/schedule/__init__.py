@@ -1,0 +1,1 @@
+"""Celery beat, and the schedule that it keeps."""
