@@ -16,7 +16,7 @@ from bench.report import quantile, table
 from limner import Limner
 from limner._connection import connect
 from limner.ledger.layout.constants import MOST_VISITS
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_ACCOUNTS_JOBS", "600"))
 WARM_UP: Final = 90

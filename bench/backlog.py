@@ -23,9 +23,9 @@ from limner import Limner, TextToImage
 from limner._connection import connect
 from limner.ledger import Ledger, Quota
 from limner.submission import prepare
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 MOST: Final = int(os.environ.get("BENCH_BACKLOG_JOBS", "1000000"))
 SIZES: Final = tuple(sorted({min(size, MOST) for size in (1_000, 100_000, 1_000_000)}))

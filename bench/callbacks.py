@@ -19,10 +19,10 @@ from limner import TextToImage
 from limner._connection import connect
 from limner.ledger import Ledger, Quota
 from limner.submission import prepare
-from sandbox.callbacks import signature
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.callbacks import signature
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 KEY: Final = "bench-webhook-key"
 TOKEN: Final = "bench-token"  # noqa: S105 - of made-up jobs

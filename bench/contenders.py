@@ -20,9 +20,9 @@ import psutil
 from bench import fleets
 from limner import Job, Limner
 from limner._connection import connect
-from sandbox.children import Child
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
 
 PACE: Final = float(os.environ.get("BENCH_CPU_PACE", "60"))
 """Jobs a second: less than a worker can do, so that looks come when they are due."""

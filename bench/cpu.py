@@ -15,7 +15,7 @@ from bench.commandstats import Stats
 from bench.contenders import PACE, Load, Others, Running, limner
 from bench.report import quantile, table
 from limner._connection import connect
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_CPU_JOBS", "1000"))
 WARM_UP: Final = 150

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import AppendFsync, EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import AppendFsync, EmbeddedValkey
 
 ROOMY = {
     "LIMNER_RATE_REQUESTS": "100000",

@@ -16,8 +16,8 @@ from bench.report import quantile, table
 from limner import Limner
 from limner._connection import connect
 from limner.ledger import Ledger
-from sandbox.fleet import LocalFleet
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 RATES: Final = (10, 50, 100)
 SECONDS: Final = 15

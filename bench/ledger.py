@@ -17,7 +17,7 @@ from bench.report import table
 from limner.ledger.queue import ClaimSteps
 from limner.ledger.scripts.calls import Accepted, Begin, BeginLooks, ReportLooks, Submit
 from limner.ledger.scripts.script import Script
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_LEDGER_JOBS", "1000"))
 CLIENTS: Final = (1, 4)

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from bench.report import table
 from limner import Limner
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 WORKERS: Final = 4
 RATE: Final = 100

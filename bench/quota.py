@@ -18,12 +18,12 @@ from typing import Final
 
 from bench.report import table
 from limner import Limner
-from sandbox.children import Child
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.spender import Spender
-from sandbox.spending import PROMPT
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
+from sandbox.rival.process import Spender
+from sandbox.rival.spending import PROMPT
 
 JOBS: Final = int(os.environ.get("BENCH_QUOTA_JOBS", "600"))
 CREATES: Final = 20

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from bench.report import quantile, table
 from limner import Limner
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 JOBS: Final = 300
 READS: Final = 10

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from sandbox.options import ProviderOptions
-from sandbox.server import serve
-from sandbox.spender import spender
-from sandbox.up import up
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.options import ProviderOptions
+from sandbox.kie.server import serve
+from sandbox.local.up import up
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.rival.process import spender
 
 __all__ = ["app"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from bench.long_run.plan import HMAC_KEY
-from sandbox.callbacks import signature
+from sandbox.kie.callbacks import signature
 
 __all__ = ["FORGED", "Forger"]
 

@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def faults(self) -> dict[str, Any]:
-        """For :class:`sandbox.server.SandboxProvider`: one createTask in eight is answered wrongly or not."""
+        """The stand-in's faults: one createTask in eight is answered wrongly or not at all."""
         return {
             # refused, and nothing exists
             "create_429": 0.03,

@@ -17,9 +17,9 @@ from bench.long_run.watch import Watch
 from limner import Limner, StoreUnavailable
 from limner._connection import connect
 from limner.ledger import Ledger
-from sandbox.fleet import FleetProcess, LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import FleetProcess, LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 __all__ = ["long_run"]
 

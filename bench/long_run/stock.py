@@ -16,9 +16,9 @@ import redis
 from bench.long_run.comparison import bought_by_prompt
 from bench.long_run.plan import Kill, Plan
 from bench.report import table
-from sandbox.children import Child
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
 
 __all__ = ["StockFindings", "stock_run"]
 

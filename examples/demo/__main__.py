@@ -16,11 +16,11 @@ from examples.demo.run import play, surprises, with_credits
 from examples.demo.screen import results
 from examples.demo.sheet import write_sheet
 from limner import LimnerError
-from sandbox.fleet import CHECKOUT, FleetError, LocalFleet
-from sandbox.interrupts import Interrupted, interruptible
-from sandbox.server import ProviderDied, SandboxProvider
-from sandbox.up import user_settings
-from sandbox.valkey import ValkeyError
+from sandbox.kie.server import ProviderDied, SandboxProvider
+from sandbox.local.fleet import CHECKOUT, FleetError, LocalFleet
+from sandbox.local.up import user_settings
+from sandbox.local.valkey import ValkeyError
+from sandbox.processes.interrupts import Interrupted, interruptible
 
 SHEET: Final = CHECKOUT / ".limner" / "demo" / "contact-sheet.html"
 SCHEDULE: Final = Path(__file__).with_name("schedule.toml")

@@ -10,8 +10,8 @@ from examples.demo.jobs import Ended, Watched, ended, has_ended, is_sent, schedu
 from examples.demo.orders import PAID, PLAYED, REFUSED, VIA_CELERY
 from examples.demo.screen import Screen, screen_for
 from limner import Limner
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 
 __all__ = ["play", "with_credits"]
 

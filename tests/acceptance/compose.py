@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.children import Child
-from sandbox.fleet import CHECKOUT
-from sandbox.valkey_program import find_server
+from sandbox.local.fleet import CHECKOUT
+from sandbox.local.valkey_program import find_server
+from sandbox.processes.children import Child
 
 PORTS: Final = ("6379", "8080", "8090", "5555")
 HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//)(redis|sandbox|callbacks)(?=:)")

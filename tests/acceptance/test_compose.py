@@ -15,8 +15,8 @@ from config import Settings
 from limner import Limner, TextToImage
 from limner._connection import connect
 from limner.ledger import Ledger
-from sandbox.children import Child
-from sandbox.fleet import CHECKOUT
+from sandbox.local.fleet import CHECKOUT
+from sandbox.processes.children import Child
 from tests.acceptance.compose import PORTS, Stack, copied, seconds, services
 from tests.conftest import eventually
 from worker.services import AFTERMATH

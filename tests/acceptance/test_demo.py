@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.fleet import CHECKOUT
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import CHECKOUT
 from tests.processes import MARK, running_for, wait_until
 
 

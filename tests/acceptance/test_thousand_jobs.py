@@ -9,9 +9,9 @@ import pytest
 
 from limner import JobFailed, Limner, TextToImage, errors
 from limner.job import Job
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 
 JOBS = 1000

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from limner import Limner
-from sandbox.fleet import CHECKOUT
+from sandbox.local.fleet import CHECKOUT
 from tests.processes import MARK, running_for, wait_until
 
 

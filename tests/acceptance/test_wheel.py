@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from limner import JobState, Limner
-from sandbox.fleet import CHECKOUT
+from sandbox.local.fleet import CHECKOUT
 
 PRODUCER = """
 import importlib.util, json, sys

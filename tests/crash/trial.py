@@ -19,9 +19,9 @@ from limner._connection import connect
 from limner.ledger import Ledger
 from limner.ledger.record import Record
 from limner.models import TextToImage
-from sandbox.fleet import FleetProcess, LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import FleetProcess, LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.crash.matrix import SETTINGS, SLACK, Edge, Outcome, Victim, Way
 from tests.crash.points import AT, PID, STRUCK, TRAIL
 from tests.integration.fleet.conftest import ROOMY, plain_celery

@@ -14,8 +14,8 @@ import pytest
 from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
-from sandbox.children import Child
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
 from tests.processes import wait_until
 
 CHECKOUT = Path(__file__).parents[2]

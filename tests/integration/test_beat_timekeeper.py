@@ -12,7 +12,7 @@ from limner.errors import StoreUnavailable
 from limner.ledger import Ledger, Quota
 from limner.models import TextToImage
 from limner.status import Event
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 from worker.schedule.beat import Timekeeper
 from worker.schedule.file import Entry
 from worker.schedule.ticks import Every, iso

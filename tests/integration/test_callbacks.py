@@ -29,9 +29,9 @@ from limner.ledger.record import Record
 from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
-from sandbox.children import Child
-from sandbox.fleet import CHECKOUT
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.fleet import CHECKOUT
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
 from tests.conftest import eventually
 
 KEY = SecretStr("example-webhook-key")

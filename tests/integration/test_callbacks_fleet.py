@@ -9,8 +9,8 @@ from limner import JobState, Limner
 from limner._connection import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Ledger
-from sandbox.fleet import FleetError, LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import FleetError, LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from limner import Limner
-from sandbox.fleet import CHECKOUT, FleetError, LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import CHECKOUT, FleetError, LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.processes import MARK, running_for, wait_until
 
 
@@ -85,7 +85,9 @@ def test_a_frozen_worker_does_not_hold_up_the_stop(folder: Path) -> None:
 
 
 def test_nothing_outlives_an_owner_that_is_killed(folder: Path) -> None:
-    program = "from sandbox.fleet import LocalFleet; LocalFleet().start(); print('up', flush=True); input()"
+    program = (
+        "from sandbox.local.fleet import LocalFleet; LocalFleet().start(); print('up', flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", program], cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as owner:

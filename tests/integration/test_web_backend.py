@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from sandbox.fleet import CHECKOUT, LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import CHECKOUT, LocalFleet
 from tests.processes import wait_until
 
 PROGRAM = """

@@ -6,8 +6,8 @@ import pytest
 from celery import Celery
 
 from limner import Limner
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 
 # Roomy limits: these tests are about what happens to a job, not about its turn.
 ROOMY = {

@@ -9,8 +9,8 @@ import pytest
 
 from limner import Job, Limner
 from limner.accounts import AccountStatus
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 

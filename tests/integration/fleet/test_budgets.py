@@ -11,8 +11,8 @@ import pytest
 
 from limner import Job, Limner, TextToImage, errors
 from limner.spending import Spending
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 

@@ -8,8 +8,8 @@ import redis
 from limner import Limner, errors
 from limner._connection import connect
 from limner.ledger import Durability, Ledger, Quota
-from sandbox.fleet import LocalFleet
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 from tests.integration.fleet.test_outages import start_worker

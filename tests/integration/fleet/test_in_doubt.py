@@ -14,7 +14,7 @@ from celery.result import AsyncResult
 from limner import Job, Limner, errors
 from limner.job import Cancellation
 from limner.status import TaskState
-from sandbox.fleet import LocalFleet
+from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 

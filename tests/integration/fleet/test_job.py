@@ -9,7 +9,7 @@ import pytest
 
 from limner import Images, JobFailed, Limner, TextToImage, errors
 from limner.job import Cancellation
-from sandbox.fleet import LocalFleet
+from sandbox.local.fleet import LocalFleet
 from tests.integration.fleet.conftest import plain_celery
 
 WAIT = 60.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.long_run.rescue import held
 from limner import Limner
-from sandbox.fleet import LocalFleet
+from sandbox.local.fleet import LocalFleet
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 
 WAIT = 60.0

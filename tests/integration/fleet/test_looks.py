@@ -9,9 +9,9 @@ from celery.result import AsyncResult
 
 from limner import Images, Limner
 from limner.status import JobState
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
-from sandbox.valkey import EmbeddedValkey
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 from worker.services import AFTERMATH

@@ -13,8 +13,8 @@ from celery.result import AsyncResult
 
 from limner import Limner, errors
 from limner.ledger import Ledger
-from sandbox.fleet import LocalFleet
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 

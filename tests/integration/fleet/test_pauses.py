@@ -12,8 +12,8 @@ from limner import Job, Limner, errors
 from limner._connection import connect
 from limner.ledger import Ledger
 from limner.pauses import EndsBy, Pause
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 

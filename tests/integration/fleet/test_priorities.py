@@ -9,8 +9,8 @@ import pytest
 from celery.result import AsyncResult
 
 from limner import Images, Job, Limner, errors
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 

@@ -22,7 +22,7 @@ from limner._connection import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Claim, Ledger, Quota
 from limner.status import JobState
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = 30.0

@@ -10,7 +10,7 @@ import redis
 from limner import Limner, StoreUnavailable
 from limner.errors import InvalidRequest
 from limner.waiting import Patience
-from sandbox.valkey import EmbeddedValkey
+from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
 
 T = TypeVar("T")
 HMAC_KEY = "example-webhook-key"

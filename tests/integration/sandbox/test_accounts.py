@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import client_of, create, record, until
 
 

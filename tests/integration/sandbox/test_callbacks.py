@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.callbacks import signature
-from sandbox.server import SandboxProvider
+from sandbox.kie.callbacks import signature
+from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import HMAC_KEY, create, ended, record, until
 
 

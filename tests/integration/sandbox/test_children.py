@@ -10,8 +10,8 @@ import httpx
 import psutil
 import pytest
 
-from sandbox.children import WATCHER, Child
-from sandbox.server import ProviderDied, SandboxProvider
+from sandbox.kie.server import ProviderDied, SandboxProvider
+from sandbox.processes.children import WATCHER, Child
 from tests.integration.sandbox.conftest import client_of, create, until
 
 CHECKOUT = Path(__file__).parents[3]
@@ -60,7 +60,7 @@ def test_the_watcher_ends_the_child_when_its_owner_is_gone() -> None:
 
 def test_the_provider_ends_with_its_owner() -> None:
     code = (
-        "import time; from sandbox.server import SandboxProvider\n"
+        "import time; from sandbox.kie.server import SandboxProvider\n"
         "with SandboxProvider() as provider: print(provider.pid, flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import create, ended, order, record, until
 
 

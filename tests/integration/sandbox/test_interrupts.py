@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from sandbox.fleet import CHECKOUT
+from sandbox.local.fleet import CHECKOUT
 
 PROGRAM = """
 import signal, sys, time
-from sandbox.interrupts import Interrupted, interruptible
+from sandbox.processes.interrupts import Interrupted, interruptible
 
 class Dying:
     def __del__(self):

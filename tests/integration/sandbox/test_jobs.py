@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import client_of, create, ended, order, record
 
 

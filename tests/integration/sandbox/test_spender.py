@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.server import SandboxProvider
-from sandbox.spender import Spender, SpenderDied
+from sandbox.kie.server import SandboxProvider
+from sandbox.rival.process import Spender, SpenderDied
 from tests.integration.sandbox.conftest import client_of, create, until
 
 CHECKOUT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sandbox.valkey import EmbeddedValkey, ValkeyError
+from sandbox.local.valkey import EmbeddedValkey, ValkeyError
 from tests.integration.sandbox.conftest import until
 
 CHECKOUT = Path(__file__).parents[3]
@@ -136,7 +136,7 @@ def test_without_any_server_the_error_names_the_extra(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_its_owner(number: signal.Signals) -> None:
     code = (
-        "import time; from sandbox.valkey import EmbeddedValkey\n"
+        "import time; from sandbox.local.valkey import EmbeddedValkey\n"
         "with EmbeddedValkey() as server: print(server.pid, flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
@@ -151,7 +151,7 @@ def test_the_server_ends_with_its_owner(number: signal.Signals) -> None:
 
 def test_the_folder_of_a_killed_owner_is_removed_by_the_next() -> None:
     code = (
-        "import time; from sandbox.valkey import EmbeddedValkey\n"
+        "import time; from sandbox.local.valkey import EmbeddedValkey\n"
         "server = EmbeddedValkey().start(); print(server.url, flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
@@ -171,7 +171,7 @@ def test_the_folder_of_a_killed_owner_is_removed_by_the_next() -> None:
 
 def test_a_forked_copy_of_the_owner_does_not_end_the_server() -> None:
     code = (
-        "import os, sys; from sandbox.valkey import EmbeddedValkey\n"
+        "import os, sys; from sandbox.local.valkey import EmbeddedValkey\n"
         "server = EmbeddedValkey().start()\n"
         "if os.fork() == 0: server.stop(); sys.exit()\n"
         "os.wait()\n"

@@ -1,9 +1,9 @@
 import pytest
 
-from sandbox.account import Account
-from sandbox.options import ProviderOptions
-from sandbox.orders import MODEL, Order
-from sandbox.refusals import NO_CREDITS, TOO_OFTEN
+from sandbox.kie.accounts.account import Account
+from sandbox.kie.faults.refusals import NO_CREDITS, TOO_OFTEN
+from sandbox.kie.options import ProviderOptions
+from sandbox.kie.tasks.orders import MODEL, Order
 
 
 def order(images: int = 1) -> Order:

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.accounts import Accounts, Caller, InvalidChange
-from sandbox.options import ProviderOptions
-from sandbox.refusals import TOO_OFTEN
+from sandbox.kie.accounts.accounts import Accounts, Caller, InvalidChange
+from sandbox.kie.faults.refusals import TOO_OFTEN
+from sandbox.kie.options import ProviderOptions
 
 
 def accounts(**options: Any) -> Accounts:

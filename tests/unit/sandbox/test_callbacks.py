@@ -1,4 +1,4 @@
-from sandbox.callbacks import signature
+from sandbox.kie.callbacks import signature
 
 
 def test_the_signature_is_that_of_the_documented_scheme() -> None:

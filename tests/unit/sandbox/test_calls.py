@@ -3,10 +3,10 @@ import time
 
 import pytest
 
-from sandbox import calls as module
-from sandbox.accounts import Accounts, Caller
-from sandbox.calls import CREATE, READ, Calls
-from sandbox.options import ProviderOptions
+from sandbox.kie.accounts import calls as module
+from sandbox.kie.accounts.accounts import Accounts, Caller
+from sandbox.kie.accounts.calls import CREATE, READ, Calls
+from sandbox.kie.options import ProviderOptions
 
 
 @pytest.fixture

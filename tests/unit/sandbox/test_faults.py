@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults import CALLBACK_FATES, CREATE_REFUSED, FATES, Fault, Faults, InvalidFault, load
-from sandbox.refusals import ON_DEMAND
+from sandbox.kie.faults.faults import CALLBACK_FATES, CREATE_REFUSED, FATES, Fault, Faults, InvalidFault, load
+from sandbox.kie.faults.refusals import ON_DEMAND
 
 
 def strikes(faults: Faults, fault: Fault, calls: int, seed: int = 1) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from sandbox.holders import key_holders
+from sandbox.kie.limits.holders import key_holders
 
 
 def test_without_accounts_there_is_one_that_has_all_keys() -> None:

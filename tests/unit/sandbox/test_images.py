@@ -4,8 +4,8 @@ import time
 import pytest
 from PIL import Image
 
-from sandbox.images import Picture, draw
-from sandbox.orders import PIXELS
+from sandbox.kie.tasks.images import Picture, draw
+from sandbox.kie.tasks.orders import PIXELS
 
 
 @pytest.mark.parametrize("size", PIXELS)

@@ -3,7 +3,7 @@ import statistics
 
 import pytest
 
-from sandbox.latency import MEDIAN_SECONDS, DurationProfile, log_normal
+from sandbox.kie.tasks.latency import MEDIAN_SECONDS, DurationProfile, log_normal
 
 
 @pytest.mark.parametrize("speed", MEDIAN_SECONDS)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults import Fault, Rule
-from sandbox.ledger import Ledger, State, Task, digest
-from sandbox.options import CostTime
-from sandbox.records import callback, record
+from sandbox.kie.faults.faults import Fault, Rule
+from sandbox.kie.options import CostTime
+from sandbox.kie.tasks.ledger import Ledger, State, Task, digest
+from sandbox.kie.tasks.records import callback, record
 
 BASE = "http://files.test"
 

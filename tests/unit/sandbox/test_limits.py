@@ -1,6 +1,14 @@
 import pytest
 
-from sandbox.limits import FixedWindow, Limiter, SlidingWindow, TokenBucket, Unlimited, Window, limiter
+from sandbox.kie.limits.windows import (
+    FixedWindow,
+    Limiter,
+    SlidingWindow,
+    TokenBucket,
+    Unlimited,
+    Window,
+    limiter,
+)
 
 
 def accepted(counts: Limiter, times: list[float]) -> list[float]:

@@ -2,8 +2,8 @@ import pytest
 from typer.testing import CliRunner
 
 from sandbox.cli import app
-from sandbox.limits import Window
-from sandbox.options import ProviderOptions
+from sandbox.kie.limits.windows import Window
+from sandbox.kie.options import ProviderOptions
 
 
 def test_arguments_name_only_what_differs_from_the_defaults() -> None:

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.orders import MODEL, Order, read_order
-from sandbox.refusals import Refusal
+from sandbox.kie.faults.refusals import Refusal
+from sandbox.kie.tasks.orders import MODEL, Order, read_order
 
 
 def read(**given: Any) -> Order | Refusal:

@@ -1,4 +1,4 @@
-from sandbox.peaks import Peak
+from sandbox.kie.limits.peaks import Peak
 
 
 def most(times: list[float], length: float) -> int:

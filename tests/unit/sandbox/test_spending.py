@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.spending import PROMPT, UNANSWERED, Plan, Spent, sender, spend
+from sandbox.rival.spending import PROMPT, UNANSWERED, Plan, Spent, sender, spend
 
 
 class World:

@@ -1,9 +1,9 @@
-from sandbox.calls import CREATE, READ
-from sandbox.faults import Fault
-from sandbox.ledger import Task
-from sandbox.options import ProviderOptions, TaskIds
-from sandbox.orders import MODEL, Order
-from sandbox.state import ProviderState
+from sandbox.kie.accounts.calls import CREATE, READ
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.options import ProviderOptions, TaskIds
+from sandbox.kie.state import ProviderState
+from sandbox.kie.tasks.ledger import Task
+from sandbox.kie.tasks.orders import MODEL, Order
 
 
 def run(prompts: list[str], **options: object) -> dict[str, tuple[str, float, list[Fault]]]:

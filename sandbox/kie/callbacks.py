@@ -1,0 +1,121 @@
+"""The provider's callbacks: one POST when a task ends, signed if a key is set, and repeated if it fails.
+
+Contract 3.3: 15 s for the receiver, one delivery and three retries, no redirects. The spacing of the retries
+is not published.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import httpx
+
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.options import ProviderOptions
+from sandbox.kie.tasks.ledger import Task
+from sandbox.kie.tasks.records import callback
+
+__all__ = ["Courier", "signature"]
+
+AT_ONCE: Final = 12
+"""Callbacks under way. httpcore looks at all its connections for each request: many make each one slow."""
+FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
+
+
+def signature(key: str, task_id: str, timestamp: int) -> str:
+    """``X-Webhook-Signature``: base64 of HMAC-SHA256 over ``taskId.timestamp``. It covers nothing else."""
+    signed = hmac.new(key.encode(), f"{task_id}.{timestamp}".encode(), hashlib.sha256)
+    return base64.b64encode(signed.digest()).decode()
+
+
+class Courier:
+    """Delivers callbacks, each in an asyncio task of its own that lasts until the delivery has ended."""
+
+    def __init__(self, options: ProviderOptions, base_url: str, now: Callable[[], float]) -> None:
+        self._options = options
+        self._base_url = base_url
+        self._now = now
+        self._errands: set[asyncio.Task[None]] = set()
+        # Waiting here is in turn and free; in the client's pool it is neither, once hundreds wait.
+        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._client = httpx.AsyncClient(
+            timeout=options.callback_timeout,
+            follow_redirects=False,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
+        )
+
+    def expect(self, task: Task) -> None:
+        """Deliver when the task ends, or when its fate says."""
+        if task.callback_url is None or task.fate.keys() & {Fault.CALLBACK_LOST, Fault.STUCK}:
+            return
+        errand = asyncio.create_task(self._deliver_in_time(task))
+        self._errands.add(errand)
+        errand.add_done_callback(self._errands.discard)
+
+    async def deliver(self, task: Task) -> None:
+        """Send it now, and again until the receiver answers 200 or the retries are used up."""
+        wait = self._options.callback_spacing / self._options.speed
+        for _ in range(self._options.callback_retries + 1):
+            if await self._post(task) == httpx.codes.OK:
+                return
+            await asyncio.sleep(wait)
+            wait *= 2
+
+    async def forget(self) -> None:
+        """Give up what is still to be delivered."""
+        for errand in list(self._errands):
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+
+    async def close(self) -> None:
+        await self.forget()
+        await self._client.aclose()
+
+    async def _deliver_in_time(self, task: Task) -> None:
+        if Fault.CALLBACK_EARLY in task.fate:
+            return  # delivered before the createTask answer
+        until_end = task.finish_ms / 1000 - self._now()
+        if Fault.CALLBACK_BEFORE_TERMINAL in task.fate:
+            until_end /= 2
+        if late := task.fate.get(Fault.CALLBACK_LATE):
+            until_end += late.seconds
+        await asyncio.sleep(until_end)
+        await self.deliver(task)
+        if Fault.CALLBACK_DUPLICATE in task.fate:
+            await self.deliver(task)
+
+    async def _post(self, task: Task) -> int:
+        if task.callback_url is None:
+            return httpx.codes.OK
+        try:
+            async with self._turn:
+                response = await self._client.post(
+                    task.callback_url, content=self._body(task), headers=self._headers(task)
+                )
+            status = response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL):
+            status = 0
+        task.deliveries.append({"at_ms": int(self._now() * 1000), "status": status})
+        return status
+
+    def _body(self, task: Task) -> bytes:
+        body: dict[str, Any] = callback(task, self._base_url, self._options.cost_time)
+        if Fault.CALLBACK_TAMPERED in task.fate:
+            body["data"].update(state="success", resultJson=FORGED_RESULT)
+        if Fault.CALLBACK_TASK_ID in task.fate:
+            body["data"]["task_id"] = body["data"].pop("taskId")
+        return json.dumps(body).encode()
+
+    def _headers(self, task: Task) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self._options.hmac_key and Fault.CALLBACK_UNSIGNED not in task.fate:
+            timestamp = int(self._now())
+            key = "another-key" if Fault.CALLBACK_BAD_SIGNATURE in task.fate else self._options.hmac_key
+            headers["X-Webhook-Timestamp"] = str(timestamp)
+            headers["X-Webhook-Signature"] = signature(key, task.id, timestamp)
+        return headers

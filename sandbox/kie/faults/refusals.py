@@ -1,0 +1,44 @@
+"""The errors that the provider answers with, as code and text (contract 1.4)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from sandbox.kie.faults.faults import Fault
+
+__all__ = ["NO_CREDITS", "NO_RECORD", "ON_DEMAND", "SERVER_ERROR", "TOO_OFTEN", "UNAUTHORIZED", "Refusal"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An envelope with an error: nothing was created, nothing is charged."""
+
+    code: int
+    text: str
+
+
+UNAUTHORIZED: Final = Refusal(401, "You do not have access permissions")
+NO_CREDITS: Final = Refusal(402, "Credits insufficient : the balance isn't enough to run this request.")
+NO_RECORD: Final = Refusal(422, "recordInfo is null")
+TOO_OFTEN: Final = Refusal(429, "Your call frequency is too high. Please try again later.")
+SERVER_ERROR: Final = Refusal(500, "Server exception, please try again later")
+
+ON_DEMAND: Mapping[Fault, Refusal] = MappingProxyType(
+    {
+        Fault.CREATE_401: UNAUTHORIZED,
+        Fault.CREATE_402: NO_CREDITS,
+        Fault.CREATE_429: TOO_OFTEN,
+        Fault.CREATE_433: Refusal(
+            433, "The current number of points used by apiKey has exceeded the daily limit"
+        ),
+        Fault.CREATE_455: Refusal(455, "The server is currently being maintained, please try again later~"),
+        Fault.CREATE_500: SERVER_ERROR,
+        Fault.CREATE_500_INPUT: Refusal(500, "image_size is not within the range of allowed options"),
+        Fault.CREATE_500_CREDITS: Refusal(500, NO_CREDITS.text),
+        Fault.CREATE_500_PAUSED: Refusal(500, "This model is temporarily paused."),
+        Fault.CREATE_505: Refusal(505, "This interface is temporarily paused."),
+        Fault.UNKNOWN_CODE: Refusal(777, "Something unheard of."),
+    }
+)
+"""What createTask answers while the fault is on."""

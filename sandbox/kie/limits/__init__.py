@@ -1,0 +1,1 @@
+"""Limits on calls: windows, keys, and how close to them callers came."""

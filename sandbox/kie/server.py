@@ -1,0 +1,204 @@
+"""Running the stand-in: in this process, or as a child for tests, the demo and users' own CI."""
+
+import atexit
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+import httpx
+import uvicorn
+
+from sandbox.kie.api.provider import provider_app
+from sandbox.kie.faults.connections import Breakable
+from sandbox.kie.limits.holders import MAIN
+from sandbox.kie.options import ProviderOptions
+from sandbox.processes.checkout import with_checkout
+from sandbox.processes.children import Child
+
+__all__ = ["ProviderDied", "SandboxProvider", "serve"]
+
+STOP_SECONDS: Final = 5.0
+
+
+class ProviderDied(RuntimeError):
+    """The stand-in ended before it was ready; its own message is on standard error."""
+
+
+def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT. ``ready`` gets the URL once connections are accepted.
+
+    Raises :class:`OSError` if the address cannot be bound.
+    """
+    with socket.create_server((options.host, options.port), backlog=2048) as listener:
+        host = "127.0.0.1" if options.host in ("", "0.0.0.0") else options.host
+        url = f"http://{host}:{listener.getsockname()[1]}"
+        config = uvicorn.Config(
+            provider_app(options, url),
+            http=Breakable,
+            ws="none",
+            loop="asyncio",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+        )
+        ready(url)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+class SandboxProvider:
+    """The stand-in in a process of its own, as a context manager::
+
+        with SandboxProvider(speed=20, faults={"create_429": 0.1}) as provider:
+            Client(provider.url, key="sandbox-key")
+
+    Keywords are the fields of :class:`~sandbox.kie.options.ProviderOptions`, which raises :class:`ValueError`
+    for a wrong one; ``faults`` may be a mapping. The process never outlives the one that started it.
+    """
+
+    def __init__(self, *, faults: Mapping[str, Any] | str = "", **options: Any) -> None:
+        text = faults if isinstance(faults, str) else json.dumps(faults)
+        self.options = ProviderOptions(faults=text, **options)
+        self._owner = os.getpid()
+        self._child: Child | None = None
+        self._url = ""
+        self._admin: httpx.Client | None = None
+
+    @property
+    def url(self) -> str:
+        """The start of every path, such as ``http://127.0.0.1:41234``; empty before the start."""
+        return self._url
+
+    @property
+    def pid(self) -> int:
+        return self._live().pid
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, *, output: IO[bytes] | None = None) -> Self:
+        """Start it and wait until it accepts connections. Raises :class:`ProviderDied` if it does not.
+
+        ``output`` takes what it writes; by default that is this process' own output.
+        """
+        atexit.register(self.stop)
+        ready, said = os.pipe()
+        try:
+            argv = [sys.executable, "-m", "sandbox", "provider", "--ready-fd", str(said)]
+            self._child = Child(
+                [*argv, *self.options.arguments()],
+                output=output,
+                env=with_checkout(os.environ),
+                pass_fds=[said],
+            )
+        finally:
+            os.close(said)
+        with os.fdopen(ready) as pipe:
+            self._url = pipe.readline().strip()  # ends at once if the child does
+        if not self._url:
+            self.stop()
+            raise ProviderDied("The sandbox provider did not start; see its message on standard error.")
+        self._admin = httpx.Client(base_url=self._url, timeout=60, trust_env=False)
+        return self
+
+    def stop(self) -> None:
+        """End it in order."""
+        if os.getpid() != self._owner:
+            return  # a forked copy of the owner runs the same atexit handlers
+        atexit.unregister(self.stop)
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        if self._child is not None:
+            self._child.stop(STOP_SECONDS)
+            self._child = None
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and its memory with it."""
+        self._live().kill()
+
+    def restart(self) -> None:
+        """Start it again on the same port, with an empty ledger."""
+        port = httpx.URL(self._url).port
+        self.stop()
+        self.options = replace(self.options, port=port or 0)
+        self.start()
+
+    def faults(self, **changes: Any) -> dict[str, Any]:
+        """Change the faults that are named, such as ``create_429={"next": 3}``; all that are on then.
+
+        Raises :class:`ValueError` for a fault that does not exist.
+        """
+        return self._change("/sandbox/faults", changes)
+
+    def set_credits(self, credits_left: float, account: str = MAIN) -> None:
+        """Leave an account that much to spend now, as a top-up does.
+
+        Raises :class:`ValueError` for an account that does not exist, or less than 0.
+        """
+        self._change("/sandbox/account", {"account": account, "credits": credits_left})
+
+    def revoke(self, key: str) -> None:
+        """Answer that key 401 from now on. Raises :class:`ValueError` for a key of no account."""
+        self._change("/sandbox/account", {"revoke": key})
+
+    def restore(self, key: str) -> None:
+        """Accept a revoked key again. Raises :class:`ValueError` for a key of no account."""
+        self._change("/sandbox/account", {"restore": key})
+
+    def ledger(self, *, prompt: str | None = None) -> list[dict[str, Any]]:
+        """Every task that was ever created, oldest first, or those with exactly that prompt."""
+        params = {} if prompt is None else {"prompt": prompt}
+        return list(self._http().get("/sandbox/ledger", params=params).raise_for_status().json()["tasks"])
+
+    def summary(self) -> dict[str, Any]:
+        """The ledger's figures and counters, of all accounts together and under ``accounts`` of each."""
+        response = self._http().get("/sandbox/ledger", params={"summary": "1"})
+        return dict(response.raise_for_status().json())
+
+    def calls(self, *, after: int = 0) -> list[dict[str, Any]]:
+        """The createTask and recordInfo calls, in the order of their arrival, from number ``after`` + 1 on.
+
+        Each has its ``number`` (from 1), ``at_ms`` (arrival in epoch milliseconds), ``endpoint``,
+        ``account`` and ``key`` (the key's place in its account, from 0; both None for a key of nobody),
+        ``outcome`` (the code, the kind of non-answer, or ``pending``) and ``task_id``. The stand-in keeps the
+        last million.
+        """
+        found: list[dict[str, Any]] = []
+        more = True
+        while more:
+            page = self._http().get("/sandbox/calls", params={"after": after}).raise_for_status().json()
+            found += page["calls"]
+            after, more = (found[-1]["number"] if found else after), page["more"]
+        return found
+
+    def reset(self) -> None:
+        """Forget every task, call and count, and go back to the credits, keys and faults of the start."""
+        self._http().post("/sandbox/reset").raise_for_status()
+
+    def _change(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        response = self._http().post(path, json=changes)
+        if response.status_code == httpx.codes.BAD_REQUEST:
+            raise ValueError(response.json()["error"])
+        return dict(response.raise_for_status().json())
+
+    def _http(self) -> httpx.Client:
+        if self._admin is None:
+            raise ProviderDied("The sandbox provider was not started.")
+        return self._admin
+
+    def _live(self) -> Child:
+        if self._child is None:
+            raise ProviderDied("The sandbox provider was not started.")
+        return self._child

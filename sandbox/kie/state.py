@@ -1,0 +1,149 @@
+"""Everything that the stand-in remembers while it runs."""
+
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sandbox.kie.accounts.account import Account
+from sandbox.kie.accounts.accounts import Accounts
+from sandbox.kie.accounts.calls import CREATE, READ, Arrival, Calls
+from sandbox.kie.callbacks import Courier
+from sandbox.kie.faults.faults import CALLBACK_FATES, FATES, Fault, Faults, Rule, load
+from sandbox.kie.options import ProviderOptions, TaskIds
+from sandbox.kie.tasks.latency import DurationProfile, log_normal
+from sandbox.kie.tasks.ledger import Ledger, Task, digest
+from sandbox.kie.tasks.orders import Order
+
+__all__ = ["ProviderState"]
+
+_NOTHING_BOUGHT: Final = {"created": 0, "billed": 0.0, "most_creates_in_window": 0}
+
+
+class ProviderState:
+    """The accounts, the calls, the ledger, the faults and the courier of one provider.
+
+    Every call draws from a random generator seeded with the run's seed, the request's content and how often
+    that content was sent before. So a seed gives the same fate to the same requests in whatever order they
+    arrive.
+    """
+
+    def __init__(
+        self, options: ProviderOptions, base_url: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.options = options
+        self.base_url = (options.public_url or base_url).rstrip("/")
+        self.now = clock
+        self.courier = Courier(options, self.base_url, clock)
+        self._durations = DurationProfile(
+            median=options.median,
+            sigma=options.sigma,
+            tail=options.tail,
+            tail_seconds=(options.tail_low, options.tail_high),
+            fixed=options.duration,
+            speed=options.speed,
+        )
+        self._latencies = {CREATE: options.create_latency, READ: options.read_latency}
+        self._begin()
+
+    def _begin(self) -> None:
+        self.seed = self.options.seed or secrets.randbits(32)
+        self.faults = Faults(load(self.options.faults), self.now)
+        self.accounts = Accounts(self.options)
+        self.calls = Calls()
+        self.ledger = Ledger(self.options.window_seconds)
+        self._sent: Counter[str] = Counter()
+        self._last_id_ms = 0
+
+    async def reset(self) -> None:
+        """Back to how it was started: no tasks, no counts, the credits, keys and faults of the start."""
+        await self.courier.forget()
+        self._begin()
+
+    @property
+    def now_ms(self) -> int:
+        return int(self.now() * 1000)
+
+    def randomness(self, content: str) -> random.Random:
+        """The generator for one call, given its content."""
+        self._sent[content] += 1
+        return random.Random(f"{self.seed}/{content}/{self._sent[content]}")
+
+    def latency(self, endpoint: str, content: str) -> float:
+        """The seconds until a call is answered, given its content; a generator of their own draws them, so
+        that they change nothing else of a seeded run."""
+        median, sigma = self._latencies[endpoint], self.options.latency_sigma
+        if not median or not sigma:
+            return median
+        rng = random.Random(f"latency/{self.seed}/{endpoint}/{content}/{self._sent[content]}")
+        return log_normal(median, sigma, rng)
+
+    def arrived(self, endpoint: str, authorization: str | None, task_id: str | None = None) -> Arrival:
+        """Enter a createTask or recordInfo call into the log; limits judge it by the moment of this."""
+        return self.calls.arrived(endpoint, self.now(), self.accounts.caller(authorization), task_id)
+
+    def ended(self, arrival: Arrival, outcome: str) -> None:
+        """A call ended with that code, or that kind of non-answer."""
+        self.calls.ended(arrival, outcome)
+        self.ledger.count(arrival.endpoint, outcome)
+
+    def accept(self, order: Order, rng: random.Random, account: Account, now: float) -> Task:
+        """Create a task at ``now``: it exists and is billed, whatever its caller learns of it."""
+        task_id = self._task_id(rng)
+        seconds = self._durations.seconds(order.rendering_speed, rng)
+        fate = self._fate(order, rng)
+        task = Task(
+            id=task_id,
+            model=order.model,
+            input=order.input,
+            callback_url=order.callback_url,
+            images=order.images,
+            credits=order.credits,
+            digest=digest(order.model, order.input),
+            created_ms=int(now * 1000),
+            finish_ms=float("inf") if Fault.STUCK in fate else int((now + seconds) * 1000),
+            fate=fate,
+            account=account.name,
+        )
+        if Fault.CALLBACK_EARLY in fate:
+            task.finish_ms = task.created_ms
+        self.ledger.add(task)
+        account.book(order.credits, now, task.finish_ms / 1000, refunded=Fault.TASK_FAIL in fate)
+        self.courier.expect(task)
+        return task
+
+    def summary(self) -> dict[str, Any]:
+        """The ledger's figures, where all accounts stand together, and under ``accounts`` each of them."""
+        now = self.now()
+        bought = self.ledger.by_account(now * 1000)
+        accounts = {
+            account.name: {
+                **(bought.get(account.name) or _NOTHING_BOUGHT),
+                **self.calls.of(account.name, len(account.keys)),
+                "running": account.running(now),
+                "balance": account.balance(now),
+            }
+            for account in self.accounts
+        }
+        return {
+            **self.ledger.summary(now * 1000),
+            "most_reads_in_second": self.calls.most_reads_in_second,
+            "running": sum(account["running"] for account in accounts.values()),
+            "balance": sum(account["balance"] for account in accounts.values()),
+            "accounts": accounts,
+            "seed": self.seed,
+            "faults": self.faults.to_json(),
+        }
+
+    def _fate(self, order: Order, rng: random.Random) -> Mapping[Fault, Rule]:
+        fate = self.faults.draw(FATES, rng)
+        return fate | self.faults.draw(CALLBACK_FATES, rng) if order.callback_url else fate
+
+    def _task_id(self, rng: random.Random) -> str:
+        digits = f"{rng.getrandbits(128):032x}"
+        if self.options.task_ids is TaskIds.HEX:
+            return digits
+        self._last_id_ms = max(self._last_id_ms + 1, self.now_ms)
+        return f"task_ideogram_{self._last_id_ms}"

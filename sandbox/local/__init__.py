@@ -1,0 +1,1 @@
+"""A fleet on this machine: an embedded Valkey, and the processes of Limner."""

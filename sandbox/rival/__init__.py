@@ -1,0 +1,1 @@
+"""A rival: somebody else who spends of the same quota."""
