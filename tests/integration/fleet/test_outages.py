@@ -17,9 +17,9 @@ from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+from tests.paths import ROOT
 
 WAIT = 60.0
-ROOT = Path(__file__).parents[3]
 
 
 def durable() -> EmbeddedValkey:

@@ -1,11 +1,11 @@
 """.env.example shows every setting, and shows it as it is."""
 
 import re
-from pathlib import Path
 
 from config import Settings
+from tests.paths import ROOT
 
-EXAMPLE = Path(__file__).parents[3] / ".env.example"
+EXAMPLE = ROOT / ".env.example"
 SETTING = re.compile(r"^#?(LIMNER_\w+)=(.*)$", re.MULTILINE)
 
 

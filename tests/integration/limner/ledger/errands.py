@@ -1,0 +1,67 @@
+"""What workers of several accounts do, for the stories of who visits which account, and when."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from limner.ledger import Claim, Grant, Ledger, Quota
+from tests.integration.limner.ledger.conftest import Bench
+
+ONE: Final = Quota(4, 10.0, 4, 1.0, 100, account="one")
+TWO: Final = replace(ONE, account="two")
+IDLE_CLAIMS: Final = 50
+"""More claims than it takes until nothing is left to visit."""
+
+
+def many(count: int, name: str = "account", **limits: Any) -> list[Quota]:
+    return [replace(ONE, account=f"{name} {number:03}", **limits) for number in range(count)]
+
+
+def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
+    return bench.ledger.queue.claim(*quotas, batch=batch).steps
+
+
+def first_step(bench: Bench, quota: Quota) -> Claim:
+    """The step that sends the first job of an account that a worker has just spoken for."""
+    claim(bench, quota)
+    bench.submit("first", account=quota.account)
+    [step] = claim(bench, quota)
+    return step
+
+
+def another_worker(bench: Bench) -> Ledger:
+    """What a second worker speaks to: each tells of its own accounts only when these change."""
+    return Ledger(bench.client, clock=lambda: bench.now)
+
+
+def rest(bench: Bench, *quotas: Quota) -> list[Claim]:
+    """What is claimed until the clock may sleep."""
+    steps: list[Claim] = []
+    for _ in range(IDLE_CLAIMS):
+        claimed = bench.ledger.queue.claim(*quotas)
+        steps += claimed.steps
+        if not claimed.steps and claimed.wait > 0:
+            return steps
+    raise AssertionError("the clock does not come to rest")
+
+
+def send(bench: Bench, step: Claim) -> Grant:
+    grant = bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.job_id}", deadline=900)
+    assert isinstance(grant, Grant)
+    return grant
+
+
+def accept(bench: Bench, step: Claim, *, look_in: float = 600.0) -> None:
+    grant = send(bench, step)
+    bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", look_in=look_in)
+
+
+def of(steps: Sequence[Claim]) -> list[str]:
+    return [step.job_id for step in steps]
+
+
+def waiting(bench: Bench, *, pinned: bool, quota: Quota = ONE) -> str:
+    """A job for which there is nothing yet; the clocks have come to rest over it."""
+    job_id = bench.submit("it waits", account=quota.account if pinned else None)
+    assert rest(bench, quota) == []
+    return job_id

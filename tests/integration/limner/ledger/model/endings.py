@@ -1,0 +1,112 @@
+"""What the end of a task makes of a job of the model. Times are in milliseconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from limner.status import JobState, TaskState
+from tests.integration.limner.ledger.model.following import OPEN, Followed, Known
+
+
+@dataclass
+class Ending(Followed):
+    """A job as it must be, whose tasks come to their ends."""
+
+    def task_ended(
+        self,
+        now: int,
+        task: Known,
+        result: TaskState,
+        outcome: dict[str, Any],
+        *,
+        store_lease: int,
+        grace: int = 0,
+        foreign: bool = False,
+        attempt: int | None = None,
+        spent: str | None = None,
+        urls: Sequence[str] = (),
+    ) -> str:
+        if task.state is not OPEN and not (task.state is TaskState.LOST and result is not TaskState.LOST):
+            repeated = task.state is result and self.state.ended and self.outcome == outcome
+            return "ended" if repeated else "stale"
+        task.state, task.credits, task.foreign = result, spent, foreign
+        task.attempt = attempt or task.attempt
+        self.looks, self.looking, self.seen = self.looks + 1, None, now
+        if result is TaskState.SUCCEEDED or (result is TaskState.FAILED and spent is not None):
+            self.spend(now, task.attempt, spent)
+        elif result is TaskState.FAILED:
+            self.release(task.attempt)
+        self.doubt_after(task)
+        if result is TaskState.SUCCEEDED and self.state not in (JobState.SUCCEEDED, JobState.CANCELLED):
+            late = self.state.ended
+            self.task_id = task.task_id
+            event = "succeeded_late" if late else "succeeded"
+            self.finish(now, JobState.SUCCEEDED, outcome, store_lease, event)
+            return "late" if late else "ended"
+        task.urls = tuple(urls)
+        if self.state.ended:
+            self.noted_after_the_end(now, result, spent)
+            return "noted"
+        if self.state in (JobState.QUEUED, JobState.SENDING):
+            # What counts is the outcome of the next attempt.
+            self.log.append(f"task_{result}")
+            return "noted"
+        self.verdict = outcome if result is TaskState.FAILED else self.verdict
+        waits_for_more = self.go_on_looking(now)
+        if self.verdict and self.doubtful is None and not waits_for_more:
+            self.finish(now, JobState.FAILED, self.verdict, store_lease)
+            return "ended"
+        self.log.append(f"task_{result}")
+        if self.state is JobState.GENERATING and not waits_for_more:
+            self.without_a_task(now, grace)
+        return "noted"
+
+    def without_a_task(self, now: int, grace: int) -> None:
+        self.task_id, self.in_flight = None, False
+        if self.doubtful is None:
+            # Its attempt had been refused, and that holds.
+            self.state = JobState.QUEUED
+            self.wait(now)
+            self.watch()
+        else:
+            self.state, self.lease = JobState.IN_DOUBT, self.lease + 1
+            self.wait(now + grace)
+            self.log.append("in_doubt")
+
+    def doubt_after(self, task: Known) -> None:
+        """A doubt lasts until the provider shows the task; one that it had shown leaves one behind."""
+        if task.state is not TaskState.LOST:
+            task.sure = True
+            self.is_certain(task.attempt)
+        elif task.sure and self.state is JobState.GENERATING:
+            self.doubtful = task.attempt
+
+    def noted_after_the_end(self, now: int, result: TaskState, spent: str | None) -> None:
+        self.paid_failures += result is TaskState.FAILED and spent is not None
+        if result is TaskState.SUCCEEDED or spent is not None:
+            self.log.append("double" if self.state is JobState.SUCCEEDED else "late_result")
+        else:
+            self.log.append(f"task_{result}")
+        if not self.open_task:
+            self.leave_doubtful(())
+        if self.stored and self.open_task:
+            self.look_soon(now)
+        elif self.stored:
+            self.place = None
+
+    # The end
+
+    def finish(
+        self, now: int, state: JobState, outcome: dict[str, Any], store_lease: int, event: str | None = None
+    ) -> None:
+        if self.state is JobState.QUEUED:
+            self.take_back(now)
+        self.state, self.outcome, self.finished = state, outcome, now
+        self.account.no_probe(self.job_id, now)
+        self.has_waited()
+        self.watched = False
+        self.leave_doubtful({task.attempt for task in self.tasks if task.state is OPEN})
+        self.in_flight, self.looking, self.stored = False, None, False
+        self.ends.append(now)
+        self.wait(now + store_lease)
+        self.log.append(event or state)

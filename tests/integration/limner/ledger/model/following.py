@@ -1,0 +1,303 @@
+"""A job of the model, and what the news of its tasks make of it. Times are in milliseconds."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from limner.ledger import Grant
+from limner.ledger.messages import Adoption
+from limner.status import JobState, TaskState
+from tests.integration.limner.ledger.model.account import Permit
+from tests.integration.limner.ledger.model.costs import Costly
+from tests.integration.limner.ledger.model.turns import Lane, Turns
+
+HINT_PAUSE: Final = 1_000
+AHEAD: Final = 60_000
+HINTED: Final = -(10**12)
+MOST_UNSURE: Final = 4
+MOST_LOST: Final = 8
+
+OPEN = TaskState.OPEN
+
+Place = Literal["due", "line:create", "line:look:main"]
+Source = Literal["answer", "callback", "person"]
+"""Who says that a task is an attempt's."""
+
+
+@dataclass
+class Known:
+    """A task of the provider that our side has heard of."""
+
+    task_id: str
+    attempt: int
+    sure: bool
+    state: TaskState = OPEN
+    foreign: bool = False
+    credits: str | None = None
+    urls: tuple[str, ...] = ()
+
+
+@dataclass
+class Followed(Costly):
+    """A job as it must be, whose tasks are followed."""
+
+    turns: Turns = field(default_factory=Turns)
+    priority: int = 5
+    lane: str | None = None
+    turn: int = 0
+    waits: bool = True
+    """Whether it was never sent yet."""
+    expires: int | None = None
+    watched: bool = False
+    """Whether it stands in the index of those that expire."""
+    key: str | None = None
+    state: JobState = JobState.QUEUED
+    place: Place | None = "line:create"
+    due: int = 0
+    """The place's score, unless that is the line for attempts."""
+    lease: int = 0
+    owned: bool = False
+    """Whether the newest claim still owns the job's next step: it has not run out, and was not used."""
+    in_flight: bool = False
+    permit: Permit | None = None
+    """With which the last attempt was sent."""
+    sent_at: int = 0
+    answered: bool = False
+    tokens: dict[str, int] = field(default_factory=dict)
+    """The attempt that each secret proves."""
+    grant: Grant | None = None
+    deadline: int | None = None
+    lined_up: int | None = None
+    """Since when it waits to be sent again: that is not its own time."""
+    allowance: int = 0
+    tasks: list[Known] = field(default_factory=list)
+    task_id: str | None = None
+    pace: int = 0
+    """What was between the last look and the next one."""
+    looking: int | None = None
+    seen: int | None = None
+    hinted: int | None = None
+    looks: int = 0
+    doubtful: int | None = None
+    """The attempt of which it is not known whether the provider took it."""
+    held_at: int | None = None
+    resubmitted: int = 0
+    outcome: dict[str, Any] | None = None
+    finished: int | None = None
+    ends: list[int] = field(default_factory=list)
+    """When it has ended: twice, if late success followed upon failure."""
+    stored: bool = False
+    cancelled_as: JobState | None = None
+    pardoned: int = 0
+    faulted: bool = False
+    verdict: dict[str, Any] | None = None
+    """What a task that failed says of the job, if nothing better comes."""
+    decided: int | None = None
+    """The attempt that was in doubt when the job was last sent again for that."""
+    forgotten: set[str] = field(default_factory=set)
+    """Tasks that were lost, and more so than too many others."""
+    paid_failures: int = 0
+    """Tasks without images that were paid for after the end."""
+    log: list[str] = field(default_factory=lambda: ["submitted"])
+
+    @property
+    def attempt(self) -> int:
+        return self.grant.attempt if self.grant else 0
+
+    @property
+    def open_task(self) -> Known | None:
+        return next((task for task in self.tasks if task.state is OPEN), None)
+
+    def wait(self, due: int) -> None:
+        self.place, self.due, self.owned = "due", due, False
+
+    def queue_up(self, now: int) -> None:
+        self.place, self.owned = "line:create", False
+        if self.deadline is not None and self.lined_up is None:
+            self.lined_up = now
+
+    def waited(self, now: int) -> int:
+        return max(0, now - (now if self.lined_up is None else self.lined_up))
+
+    def take_back(self, now: int) -> None:
+        """A grant that was not used leaves nothing behind."""
+        if self.in_flight:
+            self.account.permits.pop((self.job_id, self.lease), None)
+            self.account.no_probe(self.job_id, now)
+            self.in_flight = False
+
+    def watch(self) -> None:
+        self.watched = self.expires is not None
+
+    def has_waited(self) -> None:
+        if self.waits:
+            self.waits = False
+            self.turns.waited(self.in_lane)
+
+    @property
+    def in_lane(self) -> Lane:
+        return self.priority, self.lane or ""
+
+    def look_in(self, now: int, delay: int) -> None:
+        self.pace = delay
+        self.wait(now + delay)
+
+    def queue_look(self) -> None:
+        """Of two that are due, that one goes first which is later in relation to its pace."""
+        self.line_up_look(self.due + self.pace)
+
+    def line_up_look(self, at: int) -> None:
+        """A callback since the last look goes before."""
+        hinted = self.hinted is not None and self.hinted >= (self.seen or 0)
+        self.place, self.owned = "line:look:main", False
+        self.due = (self.hinted or 0) + HINTED if hinted else at
+
+    # Tasks
+
+    def task(self, task_id: str) -> Known | None:
+        return next((task for task in self.tasks if task.task_id == task_id), None)
+
+    def adopt(self, now: int, attempt: int, task_id: str, by: Source, *, delay: int = 0) -> Adoption:
+        known, sure = self.task(task_id), by == "answer"
+        if attempt == 0:
+            return Adoption.MISMATCHED
+        if sure:
+            self.learn(now, attempt)
+        if known and known.foreign and not sure:
+            return Adoption.MISMATCHED
+        if known and known.state is OPEN:
+            self.heard_again(now, known, attempt, delay if sure else None)
+            return Adoption.EXPECTED
+        if known and known.state is not TaskState.LOST:
+            return Adoption.REPEATED
+        if known:
+            self.tasks.remove(known)
+        elif by == "callback" and self.takes_no_more(attempt):
+            return Adoption.MISMATCHED
+        else:
+            self.forget_one()
+        known = known or Known(task_id, attempt, sure)
+        known.state, known.sure, known.attempt, known.foreign = OPEN, known.sure or sure, attempt, False
+        self.tasks.insert(0, known)
+        if sure:
+            self.is_certain(attempt)
+        self.follow(now, attempt, sure, delay)
+        return Adoption.ADOPTED
+
+    def learn(self, now: int, attempt: int) -> None:
+        """From the answer to the last attempt, though a callback may have outrun it."""
+        if attempt == self.attempt and self.state in (JobState.SENDING, JobState.GENERATING):
+            if self.permit and not self.answered:
+                self.answered = True
+                self.account.answered(now, self.sent_at, self.permit)
+            self.account.probe_succeeded(self.job_id)
+
+    def takes_no_more(self, attempt: int) -> bool:
+        """Whether a callback's word is not enough for one more task."""
+        unsure = sum(task.state is OPEN and not task.sure for task in self.tasks)
+        return unsure >= MOST_UNSURE or any(task.sure and task.attempt == attempt for task in self.tasks)
+
+    def forget_one(self) -> None:
+        lost = [task for task in self.tasks if task.state is TaskState.LOST and not task.sure]
+        if len(lost) >= MOST_LOST:
+            self.tasks.remove(lost[-1])
+            self.forgotten.add(lost[-1].task_id)
+
+    def is_certain(self, attempt: int | None) -> None:
+        """The provider itself has shown its task."""
+        if self.doubtful == attempt:
+            self.doubtful = None
+
+    def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
+        """What comes of a new open task."""
+        ends = {known.state for known in self.tasks if known.attempt == attempt}
+        if not ends & {TaskState.SUCCEEDED, TaskState.FAILED}:
+            self.hold_again(attempt)
+        if self.state.ended:
+            self.log.append("late_answer")
+            if self.stored:
+                self.look_soon(now)
+        elif self.state is JobState.SENDING and attempt != self.attempt:
+            # Of the later attempt that is on the wire, the outcome comes first.
+            self.log.append("adopted")
+        elif sure and self.state is not JobState.GENERATING:
+            self.generate(now)
+            self.look_in(now, delay)
+            self.log.append("generating")
+        else:
+            if self.state is JobState.SENDING:
+                # Nobody waits for the attempt's own answer any more.
+                self.doubtful = attempt
+            self.log.append("adopted")
+            self.go_on_looking(now)
+
+    def heard_again(self, now: int, known: Known, attempt: int, answered: int | None) -> None:
+        """Of an open task; in the answer to an attempt, with a delay, which is then the task's own."""
+        if answered is not None:
+            known.sure, known.attempt = True, attempt
+            self.is_certain(attempt)
+            if self.state is not JobState.SENDING or attempt != self.attempt:
+                return
+        self.tasks.remove(known)
+        self.tasks.insert(0, known)
+        if answered is not None:
+            self.generate(now)
+            self.look_in(now, answered)
+            self.log.append("generating")
+            return
+        if self.state is JobState.GENERATING:
+            self.task_id = known.task_id
+        if self.state is JobState.GENERATING or self.stored:
+            self.look_soon(now)
+
+    def look_soon(self, now: int) -> None:
+        """Never later than it would come anyway, and at most one a second, however many the hints."""
+        self.hinted = now
+        if self.looking is not None and self.place == "due":
+            return
+        at = now if self.seen is None else self.seen + HINT_PAUSE
+        if self.place == "line:look:main":
+            self.due = min(now + HINTED, self.due)
+        elif at <= now:
+            self.place, self.due, self.owned = "line:look:main", now + HINTED, False
+        else:
+            self.wait(min(at, self.due) if self.place == "due" else at)
+
+    def owe_nothing(self, attempt: int) -> None:
+        """The attempt was refused, and no task of it is known that may have been made all the same."""
+        if all(known.attempt != attempt for known in self.tasks if known.state is OPEN):
+            self.release(attempt)
+
+    def generate(self, now: int) -> None:
+        assert self.open_task
+        if self.state is JobState.QUEUED:
+            self.take_back(now)
+        if self.deadline is None or self.state in (JobState.IN_DOUBT, JobState.QUEUED):
+            # It waited for something else than its task.
+            self.deadline = max(self.deadline or 0, now + self.allowance)
+        self.state, self.task_id = JobState.GENERATING, self.open_task.task_id
+        if self.place == "line:create":
+            self.place = None
+        self.held_at, self.lined_up, self.in_flight = None, None, True
+
+    def go_on_looking(self, now: int) -> bool:
+        if not self.open_task:
+            return False
+        self.generate(now)
+        self.look_soon(now)
+        return True
+
+    def looked(
+        self, now: int, delay: int, task_id: str | None, *, sure: bool = False, attempt: int | None = None
+    ) -> None:
+        hinted = self.hinted is not None and self.looking is not None and self.hinted >= self.looking
+        self.looks, self.looking, self.seen = self.looks + 1, None, now
+        if task_id and (task := self.task(task_id)):
+            task.sure, task.attempt = task.sure or sure, attempt or task.attempt
+            if task.sure:
+                self.is_certain(task.attempt)
+            self.tasks.remove(task)
+            self.tasks.append(task)
+            if self.state is JobState.GENERATING and self.open_task:
+                self.task_id = self.open_task.task_id
+        self.look_in(now, min(delay, HINT_PAUSE) if hinted else delay)
+        self.log.append("looked")

@@ -1,0 +1,153 @@
+"""What a job of the model goes through, from its first attempt to its stored result."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from limner.ledger import Closing, Grant
+from limner.ledger.outcomes import EXPIRED
+from limner.status import JobState
+from tests.integration.limner.ledger.model.endings import Ending
+
+SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
+
+
+@dataclass
+class Life(Ending):
+    """A job as it must be."""
+
+    @property
+    def let_go(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self.state.ended and self.stored and not self.open_task
+
+    def is_sending(self, attempt: int) -> bool:
+        return self.state is JobState.SENDING and self.attempt == attempt
+
+    def holds(self, lease: int, state: JobState) -> bool | None:
+        """None for a lease that is over while nobody else has one: both answers will do."""
+        if self.state is not state or self.lease != lease:
+            return False
+        return True if self.owned else None
+
+    def may_look(self, lease: int) -> bool:
+        looks = self.state is JobState.GENERATING or self.state.ended
+        return looks and self.lease == lease and self.looking is not None and self.place == "due"
+
+    # Attempts
+
+    def sent(self, now: int, grant: Grant, token: str, *, lease: int, deadline: int) -> None:
+        assert grant.attempt == self.attempt + 1
+        assert grant.tries == grant.attempt - self.pardoned
+        assert self.state is JobState.QUEUED
+        assert not self.open_task, "an attempt is granted beside a task that is open"
+        assert token not in self.tokens
+        self.state, self.grant = JobState.SENDING, grant
+        self.tokens[token] = grant.attempt
+        self.permit, self.sent_at, self.answered = (self.job_id, self.lease), now, False
+        self.kept[grant.attempt] = self.cost
+        self.has_waited()
+        self.account.probe_with(self.job_id, now + lease)
+        self.account.move(self.permit, now)
+        self.wait(now + lease)
+        if self.deadline is None:
+            self.deadline, self.allowance = now + deadline, deadline
+        else:
+            self.deadline += self.waited(now)
+        self.lined_up = None
+        self.log.append("sending")
+
+    def refused(
+        self,
+        now: int,
+        delay: int,
+        *,
+        cause: str,
+        pardon: int | None,
+        pause: Closing | None,
+        unsent: bool,
+    ) -> None:
+        self.state, self.in_flight = JobState.QUEUED, False
+        self.owe_nothing(self.attempt)
+        assert self.permit
+        if unsent:
+            self.account.permits.pop(self.permit, None)
+        if pause:
+            self.account.close(now, pause, self.job_id, self.cost)
+        elif unsent:
+            self.account.no_probe(self.job_id, now + delay)
+        else:
+            self.account.probe_refused(self.job_id, now)
+        self.faulted = self.faulted or cause == "server_fault"
+        self.wait(now + delay)
+        self.log.append("refused")
+        adopted = self.go_on_looking(now)
+        if not adopted:
+            self.watch()
+        if pardon is not None or pause:
+            self.pardon(pardon or 0, adopted)
+
+    def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
+        """The job has ended meanwhile. The attempt costs nothing, and the account is closed all the same."""
+        self.owe_nothing(attempt)
+        if unsent and attempt == self.attempt and self.permit:
+            self.account.permits.pop(self.permit, None)
+        if pause:
+            self.account.close(now, pause, self.job_id, self.cost)
+
+    def pardon(self, time: int, adopted: bool) -> None:
+        self.pardoned += 1
+        # No callback is ever believed for it.
+        self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
+        if self.pardoned == self.attempt and not adopted:
+            self.deadline = None
+        else:
+            assert self.deadline is not None
+            self.deadline += time
+
+    def doubt(self, now: int, grace: int) -> None:
+        self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
+        self.in_flight = False
+        assert self.permit
+        self.account.move(self.permit, now)
+        pause = self.account.pause
+        self.account.no_probe(self.job_id, now + (pause.length if pause else 0))
+        self.wait(now + grace)
+        self.log.append("in_doubt")
+        self.go_on_looking(now)
+
+    def hold(self, now: int, delay: int) -> None:
+        self.wait(now + delay)
+        if self.held_at is None:
+            self.held_at = now
+            self.log.append("held")
+
+    def resubmit(self, now: int) -> None:
+        self.state, self.deadline, self.held_at, self.lined_up = JobState.QUEUED, None, None, None
+        self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
+        self.resubmitted, self.verdict = self.resubmitted + 1, None
+        self.leave_doubtful(())
+        self.wait(now)
+        self.watch()
+        self.log.append("resubmitted")
+
+    # The end
+
+    def expire(self, now: int) -> None:
+        """It was not sent in time, though an earlier attempt may have been accepted."""
+        self.finish(now, JobState.EXPIRED, json.loads(EXPIRED), 0)
+
+    def is_stored(self, now: int, finished: int, follow: int) -> bool:
+        if not self.state.ended:
+            return False
+        if finished != self.finished:
+            # A later end has been overwritten with an earlier one, and is stored once more.
+            self.stored = False
+            self.wait(now)
+            return False
+        if not self.open_task:
+            self.place = None
+        elif not self.stored:
+            self.look_in(now, follow)
+        self.stored = True
+        return True

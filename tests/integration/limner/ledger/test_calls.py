@@ -1,0 +1,218 @@
+"""What a job costs the server: the commands that its scripts call, as the server itself counts them.
+
+A script of the fleet asks for the TIME besides, which the clock of these tests spares it; it is added here.
+The bell is silent before each script, as where a clock sleeps on it. The budgets are what was measured,
+without slack: whoever needs another command raises the number, and whoever spares one lowers it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+
+from limner.ledger import Claim, Grant, Money, Quota
+from limner.ledger.durations import Lesson, kind_of
+from limner.ledger.scripts.reports import BackendResult, Looked, TaskSucceeded
+from limner.models import TextToImage
+from limner.submission import prepare
+from tests.integration.limner.ledger.conftest import Bench
+
+MONEY: Final = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)})
+"""Prices and no caps: what a fleet has whose settings say nothing of money."""
+ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, guard=0.25, key="k")
+OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
+"""Commands that the test itself sends; no script calls them."""
+BATCH: Final = 20
+
+BUDGETS: Final = {
+    "submit": 12,
+    "claim of 1": 36,
+    "begin": 16,
+    "accepted": 12,
+    "claim of a look": 30,
+    "begin_looks": 8,
+    "report looked": 9,
+    "report task_succeeded": 29,
+    "claim of 20": 150,
+    "claim of 20 looks": 106,
+}
+ONE_LOOK: Final = 89.8
+TWO_LOOKS: Final = 112.1
+"""The calls for a job with so many looks, if twenty jobs are claimed at a time."""
+MOST: Final = 95
+"""What a job with one look may cost at most, whatever the stages cost."""
+
+
+@dataclass
+class Bill:
+    """How many commands the scripts of each stage have called."""
+
+    client: Any
+    bell: str
+    calls: dict[str, int] = field(default_factory=dict)
+    commands: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, stage: str) -> Iterator[None]:
+        """Counts the one script that the block runs."""
+        self.client.delete(self.bell)
+        self.client.config_resetstat()
+        yield
+        stats = self.client.info("commandstats")
+        called = Counter({name.removeprefix("cmdstat_"): told["calls"] for name, told in stats.items()})
+        scripts = called["evalsha"]
+        for name in OURS:
+            del called[name]
+        called["time"] += scripts
+        self.calls[stage], self.commands[stage] = called.total(), called
+
+
+def submit(bench: Bench, number: int) -> str:
+    # As the clock claims it and the worker sends it: with the defaults of a request, in no lane.
+    return bench.ledger.jobs.submit(prepare(TextToImage(prompt=f"fox {number}"))).job_id
+
+
+def claim(bench: Bench) -> list[Claim]:
+    return bench.ledger.queue.claim(ROOMY, money=MONEY).steps
+
+
+def begin(bench: Bench, step: Claim) -> Grant:
+    grant = bench.ledger.jobs.begin(
+        step.job_id, step.lease, f"token {step.job_id}", deadline=900, money=MONEY
+    )
+    assert isinstance(grant, Grant)
+    return grant
+
+
+def accept(bench: Bench, job_id: str) -> None:
+    bench.ledger.jobs.accepted(job_id, 1, f"task of {job_id}", look_in=2.0)
+
+
+def looked(step: Claim) -> Looked:
+    """What the worker reports of a task that works on: known for certain, and alone."""
+    return Looked(job_id=step.job_id, lease=step.lease, answer="generating", look_in=2.0)
+
+
+def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
+    """What it reports of one that has ended, with the result backend beside the ledger."""
+    kind = kind_of(TextToImage(prompt="a fox"))
+    result = BackendResult(
+        key=f"celery-task-meta-{step.job_id}",
+        head="{",
+        tail="}",
+        expires=86_400,
+        attempt=1,
+        ttl=86_400,
+        follow=5.0,
+    )
+    return TaskSucceeded(
+        job_id=step.job_id,
+        task_id=f"task of {step.job_id}",
+        urls=["https://files/a.png"],
+        cost=Decimal(7),
+        ttl=86_400,
+        lesson=Lesson.of(kind, 16.0),
+        result=result,
+    )
+
+
+def life(bench: Bench, bill: Bill, number: int, looks: int) -> None:
+    """One job from its submission to its stored result."""
+    # That a worker is alive is noted every five seconds; not within what is measured.
+    claim(bench)
+    with bill.of("submit"):
+        job_id = submit(bench, number)
+    with bill.of("claim of 1"):
+        [step] = claim(bench)
+    with bill.of("begin"):
+        begin(bench, step)
+    bench.now += 0.5
+    with bill.of("accepted"):
+        accept(bench, job_id)
+    for turn in range(looks):
+        bench.now += 2.0
+        with bill.of("claim of a look"):
+            [step] = claim(bench)
+        with bill.of("begin_looks"):
+            assert bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        bench.now += 0.3
+        if turn < looks - 1:
+            with bill.of("report looked"):
+                assert bench.ledger.jobs.report(looked(step)).what == "held"
+        else:
+            with bill.of("report task_succeeded"):
+                assert bench.ledger.jobs.report(succeeded(bench, step)).what == "ended"
+
+
+def crowd(bench: Bench, bill: Bill) -> None:
+    """Twenty jobs that are claimed together, and looked at together."""
+    claim(bench)
+    for number in range(BATCH):
+        submit(bench, 1000 + number)
+    with bill.of(f"claim of {BATCH}"):
+        steps = claim(bench)
+    assert len(steps) == BATCH
+    for step in steps:
+        begin(bench, step)
+    bench.now += 0.5
+    for step in steps:
+        accept(bench, step.job_id)
+    bench.now += 2.0
+    with bill.of(f"claim of {BATCH} looks"):
+        steps = claim(bench)
+    assert len(steps) == BATCH
+    for step in steps:
+        bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        bench.ledger.jobs.report(succeeded(bench, step))
+
+
+@pytest.fixture
+def bill(bench: Bench) -> Bill:
+    """The bill of a job with two looks, and of claims of twenty, on a server that knows the fleet well."""
+    bell = bench.ledger.prefix + "bell"
+    # By then there are durations, a day's money and a guard that has been learned.
+    for number in range(3):
+        life(bench, Bill(bench.client, bell), number, looks=2)
+    bill = Bill(bench.client, bell)
+    life(bench, bill, 100, looks=2)
+    crowd(bench, bill)
+    return bill
+
+
+def total(bill: Bill, looks: int) -> float:
+    """The calls of a job, if twenty are claimed at a time."""
+    calls = bill.calls
+    claims = calls[f"claim of {BATCH}"] + looks * calls[f"claim of {BATCH} looks"]
+    looking = looks * calls["begin_looks"] + (looks - 1) * calls["report looked"]
+    rest = sum(calls[stage] for stage in ("submit", "begin", "accepted", "report task_succeeded"))
+    return claims / BATCH + looking + rest
+
+
+def shown(bill: Bill) -> str:
+    """The bill by command, for whoever has to find out what has become dearer."""
+    lines = [
+        f"{stage}: {bill.calls[stage]} = "
+        + ", ".join(f"{count} {command}" for command, count in commands.most_common())
+        for stage, commands in bill.commands.items()
+    ]
+    return "\n".join(lines)
+
+
+def test_each_script_keeps_within_its_budget(bill: Bill) -> None:
+    assert bill.calls == BUDGETS, shown(bill)
+
+
+def test_a_job_with_one_look_costs_what_was_measured(bill: Bill) -> None:
+    assert total(bill, 1) == pytest.approx(ONE_LOOK), shown(bill)
+
+
+def test_a_job_with_two_looks_costs_what_was_measured(bill: Bill) -> None:
+    assert total(bill, 2) == pytest.approx(TWO_LOOKS), shown(bill)
+
+
+def test_a_job_with_one_look_costs_no_more_than_95_calls(bill: Bill) -> None:
+    assert total(bill, 1) <= MOST, shown(bill)

@@ -1,0 +1,142 @@
+"""Who goes next: priority, then the lanes by turns, then the order of submission."""
+
+import random
+
+from limner.ledger import Claim, Grant, Quota
+from tests.integration.limner.ledger.conftest import Bench, new
+from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, UNSENT
+
+
+def next_ones(bench: Bench, count: int = 1) -> list[Claim]:
+    """The next jobs, by a window that is empty again."""
+    bench.now += 1.0
+    claimed = bench.claim(Quota(count, 0.5, 0, 1.0, 1_000_000))
+    return [step for step in claimed.steps if step.step == "create"]
+
+
+def order(bench: Bench, count: int, at_once: int = 1) -> list[str]:
+    """The prompts of the next jobs, a claim for so many of them."""
+    prompts = []
+    for _ in range(count // at_once):
+        for step in next_ones(bench, at_once):
+            record = bench.ledger.jobs.read(step.job_id)
+            assert record
+            prompts.append(record.request["prompt"])
+            assert isinstance(bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900), Grant)
+    return prompts
+
+
+def fill(bench: Bench, lane: str | None, count: int, **options: object) -> list[str]:
+    jobs = [new(f"{lane} {number}", lane=lane, **options) for number in range(count)]
+    return [told.job_id for told in bench.ledger.jobs.submit_many(jobs)]
+
+
+def test_one_job_goes_next_however_many_another_lane_has(bench: Bench) -> None:
+    fill(bench, "a", 10_000)
+    assert order(bench, 20, at_once=20)
+    [alone] = fill(bench, "b", 1)
+    assert alone in [step.job_id for step in next_ones(bench, 2)]
+
+
+def test_lanes_take_turns(bench: Bench) -> None:
+    fill(bench, "a", 100)
+    fill(bench, "b", 3)
+    fill(bench, "c", 3)
+    told = order(bench, 9)
+    assert [sorted(told[at : at + 3]) for at in (0, 3, 6)] == [
+        [f"a {number}", f"b {number}", f"c {number}"] for number in range(3)
+    ]
+
+
+def test_jobs_without_a_lane_have_one_together(bench: Bench) -> None:
+    fill(bench, None, 50)
+    fill(bench, "b", 2)
+    assert set(order(bench, 4)) == {"None 0", "None 1", "b 0", "b 1"}
+
+
+def test_within_a_lane_the_order_of_submission_holds(bench: Bench) -> None:
+    fill(bench, "a", 30)
+    fill(bench, "b", 30)
+    told = order(bench, 60, at_once=7) + order(bench, 4)
+    for lane in "ab":
+        mine = [prompt for prompt in told if prompt.startswith(lane)]
+        assert mine == [f"{lane} {number}" for number in range(len(mine))]
+
+
+def test_priority_goes_before_lanes(bench: Bench) -> None:
+    fill(bench, "a", 3, priority=5)
+    fill(bench, "b", 3, priority=9)
+    assert order(bench, 6) == ["b 0", "b 1", "b 2", "a 0", "a 1", "a 2"]
+
+
+def test_each_priority_has_turns_of_its_own(bench: Bench) -> None:
+    fill(bench, "a", 100, priority=9)
+    fill(bench, "a", 2, priority=5)
+    fill(bench, "b", 2, priority=5)
+    order(bench, 100, at_once=20)
+    assert set(order(bench, 2)) == {"a 0", "b 0"}
+
+
+def test_a_lane_that_was_idle_has_saved_nothing(bench: Bench) -> None:
+    fill(bench, "a", 40)
+    order(bench, 20)
+    fill(bench, "b", 40)
+    told = order(bench, 20)
+    assert 9 <= sum(prompt.startswith("b") for prompt in told) <= 11
+
+
+def test_a_lane_whose_jobs_were_all_cancelled_owes_nothing(bench: Bench) -> None:
+    for job_id in fill(bench, "a", 50):
+        bench.ledger.jobs.cancel(job_id, UNSENT, UNSENT)
+    fill(bench, "b", 50)
+    fill(bench, "a", 2)
+    assert set(order(bench, 4)) == {"a 0", "a 1", "b 0", "b 1"}
+
+
+def test_a_lane_whose_jobs_have_all_expired_owes_nothing(bench: Bench) -> None:
+    bench.ledger.accounts.pause("main", seconds=10.0)
+    fill(bench, "a", 50, expires_in=5.0)
+    bench.now += 10.0
+    bench.claim(Quota(20, 10.0, 0, 1.0, 100))
+    fill(bench, "b", 50)
+    fill(bench, "a", 2)
+    assert set(order(bench, 4)) == {"a 0", "a 1", "b 0", "b 1"}
+
+
+def test_a_refused_job_keeps_its_turn(bench: Bench) -> None:
+    fill(bench, "a", 20)
+    [step] = next_ones(bench)
+    bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
+    order(bench, 3)
+    bench.ledger.jobs.retry(step.job_id, 1, REFUSED, delay=0.0)
+    [again] = next_ones(bench)
+    assert again.job_id == step.job_id
+
+
+def test_a_job_that_is_sent_again_for_its_doubt_keeps_its_turn(bench: Bench) -> None:
+    fill(bench, "a", 20)
+    [step] = next_ones(bench)
+    bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
+    bench.ledger.jobs.doubt(step.job_id, 1, NO_ANSWER, grace=600.0)
+    bench.ledger.jobs.resubmit(step.job_id, attempt=1)
+    [again] = next_ones(bench)
+    assert again.job_id == step.job_id
+
+
+def test_a_lane_that_is_through_is_forgotten(bench: Bench) -> None:
+    fill(bench, "a", 3)
+    order(bench, 3)
+    assert bench.client.exists(bench.ledger.prefix + "lanes:5", bench.ledger.prefix + "lanes:waiting:5") == 0
+
+
+def test_any_order_of_submissions_is_shared_fairly(bench: Bench) -> None:
+    chance = random.Random(7)
+    counts = dict.fromkeys("abc", 0)
+    for _ in range(300):
+        lane = chance.choices("abc", weights=[10, 3, 1])[0]
+        fill(bench, lane, 1)
+        counts[lane] += 1
+    told = order(bench, 3 * counts["c"])
+    for lane in "abc":
+        share = sum(prompt.startswith(lane) for prompt in told)
+        assert abs(share - counts["c"]) <= 1

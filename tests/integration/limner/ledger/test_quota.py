@@ -1,0 +1,387 @@
+"""Windows and places of an account, and what is learned about them."""
+
+from dataclasses import replace
+
+import pytest
+
+from limner.ledger import Claim, Closing, Grant, Quota
+from tests.integration.limner.ledger.conftest import Bench
+from tests.integration.limner.ledger.stories import NO_ANSWER, UNSENT
+
+FOUR = Quota(4, 10.0, 10, 1.0, 100)
+GUARDED = replace(FOUR, guard=1.0)
+TOO_OFTEN = {"cause": "rate_limited", "message": "slow down"}
+BRIEFLY = Closing("rate_limited", 1.0, 60.0)
+
+
+def quota(bench: Bench, name: str) -> float | None:
+    told = bench.client.hget(bench.ledger.prefix + "quota:main", name)
+    return None if told is None else float(told)
+
+
+def window(bench: Bench) -> dict[str, float]:
+    """By permit, when it counts, in seconds from now on."""
+    entries = bench.client.zrange(bench.ledger.prefix + "window:create:main", 0, -1, withscores=True)
+    return {permit: round(at / 1000 - bench.now, 3) for permit, at in entries}
+
+
+def places(bench: Bench) -> int:
+    return int(bench.client.zcard(bench.ledger.prefix + "in-flight:main"))
+
+
+def waiting(bench: Bench, count: int) -> None:
+    for number in range(count):
+        bench.submit(f"fox {number}")
+
+
+def creates(bench: Bench, allowed: Quota = FOUR) -> list[Claim]:
+    return [step for step in bench.claim(allowed).steps if step.step == "create"]
+
+
+def send(bench: Bench, step: Claim) -> Grant:
+    grant = bench.ledger.jobs.begin(step.job_id, step.lease, f"token {step.job_id}", deadline=900)
+    assert isinstance(grant, Grant)
+    return grant
+
+
+def accept(bench: Bench, step: Claim, grant: Grant, took: float) -> None:
+    bench.now += took
+    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
+
+
+def exchange(bench: Bench, step: Claim, took: float = 0.2) -> None:
+    accept(bench, step, send(bench, step), took)
+
+
+def refuse(bench: Bench, step: Claim, grant: Grant, took: float = 0.2) -> None:
+    bench.now += took
+    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, TOO_OFTEN, delay=600.0, pause=BRIEFLY)
+
+
+def shrunk(bench: Bench, taken: int = 3) -> None:
+    """Of a full window, the provider took only so many, and the pause after the refusal is over."""
+    waiting(bench, 60)
+    steps = creates(bench)
+    for step in steps[:taken]:
+        exchange(bench, step)
+    bench.now += 1.0
+    grants = [send(bench, step) for step in steps[taken:]]
+    for step, grant in zip(steps[taken:], grants, strict=True):
+        refuse(bench, step, grant, 0.0)
+    bench.now += 10.0
+    [probe] = creates(bench)
+    exchange(bench, probe, 0.0)
+
+
+# The windows
+
+
+def test_a_permit_counts_from_when_its_request_was_sent(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench)
+    bench.now += 3.0
+    send(bench, step)
+    assert list(window(bench).values()) == [0.0]
+
+
+def test_the_quickest_request_counts_from_its_sending(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench)
+    exchange(bench, step, took=0.3)
+    assert list(window(bench).values()) == [-0.3]
+
+
+def test_a_request_that_dawdled_counts_for_as_much_later(bench: Bench) -> None:
+    waiting(bench, 2)
+    first, second = creates(bench)
+    exchange(bench, first, took=0.2)
+    exchange(bench, second, took=0.7)
+    dawdled = window(bench)[f"{second.job_id}:{second.lease}"]
+    # Sent 0.7 s ago, and 0.5 s slower than the quickest one, which is forgotten a little.
+    assert dawdled == pytest.approx(-0.7 + 0.495, abs=0.001)
+
+
+def test_no_request_counts_for_much_later_than_it_was_sent(bench: Bench) -> None:
+    waiting(bench, 2)
+    first, second = creates(bench)
+    exchange(bench, first, took=0.2)
+    exchange(bench, second, took=9.0)
+    assert window(bench)[f"{second.job_id}:{second.lease}"] == -8.0
+
+
+def test_a_request_without_an_answer_counts_until_it_is_in_doubt(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench)
+    grant = send(bench, step)
+    bench.now += 5.0
+    assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    assert list(window(bench).values()) == [0.0]
+
+
+def test_a_request_whose_worker_died_counts_until_its_lease_is_over(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench)
+    grant = send(bench, step)
+    bench.now += bench.ledger.leases.send
+    assert [step.step for step in bench.claim(FOUR).steps] == ["settle"]
+    assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
+    assert list(window(bench).values()) == [0.0]
+
+
+def test_a_callback_that_is_quicker_than_the_answer_leaves_the_answer_its_lesson(bench: Bench) -> None:
+    waiting(bench, 2)
+    first, second = creates(bench)
+    exchange(bench, first, took=0.2)
+    grant = send(bench, second)
+    bench.now += 0.6
+    bench.ledger.jobs.called_back(second.job_id, f"token {second.job_id}", f"task {second.job_id}")
+    accept(bench, second, grant, took=0.1)
+    assert window(bench)[f"{second.job_id}:{second.lease}"] == pytest.approx(-0.7 + 0.495, abs=0.001)
+
+
+def test_an_answer_teaches_once(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench, GUARDED)
+    grant = send(bench, step)
+    accept(bench, step, grant, took=0.2)
+    guard = quota(bench, "guard")
+    accept(bench, step, grant, took=5.0)
+    assert (quota(bench, "guard"), quota(bench, "fastest")) == (guard, 200)
+
+
+def test_a_request_that_never_left_gives_its_permit_back(bench: Bench) -> None:
+    waiting(bench, 5)
+    steps = creates(bench)
+    grant = send(bench, steps[0])
+    assert creates(bench) == []
+    error = {"cause": "not_connected"}
+    assert bench.ledger.jobs.retry(steps[0].job_id, grant.attempt, error, delay=60.0, unsent=True)
+    assert len(creates(bench)) == 1
+
+
+def test_a_refused_request_keeps_its_permit(bench: Bench) -> None:
+    waiting(bench, 5)
+    steps = creates(bench)
+    grant = send(bench, steps[0])
+    assert bench.ledger.jobs.retry(steps[0].job_id, grant.attempt, {"cause": "server_fault"}, delay=60.0)
+    assert creates(bench) == []
+
+
+def test_a_job_that_is_cancelled_before_it_is_sent_gives_its_permit_back(bench: Bench) -> None:
+    waiting(bench, 5)
+    steps = creates(bench)
+    bench.ledger.jobs.cancel(steps[0].job_id, UNSENT, UNSENT)
+    assert len(creates(bench)) == 1
+
+
+def test_a_claim_that_is_given_back_frees_its_permit_and_place(bench: Bench) -> None:
+    waiting(bench, 1)
+    [step] = creates(bench)
+    assert bench.ledger.queue.give_back([step]) == 1
+    assert (window(bench), places(bench)) == ({}, 0)
+
+
+def test_a_permit_that_nobody_used_is_free_when_its_lease_is_over(bench: Bench) -> None:
+    wide = replace(FOUR, creates_span=100.0)
+    waiting(bench, 4)
+    assert len(creates(bench, wide)) == 4
+    bench.now += bench.ledger.leases.step
+    assert len(creates(bench, wide)) == 4
+
+
+# The guard
+
+
+def test_the_window_is_as_much_longer_as_the_guard_says(bench: Bench) -> None:
+    waiting(bench, 5)
+    assert len(creates(bench, GUARDED)) == 4
+    bench.now += 10.999
+    assert creates(bench, GUARDED) == []
+    bench.now += 0.001
+    assert len(creates(bench, GUARDED)) == 1
+
+
+def test_the_guard_shrinks_with_every_answer(bench: Bench) -> None:
+    waiting(bench, 2)
+    for step in creates(bench, GUARDED):
+        exchange(bench, step)
+    assert quota(bench, "guard") == pytest.approx(1000 * 0.98**2)
+
+
+def test_the_guard_never_vanishes(bench: Bench) -> None:
+    narrow = replace(FOUR, guard=0.01)
+    waiting(bench, 4)
+    for step in creates(bench, narrow):
+        exchange(bench, step)
+    assert quota(bench, "guard") == 10
+
+
+def two_after_a_full_window(bench: Bench) -> list[tuple[Claim, Grant]]:
+    """Sent when four others are over, of which the answers came so late that they may count yet."""
+    waiting(bench, 60)
+    for step in creates(bench, GUARDED):
+        exchange(bench, step, 0.0)
+    late = (bench.now + 2.0) * 1000
+    answers = bench.ledger.prefix + "window:answer:main"
+    bench.client.zadd(answers, dict.fromkeys(bench.client.zrange(answers, 0, -1), late))
+    bench.now += 11.0
+    return [(step, send(bench, step)) for step in creates(bench, GUARDED)[:2]]
+
+
+def test_a_refusal_that_our_own_requests_explain_widens_the_guard(bench: Bench) -> None:
+    [one, _] = two_after_a_full_window(bench)
+    before = quota(bench, "guard")
+    assert before
+    refuse(bench, *one)
+    assert quota(bench, "guard") == pytest.approx(2 * before)
+    assert quota(bench, "limit") is None
+
+
+def test_refusals_of_the_same_moment_widen_the_guard_once(bench: Bench) -> None:
+    [one, other] = two_after_a_full_window(bench)
+    refuse(bench, *one)
+    widened = quota(bench, "guard")
+    refuse(bench, *other)
+    assert quota(bench, "guard") == widened
+
+
+# What somebody else leaves
+
+
+def test_a_refusal_that_ours_do_not_explain_leaves_what_the_provider_took(bench: Bench) -> None:
+    shrunk(bench)
+    assert quota(bench, "limit") == 3
+    assert quota(bench, "guard") in (None, 0)
+
+
+def test_so_few_of_ours_are_no_share_of_the_quota(bench: Bench) -> None:
+    waiting(bench, 2)
+    first, second = creates(bench)
+    exchange(bench, first)
+    refuse(bench, second, send(bench, second))
+    assert quota(bench, "limit") is None
+
+
+def test_what_is_left_is_all_that_is_granted(bench: Bench) -> None:
+    shrunk(bench)
+    bench.now += 10.0
+    assert len(creates(bench)) == 3
+
+
+def test_after_a_minute_one_more_is_tried_then_two_more(bench: Bench) -> None:
+    wide = replace(FOUR, creates=20)
+    waiting(bench, 200)
+    steps = creates(bench, wide)
+    for step in steps[:12]:
+        exchange(bench, step, 0.0)
+    grants = [send(bench, step) for step in steps[12:]]
+    for step, grant in zip(steps[12:], grants, strict=True):
+        refuse(bench, step, grant, 0.0)
+    limits = []
+    for _ in range(5):
+        limits.append(quota(bench, "limit"))
+        bench.now += 60.0
+        bench.claim(wide)
+    assert limits == [12, 13, 15, 19, 20]
+
+
+def test_a_trial_that_is_refused_makes_the_next_one_wait_for_twice_as_long(bench: Bench) -> None:
+    shrunk(bench)
+    assert quota(bench, "patience") == 60_000
+    bench.now += 60.0
+    steps = creates(bench)
+    assert len(steps) == 4
+    for step in steps[:3]:
+        exchange(bench, step, 0.0)
+    refuse(bench, steps[3], send(bench, steps[3]))
+    assert (quota(bench, "limit"), quota(bench, "patience")) == (3, 120_000)
+
+
+def test_a_quota_that_was_whole_again_for_long_is_tried_for_as_soon_as_ever(bench: Bench) -> None:
+    shrunk(bench)
+    bench.now += 60.0
+    bench.claim(FOUR)
+    assert quota(bench, "limit") == 4
+    bench.now += 60.0
+    shrunk(bench)
+    assert (quota(bench, "limit"), quota(bench, "patience")) == (3, 60_000)
+
+
+# Places
+
+
+def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) -> None:
+    waiting(bench, 1)
+    bench.client.zadd(bench.ledger.prefix + "in-flight:main", {"ghost": (bench.now + 60) * 1000})
+    one = replace(FOUR, max_in_flight=1)
+    assert creates(bench, one) == []
+    bench.now += 60.0
+    bench.ledger.queue.tend()
+    assert len(creates(bench, one)) == 1
+
+
+def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> None:
+    bench.generating("a fox", look_in=1000.0)
+    bench.now += 60.0
+    bench.ledger.queue.tend()
+    assert places(bench) == 1
+
+
+def test_looks_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
+    jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(4)]
+    bench.now += 5.0
+    steps = bench.claim().steps
+    assert {step.job_id for step in steps} == set(jobs)
+    for step in steps:
+        bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+    assert quota(bench, "look_guard") == 100
+    bench.now += 1.0
+    [step, *_] = bench.claim().steps
+    bench.ledger.jobs.begin_look(step.job_id, step.lease)
+    bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
+    assert quota(bench, "look_guard") == 200
+
+
+def test_a_look_that_sees_the_end_shrinks_the_guard_as_well(bench: Bench) -> None:
+    job_id = bench.generating(look_in=0.0)
+    bench.claim_one()
+    bench.client.hset(bench.ledger.prefix + "quota:main", "look_guard", 100)
+    assert bench.succeed(job_id)
+    assert quota(bench, "look_guard") == 99
+
+
+def test_another_quota_is_whole(bench: Bench) -> None:
+    shrunk(bench)
+    assert quota(bench, "limit") == 3
+    bench.now += 20.0
+    waiting(bench, 20)
+    assert len(creates(bench, replace(FOUR, creates=8))) == 8
+
+
+def test_the_guard_of_looks_shrinks_while_they_are_answered(bench: Bench) -> None:
+    guarded = Quota(20, 10.0, 1, 1.0, 100, guard=0.25)
+    job_id = bench.generating(look_in=0.0)
+
+    def look() -> None:
+        [step] = bench.claim(guarded).steps
+        assert bench.ledger.jobs.begin_look(job_id, step.lease)
+        assert bench.ledger.jobs.looked(job_id, step.lease, "generating", look_in=0.0)
+
+    for _ in range(150):
+        look()
+        bench.now += 1.101
+    look()
+    bench.now += 1.029
+    assert bench.claim(guarded).steps == []
+    bench.now += 0.002
+    look()
+
+
+def test_a_pause_of_looks_is_learned_from_a_look_that_came_too_often(bench: Bench) -> None:
+    job_id = bench.generating(look_in=2.0)
+    bench.now += 2.0
+    step = bench.claim_one()
+    assert bench.ledger.jobs.begin_look(job_id, step.lease)
+    assert bench.ledger.jobs.looked(job_id, step.lease, "too often", look_in=2.0, too_often=True)
+    assert quota(bench, "look_guard") == 100

@@ -1,0 +1,152 @@
+"""``celery -A worker beat`` as it is started."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from limner._connection import connect
+from limner.errors import StoreUnavailable
+from limner.ledger import Ledger
+from sandbox.local.valkey import EmbeddedValkey
+from sandbox.processes.children import Child
+from tests.paths import ROOT
+from tests.processes import wait_until
+
+EVERY_SECOND = '[kite]\nevery = 1\nrequest = { prompt = "a red kite" }\n'
+
+StartBeat = Callable[..., Child]
+
+
+@pytest.fixture
+def valkey() -> Iterator[EmbeddedValkey]:
+    with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
+        yield valkey
+
+
+@pytest.fixture
+def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
+    """Starts a beat without an API key, whose output goes to a file of that name."""
+    beats: list[Child] = []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
+
+    def start(name: str = "beat", *, schedule: str = EVERY_SECOND) -> Child:
+        file = tmp_path / "schedule.toml"
+        file.write_text(schedule)
+        with (tmp_path / name).open("wb") as output:
+            beats.append(
+                Child(
+                    [sys.executable, "-m", "celery", "-A", "worker", "beat", "-l", "INFO"],
+                    output=output,
+                    env=environment
+                    | {"LIMNER_REDIS_URL": valkey.url, "LIMNER_SCHEDULE_FILE": str(file)}
+                    | {"LIMNER_REDIS_TIMEOUT_SECONDS": "1"},
+                    cwd=ROOT,
+                )
+            )
+        return beats[-1]
+
+    yield start
+    for beat in beats:
+        beat.kill()
+
+
+@pytest.fixture
+def ticks(valkey: EmbeddedValkey) -> Callable[[], list[int]]:
+    """The ticks on the ledger, in the order in which they were submitted; none while it cannot be asked."""
+    ledger = Ledger(connect(valkey.url, timeout=1.0))
+
+    def read() -> list[int]:
+        with suppress(StoreUnavailable):
+            return [
+                round(datetime.fromisoformat(event.metadata["tick"]).timestamp())
+                for event in ledger.journal.events("0", block=0.001, count=1000)
+            ]
+        return []
+
+    return read
+
+
+def is_without_gap_or_double(ticks: list[int]) -> bool:
+    return sorted(ticks) == list(range(min(ticks), max(ticks) + 1))
+
+
+def test_two_beats_submit_each_tick_once_and_one_goes_on_alone(
+    start_beat: StartBeat, ticks: Callable[[], list[int]], tmp_path: Path
+) -> None:
+    first, second = start_beat("first"), start_beat("second")
+    for name in ("first", "second"):
+        wait_until(lambda: "is job" in (tmp_path / name).read_text())  # noqa: B023 - called at once
+    together = len(ticks())
+    wait_until(lambda: len(ticks()) >= together + 4)
+    assert "(known)" in (tmp_path / "first").read_text() + (tmp_path / "second").read_text()
+
+    first.kill()
+    alone = len(ticks())
+    wait_until(lambda: len(ticks()) >= alone + 4)
+    assert second.running
+    assert is_without_gap_or_double(ticks())
+
+
+def test_a_tick_is_not_lost_in_an_outage_of_redis(
+    start_beat: StartBeat, ticks: Callable[[], list[int]], valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    log = tmp_path / "beat"
+    start_beat()
+    wait_until(lambda: ticks())
+    valkey.kill()
+    wait_until(lambda: "stands still" in log.read_text())
+    valkey.restart()
+    wait_until(lambda: "goes on" in log.read_text())
+    wait_until(lambda: max(ticks(), default=0) >= time.time() - 2)
+    assert is_without_gap_or_double(ticks())
+    assert log.read_text().count("stands still") == 1
+
+
+def test_beat_waits_for_a_redis_that_is_down_when_it_starts(
+    start_beat: StartBeat, ticks: Callable[[], list[int]], valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    valkey.kill()
+    beat = start_beat()
+    wait_until(lambda: "stands still" in (tmp_path / "beat").read_text())
+    assert "Traceback" not in (tmp_path / "beat").read_text()
+    valkey.restart()
+    wait_until(lambda: ticks())
+    assert beat.running
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("down", [False, True])
+def test_beat_stops_at_once(
+    start_beat: StartBeat, valkey: EmbeddedValkey, tmp_path: Path, number: signal.Signals, down: bool
+) -> None:
+    if down:
+        valkey.pause()
+    beat = start_beat(schedule='[kite]\ncrontab = "0 0 29 2 *"\nrequest = { prompt = "a red kite" }\n')
+    wait_until(lambda: "beat: Starting" in (tmp_path / "beat").read_text())
+    if down:
+        wait_until(lambda: "stands still" in (tmp_path / "beat").read_text())
+    beat.signal(number)
+    began = time.monotonic()
+    assert beat.wait(10) == 0
+    assert time.monotonic() - began < 3
+    assert "Traceback" not in (tmp_path / "beat").read_text()
+    assert not list(ROOT.glob("celerybeat-schedule*"))
+
+
+def test_a_wrong_schedule_is_refused_and_nothing_is_submitted(
+    start_beat: StartBeat, ticks: Callable[[], list[int]], tmp_path: Path
+) -> None:
+    beat = start_beat(schedule=f'{EVERY_SECOND}[fox]\nevery = 1\ncrontab = "* *"\n')
+    assert beat.wait(30) == 1
+    told = (tmp_path / "beat").read_text()
+    assert f"{tmp_path / 'schedule.toml'}: [fox] crontab: a crontab has five fields" in told
+    assert "[fox] request: Field required" in told
+    assert "Traceback" not in told
+    assert ticks() == []

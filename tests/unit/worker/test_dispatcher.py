@@ -1,0 +1,248 @@
+"""The clock: how steps become messages, and how often it asks."""
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from limner.ledger import Claim, Claimed, Leases, Money, Quota
+from worker import dispatcher
+from worker.dispatcher import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
+from worker.services import LOOKS_IN_A_MESSAGE
+
+
+def looks(count: int, first: int = 0) -> list[Claim]:
+    return [Claim(f"job {number}", "look", 100 + number) for number in range(first, first + count)]
+
+
+def carried(message: Message) -> list[tuple[str, int]]:
+    [pairs] = message.arguments
+    return list(pairs)
+
+
+# Messages
+
+
+def test_nothing_to_do_makes_no_message() -> None:
+    assert list(messages([])) == []
+
+
+def test_a_look_travels_alone_if_there_is_only_one() -> None:
+    assert list(messages(looks(1))) == [
+        Message(TASKS["look"], "job 0", [[("job 0", 100)]]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "groups"), [(1, [1]), (7, [7]), (8, [8]), (9, [8, 1]), (16, [8, 8]), (20, [8, 8, 4])]
+)
+def test_a_message_carries_so_many_looks_at_most(count: int, groups: list[int]) -> None:
+    assert LOOKS_IN_A_MESSAGE == 8
+    assert [len(carried(message)) for message in messages(looks(count))] == groups
+
+
+def test_looks_keep_their_order_across_messages() -> None:
+    told = [pair for message in messages(looks(20)) for pair in carried(message)]
+    assert told == [(look.job_id, look.lease) for look in looks(20)]
+
+
+def test_a_message_of_looks_is_named_by_its_jobs() -> None:
+    first, second = messages(looks(10))
+    assert first.task_id == ",".join(f"job {number}" for number in range(8))
+    assert second.task_id == "job 8,job 9"
+
+
+@pytest.mark.parametrize("step", ["create", "settle"])
+def test_a_step_of_a_job_has_the_job_s_id_and_its_lease(step: Any) -> None:
+    assert list(messages([Claim("job", step, 7)])) == [Message(TASKS[step], "job", [7])]
+
+
+def test_a_question_for_credits_names_the_account() -> None:
+    [message] = messages([Claim("north", "credits", 7)])
+    assert message == Message(TASKS["credits"], "credits:north:7", ["north", 7])
+
+
+def test_a_job_with_an_account_s_name_is_no_question_for_its_credits() -> None:
+    both = [Claim("north", "credits", 7), Claim("north", "settle", 7)]
+    assert len({message.task_id for message in messages(both)}) == 2
+
+
+def test_other_steps_go_out_one_by_one_in_their_order_and_before_looks() -> None:
+    first, *rest = looks(3)
+    steps = [first, Claim("a", "create", 1), *rest, Claim("b", "settle", 2), Claim("c", "create", 3)]
+    sent = list(messages(steps))
+    assert [message.task_id for message in sent] == ["a", "b", "c", "job 0,job 1,job 2"]
+    assert carried(sent[-1]) == [(look.job_id, look.lease) for look in looks(3)]
+
+
+# How often it asks
+
+MOMENT = 1e-6
+
+
+class Time:
+    """Seconds that pass only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Stop:
+    """The event with which a clock is stopped; waiting for it takes as long as it says, and no longer."""
+
+    def __init__(self, time: Time) -> None:
+        self._time, self._set = time, False
+
+    def is_set(self) -> bool:
+        return self._set
+
+    def set(self) -> None:
+        self._set = True
+
+    def wait(self, seconds: float) -> bool:
+        self._time.now += seconds
+        return self._set
+
+
+class Bell:
+    """Rings as long after somebody begins to listen as the test says; without that, never."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+        self.rings: Iterator[float] = iter(())
+
+    def wait(self, timeout: float) -> bool:
+        ring = next(self.rings, None)
+        self._time.now += timeout if ring is None else min(ring, timeout)
+        return ring is not None and ring <= timeout
+
+    def close(self) -> None:
+        pass
+
+
+class Queue:
+    """Remembers when it was asked."""
+
+    def __init__(self, time: Time) -> None:
+        self._time = time
+        self.rung = Bell(time)
+        self.claims: list[float] = []
+        self.tended: list[float] = []
+        self.wait: float = 1.0
+        self.more = 0
+        """So often there is more housekeeping to do at once."""
+        self.on_claim: Callable[[], None] = lambda: None
+
+    def bell(self) -> Bell:
+        return self.rung
+
+    def claim(self, *_quotas: Quota, **_money: Money) -> Claimed:
+        self.claims.append(self._time.now)
+        self.on_claim()
+        return Claimed([], [], self.wait)
+
+    def tend(self) -> bool:
+        self.tended.append(self._time.now)
+        self.more -= 1
+        return self.more >= 0
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(dispatcher, "time", time)
+    return time
+
+
+@pytest.fixture
+def queue(time: Time) -> Queue:
+    return Queue(time)
+
+
+def run(queue: Queue, time: Time, *, seconds: float) -> None:
+    """Let a clock run for so long; ends the test if it asks without end."""
+    ledger: Any = SimpleNamespace(queue=queue, leases=Leases())
+    running = Clock(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
+    running._stopped = Stop(time)  # type: ignore[assignment]
+    end = time.now + seconds
+
+    def stop_in_time() -> None:
+        if time.now >= end or len(queue.claims) > 10_000:
+            running.stop()
+
+    queue.on_claim = stop_in_time
+    running.run()
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+def test_a_busy_clock_leaves_a_gap_between_its_claims(queue: Queue, time: Time) -> None:
+    queue.wait = 0.0
+    run(queue, time, seconds=0.5)
+    assert len(queue.claims) == pytest.approx(0.5 / LEAST_GAP, abs=2)
+    assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * (len(queue.claims) - 1))
+
+
+def test_rings_that_come_in_a_rush_are_answered_together(queue: Queue, time: Time) -> None:
+    queue.rung.rings = iter([LEAST_GAP / 5] * 100)
+    run(queue, time, seconds=99.5 * LEAST_GAP)
+    assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * 100)
+
+
+def test_an_idle_clock_claims_at_once_when_the_bell_rings(queue: Queue, time: Time) -> None:
+    queue.rung.rings = iter([0.3, 0.2])
+    run(queue, time, seconds=0.5)
+    assert gaps(queue.claims) == pytest.approx([0.3, 0.2], abs=MOMENT)
+
+
+def test_a_clock_wakes_up_when_the_ledger_said_that_there_is_more(queue: Queue, time: Time) -> None:
+    queue.wait = 0.07
+    run(queue, time, seconds=0.2)
+    assert gaps(queue.claims)[0] == pytest.approx(0.07, abs=MOMENT)
+
+
+def test_a_clock_that_finds_what_it_woke_for_gone_comes_later_the_next_time(queue: Queue, time: Time) -> None:
+    queue.wait = 0.07
+    run(queue, time, seconds=3.0)
+    behind = [gap - queue.wait for gap in gaps(queue.claims)]
+    expected = [0.0, *(min(FIRST_BEHIND * 2**times, MOST_BEHIND) for times in range(len(behind) - 1))]
+    assert behind == pytest.approx(expected, abs=MOMENT)
+
+
+def test_a_clock_that_was_rung_in_vain_is_no_later_for_that(queue: Queue, time: Time) -> None:
+    queue.wait, queue.rung.rings = 0.07, iter([0.01] * 20)
+    run(queue, time, seconds=0.25)
+    *rung, slept = gaps(queue.claims)[:21]
+    assert max(rung) < queue.wait
+    assert slept == pytest.approx(0.07, abs=MOMENT)
+
+
+def test_a_clock_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
+    queue.wait = 3600.0
+    run(queue, time, seconds=3.0)
+    assert gaps(queue.claims) == pytest.approx([1.0] * 3, abs=MOMENT)
+
+
+def test_housekeeping_is_done_at_once_and_then_every_so_often(queue: Queue, time: Time) -> None:
+    queue.wait = 0.1
+    run(queue, time, seconds=4 * TEND_GAP)
+    late = gaps(queue.tended)
+    assert min(late) >= TEND_GAP
+    assert max(late) <= TEND_GAP + queue.wait + MOST_BEHIND + MOMENT
+
+
+@pytest.mark.parametrize("wait", [0.0, 3600.0], ids=["busy", "idle"])
+def test_housekeeping_goes_on_at_once_while_there_is_more(queue: Queue, time: Time, wait: float) -> None:
+    queue.wait, queue.more = wait, 3
+    run(queue, time, seconds=TEND_GAP + 1.0)
+    *pieces, later = gaps(queue.tended)
+    assert len(pieces) == 3
+    assert max(pieces) <= LEAST_GAP + MOMENT
+    assert later >= TEND_GAP - MOMENT
