@@ -12,9 +12,9 @@ from bench import (
     latency,
     ledger,
     long_run,
-    looks,
     memory,
     pauses,
+    polls,
     quota,
     reads,
     submits,
@@ -27,7 +27,7 @@ BENCHES = {
     "submits": submits.run,
     "memory": memory.run,
     "callbacks": callbacks.run,
-    "looks": looks.run,
+    "polls": polls.run,
 }
 LONG = {
     "cpu": cpu.run,

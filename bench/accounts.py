@@ -105,7 +105,7 @@ def _claims(accounts: int) -> list[object]:
     with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
         path = Path(valkey.url, [roomy(name) for name in names])
         for _ in range(accounts // MOST_VISITS + 2):
-            path.claim()  # with the first, the accounts are known; each looks at so many of them for once
+            path.claim()  # with the first, the accounts are known; each polls so many of them for once
         for number in range(GRANTS):
             assert path.submit(busy[number % len(busy)]).outcome == "created"
         for _ in range(CLAIMS):

@@ -73,7 +73,7 @@ def _jobs(ledger: Ledger, count: int) -> list[str]:
     while len(found) < count:
         for step in ledger.queue.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
             assert ledger.jobs.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
-            ledger.jobs.accepted(step.job_id, 1, step.job_id, look_in=3600)
+            ledger.jobs.accepted(step.job_id, 1, step.job_id, poll_in=3600)
             found.append(step.job_id)
     return found
 

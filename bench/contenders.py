@@ -25,11 +25,11 @@ from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
 
 PACE: Final = float(os.environ.get("BENCH_CPU_PACE", "60"))
-"""Jobs a second: less than a worker can do, so that looks come when they are due."""
+"""Jobs a second: less than a worker can do, so that polls come when they are due."""
 CHUNK: Final = 6
 """Jobs submitted at a time."""
 PATIENCE: Final = 120.0
-LOOK_AGAIN: Final = 0.05
+POLL_AGAIN: Final = 0.05
 """Seconds between two questions for a result. A subscription would now and then miss its message."""
 THREADS: Final = 32
 """Of a Celery worker, Limner's or plain."""
@@ -39,9 +39,9 @@ COROUTINES: Final = 1000
 
 @dataclass(frozen=True)
 class Load:
-    """The length of tasks at the stand-in, and the look intervals of those who learn nothing.
+    """The length of tasks at the stand-in, and the poll intervals of those who learn nothing.
 
-    The intervals are chosen so that all make as many looks: Celery's own come out some tenths of a second
+    The intervals are chosen so that all make as many polls: Celery's own come out some tenths of a second
     longer than what is asked for.
     """
 
@@ -49,7 +49,7 @@ class Load:
     tasks: MappingProxyType[str, Any]
     """Options of the stand-in."""
     celery_every: float
-    """Seconds from one look of plain Celery to the next."""
+    """Seconds from one poll of plain Celery to the next."""
     taskiq_every: float
     """The same of taskiq."""
     usual: float
@@ -100,7 +100,7 @@ class Others:
             def wait(results: Sequence[Any]) -> None:
                 for result in results:
                     while not result.ready():
-                        time.sleep(LOOK_AGAIN)
+                        time.sleep(POLL_AGAIN)
 
             with _worker([*command, *quiet, "-l", level]) as pid:
                 yield Running([pid], self.valkey.url, provider, send, wait)
@@ -120,7 +120,7 @@ class Others:
             async def wait(results: Sequence[str]) -> None:
                 for result in results:
                     while not await broker.result_backend.is_result_ready(result):
-                        await asyncio.sleep(LOOK_AGAIN)
+                        await asyncio.sleep(POLL_AGAIN)
 
             # The queue is there from now on: messages of before would be nobody's.
             _loop().run(broker.startup())

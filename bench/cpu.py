@@ -1,4 +1,4 @@
-"""CPU a job: the workers', against plain Celery and taskiq at as many looks, and the server's."""
+"""CPU a job: the workers', against plain Celery and taskiq at as many polls, and the server's."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -23,38 +23,38 @@ ROUNDS: Final = int(os.environ.get("BENCH_CPU_ROUNDS", "3"))
 WORKERS: Final = 8
 
 ONE: Final = Load(
-    name="one look",
+    name="one poll",
     tasks=MappingProxyType({"duration": 1.0}),
     celery_every=2.5,
     taskiq_every=2.5,
     usual=1.0,
 )
 TWO: Final = Load(
-    name="two looks",
+    name="two polls",
     tasks=MappingProxyType({"median": 3.0, "sigma": 0.5, "tail": 0.0, "seed": 1974}),
     celery_every=1.5,
     taskiq_every=2.05,
     usual=3.0,
 )
-"""Tasks of one length are seen with one look by who learns it; these are spread, and take about two."""
+"""Tasks of one length are seen with one poll by who learns it; these are spread, and take about two."""
 
 LIMNER, CELERY, TASKIQ = "Limner", "plain Celery", "taskiq"
 Name = tuple[str, str]
 """Who, and in which circumstances."""
-MANY: Final = f"one look, {WORKERS} workers"
-INFO: Final = "one look, at INFO"
+MANY: Final = f"one poll, {WORKERS} workers"
+INFO: Final = "one poll, at INFO"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a job: milliseconds of the workers' CPU, looks, and what it was to the server.
+    """Of a job: milliseconds of the workers' CPU, polls, and what it was to the server.
 
     ``resident`` is the workers' memory at the end, in MB.
     """
 
     user: float
     system: float
-    looks: float
+    polls: float
     resident: float
     server: float
     commands: float
@@ -81,7 +81,7 @@ def measure(contender: AbstractContextManager[Running]) -> Cost:
         return Cost(
             user=1000 * (after[0] - before[0]) / JOBS,
             system=1000 * (after[1] - before[1]) / JOBS,
-            looks=(running.provider.summary()["reads"] - reads) / JOBS,
+            polls=(running.provider.summary()["reads"] - reads) / JOBS,
             resident=sum(process.memory_info().rss for process in processes) / 1e6,
             server=1000 * did.cpu / JOBS,
             commands=did.commands / JOBS,
@@ -108,9 +108,9 @@ def run() -> Iterator[str]:
         f"always`; the median of {ROUNDS} rounds, in turns.\n"
     )
     yield from table(
-        ["worker", "circumstances", "CPU a job, ms", "user", "system", "looks a job", "resident, MB"],
+        ["worker", "circumstances", "CPU a job, ms", "user", "system", "polls a job", "resident, MB"],
         [
-            [*name, cost.total, cost.user, cost.system, cost.looks, cost.resident]
+            [*name, cost.total, cost.user, cost.system, cost.polls, cost.resident]
             for name, cost in medians.items()
         ],
     )
@@ -154,12 +154,12 @@ def _ratios(rounds: list[Mapping[Name, Cost]]) -> Iterator[list[object]]:
     pairs.append((f"Limner's {WORKERS} workers of one", (LIMNER, MANY), (LIMNER, ONE.name)))
     for told, this, that in pairs:
         yield row(told, [one[this].total / one[that].total for one in rounds])
-    for other, looks in product((CELERY, TASKIQ), (1.0, 2.0)):
-        told = f"Limner of {other} at exactly {looks:.1f} looks"
-        yield row(told, [_at(one, LIMNER, looks) / _at(one, other, looks) for one in rounds])
+    for other, polls in product((CELERY, TASKIQ), (1.0, 2.0)):
+        told = f"Limner of {other} at exactly {polls:.1f} polls"
+        yield row(told, [_at(one, LIMNER, polls) / _at(one, other, polls) for one in rounds])
 
 
-def _at(costs: Mapping[Name, Cost], who: str, looks: float) -> float:
-    """What a job with so many looks costs somebody, on the line through the two loads."""
+def _at(costs: Mapping[Name, Cost], who: str, polls: float) -> float:
+    """What a job with so many polls costs somebody, on the line through the two loads."""
     few, more = costs[who, ONE.name], costs[who, TWO.name]
-    return few.total + (more.total - few.total) / (more.looks - few.looks) * (looks - few.looks)
+    return few.total + (more.total - few.total) / (more.polls - few.polls) * (polls - few.polls)

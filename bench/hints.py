@@ -1,7 +1,7 @@
 """How soon a callback leads to the result, and with how many reads, at several offered loads.
 
 Workers, a callback receiver and the stand-in, which calls back when a task ends. The lag is from a task's
-end to the moment at which the stand-in has shown it to a look. The stand-in has 12 callbacks under way at
+end to the moment at which the stand-in has shown it to a poll. The stand-in has 12 callbacks under way at
 once; when other programs take the cores, they queue there, before the receiver.
 """
 
@@ -40,7 +40,7 @@ def run() -> Iterator[str]:
             "max",
             "submit to acceptance p50, ms",
             "end to callback p50, ms",
-            "callback to look p50, ms",
+            "callback to poll p50, ms",
             "p99",
             "CPU, % of a core: workers",
             "receiver",

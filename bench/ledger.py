@@ -15,7 +15,7 @@ from bench.commandstats import Stats
 from bench.ledger_path import CLAIM, Path, messages
 from bench.report import table
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.scripts.calls import Accepted, Begin, BeginLooks, ReportLooks, Submit
+from limner.ledger.scripts.calls import Accepted, Begin, BeginPolls, ReportPolls, Submit
 from limner.ledger.scripts.script import Script
 from sandbox.local.valkey import EmbeddedValkey
 
@@ -96,7 +96,7 @@ def run() -> Iterator[str]:
         path.client.flushall()
         meter = Meter(path)
         _walk(meter, JOBS)
-    yield f"{JOBS} jobs, stage by stage, in claims of {CLAIM}, one client, two looks, `appendfsync always`.\n"
+    yield f"{JOBS} jobs, stage by stage, in claims of {CLAIM}, one client, two polls, `appendfsync always`.\n"
     sums = [sum(amounts) for amounts in zip(*(stage.a_job for stage in meter.stages), strict=True)]
     yield from table(STAGES, [*(stage.row() for stage in meter.stages), ["a job in all", "", "", *sums, ""]])
     yield f"\nAll stages mixed, each client with up to {IN_AIR} jobs in the air:\n"
@@ -118,20 +118,20 @@ def _walk(meter: Meter, jobs: int) -> None:
     with meter.stage("accepted", Accepted):
         for one in sent:
             path.accepted(one)
-    with meter.stage("claim, to look", ClaimSteps):
+    with meter.stage("claim, to poll", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_looks", BeginLooks):
+    with meter.stage("begin_polls", BeginPolls):
         for together in messages(steps):
-            path.begin_looks(together)
-    with meter.stage("report_looks, not ready", ReportLooks):
+            path.begin_polls(together)
+    with meter.stage("report_polls, not ready", ReportPolls):
         for together in messages(steps):
             path.report(together, over=False)
-    with meter.stage("claim, to look again", ClaimSteps):
+    with meter.stage("claim, to poll again", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_looks again", BeginLooks):
-        looked = [path.begin_looks(together) for together in messages(steps)]
-    with meter.stage("report_looks, succeeded", ReportLooks):
-        for together, _records in zip(messages(steps), looked, strict=True):
+    with meter.stage("begin_polls again", BeginPolls):
+        polled = [path.begin_polls(together) for together in messages(steps)]
+    with meter.stage("report_polls, succeeded", ReportPolls):
+        for together, _records in zip(messages(steps), polled, strict=True):
             path.report(together, over=True)
 
 
@@ -183,10 +183,10 @@ def _drive(url: str, jobs: int) -> float:
         for step in claimed:
             if step.step == "create":
                 path.accepted(path.begin(step))
-        for together in messages([step for step in claimed if step.step == "look"]):
-            looks = path.begin_looks(together)
-            fresh = [step for step, before in zip(together, looks, strict=True) if before == 0]
-            seen = [step for step, before in zip(together, looks, strict=True) if before > 0]
+        for together in messages([step for step in claimed if step.step == "poll"]):
+            polls = path.begin_polls(together)
+            fresh = [step for step, before in zip(together, polls, strict=True) if before == 0]
+            seen = [step for step, before in zip(together, polls, strict=True) if before > 0]
             path.report(fresh, over=False)
             path.report(seen, over=True)
             with _done.get_lock():

@@ -15,8 +15,8 @@ from limner.ledger import (
     Claim,
     Grant,
     Ledger,
-    Looked,
     Money,
+    Polled,
     Quota,
     Record,
     Report,
@@ -27,7 +27,7 @@ from limner.ledger import (
 )
 from limner.submission import prepare
 from provider import PRICES
-from worker.services import LOOKS_IN_A_MESSAGE
+from worker.services import POLLS_IN_A_MESSAGE
 
 CLAIM: Final = 20
 """Steps that a claim takes at most."""
@@ -55,10 +55,10 @@ class Sent:
     attempt: int
 
 
-def messages(looks: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
-    """The looks of a claim as they travel: several in a message."""
-    for start in range(0, len(looks), LOOKS_IN_A_MESSAGE):
-        yield looks[start : start + LOOKS_IN_A_MESSAGE]
+def messages(polls: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
+    """The polls of a claim as they travel: several in a message."""
+    for start in range(0, len(polls), POLLS_IN_A_MESSAGE):
+        yield polls[start : start + POLLS_IN_A_MESSAGE]
 
 
 class Path:
@@ -99,28 +99,28 @@ class Path:
         return Sent(step.job_id, grant.attempt)
 
     def accepted(self, sent: Sent) -> None:
-        """The provider has named the task, which is to be looked at at once."""
-        self._ledger.jobs.accepted(sent.job_id, sent.attempt, _task(sent.job_id), look_in=0.0)
+        """The provider has named the task, which is to be polled at once."""
+        self._ledger.jobs.accepted(sent.job_id, sent.attempt, _task(sent.job_id), poll_in=0.0)
 
-    def begin_looks(self, steps: Sequence[Claim]) -> list[int]:
-        """The records for the looks of a message; returns the number of looks before."""
-        records = self._ledger.jobs.begin_looks(steps)
-        looks = [record.looks for record in records if isinstance(record, Record)]
-        assert len(looks) == len(steps), f"{steps} are stale"
-        return looks
+    def begin_polls(self, steps: Sequence[Claim]) -> list[int]:
+        """The records for the polls of a message; returns the number of polls before."""
+        records = self._ledger.jobs.begin_polls(steps)
+        polls = [record.polls for record in records if isinstance(record, Record)]
+        assert len(polls) == len(steps), f"{steps} are stale"
+        return polls
 
     def report(self, steps: Sequence[Claim], *, over: bool) -> None:
-        """The tasks have made their images; or they were not ready, and are looked at again at once.
+        """The tasks have made their images; or they were not ready, and are polled again at once.
 
         An end is learned from, and its result lies in Celery's backend with it.
         """
-        for answer in self._ledger.jobs.report_looks([self._found(step, over) for step in steps]):
+        for answer in self._ledger.jobs.report_polls([self._found(step, over) for step in steps]):
             assert isinstance(answer, TaskEnd), answer
             assert answer.what == ("ended" if over else "held"), answer
 
     def _found(self, step: Claim, over: bool) -> Report:
         if not over:
-            return Looked(job_id=step.job_id, lease=step.lease, answer="pending", look_in=0.0)
+            return Polled(job_id=step.job_id, lease=step.lease, answer="pending", poll_in=0.0)
         return TaskSucceeded(
             job_id=step.job_id,
             task_id=_task(step.job_id),

@@ -33,15 +33,15 @@ def create_task(self, prompt):  # type: ignore[no-untyped-def]
 
 
 @app.task(bind=True, max_retries=400)
-def check_status(self, task_id, look_every):  # type: ignore[no-untyped-def]
+def check_status(self, task_id, poll_every):  # type: ignore[no-untyped-def]
     """GET recordInfo until it has ended; returns the result."""
     data = http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id}).json()["data"]
     if data["state"] != "success":
-        raise self.retry(countdown=look_every, exc=TryLaterError(data["state"]))
+        raise self.retry(countdown=poll_every, exc=TryLaterError(data["state"]))
     return data["resultJson"]
 
 
-def submit(prompt: str, look_every: float):  # type: ignore[no-untyped-def]
-    """Send the chain, which looks each so many seconds; returns the AsyncResult of its end."""
-    looks = check_status.s(look_every).set(countdown=look_every)
-    return chain(create_task.s(prompt), looks).apply_async()
+def submit(prompt: str, poll_every: float):  # type: ignore[no-untyped-def]
+    """Send the chain, which polls each so many seconds; returns the AsyncResult of its end."""
+    polls = check_status.s(poll_every).set(countdown=poll_every)
+    return chain(create_task.s(prompt), polls).apply_async()

@@ -1,7 +1,7 @@
-"""A team's first draft with taskiq: two coroutines, of which the second sleeps between its looks.
+"""A team's first draft with taskiq: two coroutines, of which the second sleeps between its polls.
 
 For comparison only. It takes the way that costs a worker the least: a coroutine that sleeps is neither sent
-again nor scheduled, so a job is two messages whatever its looks. In return, its looks end with the worker,
+again nor scheduled, so a job is two messages whatever its polls. In return, its polls end with the worker,
 and begin again when another one takes the message over, ten minutes later by default.
 """
 
@@ -27,8 +27,8 @@ class TryLaterError(Exception):
 
 
 @broker.task
-async def create_task(prompt: str, result_id: str, look_every: float) -> str:
-    """POST createTask, and send the task that looks; returns the provider's task id."""
+async def create_task(prompt: str, result_id: str, poll_every: float) -> str:
+    """POST createTask, and send the task that polls; returns the provider's task id."""
     body = {
         "model": "ideogram/v3-text-to-image",
         "input": {"prompt": prompt, "image_size": "square_hd", "rendering_speed": "BALANCED"},
@@ -37,17 +37,17 @@ async def create_task(prompt: str, result_id: str, look_every: float) -> str:
         answer = (await http.post("/api/v1/jobs/createTask", json=body)).json()
         if answer["code"] not in (429, 455, 500):
             task_id = str(answer["data"]["taskId"])
-            await check_status.kicker().with_task_id(result_id).kiq(task_id, look_every)
+            await check_status.kicker().with_task_id(result_id).kiq(task_id, poll_every)
             return task_id
         await asyncio.sleep(2**tries)
     raise TryLaterError(answer["msg"])
 
 
 @broker.task
-async def check_status(task_id: str, look_every: float) -> str:
+async def check_status(task_id: str, poll_every: float) -> str:
     """GET recordInfo until it has ended; returns the result."""
     for _ in range(400):
-        await asyncio.sleep(look_every)
+        await asyncio.sleep(poll_every)
         answer = (await http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id})).json()
         if answer["data"]["state"] == "success":
             return str(answer["data"]["resultJson"])

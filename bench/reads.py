@@ -1,6 +1,6 @@
 """Whether 300 tasks at once, learned of by reading alone, keep to the provider's 10 reads a second.
 
-No callbacks: every end is found by a look. For most of the run more looks are due than the limit allows, so
+No callbacks: every end is found by a poll. For most of the run more polls are due than the limit allows, so
 the line for reads is what is measured. The stand-in judges each read when it arrives, and notes it.
 """
 
@@ -48,7 +48,7 @@ def run() -> Iterator[str]:
         ],
         [reads for reads, _ in runs],
     )
-    yield "\nSeconds from a task's end to the look that saw it, and for how long a task was not looked at:\n"
+    yield "\nSeconds from a task's end to the poll that saw it, and for how long a task was not polled:\n"
     yield from table(
         [
             "a read takes, s",
@@ -56,7 +56,7 @@ def run() -> Iterator[str]:
             "p95",
             "p99",
             "max",
-            "between two looks: p50",
+            "between two polls: p50",
             "p99",
             "max",
             "before the first: max",
@@ -139,15 +139,15 @@ def most_within(times: Sequence[float], span: float) -> int:
 def _unseen(
     reads: Sequence[dict[str, Any]], tasks: Sequence[dict[str, Any]]
 ) -> tuple[list[float], list[float]]:
-    """How long, in seconds, tasks had no look before their first one, and between two of them."""
-    looks: defaultdict[str, list[float]] = defaultdict(list)
+    """How long, in seconds, tasks had no poll before their first one, and between two of them."""
+    polls: defaultdict[str, list[float]] = defaultdict(list)
     for call in reads:
         if call["outcome"] == "200":
-            looks[call["task_id"]].append(call["at_ms"])
+            polls[call["task_id"]].append(call["at_ms"])
     first, between = [], []
     for task in tasks:
         # seen_ms has whole milliseconds, rounded down.
-        until_seen = [at for at in looks[task["task_id"]] if at < task["seen_ms"] + 1]
+        until_seen = [at for at in polls[task["task_id"]] if at < task["seen_ms"] + 1]
         first.append((until_seen[0] - task["created_ms"]) / 1000)
         between += [(later - one) / 1000 for one, later in pairwise(until_seen)]
     return first, between
@@ -172,7 +172,7 @@ class _Waiting:
 
     def _ask(self) -> None:
         while not self._over.wait(SAMPLED):
-            waits = any(account.looks_waiting for account in self._producer.accounts())
+            waits = any(account.polls_waiting for account in self._producer.accounts())
             self._samples.append((1000 * time.time(), waits))
 
     def spans(self) -> list[tuple[float, float]]:

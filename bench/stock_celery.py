@@ -14,7 +14,7 @@ VISIBILITY_TIMEOUT = 60
 """Seconds until an unacknowledged message is delivered again. With Celery's default of an hour, the jobs of a
 killed worker would wait for the whole run; less than the longest countdown would run retries twice."""
 LONGEST_COUNTDOWN = 30
-LOOK_EVERY = 0.5
+POLL_EVERY = 0.5
 LATER = {429, 455, 500}
 
 app = Celery("stock", broker=os.environ.get("BENCH_REDIS_URL"), backend=os.environ.get("BENCH_REDIS_URL"))
@@ -71,7 +71,7 @@ def check_status(self, task_id):  # type: ignore[no-untyped-def]
         if data["state"] not in ("success", "fail"):
             raise TryLaterError(data["state"])
     except TRY_AGAIN as error:
-        raise self.retry(countdown=LOOK_EVERY, exc=error) from error
+        raise self.retry(countdown=POLL_EVERY, exc=error) from error
     if data["state"] == "fail":
         raise TaskFailedError(data["failMsg"])
     return data["resultJson"]

@@ -90,11 +90,11 @@ class Settings(BaseSettings):
 
     callback_url: str = ""
     """Where the provider reaches ``worker.callbacks:app``, without the /callbacks/… that follows. Empty:
-    results are learned by looking alone, and an attempt in doubt cannot be resolved by itself."""
+    results are learned by polling alone, and an attempt in doubt cannot be resolved by itself."""
     callback_hmac_key: SecretStr | None = None
     """The key with which the account signs its callbacks, if that is switched on there."""
     callback_patience_seconds: Seconds = 60.0
-    """With callbacks, how long a task is left alone before the first look for a lost one, and how long an
+    """With callbacks, how long a task is left alone before the first poll for a lost one, and how long an
     attempt that met a server fault waits, in case a callback says that it was accepted all the same."""
     in_doubt: Literal["fail", "hold", "resubmit"] = "fail"
     """What becomes of an attempt in doubt that no callback resolves: the job fails, a person decides, or it
@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     job_deadline_seconds: Seconds = 900.0
     """How long a job may take from its first attempt on. The longest task on record took 786 s."""
     late_result_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 86_400.0
-    """For how long the paid task of a job that has ended without it is looked at, ever more rarely. The
+    """For how long the paid task of a job that has ended without it is polled, ever more rarely. The
     provider keeps results for a day at least."""
     durability: Literal["server", "disk", "replica"] = "server"
     """What an attempt waits for before its request is sent: what the server's appendfsync says, the server's
@@ -226,7 +226,7 @@ def celery_url(url: str) -> str:
     """The same place in Celery's words, which differ from redis-py's for two schemes.
 
     A unix socket has a scheme of its own. And to ``rediss://`` without ``ssl_cert_reqs`` the broker's side
-    would connect without looking at the certificate, and the result backend not at all (Celery 5.7).
+    would connect without polling the certificate, and the result backend not at all (Celery 5.7).
     """
     parts = urlsplit(url)
     if parts.scheme == "unix":

@@ -37,7 +37,7 @@ class AccountStatus:
     """Jobs in the common line, which any account may take: the same number at each account."""
     waiting_own: int
     """Jobs in line that name this account."""
-    looks_waiting: int
+    polls_waiting: int
     """Jobs whose status is to be read as soon as the reads allow."""
     pause: Pause | None
     claimed_at: datetime | None

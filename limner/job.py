@@ -59,7 +59,7 @@ class Job:
             state=record.state,
             position=position,
             attempts=record.attempt,
-            looks=record.looks,
+            polls=record.polls,
             task_id=record.task_id,
             created_at=record.created_at,
             sent_at=record.sent_at,
@@ -148,7 +148,7 @@ class Job:
     def adopt(self, task_id: str) -> None:
         """Say that a task of the provider belongs to this job's last attempt.
 
-        The next look confirms it, and delivers its images even if the job has failed. Raises UnknownJob, and
+        The next poll confirms it, and delivers its images even if the job has failed. Raises UnknownJob, and
         InvalidRequest if the job has another task for certain or this one has ended.
         """
         task_id = task_id.strip()
@@ -200,7 +200,7 @@ class Job:
         )
 
     def log(self) -> list[LogEntry]:
-        """Every attempt, answer, wait and look, oldest first; raises UnknownJob. Bounded to the last 200."""
+        """Every attempt, answer, wait and poll, oldest first; raises UnknownJob. Bounded to the last 200."""
         self._read()
         return self._ledger.journal.log(self.id)
 

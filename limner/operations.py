@@ -30,7 +30,7 @@ class Operating:
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
 
-        What is on the wire goes on, and so do looks. A pause of another cause is replaced. ``reason`` is told
+        What is on the wire goes on, and so do polls. A pause of another cause is replaced. ``reason`` is told
         to whoever looks, in at most 500 characters. Raises :class:`~limner.errors.InvalidRequest`, which
         names the argument.
         """

@@ -40,7 +40,7 @@ class TaskState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
-    """It was never seen, is not this job's, or did not end for as long as anybody looked."""
+    """It was never seen, is not this job's, or did not end for as long as anybody polled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Task:
     """The attempt that made it, counting from 1."""
     state: TaskState
     confirmed: bool
-    """The provider itself has named it, in an answer to its request or to a look, not only a callback."""
+    """The provider itself has named it, in an answer to its request or to a poll, not only a callback."""
     credits: Decimal | None
     urls: tuple[str, ...]
     """The images, if they are not the job's result."""
@@ -71,7 +71,7 @@ class JobStatus:
     position: int | None
     """The place in the line for quota, 1 being next; None when the job does not stand in it."""
     attempts: int
-    looks: int
+    polls: int
     task_id: str | None
     created_at: datetime
     sent_at: datetime | None
@@ -112,7 +112,7 @@ class Doubt:
 
     job_id: str
     state: JobState
-    """``IN_DOUBT``; ``GENERATING`` while a look is to confirm a task; or the end of a job in doubt."""
+    """``IN_DOUBT``; ``GENERATING`` while a poll is to confirm a task; or the end of a job in doubt."""
     held: bool
     """Whether the job waits for a person."""
     attempt: int

@@ -32,7 +32,7 @@ _SHORTEST_REAL_KEY: Final = 16
 _NEVER_SENT: Final = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
-    # The client was closed between the look at the connection and its use.
+    # The client was closed between the poll the connection and its use.
     httpcore.ConnectionNotAvailable,
     httpcore.ProxyError,
 )

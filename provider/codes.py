@@ -53,7 +53,7 @@ PLAIN_STATUSES: Final[Mapping[int, Cause]] = MappingProxyType(
 
 A limiter answers 429 in place of the server behind it (RFC 6585), and nobody but the provider uses 455. Every
 other status may come from a gateway that had already passed the request on, so without an envelope it proves
-nothing: a 401 or 404 page leaves a createTask in doubt, which costs a look instead of a second purchase.
+nothing: a 401 or 404 page leaves a createTask in doubt, which costs a poll instead of a second purchase.
 """
 
 MODERATION_WORDS: Final = (

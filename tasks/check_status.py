@@ -1,9 +1,9 @@
-"""``limner.check_status``: look at jobs' tasks, and deliver what is there.
+"""``limner.check_status``: poll jobs' tasks, and deliver what is there.
 
-A message carries several looks. They are made side by side, and what is finished is reported together, but
+A message carries several polls. They are made side by side, and what is finished is reported together, but
 never waits for the slowest: one that takes long, or whose message is lost, delays only itself.
 
-A job that has ended without its task is looked at in the same way, only quietly: what was paid for is
+A job that has ended without its task is polled in the same way, only quietly: what was paid for is
 recorded, and delivered if the job had failed.
 """
 
@@ -18,13 +18,13 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
-from limner.ledger import Claim, Looked, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
+from limner.ledger import Claim, Polled, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
 from limner.models import TextToImage
 from limner.status import JobState, Task
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.create_task import end, store
-from tasks.decisions import AfterLook, Fail, Look, LookAgain, Lost, TaskOver, after_look, after_quiet_look
+from tasks.decisions import AfterPoll, Fail, Lost, Poll, PollAgain, TaskOver, after_late_poll, after_poll
 from tasks.step import step
 from worker.application import app
 from worker.services import Fleet
@@ -32,18 +32,18 @@ from worker.services import Fleet
 logger = logging.getLogger(__name__)
 
 REPORT_WITHIN: Final = 0.05
-"""Seconds that a finished look may wait for others to be reported with it."""
+"""Seconds that a finished poll may wait for others to be reported with it."""
 
 
 @step("limner.check_status")
-def check_status(_self: Any, looks: list[tuple[str, int]]) -> None:
-    """Looks at the tasks of these jobs, as pairs of a job's id and a lease."""
-    look(app.fleet, [Claim(job_id, "look", lease) for job_id, lease in looks])
+def check_status(_self: Any, polls: list[tuple[str, int]]) -> None:
+    """Polls the tasks of these jobs, as pairs of a job's id and a lease."""
+    poll(app.fleet, [Claim(job_id, "poll", lease) for job_id, lease in polls])
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A task that is looked at, and what the provider says of it."""
+    """A task that is polled, and what the provider says of it."""
 
     record: Record
     task: Task
@@ -52,10 +52,10 @@ class Asked:
     """The time of the answer, by the ledger's clock: this machine's may go wrong."""
 
 
-def look(fleet: Fleet, steps: Sequence[Claim]) -> None:
+def poll(fleet: Fleet, steps: Sequence[Claim]) -> None:
     """Read the tasks' states, as far as the leases still hold, and put what follows on record."""
     tasks: list[tuple[Record, Task]] = []
-    for begun, record in zip(steps, fleet.ledger.jobs.begin_looks(steps), strict=True):
+    for begun, record in zip(steps, fleet.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
             logger.warning("job %s is left alone: %s", begun.job_id, record)
         elif record and (task := record.open_task) and has_key(fleet, record, task):
@@ -85,7 +85,7 @@ def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
 
 
 def ask(fleet: Fleet, record: Record, task: Task) -> Asked:
-    """Look at one task."""
+    """Poll one task."""
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
     answer = fleet.providers[task.account].record_info(task.task_id)
@@ -93,7 +93,7 @@ def ask(fleet: Fleet, record: Record, task: Task) -> Asked:
 
 
 def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
-    """All of these looks at once: those that have finished, again and again until there are no more."""
+    """All of these polls once: those that have finished, again and again until there are no more."""
     answers: SimpleQueue[Asked | BaseException] = SimpleQueue()
 
     def read(record: Record, task: Task) -> None:
@@ -115,10 +115,10 @@ def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator
         yield [asked for asked in finished if isinstance(asked, Asked)]
         for error in finished:
             if isinstance(error, BaseException):
-                logger.error("a look failed, and is repeated when its lease is over", exc_info=error)
+                logger.error("a poll failed, and is repeated when its lease is over", exc_info=error)
 
 
-def decide(fleet: Fleet, asked: Asked) -> AfterLook:
+def decide(fleet: Fleet, asked: Asked) -> AfterPoll:
     """Decide what follows from an answer."""
     record, task = asked.record, asked.task
     known_at = task.known_at or record.accepted_at
@@ -128,11 +128,11 @@ def decide(fleet: Fleet, asked: Asked) -> AfterLook:
     tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
         left = fleet.settings.late_result_seconds - age
-        return after_quiet_look(asked.answer, Look(age, left, hinted, tokens), fleet.quiet_law)
+        return after_late_poll(asked.answer, Poll(age, left, hinted, tokens), fleet.late_policy)
     assert record.deadline  # noqa: S101 - it is set with the state
     left = (record.deadline - asked.at).total_seconds()
-    law = fleet.laws.of(kind_of(request_of(record)))
-    return after_look(asked.answer, Look(age, left, hinted, tokens), law)
+    policy = fleet.policies.of(kind_of(request_of(record)))
+    return after_poll(asked.answer, Poll(age, left, hinted, tokens), policy)
 
 
 def request_of(record: Record) -> TextToImage:
@@ -141,7 +141,7 @@ def request_of(record: Record) -> TextToImage:
 
 
 def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
-    """Tell the ledger what looks have found, and store the results of jobs that have ended by it."""
+    """Tell the ledger what polls have found, and store the results of jobs that have ended by it."""
     reports: list[tuple[Asked, Report]] = []
     overdue: list[tuple[Record, JobFailed]] = []
     for asked in finished:
@@ -152,8 +152,8 @@ def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
             else:
                 reports.append((asked, report_of(fleet, asked, decision)))
         except Exception:
-            # A bug: the other looks of the message are not to suffer from it.
-            logger.exception("a look at job %s is repeated when its lease is over", asked.record.job_id)
+            # A bug: the other polls of the message are not to suffer from it.
+            logger.exception("a poll job %s is repeated when its lease is over", asked.record.job_id)
     if reports:
         report(fleet, reports)
     for record, error in overdue:
@@ -164,11 +164,11 @@ def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
 
 
 def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:
-    """Report looks together, and see to what each has come to."""
-    # A look can be repeated, so Redis is not waited for as long as with an answer that cannot.
+    """Report polls together, and see to what each has come to."""
+    # A poll can be repeated, so Redis is not waited for as long as with an answer that cannot.
     answers = patiently(
-        partial(fleet.ledger.jobs.report_looks, [report for _, report in reports]),
-        f"looks at tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
+        partial(fleet.ledger.jobs.report_polls, [report for _, report in reports]),
+        f"polls tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
         patience=SHORT_PATIENCE,
     )
     for (asked, _), answer in zip(reports, answers, strict=True):
@@ -178,21 +178,21 @@ def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:
             follow_up(fleet, asked, answer)
 
 
-def report_of(fleet: Fleet, asked: Asked, decision: LookAgain | Done | TaskOver | Lost) -> Report:
-    """The report of a look."""
+def report_of(fleet: Fleet, asked: Asked, decision: PollAgain | Done | TaskOver | Lost) -> Report:
+    """The report of a poll."""
     record, task, ttl = asked.record, asked.task, fleet.results.record_ttl
     job_id, task_id = record.job_id, task.task_id
     url = None if task.confirmed else callback_url(asked.answer)
     attempt = record.attempt_of(url) if url else None
     match decision:
-        case LookAgain(delay, seen):
+        case PollAgain(delay, seen):
             answer = asked.answer
             sure = isinstance(answer, Pending) and not task.confirmed
-            return Looked(
+            return Polled(
                 job_id=job_id,
                 lease=record.lease,
                 answer=seen,
-                look_in=delay,
+                poll_in=delay,
                 # A task that is known for certain, and alone, need not be written again.
                 task_id=task_id if sure or len(record.tasks) > 1 else None,
                 sure=sure,

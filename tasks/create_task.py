@@ -93,7 +93,7 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
         tries=grant.tries,
         max_attempts=fleet.settings.max_attempts,
         account=grant.account,
-        law=fleet.laws.of(kind_of(request)),
+        policy=fleet.policies.of(kind_of(request)),
         backoff=fleet.backoff,
         pauses=fleet.pauses,
         random=fleet.random,
@@ -103,9 +103,9 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
     level = logging.WARNING if isinstance(decision, SendAgain) and decision.pause else logging.INFO
     logger.log(level, "job %s attempt %d on account %s: %s", job_id, grant.attempt, grant.account, decision)
     match decision:
-        case Follow(task_id, look_in):
+        case Follow(task_id, poll_in):
             patiently(
-                partial(ledger.jobs.accepted, job_id, grant.attempt, task_id, look_in=look_in),
+                partial(ledger.jobs.accepted, job_id, grant.attempt, task_id, poll_in=poll_in),
                 f"job {job_id} is the provider's task {task_id}",
             )
         case SendAgain(error, delay, pause, unsent):

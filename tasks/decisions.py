@@ -25,7 +25,7 @@ from provider import (
 )
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
-from worker.polling.policies import PollLaw
+from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" says nothing of a task (contract 2.4)."""
@@ -36,10 +36,10 @@ NO_RECORD_GRACE: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """The task exists: look at it in ``look_in`` seconds."""
+    """The task exists: poll it in ``poll_in`` seconds."""
 
     task_id: str
-    look_in: float
+    poll_in: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def after_create(
     tries: int,
     max_attempts: int,
     account: str,
-    law: PollLaw,
+    policy: PollPolicy,
     backoff: Backoff,
     pauses: Pauses,
     random: Random,
@@ -90,7 +90,7 @@ def after_create(
     """
     match answer:
         case Accepted(task_id):
-            return Follow(task_id, law.next_look(0.0))
+            return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
             return Doubt(told(answer))
         case Refused(cause=cause) if cause.disposition is Disposition.STOP:
@@ -143,8 +143,8 @@ def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
-    """Not ready: look again in ``delay`` seconds. ``seen`` is what the log says."""
+class PollAgain:
+    """Not ready: poll again in ``delay`` seconds. ``seen`` is what the log says."""
 
     delay: float
     seen: str
@@ -160,18 +160,18 @@ class TaskOver:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The task is not looked at any more."""
+    """The task is not polled any more."""
 
     reason: Mapping[str, Any]
 
 
-AfterLook = LookAgain | Done | TaskOver | Lost | Fail
+AfterPoll = PollAgain | Done | TaskOver | Lost | Fail
 
 End = TypeVar("End")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Poll:
     """What is known of a task when its answer comes. Times are in seconds."""
 
     age: float
@@ -184,40 +184,42 @@ class Look:
     """The secrets of the job's attempts, if the provider has yet to confirm that the task is this job's."""
 
 
-def after_look(answer: RecordAnswer, look: Look, law: PollLaw) -> AfterLook:
-    """What follows for a job whose task was looked at."""
+def after_poll(answer: RecordAnswer, poll: Poll, policy: PollPolicy) -> AfterPoll:
+    """What follows for a job whose task was polled."""
 
     def too_long(said: str) -> Fail:
         return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {said}"))
 
-    return _follow(answer, look, law, too_long)
+    return _follow(answer, poll, policy, too_long)
 
 
-def after_quiet_look(answer: RecordAnswer, look: Look, law: PollLaw) -> LookAgain | Done | TaskOver | Lost:
+def after_late_poll(
+    answer: RecordAnswer, poll: Poll, policy: PollPolicy
+) -> PollAgain | Done | TaskOver | Lost:
     """What follows for a job that had ended without its task."""
 
     def too_long(said: str) -> Lost:
-        return Lost({"cause": "given_up", "message": f"not looked at any more: {said}"})
+        return Lost({"cause": "given_up", "message": f"not polled any more: {said}"})
 
-    return _follow(answer, look, law, too_long)
+    return _follow(answer, poll, policy, too_long)
 
 
 def _follow(
-    answer: RecordAnswer, look: Look, law: PollLaw, too_long: Callable[[str], End]
-) -> LookAgain | Done | TaskOver | Lost | End:
-    over = _over(answer, look)
+    answer: RecordAnswer, poll: Poll, policy: PollPolicy, too_long: Callable[[str], End]
+) -> PollAgain | Done | TaskOver | Lost | End:
+    over = _over(answer, poll)
     if over is not None:
         return over
     assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
-    return too_long(seen(answer)) if look.time_left <= 0 else _again(answer, look, law)
+    return too_long(seen(answer)) if poll.time_left <= 0 else _again(answer, poll, policy)
 
 
-def _over(answer: RecordAnswer, look: Look) -> Done | TaskOver | Lost | None:
-    if look.tokens:
+def _over(answer: RecordAnswer, poll: Poll) -> Done | TaskOver | Lost | None:
+    if poll.tokens:
         url = callback_url(answer)
-        if url is not None and not any(token in url for token in look.tokens):
+        if url is not None and not any(token in url for token in poll.tokens):
             return Lost({"cause": "foreign", "message": "the provider says that the task is another job's"})
-        if isinstance(answer, NoRecord) and look.age >= NO_RECORD_GRACE:
+        if isinstance(answer, NoRecord) and poll.age >= NO_RECORD_GRACE:
             return Lost({"cause": "no_record", "message": "the provider does not know the task"})
     match answer:
         case Done(urls=(), credits=spent):
@@ -231,15 +233,15 @@ def _over(answer: RecordAnswer, look: Look) -> Done | TaskOver | Lost | None:
     return None
 
 
-def _again(answer: Pending | NoRecord | Unreadable, look: Look, law: PollLaw) -> LookAgain:
-    # The last look is at the deadline itself, not up to half a minute after it.
-    delay = min(law.next_look(look.age, look.since_callback), look.time_left)
+def _again(answer: Pending | NoRecord | Unreadable, poll: Poll, policy: PollPolicy) -> PollAgain:
+    # The last poll is at the deadline itself, not up to half a minute after it.
+    delay = min(policy.next_poll(poll.age, poll.since_callback), poll.time_left)
     retry_after = answer.retry_after if isinstance(answer, Unreadable) else None
-    return LookAgain(max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER)), seen(answer))
+    return PollAgain(max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER)), seen(answer))
 
 
 def seen(answer: Pending | NoRecord | Unreadable) -> str:
-    """A look's answer in a few words."""
+    """A poll's answer in a few words."""
     match answer:
         case Pending(state=state, known_state=known):
             return state if known else f"unknown state {state!r}"

@@ -20,14 +20,14 @@ from limner._connection import record_error
 from limner.errors import StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.limits.quota import money, quotas
-from worker.services import LOOKS_IN_A_MESSAGE, make_ledger
+from worker.services import POLLS_IN_A_MESSAGE, make_ledger
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
 TASKS = {
     "create": "limner.create_task",
-    "look": "limner.check_status",
+    "poll": "limner.check_status",
     "settle": "limner.settle",
     "credits": "limner.check_credits",
 }
@@ -44,7 +44,7 @@ TEND_GAP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A Celery message for one step, or for several looks."""
+    """A Celery message for one step, or for several polls."""
 
     task: str
     task_id: str
@@ -52,18 +52,18 @@ class Message:
 
 
 def messages(steps: Sequence[Claim]) -> Iterator[Message]:
-    """The messages for these steps. Looks share messages, which costs less."""
-    looks = [step for step in steps if step.step == "look"]
+    """The messages for these steps. Polls share messages, which costs less."""
+    polls = [step for step in steps if step.step == "poll"]
     for step in steps:
         if step.step == "credits":
             task_id = f"credits:{step.job_id}:{step.lease}"
             yield Message(TASKS["credits"], task_id, [step.job_id, step.lease])
-        elif step.step != "look":
+        elif step.step != "poll":
             yield Message(TASKS[step.step], step.job_id, [step.lease])
-    for start in range(0, len(looks), LOOKS_IN_A_MESSAGE):
-        together = looks[start : start + LOOKS_IN_A_MESSAGE]
-        task_id = ",".join(look.job_id for look in together)
-        yield Message(TASKS["look"], task_id, [[(look.job_id, look.lease) for look in together]])
+    for start in range(0, len(polls), POLLS_IN_A_MESSAGE):
+        together = polls[start : start + POLLS_IN_A_MESSAGE]
+        task_id = ",".join(poll.job_id for poll in together)
+        yield Message(TASKS["poll"], task_id, [[(poll.job_id, poll.lease) for poll in together]])
 
 
 class Clock(threading.Thread):
@@ -158,7 +158,7 @@ class Clock(threading.Thread):
 
     def _remember(self, steps: list[Claim]) -> None:
         now = time.monotonic()
-        longest = max(self._ledger.leases.step, self._ledger.leases.look)
+        longest = max(self._ledger.leases.step, self._ledger.leases.poll)
         while self._claimed and self._claimed[0][0] < now - longest:
             self._claimed.popleft()
         self._claimed.extend((now, step) for step in steps)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import BackendResult, Ledger, Record
-from worker.polling.policies import PollLaw
+from worker.polling.policies import PollPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ class ResultStore:
     store its result as well.
     """
 
-    def __init__(self, app: Celery, ttl: float, quiet: PollLaw, *, beside_the_ledger: bool = False) -> None:
+    def __init__(self, app: Celery, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False) -> None:
         self._backend: Any = app.backend
-        self._quiet = quiet
+        self._late = late
         self._ttl = ttl
         self._beside_the_ledger = beside_the_ledger
         self.record_ttl = max(ttl, KEEP_RECORD)
@@ -74,7 +74,7 @@ class ResultStore:
 
     def _follow(self, record: Record, finished_at: datetime) -> float:
         age = (finished_at - (record.accepted_at or finished_at)).total_seconds()
-        return self._quiet.next_look(max(age, 0.0))
+        return self._late.next_poll(max(age, 0.0))
 
     def store(self, record: Record, ledger: Ledger) -> None:
         """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm.

@@ -15,12 +15,12 @@ from provider import KieClient, Timeouts
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
 from worker.limits.quota import key_name, money
-from worker.polling.learned import Laws
-from worker.polling.policies import PollLaw, Quiet
+from worker.polling.learned import PollPolicies
+from worker.polling.policies import LatePolls, PollPolicy
 from worker.results import ResultStore, beside
 
-LOOKS_IN_A_MESSAGE = 8
-"""A message of looks costs a worker 0.7 ms, whether it carries one or several (``python -m bench cpu``)."""
+POLLS_IN_A_MESSAGE = 8
+"""A message of polls costs a worker 0.7 ms, whether it carries one or several (``python -m bench cpu``)."""
 AFTERMATH = 10.0
 """Seconds that a lease outlasts the longest request: time to put its answer on record."""
 
@@ -34,15 +34,15 @@ class Fleet:
     providers: Mapping[str, KieClient]
     """By account."""
     results: ResultStore
-    laws: Laws
-    """When to look at a task, by its kind."""
-    quiet_law: PollLaw
+    policies: PollPolicies
+    """When to poll a task, by its kind."""
+    late_policy: PollPolicy
     backoff: Backoff
     pauses: Pauses
     money: Money
     random: Random
     readers: Executor
-    """Makes the looks of a message side by side."""
+    """Makes the polls of a message side by side."""
 
     @property
     def grace(self) -> float:
@@ -56,7 +56,7 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     request = settings.request_timeout_seconds + AFTERMATH
     return Ledger(
         client,
-        leases=Leases(look=request, send=request),
+        leases=Leases(poll=request, send=request),
         durability=Durability(settings.durability),
         assumed={**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}},
     )
@@ -74,7 +74,7 @@ def make_provider(settings: Settings, account: Account) -> KieClient:
 
 def make_fleet(settings: Settings, app: Celery) -> Fleet:
     """The collaborators that these settings lead to."""
-    quiet = Quiet()
+    late = LatePolls()
     ledger = make_ledger(settings)
     accounts = settings.all_accounts()
     return Fleet(
@@ -84,17 +84,17 @@ def make_fleet(settings: Settings, app: Celery) -> Fleet:
         results=ResultStore(
             app,
             settings.result_ttl_seconds,
-            quiet,
+            late,
             beside_the_ledger=beside(ledger.store.redis, app.backend),
         ),
-        laws=Laws(
+        policies=PollPolicies(
             ledger.durations.of,
             in_flight=ledger.accounts.in_flight,
             reads_per_second=sum(account.reads_per_second for account in accounts.values()),
             clock=time.monotonic,
             patience=settings.callback_patience_seconds if settings.callback_url else None,
         ),
-        quiet_law=quiet,
+        late_policy=late,
         backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
         pauses=Pauses(
             short=(settings.backoff_seconds, settings.backoff_max_seconds),
@@ -103,6 +103,6 @@ def make_fleet(settings: Settings, app: Celery) -> Fleet:
         ),
         money=money(settings),
         random=Random(),
-        # So many that no look that has begun waits for a thread; they are made when they are needed.
-        readers=ThreadPoolExecutor(settings.concurrency * LOOKS_IN_A_MESSAGE, "limner-look"),
+        # So many that no poll that has begun waits for a thread; they are made when they are needed.
+        readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
     )

@@ -48,7 +48,7 @@ def held(log: Path, killed: float) -> Iterator[Held]:
     for (_, job_ids), time in open_steps.items():
         # A time of this machine's zone, as Celery writes it.
         taken = datetime.strptime(time, _TIME).timestamp()  # noqa: DTZ007
-        # A message of several looks bears the names of all of their jobs.
+        # A message of several polls bears the names of all of their jobs.
         yield from (Held(job_id, taken, killed) for job_id in job_ids.split(","))
 
 

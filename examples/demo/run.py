@@ -18,7 +18,7 @@ __all__ = ["play", "with_credits"]
 PLAY_SECONDS: Final = 90.0
 PAID_SECONDS: Final = 900.0
 """Longer than the longest task on record."""
-LOOK_SECONDS: Final = 0.2
+POLL_SECONDS: Final = 0.2
 
 TROUBLE: Final = {"create_429": {"next": 2}, "create_455": {"next": 1}, "create_500": {"next": 2}}
 """What the stand-in answers to the next five requests, so that retries are seen in every run."""
@@ -35,7 +35,7 @@ def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list
         jobs += submit(limner, fleet.redis_url, [*PLAYED, VIA_CELERY])
         while (planned := scheduled(limner)) is None and time.monotonic() < deadline:
             screen.show([(job, job.status()) for job in jobs])
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         jobs += filter(None, [planned])
         _watch(screen, jobs, deadline)
     return [ended(job) for job in jobs]
@@ -56,7 +56,7 @@ def _watch(screen: Screen, jobs: Sequence[Watched], deadline: float, *, until_se
         screen.show(statuses)
         if all(enough(status) for _, status in statuses):
             return
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def surprises(all_ended: Iterable[Ended]) -> list[str]:

@@ -104,7 +104,7 @@ def _progress(statuses: Statuses) -> Table:
     table.add_column("By", no_wrap=True)
     table.add_column("State", no_wrap=True, min_width=10)
     table.add_column("Attempts", justify="right")
-    table.add_column("Looks", justify="right")
+    table.add_column("Polls", justify="right")
     table.add_column("Seconds", justify="right")
     table.add_column("Last refusal", no_wrap=True, overflow="ellipsis", ratio=2, style="dim")
     table.expand = True
@@ -118,7 +118,7 @@ def _progress(statuses: Statuses) -> Table:
             source,
             f"[{COLOURS[status.state]}]{status.state}[/]",
             str(status.attempts or ""),
-            str(status.looks or ""),
+            str(status.polls or ""),
             f"{seconds_since_submission(status):.1f}",
             escape(status.last_error or ""),
         )

@@ -45,7 +45,7 @@ _REFUSED: Final = {
 
 _NOTES: Final[Mapping[Adoption | Refusal, tuple[int, str]]] = {
     Adoption.ADOPTED: (logging.INFO, "its task is adopted"),
-    Adoption.EXPECTED: (logging.DEBUG, "its task is looked at now"),
+    Adoption.EXPECTED: (logging.DEBUG, "its task is polled now"),
     Adoption.REPEATED: (logging.DEBUG, "the end of its task was known"),
     Adoption.MISMATCHED: (logging.WARNING, "ignored: it names another task than the attempt's"),
     Adoption.BAD_TOKEN: (logging.WARNING, "ignored: no attempt of the job has its token"),

@@ -68,7 +68,7 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     yield f"  in flight   {status.in_flight} of {status.max_in_flight} tasks"
     own = f", {status.waiting_own} for this account alone" if status.waiting_own else ""
     yield f"  waiting     {status.waiting} jobs in the common line{own}"
-    yield f"  reads       {status.reads_per_second:g} a second, {status.looks_waiting} jobs wait for one"
+    yield f"  reads       {status.reads_per_second:g} a second, {status.polls_waiting} jobs wait for one"
     yield f"  pause       {_pause(status.pause) if status.pause else 'none'}"
     if status.claimed_at and status.deserted:
         yield f"  workers     none has asked for its work since {_clock(status.claimed_at)}"

@@ -87,7 +87,7 @@ def explain(
 ) -> ExitCode:
     """Tell a job's whole story.
 
-    Every attempt, answer, wait and look in order, with its time in UTC and in seconds since the submission;
+    Every attempt, answer, wait and poll in order, with its time in UTC and in seconds since the submission;
     then how the job ended.
     """
 

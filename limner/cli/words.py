@@ -56,11 +56,11 @@ def _in_doubt(detail: Detail) -> str:
 
 
 def _generating(detail: Detail) -> str:
-    return f"accepted as provider task {detail.get('task_id')}{_then('first look', detail)}"
+    return f"accepted as provider task {detail.get('task_id')}{_then('first poll', detail)}"
 
 
 def _late_answer(detail: Detail) -> str:
-    return f"{_told_by(detail)} {_task(detail)} when the job had ended: it is paid for, and looked at quietly"
+    return f"{_told_by(detail)} {_task(detail)} when the job had ended: it is paid for, and polled late"
 
 
 def _adopted(detail: Detail) -> str:
@@ -106,8 +106,8 @@ def _error(detail: Detail) -> str:
     return f"{type(error).__name__}: {error.message}"
 
 
-def _looked(detail: Detail) -> str:
-    return f"looked: {detail.get('answer')}{_then('next look', detail)}"
+def _polled(detail: Detail) -> str:
+    return f"polled: {detail.get('answer')}{_then('next poll', detail)}"
 
 
 def _succeeded(detail: Detail) -> str:
@@ -133,7 +133,7 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "adopted": _adopted,
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,
-    "looked": _looked,
+    "polled": _polled,
     "task_failed": _task_failed,
     "task_lost": _task_lost,
     "attempt_failed": lambda detail: f"this attempt was refused: {_error(detail)}",
@@ -166,8 +166,8 @@ def standing(status: JobStatus, now: datetime) -> str:
         parts.append(f"next step in {seconds(max(0.0, (status.next_step_at - now).total_seconds()))}")
     if status.attempts:
         parts.append(counted(status.attempts, "attempt"))
-    if status.looks:
-        parts.append(counted(status.looks, "look"))
+    if status.polls:
+        parts.append(counted(status.polls, "poll"))
     if status.task_id:
         parts.append(f"provider task {status.task_id}")
     if status.finished_at:

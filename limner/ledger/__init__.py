@@ -22,7 +22,7 @@ from limner.ledger.messages import (
 )
 from limner.ledger.queue import LONGEST_NAP
 from limner.ledger.record import Record, TaskEnd, doubt_of
-from limner.ledger.scripts.reports import BackendResult, Looked, Report, TaskFailed, TaskLost, TaskSucceeded
+from limner.ledger.scripts.reports import BackendResult, Polled, Report, TaskFailed, TaskLost, TaskSucceeded
 
 __all__ = [
     "LONGEST_NAP",
@@ -39,8 +39,8 @@ __all__ = [
     "Kind",
     "Leases",
     "Ledger",
-    "Looked",
     "Money",
+    "Polled",
     "Quota",
     "Record",
     "Report",

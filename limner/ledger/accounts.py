@@ -12,7 +12,7 @@ from limner.ledger.layout.keys import (
     IN_FLIGHT,
     LINE_CREATE,
     LINE_CREATE_OF,
-    LINE_LOOK,
+    LINE_POLL,
     PAUSE,
     QUOTA,
     SPEAKER,
@@ -84,7 +84,7 @@ class _Limits:
             name=name,
             creates=creates,
             span=float(fields["creates_span"]),
-            reads=int(fields["looks"]) * 1000 / float(fields["looks_span"]),
+            reads=int(fields["polls"]) * 1000 / float(fields["polls_span"]),
             max_in_flight=int(fields["max_in_flight"]),
             limit=limit,
             guard=float(fields.get("guard", fields["first_guard"])),
@@ -134,7 +134,7 @@ class Accounts:
                 pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
                 pipe.zcard(IN_FLIGHT(prefix, each.name))
                 pipe.zcard(LINE_CREATE_OF(prefix, each.name))
-                pipe.zcard(LINE_LOOK(prefix, each.name))
+                pipe.zcard(LINE_POLL(prefix, each.name))
             common, *answers = pipe.execute()
         return [
             _status(each, now, common, *answers[at : at + 4])
@@ -214,7 +214,7 @@ def _status(
     window: list[tuple[str, float]],
     in_flight: int,
     own: int,
-    looks: int,
+    polls: int,
 ) -> AccountStatus:
     times = [at for _, at in window]
     free_at = times[-limits.limit] + limits.span + limits.guard + 1 if len(times) >= limits.limit else now
@@ -232,7 +232,7 @@ def _status(
         in_flight=in_flight,
         waiting=common,
         waiting_own=own,
-        looks_waiting=looks,
+        polls_waiting=polls,
         pause=pause_of(limits.pause, now),
         claimed_at=None if limits.claimed is None else moment(round(limits.claimed)),
         deserted=limits.deserted(now),

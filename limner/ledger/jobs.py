@@ -30,12 +30,12 @@ from limner.ledger.scripts.calls import (
     Accepted,
     Adopt,
     Begin,
-    BeginLooks,
+    BeginPolls,
     Cancel,
     Doubt,
     Fail,
     Hold,
-    ReportLooks,
+    ReportPolls,
     Resubmit,
     Retry,
     Stored,
@@ -43,7 +43,7 @@ from limner.ledger.scripts.calls import (
 )
 from limner.ledger.scripts.reports import (
     BackendResult,
-    Looked,
+    Polled,
     Report,
     TaskFailed,
     TaskLost,
@@ -150,15 +150,15 @@ class Jobs:
 
     # What the provider answers, or somebody else says of it
 
-    def accepted(self, job_id: str, attempt: int, task_id: str, *, look_in: float) -> Adoption:
+    def accepted(self, job_id: str, attempt: int, task_id: str, *, poll_in: float) -> Adoption:
         """The provider's answer to an attempt names its task: sending, in_doubt, queued → generating.
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
-        return self.store.run(Accepted(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(look_in)))
+        return self.store.run(Accepted(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in)))
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
-        """A callback names a task. Its token proves the attempt; the task is to be confirmed by a look."""
+        """A callback names a task. Its token proves the attempt; the task is to be confirmed by a poll."""
         with self.store.client() as client:
             fields = client.hgetall(self.key(job_id))
         if not fields:
@@ -177,7 +177,7 @@ class Jobs:
         return self.store.run(Adopt(job=job_id, attempt=proven[0], task_id=task_id, by="callback"))
 
     def adopt(self, job_id: str, task_id: str) -> Adoption:
-        """A person says that a task belongs to the job's last attempt; a look is to confirm it."""
+        """A person says that a task belongs to the job's last attempt; a poll is to confirm it."""
         record = self.read(job_id)
         if record is None:
             return Adoption.UNKNOWN_JOB
@@ -227,59 +227,59 @@ class Jobs:
         """
         return self.store.run(Resubmit(job=job_id, lease=lease, attempt=attempt))
 
-    # Looks
+    # Polls
 
-    def begin_looks(self, looks: Sequence[Claim]) -> list[Record | RecordUnreadable | None]:
-        """The records of jobs that are to be looked at now, for which their permits count from now on.
+    def begin_polls(self, polls: Sequence[Claim]) -> list[Record | RecordUnreadable | None]:
+        """The records of jobs that are to be polled now, for which their permits count from now on.
 
         None if a step is stale, or has to wait for another permit; an error for a record that is damaged.
         """
-        steps = [(look.job_id, look.lease) for look in looks]
-        return self.store.run(BeginLooks(looks=steps, look_lease=to_ms(self.leases.look))) if steps else []
+        steps = [(poll.job_id, poll.lease) for poll in polls]
+        return self.store.run(BeginPolls(polls=steps, poll_lease=to_ms(self.leases.poll))) if steps else []
 
-    def begin_look(self, job_id: str, lease: int) -> Record | None:
+    def begin_poll(self, job_id: str, lease: int) -> Record | None:
         """The same for one; raises the error."""
-        [record] = self.begin_looks([Claim(job_id, "look", lease)])
+        [record] = self.begin_polls([Claim(job_id, "poll", lease)])
         if isinstance(record, RecordUnreadable):
             raise record
         return record
 
-    def report_looks(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
-        """Put on record what looks have found, in one script. No report has a part in another's."""
+    def report_polls(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
+        """Put on record what polls have found, in one script. No report has a part in another's."""
         told = [to_json(report) for report in reports]
-        return self.store.run(ReportLooks(reports=told, store_lease=to_ms(self.leases.store))) if told else []
+        return self.store.run(ReportPolls(reports=told, store_lease=to_ms(self.leases.store))) if told else []
 
     def report(self, report: Report) -> TaskEnd:
         """The same for one."""
-        [answer] = self.report_looks([report])
+        [answer] = self.report_polls([report])
         if isinstance(answer, RecordUnreadable):
             raise answer
         return answer
 
-    def looked(
+    def polled(
         self,
         job_id: str,
         lease: int,
         answer: str,
         *,
-        look_in: float,
+        poll_in: float,
         task_id: str | None = None,
         sure: bool = False,
         attempt: int | None = None,
         too_often: bool = False,
     ) -> bool:
-        """Report :class:`~limner.ledger.scripts.reports.Looked`; False if the step is stale."""
-        looked = Looked(
+        """Report :class:`~limner.ledger.scripts.reports.Polled`; False if the step is stale."""
+        polled = Polled(
             job_id=job_id,
             lease=lease,
             answer=answer,
-            look_in=look_in,
+            poll_in=poll_in,
             task_id=task_id,
             sure=sure,
             attempt=attempt,
             too_often=too_often,
         )
-        return self.report(looked).what == "held"
+        return self.report(polled).what == "held"
 
     def task_succeeded(
         self,
@@ -381,7 +381,7 @@ class Jobs:
     def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
         """The result with which a job ended at that time is in the result backend.
 
-        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is looked at after
+        Its record goes in ``ttl`` seconds; if a task of it is still open, that one is polled after
         ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
         """
         finished = to_ms(finished_at.timestamp())

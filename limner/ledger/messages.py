@@ -27,7 +27,7 @@ def moment(milliseconds: Milliseconds) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-Step = Literal["create", "look", "settle", "credits"]
+Step = Literal["create", "poll", "settle", "credits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class Leases:
 
     step: float = 20.0
     """From the claim until the step begins: a message may be lost, or wait in the broker."""
-    look: float = 30.0
-    """From the claim of a look until its answer is on record; longer than a request can take."""
+    poll: float = 30.0
+    """From the claim of a poll until its answer is on record; longer than a request can take."""
     send: float = 30.0
     """From the begin of an attempt until its outcome is on record; longer than a request can take."""
     store: float = 10.0
@@ -61,8 +61,8 @@ class Quota:
 
     creates: int
     creates_span: float
-    looks: int
-    looks_span: float
+    polls: int
+    polls_span: float
     max_in_flight: int
     guard: float = 0.0
     """By how many seconds the windows are widened at first; how much is needed is learned."""
@@ -173,7 +173,7 @@ class Adoption(StrEnum):
     ADOPTED = "adopted"
     """The attempt had no such task: it is followed from now on, whatever state its job was in."""
     EXPECTED = "expected"
-    """The task was known and is still open; if a callback brought the news, a look comes at once."""
+    """The task was known and is still open; if a callback brought the news, a poll comes at once."""
     REPEATED = "repeated"
     """The task's end is on record already."""
     MISMATCHED = "mismatched"

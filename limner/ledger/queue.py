@@ -34,7 +34,7 @@ class ClaimSteps(Script[Claimed | None]):
     NAME: ClassVar[str] = "claim"
     speaker: str
     lease: Milliseconds
-    look_lease: Milliseconds
+    poll_lease: Milliseconds
     store_lease: Milliseconds
     batch: int
     expired: str
@@ -126,7 +126,7 @@ class Queue:
         claim = ClaimSteps(
             speaker=self._speaker,
             lease=to_ms(self.leases.step),
-            look_lease=to_ms(self.leases.look),
+            poll_lease=to_ms(self.leases.poll),
             store_lease=0,
             batch=batch,
             expired=EXPIRED,

@@ -22,7 +22,7 @@ def _time(milliseconds: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A job's record. Times are UTC; ``lease``, ``attempt`` and ``looks`` count from 1, 0 is none yet."""
+    """A job's record. Times are UTC; ``lease``, ``attempt`` and ``polls`` count from 1, 0 is none yet."""
 
     job_id: str
     state: JobState
@@ -32,11 +32,11 @@ class Record:
     lease: int
     attempt: int
     tries: int
-    looks: int
+    polls: int
     task_id: str | None
-    """The task that is looked at, or whose images are the result."""
+    """The task that is polled, or whose images are the result."""
     tasks: tuple[Task, ...]
-    """All tasks that are known, the next one to be looked at first."""
+    """All tasks that are known, the next one to be polled first."""
     tokens: Mapping[int, str] = field(repr=False)
     """The secret of each attempt."""
     resubmitted: int
@@ -93,7 +93,7 @@ class Record:
             lease=int(fields["lease"]),
             attempt=int(fields["attempt"]),
             tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
-            looks=int(fields["looks"]),
+            polls=int(fields["polls"]),
             task_id=fields.get("task_id"),
             tasks=tuple(_task(task) for task in json.loads(fields.get("tasks", "[]"))),
             tokens={
@@ -122,7 +122,7 @@ class Record:
 
     @property
     def open_task(self) -> Task | None:
-        """The task that is looked at next, if any is still open."""
+        """The task that is polled next, if any is still open."""
         return next((task for task in self.tasks if task.state is TaskState.OPEN), None)
 
     @property
@@ -193,10 +193,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
-    """The outcome of a look for its job."""
+    """The outcome of a poll for its job."""
 
     what: Literal["ended", "late", "noted", "held", "stale"]
-    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is looked at again;
+    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is polled again;
     or nothing has happened, because the step was stale or the end was known."""
     at: datetime | None
     """When the job ended, if this is what ended it."""

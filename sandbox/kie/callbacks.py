@@ -22,7 +22,7 @@ from sandbox.kie.tasks.records import callback
 __all__ = ["Courier", "signature"]
 
 AT_ONCE: Final = 12
-"""Callbacks under way. httpcore looks at all its connections for each request: many make each one slow."""
+"""Callbacks under way. httpcore polls all its connections for each request: many make each one slow."""
 FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
 
 

@@ -69,7 +69,7 @@ def record(state: str = "succeeded", task: str = "succeeded", **outcome: Any) ->
     told = {"urls": ["http://x/t1.png"], "credits": "7.0", **outcome}
     fields = {
         "v": str(VERSION), "state": state, "request": "{}", "metadata": "{}", "priority": "5", "created": "1",
-        "lease": "1", "attempt": "1", "looks": "1", "outcome": json.dumps(told),
+        "lease": "1", "attempt": "1", "polls": "1", "outcome": json.dumps(told),
         "tasks": json.dumps([{"id": "t1", "attempt": 1, "state": task}]),
     }  # fmt: skip
     return Record.from_hash("j", fields)

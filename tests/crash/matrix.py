@@ -16,11 +16,11 @@ BROKER_BACK: Final = 5.0
 
 STEP: Final = Leases().step
 SEND: Final = REQUEST_TIMEOUT + AFTERMATH
-LOOK: Final = SEND
+POLL: Final = SEND
 STORE: Final = Leases().store
 LATE_COMMIT: Final = 5.0
 """That of tasks.settle, which only a fleet's process can import: it needs settings."""
-FIRST_LOOK: Final = 2.5
+FIRST_POLL: Final = 2.5
 """Seconds within which it comes, with what the settings below say of a task."""
 SLACK: Final = 10.0
 """Seconds that a job may take beyond what is waited for."""
@@ -63,7 +63,7 @@ class Way:
 
 
 ACCEPTED: Final = Way("accepted")
-SLOW: Final = Way("accepted, first look too early", duration=4.0)
+SLOW: Final = Way("accepted, first poll too early", duration=4.0)
 ANSWER_LOST: Final = Way("accepted, its answer lost", {"accept_then_drop": 1})
 REFUSED_ONCE: Final = Way(
     "refused with 429, then accepted", {"create_429": {"next": 1}}, shares_provider=False
@@ -130,7 +130,7 @@ class Edge:
     """The points at which the first worker dies, then the one that takes over from it, and so on."""
     promise: frozenset[Outcome]
     waits: float
-    """Seconds that pass by design before the job goes on: leases, graces, the time of the first look."""
+    """Seconds that pass by design before the job goes on: leases, graces, the time of the first poll."""
     callbacks: bool = False
     way: Way = ACCEPTED
 
@@ -148,7 +148,7 @@ def _worker(
 
 _OVER: Final = SEND + max(GRACE, LATE_COMMIT)
 _OVER_ALONE: Final = SEND + LATE_COMMIT
-_RESULT: Final = FIRST_LOOK + 1.0
+_RESULT: Final = FIRST_POLL + 1.0
 
 # Both with callbacks and without: from the step's message to the answer on record.
 _CREATE: Final = (
@@ -165,18 +165,18 @@ _CREATE: Final = (
     (after(Write.ACCEPTED), BOUGHT_ONCE, BOUGHT_ONCE, _RESULT),
 )
 
-# From the look that finds the task ended to its end, with which the result is in the backend as well.
-_LOOK: Final = (
-    (after(Write.CLAIM_LOOK), LOOK),
-    (before(Write.PUBLISH_LOOK), LOOK),
-    (after(Write.PUBLISH_LOOK), LOOK),
-    (before(Write.BEGIN_LOOK), LOOK),
-    (after(Write.BEGIN_LOOK), LOOK),
-    (Wire.LOOK_SENDING, LOOK),
-    (Wire.LOOK_SENT, LOOK),
-    (Wire.LOOK_ANSWER_BEGUN, LOOK),
-    (Wire.LOOK_ANSWER_READ, LOOK),
-    (before(Write.TASK_ENDED), LOOK),
+# From the poll that finds the task ended to its end, with which the result is in the backend as well.
+_POLL: Final = (
+    (after(Write.CLAIM_POLL), POLL),
+    (before(Write.PUBLISH_POLL), POLL),
+    (after(Write.PUBLISH_POLL), POLL),
+    (before(Write.BEGIN_POLL), POLL),
+    (after(Write.BEGIN_POLL), POLL),
+    (Wire.POLL_SENDING, POLL),
+    (Wire.POLL_SENT, POLL),
+    (Wire.POLL_ANSWER_BEGUN, POLL),
+    (Wire.POLL_ANSWER_READ, POLL),
+    (before(Write.TASK_ENDED), POLL),
     (after(Write.TASK_ENDED), 0.0),
 )
 
@@ -205,12 +205,12 @@ WORKER_EDGES: Final = (
     _worker(after(Write.RETRY), BOUGHT_ONCE, _RESULT, way=REFUSED_ONCE),
     _worker(before(Write.FAIL), NOT_SENT, _OVER_ALONE, way=REJECTED),
     _worker(after(Write.FAIL), REFUSED, STORE, way=REJECTED),
-    _worker(before(Write.CLAIM_LOOK), BOUGHT_ONCE, _RESULT),
-    *(_worker(point, BOUGHT_ONCE, waits) for point, waits in _LOOK),
-    *(_worker(point, BOUGHT_ONCE, waits, callbacks=True) for point, waits in _LOOK if waits == LOOK),
-    _worker(before(Write.LOOKED), BOUGHT_ONCE, LOOK, way=SLOW),
-    _worker(after(Write.LOOKED), BOUGHT_ONCE, _RESULT, way=SLOW),
-    _worker(before(Write.TASK_ENDED), TASK_FAILED, LOOK, way=TASK_FAILS),
+    _worker(before(Write.CLAIM_POLL), BOUGHT_ONCE, _RESULT),
+    *(_worker(point, BOUGHT_ONCE, waits) for point, waits in _POLL),
+    *(_worker(point, BOUGHT_ONCE, waits, callbacks=True) for point, waits in _POLL if waits == POLL),
+    _worker(before(Write.POLLED), BOUGHT_ONCE, POLL, way=SLOW),
+    _worker(after(Write.POLLED), BOUGHT_ONCE, _RESULT, way=SLOW),
+    _worker(before(Write.TASK_ENDED), TASK_FAILED, POLL, way=TASK_FAILS),
     *(_worker(point, TASK_FAILED, waits, way=TASK_FAILS) for point, waits in _STORE),
     _worker(before(Write.DOUBT), UNHEARD, _OVER_ALONE, way=ANSWER_LOST),
     _worker(before(Write.DOUBT), ADOPTED, _OVER, way=ANSWER_LOST, callbacks=True),
@@ -226,7 +226,7 @@ WORKER_EDGES: Final = (
     _worker(after(Write.HOLD), LEFT_TO_A_PERSON, 0.0, way=HELD),
     _worker(before(Write.RESUBMIT), RESUBMITTED_ONCE, STEP + _RESULT, way=RESUBMITTED),
     _worker(after(Write.RESUBMIT), RESUBMITTED_ONCE, _RESULT, way=RESUBMITTED),
-    _worker(before(Write.GIVE_BACK), BOUGHT_ONCE, LOOK + _RESULT, way=STOPPED),
+    _worker(before(Write.GIVE_BACK), BOUGHT_ONCE, POLL + _RESULT, way=STOPPED),
     _worker(after(Write.GIVE_BACK), BOUGHT_ONCE, _RESULT, way=STOPPED),
     # The worker that should settle the first one's attempt dies as well.
     Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
@@ -267,20 +267,20 @@ VALKEY_EDGES: Final = (
     *_valkey(Write.RETRY, _RESULT, way=REFUSED_ONCE),
     *_valkey(Write.DOUBT, 0.0, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.FAIL, STEP, promise=UNHEARD, way=ANSWER_LOST),
-    *_valkey(Write.CLAIM_LOOK, LOOK),
-    *_valkey(Write.PUBLISH_LOOK, LOOK),
-    *_valkey(Write.BEGIN_LOOK, LOOK),
-    *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + LOOK) for point in list(Wire)[6:]),
-    *_valkey(Write.LOOKED, LOOK, way=SLOW),
-    *_valkey(Write.TASK_ENDED, LOOK),
-    *_valkey(Write.TASK_ENDED, LOOK, promise=TASK_FAILED, way=TASK_FAILS),
+    *_valkey(Write.CLAIM_POLL, POLL),
+    *_valkey(Write.PUBLISH_POLL, POLL),
+    *_valkey(Write.BEGIN_POLL, POLL),
+    *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + POLL) for point in list(Wire)[6:]),
+    *_valkey(Write.POLLED, POLL, way=SLOW),
+    *_valkey(Write.TASK_ENDED, POLL),
+    *_valkey(Write.TASK_ENDED, POLL, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.STORE_RESULT, STORE, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.STORED, STORE, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.CLAIM_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.PUBLISH_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.HOLD, STEP, promise=LEFT_TO_A_PERSON, way=HELD),
     *_valkey(Write.RESUBMIT, STEP + _RESULT, promise=RESUBMITTED_ONCE, way=RESUBMITTED),
-    *_valkey(Write.GIVE_BACK, LOOK + _RESULT, way=STOPPED),
+    *_valkey(Write.GIVE_BACK, POLL + _RESULT, way=STOPPED),
 )
 
 EDGES: Final = (*WORKER_EDGES, *VALKEY_EDGES)

@@ -21,7 +21,7 @@ import psutil
 from limner.ledger.layout.keys import JOB
 from limner.ledger.messages import Claimed
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.scripts.calls import ReportLooks
+from limner.ledger.scripts.calls import ReportPolls
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
 from provider.transport import Transport
@@ -45,10 +45,10 @@ class Write(StrEnum):
     ACCEPTED = "accepted"
     RETRY = "retry"
     DOUBT = "doubt"
-    CLAIM_LOOK = "claim look"
-    PUBLISH_LOOK = "publish look"
-    BEGIN_LOOK = "begin_look"
-    LOOKED = "looked"
+    CLAIM_POLL = "claim poll"
+    PUBLISH_POLL = "publish poll"
+    BEGIN_POLL = "begin_poll"
+    POLLED = "polled"
     TASK_ENDED = "task_ended"
     CLAIM_SETTLE = "claim settle"
     PUBLISH_SETTLE = "publish settle"
@@ -61,7 +61,7 @@ class Write(StrEnum):
 
 
 class Wire(StrEnum):
-    """How far a request and its answer have come. A look uses the connection that the attempt has made."""
+    """How far a request and its answer have come. A poll uses the connection that the attempt has made."""
 
     CONNECTING = "createTask: connecting"
     CONNECTED = "createTask: connected"
@@ -69,10 +69,10 @@ class Wire(StrEnum):
     REQUEST_SENT = "createTask: request sent"
     ANSWER_BEGUN = "createTask: answer begun"
     ANSWER_READ = "createTask: answer read"
-    LOOK_SENDING = "recordInfo: sending"
-    LOOK_SENT = "recordInfo: request sent"
-    LOOK_ANSWER_BEGUN = "recordInfo: answer begun"
-    LOOK_ANSWER_READ = "recordInfo: answer read"
+    POLL_SENDING = "recordInfo: sending"
+    POLL_SENT = "recordInfo: request sent"
+    POLL_ANSWER_BEGUN = "recordInfo: answer begun"
+    POLL_ANSWER_READ = "recordInfo: answer read"
 
 
 def before(write: Write) -> str:
@@ -98,7 +98,7 @@ _TRANSITIONS: Final = {
     "accepted": Write.ACCEPTED,
     "retry": Write.RETRY,
     "doubt": Write.DOUBT,
-    "begin_looks": Write.BEGIN_LOOK,
+    "begin_polls": Write.BEGIN_POLL,
     "fail": Write.FAIL,
     "resubmit": Write.RESUBMIT,
     "hold": Write.HOLD,
@@ -106,13 +106,13 @@ _TRANSITIONS: Final = {
     "give_back": Write.GIVE_BACK,
 }
 """By the name of the script. Claims are told apart by what there is to claim."""
-_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "look": Write.CLAIM_LOOK, "settle": Write.CLAIM_SETTLE}
+_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "poll": Write.CLAIM_POLL, "settle": Write.CLAIM_SETTLE}
 _PUBLISHES: Final = {
     TASKS["create"]: Write.PUBLISH_CREATE,
-    TASKS["look"]: Write.PUBLISH_LOOK,
+    TASKS["poll"]: Write.PUBLISH_POLL,
     TASKS["settle"]: Write.PUBLISH_SETTLE,
 }
-_NEXT_STEP: Final = {"queued": "create", "generating": "look", "in_doubt": "settle"}
+_NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "settle"}
 """What a claim would take of a job in that state."""
 _STAGES: Final = {
     "/api/v1/jobs/createTask": {
@@ -124,10 +124,10 @@ _STAGES: Final = {
         "http11.receive_response_body.complete": Wire.ANSWER_READ,
     },
     "/api/v1/jobs/recordInfo": {
-        "http11.send_request_headers.started": Wire.LOOK_SENDING,
-        "http11.send_request_body.complete": Wire.LOOK_SENT,
-        "http11.receive_response_headers.complete": Wire.LOOK_ANSWER_BEGUN,
-        "http11.receive_response_body.complete": Wire.LOOK_ANSWER_READ,
+        "http11.send_request_headers.started": Wire.POLL_SENDING,
+        "http11.send_request_body.complete": Wire.POLL_SENT,
+        "http11.receive_response_headers.complete": Wire.POLL_ANSWER_BEGUN,
+        "http11.receive_response_body.complete": Wire.POLL_ANSWER_READ,
     },
 }
 """httpcore's names of the stages, by the path of the request."""
@@ -207,9 +207,9 @@ def _round_the_ledger(crash: Crash) -> None:
         if isinstance(script, ClaimSteps):
             upcoming = None if crash.over else next(_steps_to_claim(store), None)
             return crash.around(upcoming, call, _claimed)
-        if isinstance(script, ReportLooks):
-            looked = script.reports[0]["what"] == "looked"
-            write = Write.LOOKED if looked else Write.TASK_ENDED
+        if isinstance(script, ReportPolls):
+            polled = script.reports[0]["what"] == "polled"
+            write = Write.POLLED if polled else Write.TASK_ENDED
         elif script.NAME in _TRANSITIONS:
             write = _TRANSITIONS[script.NAME]
         else:

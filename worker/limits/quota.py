@@ -16,8 +16,8 @@ def _quota(name: str, account: Account, settings: Settings) -> Quota:
     return Quota(
         creates=account.rate_requests,
         creates_span=account.rate_seconds,
-        looks=account.reads_per_second,
-        looks_span=1.0,
+        polls=account.reads_per_second,
+        polls_span=1.0,
         max_in_flight=account.max_in_flight,
         guard=settings.rate_guard_seconds,
         account=name,

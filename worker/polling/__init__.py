@@ -1,1 +1,1 @@
-"""When to look at tasks."""
+"""When to poll tasks."""

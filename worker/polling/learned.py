@@ -1,9 +1,9 @@
-"""When to look next, learned from how long tasks take.
+"""When to poll next, learned from how long tasks take.
 
 The idea is Keller's (Optimum checking schedules for systems subject to random failure, Management Science 21,
-1974): a look costs ``c`` seconds of waiting, and looks are placed where tasks are likely to end, sqrt(2c/h)
-apart at the hazard h. That is a limit for many looks. A task gets two to five, so the times are computed
-exactly instead, by dynamic programming over the learned distribution: those with the smallest c x E[looks] +
+1974): a poll costs ``c`` seconds of waiting, and polls are placed where tasks are likely to end, sqrt(2c/h)
+apart at the hazard h. That is a limit for many polls. A task gets two to five, so the times are computed
+exactly instead, by dynamic programming over the learned distribution: those with the smallest c x E[polls] +
 E[lag]. The formula remains where it is good, in choosing ``c`` by the read budget.
 """
 
@@ -17,29 +17,29 @@ from itertools import pairwise
 from typing import Final
 
 from limner.ledger import Durations, Kind
-from worker.polling.policies import Callbacks, PollLaw
+from worker.polling.policies import Callbacks, PollPolicy
 
 log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 60.0
-"""Seconds; the longest is for tasks older than :data:`OVERDUE`, and the bound of a first look."""
+"""Seconds; the longest is for tasks older than :data:`OVERDUE`, and the bound of a first poll."""
 LONGEST_TAIL_PAUSE: Final = 15.0
 """Seconds; what the provider's advice asks for at least, of tasks older than two minutes (contract 2.5)."""
 FIRST_AFTER_CALLBACK: Final = 1.0
-"""Seconds; afterwards, half of the time since the callback, up to what the law says without one."""
+"""Seconds; afterwards, half of the time since the callback, up to what the policy says without one."""
 OVERDUE: Final = 900.0
 """Seconds after which a task is not expected to end (contract 2.5)."""
 
 EARLY: Final = 0.01
 """The share of tasks from whose end on no pause is longer than :data:`LONGEST_TAIL_PAUSE`."""
 LONG: Final = 0.9
-"""A lag is long from that part of the interval of as many looks, evenly spaced."""
+"""A lag is long from that part of the interval of as many polls, evenly spaced."""
 IMPATIENCE: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
 """By how much more a second of a long lag may count. The smallest cost alone would leave one task in a
 hundred waiting for half again as long as fixed polling does. So the first of these is taken with which no
 more than that share is seen later than :data:`P99` of the interval. It costs up to 6 %
-(``python -m bench looks``)."""
+(``python -m bench polls``)."""
 P99: Final = 0.97
 """Fixed polling's is 0.99 of its interval; the learned level moves a little, and with it the lags."""
 
@@ -49,28 +49,28 @@ COARSEST: Final = 2.0
 
 CHEAPEST: Final = 0.25
 DEAREST: Final = 10.0
-"""The bounds of ``c`` in seconds. At the least, looks are some 1.6 s apart where most tasks end, and an idle
-fleet reads less often than by the provider's advice; at the most, a task gets hardly more than one look."""
+"""The bounds of ``c`` in seconds. At the least, polls are some 1.6 s apart where most tasks end, and an idle
+fleet reads less often than by the provider's advice; at the most, a task gets hardly more than one poll."""
 SHARE: Final = 0.8
 """Of the read budget; the rest is for callbacks, for late results and for bursts."""
 NOTICEABLE: Final = 0.1
 """A relative change of ``c`` that is worth a new programme."""
 
 SAFETY_READS: Final = 0.1
-"""How many looks a job may take, on average, in case its callback is lost."""
+"""How many polls a job may take, on average, in case its callback is lost."""
 
 
 class Learned:
-    """The law for one kind of task: the times that cost least, for its durations and the price of a look."""
+    """The policy for one kind of task: the cheapest times, by its durations and the price of a poll."""
 
     def __init__(self, durations: Durations, c: float) -> None:
         self.durations = durations
         self.c = c
-        """Seconds of lag that a look is worth."""
+        """Seconds of lag that a poll is worth."""
         self._ages, self._targets = _Programme(durations, c).solve()
 
-    def next_look(self, age: float, since_callback: float | None = None) -> float:
-        """Seconds until the next look.
+    def next_poll(self, age: float, since_callback: float | None = None) -> float:
+        """Seconds until the next poll.
 
         A callback says that the task has ended; if the provider's record does not, it will soon.
         """
@@ -89,7 +89,7 @@ class Learned:
 
 
 class _Programme:
-    """The ages on a grid, and the best next look from each."""
+    """The ages on a grid, and the best next poll from each."""
 
     def __init__(self, durations: Durations, c: float) -> None:
         self.durations, self.c = durations, c
@@ -105,21 +105,21 @@ class _Programme:
             self.ends.append(self.ends[-1] + (before - after) * (low + high) / 2)
 
     def solve(self) -> tuple[list[float], list[float]]:
-        """The ages of the grid, and for each the age at which a task that still works is looked at next."""
+        """The ages of the grid, and for each the age at which a task that still works is polled next."""
         long = math.inf
         for impatience in IMPATIENCE:
             chosen = self._cheapest(long, impatience)
-            looks = self._looks(chosen)
-            fixed = self.durations.mean / (sum(self.left[i] for i in looks[:-1]) - 0.5)
-            if self._later_than(P99 * fixed, looks) <= 0.01:
+            polls = self._polls(chosen)
+            fixed = self.durations.mean / (sum(self.left[i] for i in polls[:-1]) - 0.5)
+            if self._later_than(P99 * fixed, polls) <= 0.01:
                 break
             long = LONG * fixed
         return self.ages, [*(self.ages[j] for j in chosen[:-1]), OVERDUE + LONGEST_PAUSE]
 
     def _cheapest(self, long: float, impatience: float) -> list[int]:
-        """For each place in the grid, that of the next look, if lags beyond ``long`` count for more.
+        """For each place in the grid, that of the next poll, if lags beyond ``long`` count for more.
 
-        ``cost[i]`` is what follows a look at ``ages[i]``, times the probability that it finds the task
+        ``cost[i]`` is what follows a poll ``ages[i]``, times the probability that it finds the task
         working.
         """
         ages, left, ends, last = self.ages, self.left, self.ends, len(self.ages) - 1
@@ -130,7 +130,7 @@ class _Programme:
         for i in range(last - 1, -1, -1):
             until = min(max(ages[i], early) + LONGEST_TAIL_PAUSE, ages[i] + LONGEST_PAUSE)
             smallest = math.inf
-            # The later a look, the later the best next one: costs of this form have Monge's property.
+            # The later a poll, the later the best next one: costs of this form have Monge's property.
             for j in range(i + 1, chosen[i + 1] + 1):
                 if ages[j] > until and j > i + 1:
                     break
@@ -143,19 +143,19 @@ class _Programme:
             cost[i] = smallest + self.c * left[i]
         return chosen
 
-    def _looks(self, chosen: list[int]) -> list[int]:
-        """The places of a task's looks, and before them that of its beginning."""
-        looks = [0]
-        while looks[-1] < len(self.ages) - 1:
-            looks.append(chosen[looks[-1]])
-        return looks
+    def _polls(self, chosen: list[int]) -> list[int]:
+        """The places of a task's polls, and before them that of its beginning."""
+        polls = [0]
+        while polls[-1] < len(self.ages) - 1:
+            polls.append(chosen[polls[-1]])
+        return polls
 
-    def _later_than(self, lag: float, looks: list[int]) -> float:
+    def _later_than(self, lag: float, polls: list[int]) -> float:
         """The share of tasks whose end is seen by more than ``lag`` seconds later."""
         survival = self.durations.survival
         return sum(
             survival(self.ages[i]) - survival(max(self.ages[i], self.ages[j] - lag))
-            for i, j in pairwise(looks)
+            for i, j in pairwise(polls)
         )
 
 
@@ -172,7 +172,7 @@ def price(durations: Durations, *, reads_per_second: float, in_flight: float) ->
     """The ``c`` at which all tasks in flight together keep within their share of the reads, in seconds.
 
     Tasks end at the rate in_flight / mean, which says how many reads each may have. In Keller's limit they
-    are effort / sqrt(2c), and a half for the last look's chance to come too late: that is solved for c.
+    are effort / sqrt(2c), and a half for the last poll's chance to come too late: that is solved for c.
     """
     if not (math.isfinite(in_flight) and in_flight > 0):
         return CHEAPEST
@@ -182,34 +182,34 @@ def price(durations: Durations, *, reads_per_second: float, in_flight: float) ->
 
 
 def safety_patience(durations: Durations, least: float) -> float:
-    """Seconds until the first look for a lost callback, ``least`` or more; each further one at twice the age.
+    """Seconds until the first poll for a lost callback, ``least`` or more; each further one at twice the age.
 
-    So many that the looks come to no more than :data:`SAFETY_READS` a job, up to :data:`OVERDUE`.
+    So many that the polls come to no more than :data:`SAFETY_READS` a job, up to :data:`OVERDUE`.
     """
     patience = max(least, SHORTEST_PAUSE)
-    while patience < OVERDUE and _looks_from(durations, patience) > SAFETY_READS:
+    while patience < OVERDUE and _polls_from(durations, patience) > SAFETY_READS:
         patience *= 1.1
     return patience
 
 
-def _looks_from(durations: Durations, patience: float) -> float:
+def _polls_from(durations: Durations, patience: float) -> float:
     return sum(durations.survival(patience * 2**times) for times in range(12))
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
     learned: Learned
-    law: PollLaw
+    policy: PollPolicy
     until: float
 
 
-class Laws:
-    """The law of each kind of task, kept up to date. May be used by many threads; never raises.
+class PollPolicies:
+    """The policy of each kind of task, kept up to date. May be used by many threads; never raises.
 
     ``durations`` and ``in_flight`` ask the store, and are asked at most every ``refresh`` seconds a kind, by
-    one thread while the others go on with what they have. When the store is away, the last law holds, or the
-    one of what is assumed at first. ``patience`` is, with callbacks, the least number of seconds until the
-    first look for a lost one; ``clock`` gives seconds that only grow.
+    one thread while the others go on with what they have. When the store is away, the last policy holds, or
+    the one of what is assumed at first. ``patience`` is, with callbacks, the least number of seconds until
+    the first poll for a lost one; ``clock`` gives seconds that only grow.
     """
 
     def __init__(
@@ -229,23 +229,23 @@ class Laws:
         self._held: dict[Kind, _Held] = {}
         self._lock = threading.Lock()
 
-    def of(self, kind: Kind) -> PollLaw:
-        """The law for tasks of this kind."""
+    def of(self, kind: Kind) -> PollPolicy:
+        """The policy for tasks of this kind."""
         with self._lock:
             now = self._clock()
             held = self._held.get(kind)
             if held and now < held.until:
-                return held.law
+                return held.policy
             if held is None:
                 held = self._hold(Durations.unlearned(kind), CHEAPEST, now)
             # Others need not wait for this thread's questions.
-            self._held[kind] = _Held(held.learned, held.law, now + self._refresh)
+            self._held[kind] = _Held(held.learned, held.policy, now + self._refresh)
         fresh = self._ask(kind, held.learned, now)
         if fresh is None:
-            return held.law
+            return held.policy
         with self._lock:
             self._held[kind] = fresh
-        return fresh.law
+        return fresh.policy
 
     def _ask(self, kind: Kind, known: Learned, now: float) -> _Held | None:
         try:
@@ -255,13 +255,13 @@ class Laws:
                 return None
             return self._hold(durations, c, now)
         except Exception as error:
-            # Whatever is wrong with what was learned, a look with an older law is better than none.
-            log.warning("the poll law of %s is not renewed: %s", kind, error)
+            # Whatever is wrong with what was learned, a poll with an older policy is better than none.
+            log.warning("the poll policy of %s is not renewed: %s", kind, error)
             return None
 
     def _hold(self, durations: Durations, c: float, now: float) -> _Held:
         learned = Learned(durations, c)
-        law: PollLaw = learned
+        policy: PollPolicy = learned
         if self._patience is not None:
-            law = Callbacks(safety_patience(durations, self._patience), learned)
-        return _Held(learned, law, now + self._refresh)
+            policy = Callbacks(safety_patience(durations, self._patience), learned)
+        return _Held(learned, policy, now + self._refresh)

@@ -28,8 +28,8 @@ TURNS: Final = 10**14
 SHORTEST_GUARD: Final = 10
 LONGEST_GUARD: Final = 5000
 """The bounds of the guard of an account's window, as it is learned."""
-SHORTEST_LOOK_GUARD: Final = 30
-LONGEST_LOOK_GUARD: Final = 1000
+SHORTEST_POLL_GUARD: Final = 30
+LONGEST_POLL_GUARD: Final = 1000
 MOST_LATE: Final = 1000
 """The most by which an exchange that dawdled moves its own permit."""
 PATIENCE: Final = 60_000
@@ -43,11 +43,11 @@ AUDIT: Final = 60_000
 MOST_AUDITED: Final = 100
 
 HINT_PAUSE: Final = 1000
-"""Between a look and the next one, if a callback came in the meantime."""
+"""Between a poll and the next one, if a callback came in the meantime."""
 HINTED: Final = -(10**12)
-"""Added to the place of a look that a callback asks for, so that it goes before all others."""
+"""Added to the place of a poll that a callback asks for, so that it goes before all others."""
 AHEAD: Final = 60_000
-"""Added to the place of a quiet look, so that those which somebody waits for go before it."""
+"""Added to the place of a late poll, so that those which somebody waits for go before it."""
 
 USUAL_TIME: Final = 900_000
 """The time of a job without an allowance, from its first task on."""

@@ -29,8 +29,8 @@ LINE_CREATE: Final = Key(
 LINE_CREATE_OF: Final = Key(
     "line:create:", "sorted set", "the same, of jobs that name their account", "ACCOUNT"
 )
-LINE_LOOK: Final = Key("line:look:", "sorted set", "jobs that wait for a permit to be looked at", "ACCOUNT")
-PARKED: Final = Key("parked", "sorted set", "caps that have no money left, by when that is looked at again")
+LINE_POLL: Final = Key("line:poll:", "sorted set", "jobs that wait for a permit to be polled", "ACCOUNT")
+PARKED: Final = Key("parked", "sorted set", "caps that have no money left, by when that is checked again")
 PARKED_FOR: Final = Key(
     "parked:", "sorted set", "jobs that wait for the money of a cap, by priority and turn", "CAP"
 )
@@ -49,7 +49,7 @@ SPEAKER: Final = Key(
 )
 WINDOW_CREATE: Final = Key("window:create:", "sorted set", "permits to send, by when they count", "ACCOUNT")
 WINDOW_ANSWER: Final = Key("window:answer:", "sorted set", "answers, by when they came", "ACCOUNT")
-WINDOW_LOOK: Final = Key("window:look:", "sorted set", "permits to look, by when they count", "ACCOUNT")
+WINDOW_POLL: Final = Key("window:poll:", "sorted set", "permits to poll, by when they count", "ACCOUNT")
 IN_FLIGHT: Final = Key(
     "in-flight:", "sorted set", "jobs that hold a place, by when that is audited", "ACCOUNT"
 )

@@ -36,15 +36,15 @@ end
 
 if awaited or (not known and (state == 'in_doubt' or state == 'queued')) then
   generate(job, task)
-  look_in(job, A.delay)
+  poll_in(job, A.delay)
   announce(job, 'generating', detail)
 elseif not known and ended(state) then
   announce(job, 'late_answer', detail)
-  follow_quietly(job)
+  follow_late(job)
 elseif not known then
   announce(job, 'adopted', detail)
   -- A later attempt on the wire decides first.
-  if state == 'generating' then go_on_looking(job) end
+  if state == 'generating' then go_on_polling(job) end
 end
 save(job)
 return known and 'expected' or 'adopted'

@@ -1,5 +1,5 @@
 -- Uses: record, journal, lines, money, tasks, adoption.
--- A 'callback' or a 'person' (`by`) names a task for one of the job's attempts; a look has to confirm it. Returns
+-- A 'callback' or a 'person' (`by`) names a task for one of the job's attempts; a poll has to confirm it. Returns
 -- 'adopted'; 'expected' if the task was known and is still open; 'repeated' if its end is known; 'mismatched' if the
 -- attempt has another task for sure, or cannot have this one; 'unknown_job'.
 local called_back = A.by == 'callback'
@@ -21,8 +21,8 @@ if task and task.state == 'open' then
   to_the_front(tasks, place)
   keep_tasks(job, tasks)
   if state == 'generating' then job.task_id = A.task_id end
-  -- A job whose result is not stored yet goes on to look when it is.
-  if state == 'generating' or job.stored then look_soon(job) end
+  -- A job whose result is not stored yet goes on to poll when it is.
+  if state == 'generating' or job.stored then poll_soon(job) end
   save(job)
   return answer('expected')
 end
@@ -41,13 +41,13 @@ follow(job, tasks, task or {id = A.task_id, at = NOW}, place, A.attempt)
 local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by}
 if ended(state) then
   announce(job, 'late_answer', detail)
-  follow_quietly(job)
+  follow_late(job)
 else
   -- The answer to the attempt is still to come, and will not be asked for again.
   if state == 'sending' and job.attempt == A.attempt then mark_doubtful(job, A.attempt) end
   announce(job, 'adopted', detail)
   -- A later attempt on the wire decides first.
-  if state ~= 'sending' or job.attempt == A.attempt then go_on_looking(job) end
+  if state ~= 'sending' or job.attempt == A.attempt then go_on_polling(job) end
 end
 save(job)
 return answer('adopted')

@@ -47,12 +47,12 @@ for place = 1, #late, 2 do
 end
 
 -- What is due goes on by itself, or takes a permit: at once if that is free for it, else from a line.
-local looks = {}
+local polls = {}
 
-local function wants_look(job, place)
+local function wants_poll(job, place)
   local account = reader_of(job)
-  looks[account] = looks[account] or {}
-  table.insert(looks[account], {job = job, place = place})
+  polls[account] = polls[account] or {}
+  table.insert(polls[account], {job = job, place = place})
 end
 
 local entries = due(DUE, A.batch)
@@ -69,10 +69,10 @@ for place = 1, #entries, 2 do
     queue_up(job, at)
     save(job)
   elseif job.state == 'generating' then
-    wants_look(job, look_place(job, at + (job.pace or 0)))
+    wants_poll(job, poll_place(job, at + (job.pace or 0)))
   elseif job.stored then
-    -- The quiet look of a job that has ended: those that somebody waits for go before.
-    wants_look(job, NOW + AHEAD)
+    -- The late poll of a job that has ended: those that somebody waits for go before.
+    wants_poll(job, NOW + AHEAD)
   else
     lease(job, 'settle', A.lease)
   end
@@ -92,14 +92,14 @@ end
 
 local function visit(account, key)
   if rooms[account] then return rooms[account] end
-  local room = room_of(account, key, ask, looks[account])
+  local room = room_of(account, key, ask, polls[account])
   if not room then return nil end
   rooms[account], rooms[#rooms + 1] = room, room
   free = free + math.max(0, room.free)
   return room
 end
 
-for account in pairs(looks) do
+for account in pairs(polls) do
   local key = redis.call('HGET', SPEAKER .. A.speaker, account)
   if key then visit(account, key) end
 end
@@ -198,21 +198,21 @@ while total > 0 do
 end
 for priority, turn in pairs(turns) do turn_over(priority, turn) end
 
-local function look(job, room)
-  job.looking = NOW
-  lease(job, 'look', A.look_lease)
-  redis.call('ZADD', WINDOW_LOOK .. room.account, NOW, permit_of_lease(job))
+local function poll(job, room)
+  job.polling = NOW
+  lease(job, 'poll', A.poll_lease)
+  redis.call('ZADD', WINDOW_POLL .. room.account, NOW, permit_of_lease(job))
 end
 
 local function into_line(wanted)
   for _, one in ipairs(wanted) do
     redis.call('ZREM', DUE, one.job.id)
-    line_up_look(one.job, one.place)
+    line_up_poll(one.job, one.place)
   end
 end
 
--- The looks that may be made, in the order of the line; those that are due need not stand in it if all may.
-local function granted_looks(line, wanted, permits)
+-- The polls that may be made, in the order of the line; those that are due need not stand in it if all may.
+local function granted_polls(line, wanted, permits)
   local waiting = redis.call('ZCARD', line)
   if waiting + #wanted > permits then
     into_line(wanted)
@@ -227,19 +227,19 @@ local function granted_looks(line, wanted, permits)
   return granted
 end
 
-for account, wanted in pairs(looks) do
+for account, wanted in pairs(polls) do
   if not rooms[account] then into_line(wanted) end
 end
 for _, room in ipairs(rooms) do
-  local line, limits = LINE_LOOK .. room.account, room.limits
-  local permits = math.min(limits.looks - counted(WINDOW_LOOK .. room.account, look_edge(limits)), A.batch)
-  for _, one in ipairs(granted_looks(line, looks[room.account] or {}, permits)) do
+  local line, limits = LINE_POLL .. room.account, room.limits
+  local permits = math.min(limits.polls - counted(WINDOW_POLL .. room.account, poll_edge(limits)), A.batch)
+  for _, one in ipairs(granted_polls(line, polls[room.account] or {}, permits)) do
     local id, job, fault = one[1], one[3]
     if not job then
       redis.call('ZREM', line, id)
       job, fault = load(id)
     end
-    if fault then set_aside(id, fault) elseif job then look(job, room) end
+    if fault then set_aside(id, fault) elseif job then poll(job, room) end
   end
 end
 

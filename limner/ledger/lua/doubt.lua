@@ -18,6 +18,6 @@ redis.call('ZREMRANGEBYRANK', DOUBTS, 0, -MOST_DOUBTS - 1)
 leave_flight(job)
 schedule(job, NOW + A.grace)
 announce(job, 'in_doubt', {attempt = A.attempt, error = A.error, next = A.grace})
-go_on_looking(job)
+go_on_polling(job)
 save(job)
 return 1

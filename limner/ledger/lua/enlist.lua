@@ -2,8 +2,8 @@
 -- Registers a speaker (the workers with the same settings) with its accounts' limits and the names of their keys.
 -- Returns the number of accounts.
 for _, quota in ipairs(A.quotas) do
-  local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'looks', quota.looks,
-    'looks_span', quota.looks_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
+  local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'polls', quota.polls,
+    'polls_span', quota.polls_span, 'max_in_flight', quota.max_in_flight, 'first_guard', quota.guard}
   -- What was learned to be left of another quota says nothing of this one.
   if tonumber(redis.call('HGET', QUOTA .. quota.account, 'creates')) ~= quota.creates then
     redis.call('HDEL', QUOTA .. quota.account, 'limit', 'raise_at', 'patience')

@@ -21,7 +21,7 @@ end
 local detail = {error = decoded(A.outcome).error}
 if job.state == 'sending' then
   if not A.unsent then end_probe_refused(job) end
-  if go_on_looking(job) then
+  if go_on_polling(job) then
     note(job, 'attempt_failed', detail)
     save(job)
     return {}

@@ -1,6 +1,6 @@
 -- Uses: record, bell, pauses, lines.
 -- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
--- has begun, and steps that are somebody else's by now, stay as they are. Whether a look has begun is not on
+-- has begun, and steps that are somebody else's by now, stay as they are. Whether a poll has begun is not on
 -- record: it is made again, and its permit stays used. Returns how many were given back.
 
 local function give_back_credits(account, lease)
@@ -18,8 +18,8 @@ local function give_back(id, kind, lease)
     take_back(job)
     redis.call('ZREM', DUE, id)
     queue_up(job)
-  elseif kind == 'look' and job.looking then
-    take_back_look(job, job.looking + (ended(job.state) and AHEAD or 0))
+  elseif kind == 'poll' and job.polling then
+    take_back_poll(job, job.polling + (ended(job.state) and AHEAD or 0))
   elseif kind == 'settle' then
     schedule(job, NOW)
   else

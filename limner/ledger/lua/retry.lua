@@ -32,7 +32,7 @@ leave_flight(job)
 schedule(job, NOW + A.delay)
 announce(job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay,
   pause = A.pause and not A.pause.key and left or nil})
-local adopted = go_on_looking(job)
+local adopted = go_on_polling(job)
 if not adopted then watch_expiry(job) end
 -- A server fault may be told of a task that was made all the same.
 if A.error.cause == 'server_fault' then job.faulted = 1 end

@@ -1,5 +1,5 @@
 -- Uses: record, bell, lines, results, ends.
--- The result of a job that has ended lies in the result backend. If a task of it is still open, looking goes on
+-- The result of a job that has ended lies in the result backend. If a task of it is still open, polling goes on
 -- quietly, first after `follow`; else the record may go in `ttl`. Returns 1, or 0 when the job has another end
 -- by now, which is then stored over this one.
 local job, fault = load(A.job)
@@ -8,7 +8,7 @@ if not job or not ended(job.state) then return 0 end
 if job.finished ~= A.finished then
   keep_record(job)
   job.stored = nil
-  leave_look_line(job)
+  leave_poll_line(job)
   schedule(job, NOW)
   save(job)
   return 0

@@ -24,7 +24,7 @@ local job = new(A.job)
 job.v, job.state, job.request, job.digest, job.metadata = VERSION, 'queued', A.request, A.digest, A.metadata
 job.priority, job.lane, job.pinned = A.priority, A.lane, A.account
 job.turn = next_turn(A.priority, A.lane or '', A.account)
-job.created, job.lease, job.attempt, job.looks, job.waits = NOW, 0, 0, 0, 1
+job.created, job.lease, job.attempt, job.polls, job.waits = NOW, 0, 0, 0, 1
 job.expires = A.expires_in and NOW + A.expires_in
 watch_expiry(job)
 if key then

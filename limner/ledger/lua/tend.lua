@@ -8,7 +8,7 @@ for _, account in ipairs(accounts) do
   if limits then
     forget_permits(account, limits)
     audit_flight(account)
-    local waiting = redis.call('ZCARD', line_of(account)) + redis.call('ZCARD', LINE_LOOK .. account)
+    local waiting = redis.call('ZCARD', line_of(account)) + redis.call('ZCARD', LINE_POLL .. account)
     if waiting > 0 or redis.call('EXISTS', PAUSE .. account) == 1 then visit_by(account, NOW) end
     redis.call('ZADD', OPEN, 'NX', NOW, account)
   end

@@ -12,7 +12,7 @@ def of_quota(quota: Quota) -> dict[str, Any]:
     return {
         **asdict(quota),
         "creates_span": to_ms(quota.creates_span),
-        "looks_span": to_ms(quota.looks_span),
+        "polls_span": to_ms(quota.polls_span),
         "guard": to_ms(quota.guard),
     }
 

@@ -149,24 +149,24 @@ class Resubmit(Script[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BeginLooks(Script[list[Record | RecordUnreadable | None]]):
+class BeginPolls(Script[list[Record | RecordUnreadable | None]]):
     """generating, or ended with an open task."""
 
-    NAME: ClassVar[str] = "begin_looks"
-    looks: Sequence[tuple[str, int]]
-    look_lease: Milliseconds
+    NAME: ClassVar[str] = "begin_polls"
+    polls: Sequence[tuple[str, int]]
+    poll_lease: Milliseconds
 
     def read(self, reply: Any) -> list[Record | RecordUnreadable | None]:
-        """The records of the jobs whose looks may be made."""
+        """The records of the jobs whose polls may be made."""
         now, records = reply
-        return [readable(look[0], flat, moment(now)) for look, flat in zip(self.looks, records, strict=True)]
+        return [readable(poll[0], flat, moment(now)) for poll, flat in zip(self.polls, records, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportLooks(Script[list[TaskEnd | RecordUnreadable]]):
+class ReportPolls(Script[list[TaskEnd | RecordUnreadable]]):
     """generating → succeeded, failed, in_doubt, queued; or none of these."""
 
-    NAME: ClassVar[str] = "report_looks"
+    NAME: ClassVar[str] = "report_polls"
     reports: Sequence[Mapping[str, Any]]
     store_lease: Milliseconds
 

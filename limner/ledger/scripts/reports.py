@@ -1,4 +1,4 @@
-"""Reports of looks. Several are put on record together."""
+"""Reports of polls. Several are put on record together."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class BackendResult:
     ttl: float
     """Seconds to keep the record once the result is stored."""
     follow: float
-    """Seconds until the first look at another task that is still open."""
+    """Seconds until the first poll another task that is still open."""
 
     def to_json(self) -> dict[str, Any]:
         """As the scripts take it."""
@@ -45,18 +45,18 @@ class BackendResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """The task is not ready; look again in ``look_in`` seconds.
+class Polled:
+    """The task is not ready; poll again in ``poll_in`` seconds.
 
-    ``task_id`` names it if the job has others, which are looked at first then, or if the provider has now
+    ``task_id`` names it if the job has others, which are polled first then, or if the provider has now
     shown it (``sure``), as the task of ``attempt``. With ``too_often``, the read was refused for its rate.
     """
 
-    WHAT: ClassVar[str] = "looked"
+    WHAT: ClassVar[str] = "polled"
     job_id: str
     lease: int
     answer: str
-    look_in: float
+    poll_in: float
     task_id: str | None = None
     sure: bool = False
     attempt: int | None = None
@@ -67,7 +67,7 @@ class Looked:
         return {
             "lease": self.lease,
             "answer": self.answer,
-            "delay": counted("look_in", to_ms(self.look_in)),
+            "delay": counted("poll_in", to_ms(self.poll_in)),
             "task_id": self.task_id,
             "sure": self.sure or None,
             "attempt": self.attempt,
@@ -146,7 +146,7 @@ class TaskFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskLost:
-    """A task is not looked at any more.
+    """A task is not polled any more.
 
     ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has no
     other task is in doubt again, for ``grace`` seconds.
@@ -170,7 +170,7 @@ class TaskLost:
         }
 
 
-Report = Looked | TaskSucceeded | TaskFailed | TaskLost
+Report = Polled | TaskSucceeded | TaskFailed | TaskLost
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Arrival(NamedTuple):
     """None for a key of nobody."""
 
 
-# A tuple of plain values and no object: the garbage collector stops looking at it.
+# A tuple of plain values and no object: the garbage collector stops polling it.
 _Kept = tuple[float, str, str | None, int | None, str, str | None]
 
 

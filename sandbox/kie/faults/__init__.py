@@ -1,1 +1,1 @@
-"""Faults: what goes wrong on demand, and how it looks on the wire."""
+"""Faults: what goes wrong on demand, and how it polls on the wire."""

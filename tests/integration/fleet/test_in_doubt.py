@@ -82,7 +82,7 @@ def test_a_lost_answer_is_found_again_by_its_callback(fleet: LocalFleet, limner:
     assert [task.confirmed for task in job.status().tasks] == [True]
 
 
-def test_a_callback_is_the_reason_for_the_only_look(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_callback_is_the_reason_for_the_only_poll(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     jobs = limner.submit_many(f"quick {number}" for number in range(20))
     for job in jobs:
@@ -90,12 +90,12 @@ def test_a_callback_is_the_reason_for_the_only_look(fleet: LocalFleet, limner: L
     assert fleet.provider.summary()["reads"] == 20
 
 
-def test_a_lost_callback_is_made_up_for_by_a_look(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_lost_callback_is_made_up_for_by_a_poll(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(callback_lost={"next": 1})
     job = limner.submit("nobody calls")
     assert job.result(WAIT).urls
-    assert job.status().looks == 1
+    assert job.status().polls == 1
 
 
 def test_a_callback_that_comes_before_the_end_does_not_end_the_job(fleet: LocalFleet, limner: Limner) -> None:

@@ -182,12 +182,12 @@ def test_a_success_without_images_says_that_it_is_charged(
 
 
 @pytest.mark.parametrize("fault", ["record_500", "record_html", "record_drop"])
-def test_a_look_that_fails_is_a_look_and_no_failure(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+def test_a_poll_that_fails_is_a_poll_and_no_failure(fleet: LocalFleet, limner: Limner, fault: str) -> None:
     assert fleet.provider
     fleet.provider.faults(**{fault: {"next": 1}})
     job = limner.submit(unique(fault))
     assert job.result(WAIT).urls
-    assert job.status().looks == 2
+    assert job.status().polls == 2
 
 
 def test_a_record_that_is_not_there_yet_is_waited_for(fleet: LocalFleet, limner: Limner) -> None:
@@ -277,7 +277,7 @@ def test_the_api_key_is_in_no_log(fleet: LocalFleet) -> None:
     assert key not in fleet.workers[0].log.read_text()
 
 
-def test_plain_messages_that_look_like_steps_are_failures_too(fleet: LocalFleet) -> None:
+def test_plain_messages_that_poll_like_steps_are_failures_too(fleet: LocalFleet) -> None:
     app = plain_celery(fleet.redis_url)
     for args, kwargs in (([5], {}), ([], {"self": 1}), ([], {"prompt": "a", "lease": 1})):
         result = app.send_task("limner.create_task", args=args, kwargs=kwargs)

@@ -243,7 +243,7 @@ def test_the_celery_command_runs_from_a_bare_checkout(service: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_look_that_takes_longer_than_a_step_still_counts() -> None:
+def test_a_poll_that_takes_longer_than_a_step_still_counts() -> None:
     settings = {**ROOMY, "LIMNER_REQUEST_TIMEOUT_SECONDS": "24", "LIMNER_JOB_DEADLINE_SECONDS": "10"}
     with (
         LocalFleet(settings=settings, provider=quick_provider(faults={"stuck": 1.0})) as fleet,

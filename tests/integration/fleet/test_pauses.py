@@ -36,7 +36,7 @@ NARROW = {
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LocalFleet]:
-    # With callbacks nobody waits for looks; they come after the answers.
+    # With callbacks nobody waits for polls; they come after the answers.
     provider = quick_provider(create_latency=LATENCY, duration=0.5)
     with LocalFleet(workers=WORKERS, callbacks=True, settings=NARROW, provider=provider) as running:
         yield running
@@ -117,11 +117,11 @@ def test_a_maintenance_stops_all_workers_and_ends_with_one_request(
 
 def test_a_pause_by_hand_ends_by_hand(limner: Limner, provider: SandboxProvider) -> None:
     finish(limner.submit_many(["before"]))
-    limner.pause(reason="the budget is being looked at")
+    limner.pause(reason="the budget is being polled")
     paused = pause(limner)
     assert paused
     assert (paused.cause, paused.ends_by) == ("by_hand", EndsBy.PERSON)
-    assert paused.message == "the budget is being looked at"
+    assert paused.message == "the budget is being polled"
     jobs = limner.submit_many(f"behind a person {number}" for number in range(20))
     let_time_pass(limner)
     assert states(jobs) == {"queued"}

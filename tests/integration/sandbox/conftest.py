@@ -54,11 +54,11 @@ def record(client: httpx.Client, task_id: str) -> dict[str, Any]:
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
     """The record's data once it says success or fail."""
 
-    def look() -> dict[str, Any] | None:
+    def poll() -> dict[str, Any] | None:
         data: dict[str, Any] = record(client, task_id)["data"]
         return data if data["state"] in ("success", "fail") else None
 
-    return until(look)
+    return until(poll)
 
 
 def until(condition: Callable[[], T | None], seconds: float = 10.0) -> T:

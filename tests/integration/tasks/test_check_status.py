@@ -1,4 +1,4 @@
-"""A message of several looks, made by a worker's own collaborators on a real Valkey and over real HTTP."""
+"""A message of several polls, made by a worker's own collaborators on a real Valkey and over real HTTP."""
 
 import importlib
 import json
@@ -20,13 +20,13 @@ from config.celery_options import celery_options
 from limner import Images
 from limner.ledger import Claim, Grant
 from limner.ledger.record import Record
-from limner.ledger.scripts.calls import ReportLooks
+from limner.ledger.scripts.calls import ReportPolls
 from limner.models import TextToImage
 from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http
 from worker.limits.quota import quotas
-from worker.services import LOOKS_IN_A_MESSAGE, Fleet, make_fleet
+from worker.services import POLLS_IN_A_MESSAGE, Fleet, make_fleet
 
 NOW: Final = round(datetime.now(UTC).timestamp() * 1000)
 LONG: Final = 60.0
@@ -81,7 +81,7 @@ class Provider:
 
 @dataclass
 class World:
-    """A worker's collaborators, and the jobs whose tasks it is to look at."""
+    """A worker's collaborators, and the jobs whose tasks it is to poll."""
 
     fleet: Fleet
     app: Celery
@@ -90,8 +90,8 @@ class World:
     scripts: list[Any] = field(default_factory=list)
     """Those that were run on the ledger."""
 
-    def looks(self, count: int) -> list[Claim]:
-        """So many looks, each of a job of its own; job and task are named by their number."""
+    def polls(self, count: int) -> list[Claim]:
+        """So many polls, each of a job of its own; job and task are named by their number."""
         jobs = self.fleet.ledger.jobs
         allowed = quotas(self.fleet.settings)
         for number in range(count):
@@ -100,9 +100,9 @@ class World:
         for step in self.fleet.ledger.queue.claim(*allowed, money=self.fleet.money).steps:
             grant = jobs.begin(step.job_id, step.lease, f"token of {step.job_id}", deadline=900)
             assert isinstance(grant, Grant)
-            jobs.accepted(step.job_id, grant.attempt, task_of(step.job_id), look_in=0.0)
+            jobs.accepted(step.job_id, grant.attempt, task_of(step.job_id), poll_in=0.0)
         steps = self.fleet.ledger.queue.claim(*allowed, money=self.fleet.money).steps
-        assert {step.step for step in steps} == {"look"}
+        assert {step.step for step in steps} == {"poll"}
         assert len(steps) == count
         return sorted(steps, key=lambda step: step.job_id)
 
@@ -133,8 +133,8 @@ class World:
         return [script.NAME for script in self.scripts]
 
     def reported(self) -> list[int]:
-        """How many looks each report had."""
-        return [len(script.reports) for script in self.scripts if isinstance(script, ReportLooks)]
+        """How many polls each report had."""
+        return [len(script.reports) for script in self.scripts if isinstance(script, ReportPolls)]
 
 
 def task_of(job_id: str) -> str:
@@ -142,8 +142,8 @@ def task_of(job_id: str) -> str:
 
 
 @dataclass
-class Looking:
-    """A message of looks, in a thread of its own as in a worker."""
+class Polling:
+    """A message of polls, in a thread of its own as in a worker."""
 
     world: World
     steps: list[Claim]
@@ -155,7 +155,7 @@ class Looking:
 
     def _run(self) -> None:
         try:
-            self.world.module.look(self.world.fleet, self.steps)
+            self.world.module.poll(self.world.fleet, self.steps)
         except BaseException as error:
             self.error = error
 
@@ -224,58 +224,58 @@ def world(
 # Side by side
 
 
-def test_looks_of_a_message_are_made_at_the_same_time(world: World) -> None:
-    steps = world.looks(LOOKS_IN_A_MESSAGE)
+def test_polls_of_a_message_are_made_at_the_same_time(world: World) -> None:
+    steps = world.polls(POLLS_IN_A_MESSAGE)
     tasks = {task_of(step.job_id) for step in steps}
     world.provider.hold(*tasks)
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.provider.asked == tasks)
-    looking.finish()
-    assert len(world.succeeded()) == LOOKS_IN_A_MESSAGE
+    polling.finish()
+    assert len(world.succeeded()) == POLLS_IN_A_MESSAGE
 
 
 def test_what_is_finished_does_not_wait_for_the_slowest(world: World) -> None:
-    steps = world.looks(LOOKS_IN_A_MESSAGE)
+    steps = world.polls(POLLS_IN_A_MESSAGE)
     slow = steps[3].job_id
     world.provider.hold(task_of(slow))
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.succeeded() == {step.job_id for step in steps} - {slow})
-    assert not looking.over
+    assert not polling.over
     assert world.record(slow).state == "generating"
-    looking.finish()
+    polling.finish()
     assert world.succeeded() == {step.job_id for step in steps}
 
 
-def test_each_of_two_slow_looks_is_reported_when_it_has_finished(world: World) -> None:
-    steps = world.looks(3)
+def test_each_of_two_slow_polls_is_reported_when_it_has_finished(world: World) -> None:
+    steps = world.polls(3)
     quick, slow, slower = (step.job_id for step in steps)
     world.provider.hold(task_of(slow), task_of(slower))
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.succeeded() == {quick})
     world.provider.let_go(task_of(slow))
     eventually(lambda: world.succeeded() == {quick, slow})
-    assert not looking.over
-    looking.finish()
+    assert not polling.over
+    polling.finish()
     assert world.reported() == [1, 1, 1]
 
 
-def test_looks_that_finish_within_the_time_for_it_are_reported_together(
+def test_polls_that_finish_within_the_time_for_it_are_reported_together(
     world: World, check_status: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check_status.REPORT_WITHIN == 0.05
     # So that a busy machine changes nothing about what comes together.
     monkeypatch.setattr(check_status, "REPORT_WITHIN", LONG)
-    Looking(world, world.looks(LOOKS_IN_A_MESSAGE)).finish()
-    assert world.reported() == [LOOKS_IN_A_MESSAGE]
+    Polling(world, world.polls(POLLS_IN_A_MESSAGE)).finish()
+    assert world.reported() == [POLLS_IN_A_MESSAGE]
 
 
-def test_a_look_by_itself_is_made_and_reported(world: World) -> None:
-    Looking(world, world.looks(1)).finish()
+def test_a_poll_by_itself_is_made_and_reported(world: World) -> None:
+    Polling(world, world.polls(1)).finish()
     assert world.succeeded() == {"job-0"}
 
 
-def test_each_look_of_a_message_comes_to_its_own_end(world: World) -> None:
-    steps = world.looks(5)
+def test_each_poll_of_a_message_comes_to_its_own_end(world: World) -> None:
+    steps = world.polls(5)
     done, pending, failed, overdue, slow = (step.job_id for step in steps)
     world.provider.answers = {
         task_of(pending): generating,
@@ -284,19 +284,19 @@ def test_each_look_of_a_message_comes_to_its_own_end(world: World) -> None:
     }
     world.damage(overdue, "deadline", str(NOW - 1))
     world.provider.hold(task_of(slow))
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.states()[overdue] == "failed" and world.states()[failed] == "failed")
-    eventually(lambda: world.record(pending).looks == 1)
+    eventually(lambda: world.record(pending).polls == 1)
     eventually(lambda: world.succeeded() == {done})
     assert world.states()[slow] == "generating"
-    looking.finish()
+    polling.finish()
     assert world.states()[pending] == "generating"
     assert AsyncResult(failed, app=world.app).state == "FAILURE"
     assert AsyncResult(overdue, app=world.app).state == "FAILURE"
     assert world.succeeded() == {done, slow}
 
 
-# What is wrong with one look
+# What is wrong with one poll
 
 
 class Buggy:
@@ -311,36 +311,36 @@ class Buggy:
         return self._client.record_info(task_id)
 
 
-def test_a_look_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    steps = world.looks(4)
+def test_a_poll_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    steps = world.polls(4)
     [(account, client)] = world.fleet.providers.items()
     buggy: Any = Buggy(client, "task-1")
     world.fleet = replace(world.fleet, providers={account: buggy})
     world.provider.hold("task-2")
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.succeeded() == {"job-0", "job-3"})
-    looking.finish()
+    polling.finish()
     assert world.succeeded() == {"job-0", "job-2", "job-3"}
     assert "a bug" in caplog.text
     assert world.record("job-1").state == "generating"
     assert world.record("job-1").lease == steps[1].lease
-    # It is looked at again when its lease is over.
+    # It is polled again when its lease is over.
     due = world.due("job-1")
     assert due
-    assert due / 1000 == pytest.approx(datetime.now(UTC).timestamp() + world.fleet.ledger.leases.look, abs=20)
+    assert due / 1000 == pytest.approx(datetime.now(UTC).timestamp() + world.fleet.ledger.leases.poll, abs=20)
 
 
 def test_a_decision_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    steps = world.looks(4)
+    steps = world.polls(4)
     world.provider.hold(*(task_of(step.job_id) for step in steps))
     world.fleet.ledger.store.redis.hdel(world.fleet.ledger.jobs.key("job-1"), "deadline")
-    Looking(world, steps).finish()
+    Polling(world, steps).finish()
     assert world.succeeded() == {"job-0", "job-2", "job-3"}
     assert "job-1" in caplog.text
 
 
 DAMAGE: Final = {
-    "a count that is no number": ("looks", "many"),
+    "a count that is no number": ("polls", "many"),
     "a version of nobody": ("v", "99"),
     "a request that is no JSON": ("request", '{"prompt": "a f'),
     "a request that is no object": ("request", "[]"),
@@ -352,50 +352,50 @@ DAMAGE: Final = {
 
 
 @pytest.mark.parametrize(("name", "value"), DAMAGE.values(), ids=list(DAMAGE))
-def test_a_record_that_is_damaged_before_the_look_spoils_only_that(
+def test_a_record_that_is_damaged_before_the_poll_spoils_only_that(
     world: World, name: str, value: str
 ) -> None:
-    steps = world.looks(4)
+    steps = world.polls(4)
     world.damage("job-1", name, value)
-    Looking(world, steps).finish()
+    Polling(world, steps).finish()
     assert world.succeeded() >= {"job-0", "job-2", "job-3"}
 
 
 @pytest.mark.parametrize(("name", "value"), DAMAGE.values(), ids=list(DAMAGE))
-def test_a_record_that_is_damaged_during_the_look_spoils_only_that(
+def test_a_record_that_is_damaged_during_the_poll_spoils_only_that(
     world: World, check_status: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setattr(check_status, "REPORT_WITHIN", LONG)
-    steps = world.looks(4)
+    steps = world.polls(4)
     tasks = {task_of(step.job_id) for step in steps}
     world.provider.hold(*tasks)
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.provider.asked == tasks)
     world.damage("job-1", name, value)
-    looking.finish()
+    polling.finish()
     assert world.succeeded() >= {"job-0", "job-2", "job-3"}
 
 
-def test_a_damaged_record_of_an_overdue_job_does_not_end_the_other_looks(
+def test_a_damaged_record_of_an_overdue_job_does_not_end_the_other_polls(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    steps = world.looks(2)
+    steps = world.polls(2)
     world.provider.answers = {"task-0": generating}
     world.damage("job-0", "deadline", str(NOW - 1))
     world.provider.hold("task-0", "task-1")
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.provider.asked == {"task-0", "task-1"})
-    world.damage("job-0", "looks", "many")
+    world.damage("job-0", "polls", "many")
     world.provider.let_go("task-0")
-    eventually(lambda: looking.over or "job-0" in caplog.text)
-    looking.finish()
+    eventually(lambda: polling.over or "job-0" in caplog.text)
+    polling.finish()
     assert world.succeeded() == {"job-1"}
 
 
-def test_a_look_whose_lease_is_another_s_by_now_is_left_out(world: World) -> None:
-    steps = world.looks(3)
+def test_a_poll_whose_lease_is_another_s_by_now_is_left_out(world: World) -> None:
+    steps = world.polls(3)
     stale = replace(steps[1], lease=steps[1].lease - 1)
-    Looking(world, [steps[0], stale, steps[2]]).finish()
+    Polling(world, [steps[0], stale, steps[2]]).finish()
     assert world.succeeded() == {"job-0", "job-2"}
     assert world.provider.asked == {"task-0", "task-2"}
 
@@ -404,14 +404,14 @@ def test_a_look_whose_lease_is_another_s_by_now_is_left_out(world: World) -> Non
 
 
 def test_beside_the_ledger_a_job_takes_two_trips(world: World) -> None:
-    steps = world.looks(1)
+    steps = world.polls(1)
     world.scripts.clear()
-    Looking(world, steps).finish()
-    assert world.names() == ["begin_looks", "report_looks"]
+    Polling(world, steps).finish()
+    assert world.names() == ["begin_polls", "report_polls"]
 
 
 def test_the_result_is_that_of_the_record(world: World) -> None:
-    Looking(world, world.looks(2)).finish()
+    Polling(world, world.polls(2)).finish()
     for job_id in ("job-0", "job-1"):
         told = Images.model_validate(AsyncResult(job_id, app=world.app).get(timeout=5))
         assert told == world.record(job_id).images()
@@ -419,17 +419,17 @@ def test_the_result_is_that_of_the_record(world: World) -> None:
 
 
 def test_the_duration_is_learned(world: World) -> None:
-    Looking(world, world.looks(2)).finish()
+    Polling(world, world.polls(2)).finish()
     kind = "ideogram/v3-text-to-image:BALANCED:1"
     assert world.fleet.ledger.durations.of(kind).jobs == pytest.approx(2.0, abs=0.01)
 
 
 @pytest.mark.parametrize("world", ["1"], indirect=True)
 def test_in_another_database_the_result_is_stored_by_a_step_of_its_own(world: World) -> None:
-    steps = world.looks(1)
+    steps = world.polls(1)
     world.scripts.clear()
-    Looking(world, steps).finish()
-    assert world.names() == ["begin_looks", "report_looks", "stored"]
+    Polling(world, steps).finish()
+    assert world.names() == ["begin_polls", "report_polls", "stored"]
     redis = world.fleet.ledger.store.redis
     assert redis.keys("celery-task-meta-*") == []
     assert Images.model_validate(AsyncResult("job-0", app=world.app).get(timeout=5)) == (
@@ -442,10 +442,10 @@ def test_in_another_database_the_result_is_stored_by_a_step_of_its_own(world: Wo
 
 @pytest.mark.parametrize("world", ["1"], indirect=True)
 def test_in_another_database_what_is_finished_does_not_wait_for_the_slowest_either(world: World) -> None:
-    steps = world.looks(3)
+    steps = world.polls(3)
     world.provider.hold("task-2")
-    looking = Looking(world, steps)
+    polling = Polling(world, steps)
     eventually(lambda: world.succeeded() == {"job-0", "job-1"})
-    assert not looking.over
-    looking.finish()
+    assert not polling.over
+    polling.finish()
     assert world.succeeded() == {"job-0", "job-1", "job-2"}

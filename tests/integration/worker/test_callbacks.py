@@ -119,7 +119,7 @@ class Bench:
 
     def generating(self) -> str:
         job_id = self.sending()
-        self.ledger.jobs.accepted(job_id, 1, TASK, look_in=600)
+        self.ledger.jobs.accepted(job_id, 1, TASK, poll_in=600)
         return job_id
 
     def record(self, job_id: str) -> Record:
@@ -194,13 +194,13 @@ def test_a_callback_adopts_the_task_of_a_request_whose_answer_is_not_there_yet(b
     assert bench.ledger.journal.callback_counts() == {"adopted": 1}
 
 
-def test_a_callback_brings_the_look_forward(bench: Bench) -> None:
+def test_a_callback_brings_the_poll_forward(bench: Bench) -> None:
     job_id = bench.generating()
     budget = Quota(0, 1, 10, 1, 10)
     assert bench.ledger.queue.claim(budget).steps == []
     assert bench.post(job_id).status_code == 200
     [step] = bench.ledger.queue.claim(budget).steps
-    assert (step.job_id, step.step) == (job_id, "look")
+    assert (step.job_id, step.step) == (job_id, "poll")
     assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
@@ -211,14 +211,14 @@ def test_both_spellings_are_understood(bench: Bench, spelling: str) -> None:
     assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
-def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_look(bench: Bench) -> None:
+def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_poll(bench: Bench) -> None:
     job_id = bench.generating()
     bench.post(job_id)
     before = bench.record(job_id)
     for _ in range(20):
         assert bench.post(job_id).json() == SUCCESS
     after = bench.record(job_id)
-    assert (after.state, after.tasks, after.looks) == (before.state, before.tasks, before.looks)
+    assert (after.state, after.tasks, after.polls) == (before.state, before.tasks, before.polls)
     assert len(bench.ledger.queue.claim(Quota(0, 1, 100, 1, 10)).steps) == 1
     assert bench.ledger.journal.callback_counts() == {"expected": 21}
 
@@ -242,7 +242,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("outcome", "request_"), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_proven_changes_no_job_and_looks_accepted(
+def test_what_is_not_proven_changes_no_job_and_polls_accepted(
     bench: Bench, outcome: str, request_: dict[str, Any]
 ) -> None:
     job_id = bench.generating()

@@ -51,7 +51,7 @@ def test_celery_finds_the_socket_its_database_and_its_password() -> None:
     assert (backend["path"], backend["db"], backend["password"]) == ("/run/redis.sock", 2, "pw")
 
 
-def test_celery_looks_at_the_certificate_of_a_tls_server() -> None:
+def test_celery_polls_the_certificate_of_a_tls_server() -> None:
     url = celery_url("rediss://127.0.0.1/0?ssl_ca_certs=%2Fca.pem")
     app = Celery(broker=url, backend=url)
     backend = backend_options(app)

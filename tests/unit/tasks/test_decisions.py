@@ -24,12 +24,12 @@ from provider import (
     Why,
 )
 from tasks import decisions
-from tasks.decisions import AfterLook, Doubt, Fail, Follow, Look, LookAgain, Lost, SendAgain, TaskOver
+from tasks.decisions import AfterPoll, Doubt, Fail, Follow, Lost, Poll, PollAgain, SendAgain, TaskOver
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
-from worker.polling.policies import ProviderAdvice, Quiet
+from worker.polling.policies import LatePolls, ProviderAdvice
 
-LAW = ProviderAdvice()
+POLICY = ProviderAdvice()
 BACKOFF = Backoff(base=2.0, cap=60.0)
 PAUSES = Pauses(short=(2.0, 60.0), long=(60.0, 900.0), keys={"north": "a name"})
 
@@ -40,7 +40,7 @@ def after_create(answer: Accepted | Refused | Unknown, tries: int = 1) -> Follow
         tries=tries,
         max_attempts=8,
         account="north",
-        law=LAW,
+        policy=POLICY,
         backoff=BACKOFF,
         pauses=PAUSES,
         random=Random(7),
@@ -110,23 +110,23 @@ NOT_ENDS = [
 ]
 
 
-def after_look(answer: RecordAnswer, age: float = 10.0, time_left: float = 800.0, **known: Any) -> AfterLook:
-    return decisions.after_look(answer, Look(age, time_left, **known), LAW)
+def after_poll(answer: RecordAnswer, age: float = 10.0, time_left: float = 800.0, **known: Any) -> AfterPoll:
+    return decisions.after_poll(answer, Poll(age, time_left, **known), POLICY)
 
 
-def after_quiet_look(
+def after_late_poll(
     answer: RecordAnswer, age: float = 1000.0, time_left: float = 800.0
-) -> LookAgain | Done | TaskOver | Lost:
-    return decisions.after_quiet_look(answer, Look(age, time_left), Quiet())
+) -> PollAgain | Done | TaskOver | Lost:
+    return decisions.after_late_poll(answer, Poll(age, time_left), LatePolls())
 
 
 @pytest.mark.parametrize("answer", NOT_ENDS)
-def test_what_is_not_an_end_is_looked_at_again_until_the_deadline(answer: RecordAnswer) -> None:
-    assert after_look(answer) == LookAgain(2.5, decisions.seen(answer))  # type: ignore[arg-type]
-    near = after_look(answer, age=899.0, time_left=1.0)
-    assert isinstance(near, LookAgain)
+def test_what_is_not_an_end_is_polled_again_until_the_deadline(answer: RecordAnswer) -> None:
+    assert after_poll(answer) == PollAgain(2.5, decisions.seen(answer))  # type: ignore[arg-type]
+    near = after_poll(answer, age=899.0, time_left=1.0)
+    assert isinstance(near, PollAgain)
     assert near.delay == 1.0
-    over = after_look(answer, time_left=0.0)
+    over = after_poll(answer, time_left=0.0)
     assert isinstance(over, Fail)
     assert isinstance(over.error, errors.DeadlineExceeded)
     assert not over.error.safe_to_resend
@@ -134,11 +134,11 @@ def test_what_is_not_an_end_is_looked_at_again_until_the_deadline(answer: Record
 
 def test_images_are_taken_even_past_the_deadline() -> None:
     done = Done(("https://a/1.png",), Decimal("3.5"), None, None)
-    assert after_look(done, time_left=-100.0) is done
+    assert after_poll(done, time_left=-100.0) is done
 
 
 def test_a_success_without_images_is_its_own_failure_and_is_paid_for() -> None:
-    for end in (after_look(Done((), Decimal(7), None, None)), after_quiet_look(Done((), Decimal(7), 0, 0))):
+    for end in (after_poll(Done((), Decimal(7), None, None)), after_late_poll(Done((), Decimal(7), 0, 0))):
         assert isinstance(end, TaskOver)
         assert isinstance(end.error, errors.NoImages)
         assert end.credits == Decimal(7)
@@ -146,18 +146,18 @@ def test_a_success_without_images_is_its_own_failure_and_is_paid_for() -> None:
 
 @pytest.mark.parametrize("cause", list(FailCause))
 def test_a_failed_task_ends_in_the_error_of_its_cause(cause: FailCause) -> None:
-    end = after_look(TaskFailed(cause, "501", "it broke"))
+    end = after_poll(TaskFailed(cause, "501", "it broke"))
     assert isinstance(end, TaskOver)
     assert type(end.error) is cause.error
     assert "it broke" in str(end.error)
 
 
 @pytest.mark.parametrize("answer", NOT_ENDS)
-def test_a_job_that_has_ended_is_looked_at_ever_more_rarely_and_then_no_more(answer: RecordAnswer) -> None:
-    assert isinstance(soon := after_quiet_look(answer, age=1000.0, time_left=80_000.0), LookAgain)
-    assert isinstance(later := after_quiet_look(answer, age=10_000.0, time_left=70_000.0), LookAgain)
+def test_a_job_that_has_ended_is_polled_ever_more_rarely_and_then_no_more(answer: RecordAnswer) -> None:
+    assert isinstance(soon := after_late_poll(answer, age=1000.0, time_left=80_000.0), PollAgain)
+    assert isinstance(later := after_late_poll(answer, age=10_000.0, time_left=70_000.0), PollAgain)
     assert soon.delay < later.delay <= 3600.0
-    assert isinstance(after_quiet_look(answer, time_left=0.0), Lost)
+    assert isinstance(after_late_poll(answer, time_left=0.0), Lost)
 
 
 # A task that a callback has named
@@ -170,24 +170,24 @@ def test_a_task_that_the_provider_gives_to_another_job_is_not_adopted() -> None:
         Done(("https://a/1.png",), None, None, None, param=json.dumps(theirs)),
         TaskFailed(FailCause.MODERATION, "422", "no", param=json.dumps(json.dumps(theirs))),
     ):
-        assert isinstance(after_look(answer, tokens=[TOKEN]), Lost)
-        assert not isinstance(after_look(answer, tokens=[]), Lost)
+        assert isinstance(after_poll(answer, tokens=[TOKEN]), Lost)
+        assert not isinstance(after_poll(answer, tokens=[]), Lost)
 
 
 def test_a_task_that_the_provider_gives_to_this_attempt_is_believed() -> None:
     done = Done(("https://a/1.png",), None, None, None, param=json.dumps(OURS))
-    assert after_look(done, tokens=[TOKEN]) is done
+    assert after_poll(done, tokens=[TOKEN]) is done
     for unreadable in (None, "", "{", 7, {"callBackUrl": 7}):
         assert isinstance(
-            after_look(Done(("https://a/1.png",), None, None, None, unreadable), tokens=[TOKEN]), Done
+            after_poll(Done(("https://a/1.png",), None, None, None, unreadable), tokens=[TOKEN]), Done
         )
 
 
 def test_a_task_that_the_provider_does_not_know_is_given_up_after_its_grace() -> None:
     nothing = NoRecord(422, "recordInfo is null")
-    assert isinstance(after_look(nothing, age=119.0, tokens=[TOKEN]), LookAgain)
-    assert isinstance(after_look(nothing, age=120.0, tokens=[TOKEN]), Lost)
-    assert isinstance(after_look(nothing, age=500.0, tokens=[]), LookAgain)
+    assert isinstance(after_poll(nothing, age=119.0, tokens=[TOKEN]), PollAgain)
+    assert isinstance(after_poll(nothing, age=120.0, tokens=[TOKEN]), Lost)
+    assert isinstance(after_poll(nothing, age=500.0, tokens=[]), PollAgain)
 
 
 def test_a_message_that_quotes_the_callback_url_is_kept_without_its_secret() -> None:
@@ -207,9 +207,9 @@ def test_a_server_fault_in_the_end_may_have_been_paid_for() -> None:
 
 
 def test_no_decision_shows_the_token() -> None:
-    assert TOKEN not in repr(Look(1.0, 1.0, tokens=[TOKEN]))
+    assert TOKEN not in repr(Poll(1.0, 1.0, tokens=[TOKEN]))
     answer = Pending("waiting", known_state=True, param=OURS)
-    assert TOKEN not in repr(answer) + repr(after_look(answer, tokens=[TOKEN]))
+    assert TOKEN not in repr(answer) + repr(after_poll(answer, tokens=[TOKEN]))
 
 
 # With callbacks
@@ -221,7 +221,7 @@ def test_a_server_fault_waits_for_a_callback_and_other_refusals_do_not() -> None
             refused(cause),
             tries=1,
             max_attempts=8,
-            law=LAW,
+            policy=POLICY,
             account="north",
             backoff=BACKOFF,
             pauses=PAUSES,

@@ -10,11 +10,11 @@ import pytest
 from limner.ledger import Claim, Claimed, Leases, Money, Quota
 from worker import dispatcher
 from worker.dispatcher import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
-from worker.services import LOOKS_IN_A_MESSAGE
+from worker.services import POLLS_IN_A_MESSAGE
 
 
-def looks(count: int, first: int = 0) -> list[Claim]:
-    return [Claim(f"job {number}", "look", 100 + number) for number in range(first, first + count)]
+def polls(count: int, first: int = 0) -> list[Claim]:
+    return [Claim(f"job {number}", "poll", 100 + number) for number in range(first, first + count)]
 
 
 def carried(message: Message) -> list[tuple[str, int]]:
@@ -29,27 +29,27 @@ def test_nothing_to_do_makes_no_message() -> None:
     assert list(messages([])) == []
 
 
-def test_a_look_travels_alone_if_there_is_only_one() -> None:
-    assert list(messages(looks(1))) == [
-        Message(TASKS["look"], "job 0", [[("job 0", 100)]]),
+def test_a_poll_travels_alone_if_there_is_only_one() -> None:
+    assert list(messages(polls(1))) == [
+        Message(TASKS["poll"], "job 0", [[("job 0", 100)]]),
     ]
 
 
 @pytest.mark.parametrize(
     ("count", "groups"), [(1, [1]), (7, [7]), (8, [8]), (9, [8, 1]), (16, [8, 8]), (20, [8, 8, 4])]
 )
-def test_a_message_carries_so_many_looks_at_most(count: int, groups: list[int]) -> None:
-    assert LOOKS_IN_A_MESSAGE == 8
-    assert [len(carried(message)) for message in messages(looks(count))] == groups
+def test_a_message_carries_so_many_polls_most(count: int, groups: list[int]) -> None:
+    assert POLLS_IN_A_MESSAGE == 8
+    assert [len(carried(message)) for message in messages(polls(count))] == groups
 
 
-def test_looks_keep_their_order_across_messages() -> None:
-    told = [pair for message in messages(looks(20)) for pair in carried(message)]
-    assert told == [(look.job_id, look.lease) for look in looks(20)]
+def test_polls_keep_their_order_across_messages() -> None:
+    told = [pair for message in messages(polls(20)) for pair in carried(message)]
+    assert told == [(poll.job_id, poll.lease) for poll in polls(20)]
 
 
-def test_a_message_of_looks_is_named_by_its_jobs() -> None:
-    first, second = messages(looks(10))
+def test_a_message_of_polls_is_named_by_its_jobs() -> None:
+    first, second = messages(polls(10))
     assert first.task_id == ",".join(f"job {number}" for number in range(8))
     assert second.task_id == "job 8,job 9"
 
@@ -69,12 +69,12 @@ def test_a_job_with_an_account_s_name_is_no_question_for_its_credits() -> None:
     assert len({message.task_id for message in messages(both)}) == 2
 
 
-def test_other_steps_go_out_one_by_one_in_their_order_and_before_looks() -> None:
-    first, *rest = looks(3)
+def test_other_steps_go_out_one_by_one_in_their_order_and_before_polls() -> None:
+    first, *rest = polls(3)
     steps = [first, Claim("a", "create", 1), *rest, Claim("b", "settle", 2), Claim("c", "create", 3)]
     sent = list(messages(steps))
     assert [message.task_id for message in sent] == ["a", "b", "c", "job 0,job 1,job 2"]
-    assert carried(sent[-1]) == [(look.job_id, look.lease) for look in looks(3)]
+    assert carried(sent[-1]) == [(poll.job_id, poll.lease) for poll in polls(3)]
 
 
 # How often it asks

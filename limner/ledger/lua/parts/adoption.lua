@@ -1,5 +1,5 @@
 -- Uses: lines, money, tasks, ends.
--- A task becomes one of the job's, and is looked at next.
+-- A task becomes one of the job's, and is polled next.
 
 local function to_the_front(tasks, place)
   table.insert(tasks, 1, table.remove(tasks, place))
@@ -31,9 +31,9 @@ local function follow(job, tasks, task, place, attempt)
   job.accepted = NOW
 end
 
--- A job that has ended looks at the task quietly, once its own result is stored.
-local function follow_quietly(job)
+-- A job that has ended polls the task quietly, once its own result is stored.
+local function follow_late(job)
   if not job.stored then return end
   keep_record(job)
-  look_soon(job)
+  poll_soon(job)
 end

@@ -10,7 +10,7 @@ local function finish(job, state, outcome, detail, event, result)
   end
   if job.expires then redis.call('ZREM', EXPIRING, job.id) end
   leave_lane(job)
-  leave_look_line(job)
+  leave_poll_line(job)
   give_up_probe(job, 0)
   leave_flight(job)
   local waiting = {}
@@ -19,7 +19,7 @@ local function finish(job, state, outcome, detail, event, result)
   end
   leave_doubtful(job, waiting)
   job.state, job.outcome, job.finished = state, outcome, NOW
-  job.looking, job.stored = nil, nil
+  job.polling, job.stored = nil, nil
   announce(job, event or state, detail)
   if result and store_result(job, result) then
     result_is_stored(job, result)
@@ -57,9 +57,9 @@ local function after_the_end(job, tasks, paid, detail, ttl, event)
   if not open then leave_doubtful(job, {}) end
   if job.stored then
     if open then
-      look_soon(job)
+      poll_soon(job)
     else
-      leave_look_line(job)
+      leave_poll_line(job)
       expire_record(job, ttl)
     end
   end
@@ -70,7 +70,7 @@ end
 -- became of the job.
 local function drop_task(job, verdict, told, detail, event)
   local waiting = job.state == 'generating' or job.state == 'in_doubt'
-  if not waiting or go_on_looking(job) or (job.doubtful and job.state == 'in_doubt') then
+  if not waiting or go_on_polling(job) or (job.doubtful and job.state == 'in_doubt') then
     -- With a later attempt on the wire, that one's outcome is what counts.
     if verdict and waiting then job.verdict = verdict end
     note(job, event, detail)
@@ -83,7 +83,7 @@ local function drop_task(job, verdict, told, detail, event)
   end
   note(job, event, detail)
   job.task_id = nil
-  leave_look_line(job)
+  leave_poll_line(job)
   leave_flight(job)
   if job.doubtful then
     job.lease, job.state = job.lease + 1, 'in_doubt'

@@ -10,8 +10,8 @@
 -- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
 -- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
 --
--- To be looked at, it waits in the line of its account: by when it will be overdue by as much as its law
--- allowed between two looks. Of two jobs, that brings the one forward which has waited longer in relation.
+-- To be polled, it waits in the line of its account: by when it will be overdue by as much as its policy
+-- allowed between two polls. Of two jobs, that brings the one forward which has waited longer in relation.
 
 local function line_of(account) return account and LINE_CREATE_OF .. account or LINE_CREATE end
 
@@ -75,44 +75,44 @@ end
 -- The account whose key reads the job's next task.
 local function reader_of(job) return job.reader or MAIN end
 
--- Its place in line if it were due at that time; before all of these if a callback has come since the last look.
-local function look_place(job, at)
+-- Its place in line if it were due at that time; before all of these if a callback has come since the last poll.
+local function poll_place(job, at)
   local waiting = job.hinted and job.hinted >= (job.seen or 0)
   return waiting and job.hinted + HINTED or at
 end
 
-local function line_up_look(job, place)
+local function line_up_poll(job, place)
   local account = reader_of(job)
-  redis.call('ZADD', LINE_LOOK .. account, place, job.id)
+  redis.call('ZADD', LINE_POLL .. account, place, job.id)
   visit_by(account, NOW)
 end
 
-local function leave_look_line(job)
-  redis.call('ZREM', LINE_LOOK .. reader_of(job), job.id)
+local function leave_poll_line(job)
+  redis.call('ZREM', LINE_POLL .. reader_of(job), job.id)
 end
 
--- A look that was claimed and not made waits for another permit.
-local function take_back_look(job, at)
+-- A poll that was claimed and not made waits for another permit.
+local function take_back_poll(job, at)
   redis.call('ZREM', DUE, job.id)
-  job.looking = nil
-  line_up_look(job, look_place(job, at))
+  job.polling = nil
+  line_up_poll(job, poll_place(job, at))
 end
 
--- The next look, in `delay` milliseconds.
-local function look_in(job, delay)
+-- The next poll, in `delay` milliseconds.
+local function poll_in(job, delay)
   job.pace = delay
   schedule(job, NOW + delay)
 end
 
--- Looks come before others when the provider has said that there is something to see. One look is enough for
--- many hints, and a look that is under way is followed by another one. No hint makes a look later.
-local function look_soon(job)
+-- Polls come before others when the provider has said that there is something to see. One poll is enough for
+-- many hints, and a poll that is under way is followed by another one. No hint makes a poll later.
+local function poll_soon(job)
   job.hinted = NOW
   local due = tonumber(redis.call('ZSCORE', DUE, job.id))
-  if job.looking and due then return end
+  if job.polling and due then return end
   local account = reader_of(job)
-  if redis.call('ZSCORE', LINE_LOOK .. account, job.id) then
-    redis.call('ZADD', LINE_LOOK .. account, 'LT', NOW + HINTED, job.id)
+  if redis.call('ZSCORE', LINE_POLL .. account, job.id) then
+    redis.call('ZADD', LINE_POLL .. account, 'LT', NOW + HINTED, job.id)
     return
   end
   local at = (job.seen or 0) + HINT_PAUSE
@@ -120,7 +120,7 @@ local function look_soon(job)
     if not due or due > at then schedule(job, at) end
   else
     redis.call('ZREM', DUE, job.id)
-    line_up_look(job, NOW + HINTED)
+    line_up_poll(job, NOW + HINTED)
     ring()
   end
 end

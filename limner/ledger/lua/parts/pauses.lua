@@ -79,7 +79,7 @@ local function end_pause_of_probe(job)
 end
 
 -- The provider refused that job for another reason than the pause's. It is no longer in maintenance then, and not
--- too busy; but of credits that tells nothing, since it looks at the request first (contract 1.4).
+-- too busy; but of credits that tells nothing, since it polls the request first (contract 1.4).
 local function end_probe_refused(job)
   local account = job.account
   local pause = account and pause_on(account)

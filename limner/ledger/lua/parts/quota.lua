@@ -15,14 +15,14 @@ local function quota_of(account, names)
   end
   if not quota.creates then return nil end
   quota.guard = quota.guard or quota.first_guard
-  quota.look_guard = quota.look_guard or math.min(100, quota.first_guard)
+  quota.poll_guard = quota.poll_guard or math.min(100, quota.first_guard)
   return quota
 end
 
 -- All that a claim needs to know.
 local function limits_of(account)
-  local limits = quota_of(account, {'creates_span', 'looks', 'looks_span', 'max_in_flight', 'first_guard', 'guard',
-    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'look_guard'})
+  local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_guard', 'guard',
+    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_guard'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   return limits
@@ -30,7 +30,7 @@ end
 
 -- From when on the entries of a window count.
 local function create_edge(limits) return NOW - limits.creates_span - limits.guard end
-local function look_edge(limits) return NOW - limits.looks_span - limits.look_guard end
+local function poll_edge(limits) return NOW - limits.polls_span - limits.poll_guard end
 
 -- An open end of a range of times.
 local function after(time) return '(' .. int(math.floor(time + 0.5)) end
@@ -92,7 +92,7 @@ end
 local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', WINDOW_CREATE .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
   redis.call('ZREMRANGEBYSCORE', WINDOW_ANSWER .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
-  redis.call('ZREMRANGEBYSCORE', WINDOW_LOOK .. account, '-inf', NOW - limits.looks_span - REMEMBERED)
+  redis.call('ZREMRANGEBYSCORE', WINDOW_POLL .. account, '-inf', NOW - limits.polls_span - REMEMBERED)
 end
 
 -- Learning. The guard shrinks with every request that is answered as it should be.
@@ -159,19 +159,19 @@ local function raise_limit(account, limits)
   redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', 2 * stride, 'raise_at', int(limits.raise_at))
 end
 
--- Looks do not learn from response times: a window of a second would lose a good part of itself to answers of a third
+-- Polls do not learn from response times: a window of a second would lose a good part of itself to answers of a third
 -- of one. A read that was refused costs nothing but itself.
-local function looks_too_often(account)
-  local limits = quota_of(account, {'looks_span', 'first_guard', 'look_guard', 'look_refused_at'})
+local function polls_too_often(account)
+  local limits = quota_of(account, {'polls_span', 'first_guard', 'poll_guard', 'poll_refused_at'})
   -- What was refused in one window is one lesson.
-  if not limits or limits.look_refused_at and NOW - limits.look_refused_at < limits.looks_span then return end
-  redis.call('HSET', QUOTA .. account, 'look_refused_at', int(NOW),
-    'look_guard', math.min(LONGEST_LOOK_GUARD, math.max(100, 2 * limits.look_guard)))
+  if not limits or limits.poll_refused_at and NOW - limits.poll_refused_at < limits.polls_span then return end
+  redis.call('HSET', QUOTA .. account, 'poll_refused_at', int(NOW),
+    'poll_guard', math.min(LONGEST_POLL_GUARD, math.max(100, 2 * limits.poll_guard)))
 end
 
-local function look_went_well(account)
-  local limits = quota_of(account, {'first_guard', 'look_guard'})
+local function poll_went_well(account)
+  local limits = quota_of(account, {'first_guard', 'poll_guard'})
   if not limits then return end
-  local guard, shortest = limits.look_guard, math.min(SHORTEST_LOOK_GUARD, limits.first_guard)
-  if guard > shortest then redis.call('HSET', QUOTA .. account, 'look_guard', math.max(shortest, guard * 0.99)) end
+  local guard, shortest = limits.poll_guard, math.min(SHORTEST_POLL_GUARD, limits.first_guard)
+  if guard > shortest then redis.call('HSET', QUOTA .. account, 'poll_guard', math.max(shortest, guard * 0.99)) end
 end

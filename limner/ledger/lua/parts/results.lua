@@ -11,14 +11,14 @@ local function expire_record(job, ttl)
   redis.call('ZREM', DUE, job.id)
 end
 
--- The result is stored. If a task of the job is still open, looking goes on quietly, first after `follow`.
+-- The result is stored. If a task of the job is still open, polling goes on quietly, first after `follow`.
 local function result_is_stored(job, times)
   local first = not job.stored
   job.stored = 1
   if not open_task(tasks_of(job)) then
     expire_record(job, times.ttl)
   elseif first then
-    look_in(job, times.follow)
+    poll_in(job, times.follow)
   end
 end
 

@@ -2,14 +2,14 @@
 -- The accounts that a claim visits, and what they have room for.
 --
 -- Two indexes tell which to visit, so that a claim costs what it finds, however many accounts there are: `active` has
--- those that have something of their own to do, by when (a job that names the account, a look, the end of a pause),
+-- those that have something of their own to do, by when (a job that names the account, a poll, the end of a pause),
 -- and `open` has each account by when it may send again, for the jobs of the common line.
 
 -- What the account has room for now. An account whose balance is to be asked for has a step of its own: `ask`.
--- Nothing of an account whose key is refused, unless looks are `wanted`: it stays in sight of workers with another key.
+-- Nothing of an account whose key is refused, unless polls are `wanted`: it stays in sight of workers with another key.
 local function room_of(account, key, ask, wanted)
   local at, way = closed_until(account, key)
-  if way == 'key' and not wanted and redis.call('ZCARD', LINE_LOOK .. account) == 0 then return nil end
+  if way == 'key' and not wanted and redis.call('ZCARD', LINE_POLL .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then
     -- Somebody has removed them: the speaker enlists anew with its next claim.
@@ -51,10 +51,10 @@ end
 -- that any account may send.
 local function plan_next_visit(room, common)
   local account, limits = room.account, room.limits
-  local looks, own = LINE_LOOK .. account, redis.call('ZCARD', line_of(account)) > 0
+  local polls, own = LINE_POLL .. account, redis.call('ZCARD', line_of(account)) > 0
   local again, wake = {}, {}
-  if redis.call('ZCARD', looks) > 0 then
-    local reads = next_permit_at(WINDOW_LOOK .. account, limits.looks, look_edge(limits))
+  if redis.call('ZCARD', polls) > 0 then
+    local reads = next_permit_at(WINDOW_POLL .. account, limits.polls, poll_edge(limits))
     again[#again + 1], wake[#wake + 1] = reads, reads + 1
   end
 

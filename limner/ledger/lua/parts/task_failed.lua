@@ -23,7 +23,7 @@ local function task_failed(told)
   else
     what = drop_task(job, told.outcome, told, detail, 'task_failed')
   end
-  look_went_well(reader)
+  poll_went_well(reader)
   save(job)
   return {what, record_to_store(job, what)}
 end

@@ -1,5 +1,5 @@
 -- Uses: record, quota, lines, money, tasks, ends.
--- A task is not looked at any more: it was never seen, is another job's, or did not end. A job that has no other one is
+-- A task is not polled any more: it was never seen, is another job's, or did not end. A job that has no other one is
 -- in doubt again, or what it was before. It asks for no lease and returns {what, record}, as task_succeeded does.
 local function task_lost(told)
   local job, fault = load(told.job)
@@ -12,7 +12,7 @@ local function task_lost(told)
   -- Before the task's end makes another account the reader.
   local reader = reader_of(job)
   task.state, task.foreign = 'lost', told.foreign
-  job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
+  job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
   task.account = account_of(job, task.attempt)
   keep_tasks(job, tasks)
   -- A task that the provider had shown leaves a doubt behind.
@@ -24,7 +24,7 @@ local function task_lost(told)
   else
     what = drop_task(job, job.verdict, told, detail, 'task_lost')
   end
-  look_went_well(reader)
+  poll_went_well(reader)
   save(job)
   return {what, record_to_store(job, what)}
 end

@@ -29,7 +29,7 @@ local function task_succeeded(told)
   else
     after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, told.ttl)
   end
-  look_went_well(reader)
+  poll_went_well(reader)
   if told.learn then learn(told.learn) end
   save(job)
   return {what, record_to_store(job, what)}

@@ -1,6 +1,6 @@
 -- Uses: quota, pauses, lines, money.
 -- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
--- One is `sure` when the provider itself has named it, in its answer to the attempt or in a look's.
+-- One is `sure` when the provider itself has named it, in its answer to the attempt or in a poll's.
 
 -- The tasks, to be changed in place: `keep_tasks` writes them back.
 local function tasks_of(job) return job.known_tasks end
@@ -19,10 +19,10 @@ local function keep_tasks(job, tasks)
   local reader = task and task.account or before
   if reader == before then return end
   job.reader = reader
-  local place = redis.call('ZSCORE', LINE_LOOK .. before, job.id)
+  local place = redis.call('ZSCORE', LINE_POLL .. before, job.id)
   if place then
-    redis.call('ZREM', LINE_LOOK .. before, job.id)
-    line_up_look(job, place)
+    redis.call('ZREM', LINE_POLL .. before, job.id)
+    line_up_poll(job, place)
   end
 end
 
@@ -65,16 +65,16 @@ local function generate(job, task)
   enter_flight(job, task.account or MAIN)
 end
 
--- Looks at the next open task, if there is one, whatever became of the last attempt. Returns whether there is one.
-local function go_on_looking(job)
+-- Polls the next open task, if there is one, whatever became of the last attempt. Returns whether there is one.
+local function go_on_polling(job)
   local task = open_task(tasks_of(job))
   if not task then return false end
   generate(job, task)
-  look_soon(job)
+  poll_soon(job)
   return true
 end
 
--- A look at a task that works on has shown it: it is looked at after the others, and may be known for certain now.
+-- A poll a task that works on has shown it: it is polled after the others, and may be known for certain now.
 local function note_task_pending(job, told)
   local tasks = tasks_of(job)
   local task, place = find_task(tasks, told.task_id)
@@ -91,6 +91,6 @@ end
 local function note_task_ended(job, task, told)
   task.sure, task.foreign, task.attempt = true, nil, told.attempt or task.attempt
   task.account = account_of(job, task.attempt)
-  job.looks, job.looking, job.seen = job.looks + 1, nil, NOW
+  job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
   if job.doubtful == task.attempt then clear_doubt(job) end
 end

@@ -229,7 +229,7 @@ def test_a_job_that_has_expired_is_told_as_such(valkey_url: str, ledger: Ledger,
 
 def test_spend_tells_days_and_what_may_come(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
     job = limner.submit("a red kite", lane="tenant-42")
-    ledger.jobs.accepted(job.id, send(ledger, job.id), "t1", look_in=60)
+    ledger.jobs.accepted(job.id, send(ledger, job.id), "t1", poll_in=60)
     ledger.jobs.task_succeeded(job.id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
     send(ledger, limner.submit("a fox").id, SOUTH)
     spent = run(valkey_url, "spend", "--days", "2")

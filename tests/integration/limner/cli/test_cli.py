@@ -26,7 +26,7 @@ from sandbox.local.valkey import EmbeddedValkey
 from tests.paths import ROOT
 
 PATIENCE = 30.0
-BUDGET = Quota(creates=1000, creates_span=1.0, looks=1000, looks_span=1.0, max_in_flight=1000)
+BUDGET = Quota(creates=1000, creates_span=1.0, polls=1000, polls_span=1.0, max_in_flight=1000)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too \x1b[31mmany"}
 URLS = ["https://files.example/1.png", "https://files.example/2.png"]
 
@@ -109,8 +109,8 @@ def send(ledger: Ledger, job_id: str) -> int:
 
 
 def generate(ledger: Ledger, job_id: str) -> Claim:
-    """Have the attempt accepted; returns the first look."""
-    assert ledger.jobs.accepted(job_id, send(ledger, job_id), "task-7", look_in=0)
+    """Have the attempt accepted; returns the first poll."""
+    assert ledger.jobs.accepted(job_id, send(ledger, job_id), "task-7", poll_in=0)
     return claim(ledger, job_id)
 
 
@@ -282,8 +282,8 @@ def test_cancel_says_whether_the_request_was_sent(url: str, ledger: Ledger) -> N
 def test_explain_tells_a_whole_life_in_order(url: str, ledger: Ledger) -> None:
     job_id = submit(url)
     assert ledger.jobs.retry(job_id, send(ledger, job_id), RATE_LIMITED, delay=0.1)
-    look = generate(ledger, job_id)
-    assert ledger.jobs.looked(job_id, look.lease, "generating", look_in=0.1)
+    poll = generate(ledger, job_id)
+    assert ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=0.1)
     claim(ledger, job_id)
     assert ledger.jobs.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
@@ -297,10 +297,10 @@ def test_explain_tells_a_whole_life_in_order(url: str, ledger: Ledger) -> None:
         r"refused: rate_limited (code 429): Too \x1b[31mmany; sent again in 0.1 s",
         "attempt 2: sending the request",
         "accepted as provider task task-7",
-        "looked: generating; next look in 0.1 s",
+        "polled: generating; next poll in 0.1 s",
         "succeeded: 2 images, 7.0 credits",
     ]
-    assert end.startswith(f"{job_id}  succeeded, 2 attempts, 2 looks, provider task task-7, after ")
+    assert end.startswith(f"{job_id}  succeeded, 2 attempts, 2 polls, provider task task-7, after ")
     assert end.splitlines()[1:] == [
         *(f"image: {image}" for image in URLS),
         "credits: 7.0",
@@ -330,10 +330,10 @@ def test_explain_ends_with_the_advice_of_a_failed_job(url: str, ledger: Ledger) 
 
 def test_explain_says_when_the_beginning_is_no_longer_kept(url: str, ledger: Ledger) -> None:
     job_id = submit(url)
-    look = generate(ledger, job_id)
+    poll = generate(ledger, job_id)
     for _ in range(200):
-        assert ledger.jobs.looked(job_id, look.lease, "generating", look_in=0)
-        look = claim(ledger, job_id)
+        assert ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=0)
+        poll = claim(ledger, job_id)
     first, *rest = Run("explain", job_id, url=url).out.splitlines()
     assert first.endswith("what happened first is no longer kept")
     assert len(rest) == 200 + len(["", "how it stands"])

@@ -43,13 +43,13 @@ class Bench:
         assert isinstance(grant, Grant)
         return job_id, grant
 
-    def generating(self, prompt: str = "a fox", look_in: float = 2.0) -> str:
+    def generating(self, prompt: str = "a fox", poll_in: float = 2.0) -> str:
         job_id, grant = self.sending(prompt)
-        assert self.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=look_in)
+        assert self.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", poll_in=poll_in)
         return job_id
 
     def succeed(self, job_id: str, url: str = "https://a", cost: Decimal | None = None) -> TaskEnd:
-        """The task that is looked at has made its image."""
+        """The task that is polled has made its image."""
         return self.ledger.jobs.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
 
     def stored(self, job_id: str, ttl: float = 60) -> bool:
@@ -78,7 +78,7 @@ class Bench:
         parks = [f"parked:{name}" for name in self.client.zrange(self.ledger.prefix + "parked", 0, -1)]
         return [
             name
-            for name in ("due", "line:create", "line:look:main", *parks)
+            for name in ("due", "line:create", "line:poll:main", *parks)
             if self.client.zscore(self.ledger.prefix + name, job_id) is not None
         ]
 

@@ -51,9 +51,9 @@ def send(bench: Bench, step: Claim) -> Grant:
     return grant
 
 
-def accept(bench: Bench, step: Claim, *, look_in: float = 600.0) -> None:
+def accept(bench: Bench, step: Claim, *, poll_in: float = 600.0) -> None:
     grant = send(bench, step)
-    bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", look_in=look_in)
+    bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", poll_in=poll_in)
 
 
 def of(steps: Sequence[Claim]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the stories of callbacks, doubts and looks begin with."""
+"""What the stories of callbacks, doubts and polls begin with."""
 
 from decimal import Decimal
 

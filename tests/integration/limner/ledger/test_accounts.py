@@ -36,7 +36,7 @@ def generating_on(bench: Bench, name: str, prompt: str = "a fox") -> str:
     job_id = bench.submit(prompt, account=name)
     [step] = [step for step in claim(bench) if step.job_id == job_id]
     grant = send(bench, step)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", look_in=2.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, f"task of {prompt}", poll_in=2.0)
     return job_id
 
 
@@ -158,7 +158,7 @@ def test_tasks_are_read_with_the_key_that_made_them(bench: Bench) -> None:
     job_id = generating_on(bench, "two")
     bench.now += 2.0
     assert claim(bench, ONE) == []
-    assert [(step.job_id, step.step) for step in claim(bench, TWO)] == [(job_id, "look")]
+    assert [(step.job_id, step.step) for step in claim(bench, TWO)] == [(job_id, "poll")]
     [task] = record(bench, job_id).tasks
     assert task.account == "two"
 
@@ -169,29 +169,29 @@ def test_each_account_has_reads_of_its_own(bench: Bench) -> None:
         for number in range(3):
             generating_on(bench, name, f"{name} {number}")
     bench.now += 2.0
-    looks = [step for step in claim(bench) if step.step == "look"]
-    readers = [record(bench, step.job_id).tasks[0].account for step in looks]
+    polls = [step for step in claim(bench) if step.step == "poll"]
+    readers = [record(bench, step.job_id).tasks[0].account for step in polls]
     assert sorted(readers) == ["one", "one", "two", "two"]
 
 
-def test_a_job_with_tasks_on_two_accounts_is_looked_at_in_turn_with_each_ones_key(bench: Bench) -> None:
+def test_a_job_with_tasks_on_two_accounts_is_polled_in_turn_with_each_ones_key(bench: Bench) -> None:
     [job_id] = waiting(bench, 1)
     [step] = claim(bench, ONE)
     bench.ledger.jobs.doubt(job_id, send(bench, step).attempt, NO_ANSWER, grace=600.0)
     bench.ledger.jobs.resubmit(job_id, attempt=1)
     [step] = claim(bench, TWO)
-    bench.ledger.jobs.accepted(job_id, send(bench, step).attempt, "on two", look_in=0.0)
+    bench.ledger.jobs.accepted(job_id, send(bench, step).attempt, "on two", poll_in=0.0)
     bench.ledger.jobs.called_back(job_id, "token 1", "on one")
-    [look] = claim(bench)
-    seen = bench.ledger.jobs.begin_look(job_id, look.lease)
+    [poll] = claim(bench)
+    seen = bench.ledger.jobs.begin_poll(job_id, poll.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.account == "one"
-    assert bench.ledger.jobs.looked(job_id, look.lease, "waiting", look_in=2.0, task_id="on one")
+    assert bench.ledger.jobs.polled(job_id, poll.lease, "waiting", poll_in=2.0, task_id="on one")
     bench.now += 2.0
     assert claim(bench, ONE) == []
-    [look] = claim(bench, TWO)
-    seen = bench.ledger.jobs.begin_look(job_id, look.lease)
+    [poll] = claim(bench, TWO)
+    seen = bench.ledger.jobs.begin_poll(job_id, poll.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.task_id == "on two"

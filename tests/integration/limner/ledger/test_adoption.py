@@ -40,28 +40,28 @@ def test_a_claimed_attempt_that_a_callback_spares_leaves_its_permit(bench: Bench
 def test_a_callback_before_the_answer_is_followed_and_the_answer_confirms_it(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
-    assert bench.claim_one().step == "look"  # at once
+    assert bench.claim_one().step == "poll"  # at once
     [task] = record(bench, job_id).tasks
     assert (task.task_id, task.attempt, task.confirmed) == ("T", grant.attempt, False)
-    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=2.0) is Adoption.EXPECTED
+    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=2.0) is Adoption.EXPECTED
     [task] = record(bench, job_id).tasks
     assert task.confirmed
 
 
-def test_a_callback_after_the_answer_brings_the_look_forward(bench: Bench) -> None:
-    job_id = bench.generating(look_in=60.0)
+def test_a_callback_after_the_answer_brings_the_poll_forward(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=60.0)
     assert bench.claim().steps == []
     assert bench.ledger.jobs.called_back(job_id, "token", "task of a fox") is Adoption.EXPECTED
-    assert bench.claim_one() == Claim(job_id, "look", 2)
+    assert bench.claim_one() == Claim(job_id, "poll", 2)
 
 
-def test_a_callback_in_doubt_is_followed_and_the_look_that_shows_its_task_resolves_it(bench: Bench) -> None:
+def test_a_callback_in_doubt_is_followed_and_the_poll_that_shows_its_task_resolves_it(bench: Bench) -> None:
     job_id = in_doubt(bench)
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
     assert bench.state(job_id) == "generating"
     assert [doubt.job_id for doubt in bench.ledger.jobs.doubts()] == [job_id]
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.looked(job_id, lease, "waiting", look_in=2.0, task_id="T", sure=True, attempt=1)
+    assert bench.ledger.jobs.polled(job_id, lease, "waiting", poll_in=2.0, task_id="T", sure=True, attempt=1)
     assert bench.ledger.jobs.doubts() == []
 
 
@@ -96,8 +96,8 @@ def test_a_callback_for_a_refused_attempt_keeps_the_next_one_from_being_sent(
         bench.claim(Quota(0, 10.0, 0, 1.0, 100))  # it stands in the line now
         assert bench.places(job_id) == ["line:create"]
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
-    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["line:look:main"])
-    assert [step.step for step in bench.claim().steps] == ["look"]
+    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["line:poll:main"])
+    assert [step.step for step in bench.claim().steps] == ["poll"]
 
 
 def test_a_step_that_was_claimed_sends_nothing_once_a_task_is_adopted(bench: Bench) -> None:
@@ -123,7 +123,7 @@ def test_a_superseded_attempts_task_waits_for_the_outcome_of_the_one_on_the_wire
     else:
         assert bench.ledger.jobs.doubt(job_id, 2, NO_ANSWER, grace=30.0)
     assert (bench.state(job_id), bench.task_id(job_id)) == ("generating", "T1")
-    assert bench.claim_one().step == "look"
+    assert bench.claim_one().step == "poll"
 
 
 # ... or none
@@ -171,7 +171,7 @@ def test_a_job_that_failed_in_doubt_succeeds_late(bench: Bench) -> None:
         ends.subscribe(bench.ledger.journal.channel(job_id))
         assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
         assert bench.state(job_id) == "failed"
-        assert bench.claim_one().step == "look"
+        assert bench.claim_one().step == "poll"
         assert succeed(bench, job_id, "T", Decimal("3.5")) == "late"
         told = [ends.get_message(timeout=5.0) for _ in range(2)][1]
     assert told
@@ -192,7 +192,7 @@ def test_after_success_a_callback_is_a_repetition(bench: Bench) -> None:
 
 def test_a_second_task_is_recorded_as_a_double_with_its_credits(bench: Bench) -> None:
     job_id = second_attempt(bench)
-    bench.ledger.jobs.accepted(job_id, 2, "T2", look_in=0.0)
+    bench.ledger.jobs.accepted(job_id, 2, "T2", poll_in=0.0)
     succeed(bench, job_id, "T2", Decimal("3.5"))
     bench.stored(job_id)
     assert bench.ledger.jobs.called_back(job_id, "token", "T1") is Adoption.ADOPTED
@@ -224,7 +224,7 @@ def test_a_cancelled_job_stays_cancelled_and_its_paid_result_is_recorded(bench: 
 @pytest.mark.parametrize(("ended", "event"), [("succeeded", "double"), ("failed", "late_result")])
 def test_a_task_without_images_that_was_paid_for_is_told_of(bench: Bench, ended: str, event: str) -> None:
     job_id = second_attempt(bench)
-    bench.ledger.jobs.accepted(job_id, 2, "T2", look_in=0.0)
+    bench.ledger.jobs.accepted(job_id, 2, "T2", poll_in=0.0)
     if ended == "succeeded":
         succeed(bench, job_id, "T2")
     else:

@@ -46,7 +46,7 @@ WEIGHTS: Final = {
     "claim": 4,
     "begin": 6,
     "answer": 6,
-    "look": 6,
+    "poll": 6,
     "settle": 3,
     "read_the_balance": 2,
 }
@@ -54,7 +54,7 @@ SELDOM: Final = ("cancel", "give_back", "crash", "pause", "resume")
 """One of these happens as often as a claim."""
 OF: Final[dict[str, Step]] = {
     "begin": "create",
-    "look": "look",
+    "poll": "poll",
     "settle": "settle",
     "read_the_balance": "credits",
 }
@@ -146,7 +146,7 @@ class Fleet(RuleBasedStateMachine):
                 account = self.field(step.job_id, "account")
                 assert account in names
                 assert self.jobs[step.job_id] in (None, account)
-            if step.step == "look":
+            if step.step == "poll":
                 record = self.ledger.jobs.read(step.job_id)
                 assert record
                 assert record.open_task
@@ -181,7 +181,7 @@ class Fleet(RuleBasedStateMachine):
         job_id, attempt = request.job_id, request.grant.attempt
         answer = draw(st.sampled_from(["accepted"] * 4 + ["none", "never", "later", *CLOSINGS]))
         if answer == "accepted":
-            self.ledger.jobs.accepted(job_id, attempt, f"task of {job_id} {attempt}", look_in=3.0)
+            self.ledger.jobs.accepted(job_id, attempt, f"task of {job_id} {attempt}", poll_in=3.0)
         elif answer == "none":
             self.ledger.jobs.doubt(job_id, attempt, {"cause": "timeout"}, grace=5.0)
         elif answer == "never":
@@ -193,16 +193,16 @@ class Fleet(RuleBasedStateMachine):
             error = {"cause": answer if answer in CLOSINGS else "server_fault", "message": "no"}
             self.ledger.jobs.retry(job_id, attempt, error, delay=1.0, pause=CLOSINGS.get(answer))
 
-    def look(self, draw: Draw) -> None:
-        step = self.take("look", draw)
-        record = self.ledger.jobs.begin_look(step.job_id, step.lease)
+    def poll(self, draw: Draw) -> None:
+        step = self.take("poll", draw)
+        record = self.ledger.jobs.begin_poll(step.job_id, step.lease)
         if record is None or record.open_task is None:
             return
         if draw(st.sampled_from([True, True, False])):
             task_id = record.open_task.task_id
             self.ledger.jobs.task_succeeded(step.job_id, task_id, ["https://a"], None, ttl=1e6)
         else:
-            self.ledger.jobs.looked(step.job_id, step.lease, "generating", look_in=2.0)
+            self.ledger.jobs.polled(step.job_id, step.lease, "generating", poll_in=2.0)
 
     def read_the_balance(self, draw: Draw) -> None:
         step, balance = self.take("credits", draw), draw(st.sampled_from([Decimal(0), Decimal(100)]))
@@ -256,10 +256,10 @@ class Fleet(RuleBasedStateMachine):
         for name in ACCOUNTS:
             own = self.scores(f"line:create:{name}")
             assert {self.jobs[job_id] for job_id in own} <= {name}
-            looked = self.scores(f"line:look:{name}")
-            assert {records[job_id].get("reader", "main") for job_id in looked} <= {name}
+            polled = self.scores(f"line:poll:{name}")
+            assert {records[job_id].get("reader", "main") for job_id in polled} <= {name}
             found.update(own.keys())
-            found.update(looked.keys())
+            found.update(polled.keys())
         open_ones = {job_id for job_id, record in records.items() if "stored" not in record}
         assert open_ones <= found.keys()
         assert set(found.values()) <= {1}
@@ -322,8 +322,8 @@ class Fleet(RuleBasedStateMachine):
                 )
                 if isinstance(grant, Grant):
                     task = f"task of {step.job_id} {grant.attempt}"
-                    self.ledger.jobs.accepted(step.job_id, grant.attempt, task, look_in=3.0)
-        for kind, move in (("look", self.look), ("settle", self.settle)):
+                    self.ledger.jobs.accepted(step.job_id, grant.attempt, task, poll_in=3.0)
+        for kind, move in (("poll", self.poll), ("settle", self.settle)):
             while any(step.step == kind for step in self.steps):
                 move(first)
 

@@ -16,7 +16,7 @@ import pytest
 
 from limner.ledger import Claim, Grant, Money, Quota
 from limner.ledger.durations import Lesson, kind_of
-from limner.ledger.scripts.reports import BackendResult, Looked, TaskSucceeded
+from limner.ledger.scripts.reports import BackendResult, Polled, TaskSucceeded
 from limner.models import TextToImage
 from limner.submission import prepare
 from tests.integration.limner.ledger.conftest import Bench
@@ -33,18 +33,18 @@ BUDGETS: Final = {
     "claim of 1": 36,
     "begin": 16,
     "accepted": 12,
-    "claim of a look": 30,
-    "begin_looks": 8,
-    "report looked": 9,
+    "claim of a poll": 30,
+    "begin_polls": 8,
+    "report polled": 9,
     "report task_succeeded": 29,
     "claim of 20": 150,
-    "claim of 20 looks": 106,
+    "claim of 20 polls": 106,
 }
-ONE_LOOK: Final = 89.8
-TWO_LOOKS: Final = 112.1
-"""The calls for a job with so many looks, if twenty jobs are claimed at a time."""
+ONE_POLL: Final = 89.8
+TWO_POLLS: Final = 112.1
+"""The calls for a job with so many polls, if twenty jobs are claimed at a time."""
 MOST: Final = 95
-"""What a job with one look may cost at most, whatever the stages cost."""
+"""What a job with one poll may cost at most, whatever the stages cost."""
 
 
 @dataclass
@@ -89,12 +89,12 @@ def begin(bench: Bench, step: Claim) -> Grant:
 
 
 def accept(bench: Bench, job_id: str) -> None:
-    bench.ledger.jobs.accepted(job_id, 1, f"task of {job_id}", look_in=2.0)
+    bench.ledger.jobs.accepted(job_id, 1, f"task of {job_id}", poll_in=2.0)
 
 
-def looked(step: Claim) -> Looked:
+def polled(step: Claim) -> Polled:
     """What the worker reports of a task that works on: known for certain, and alone."""
-    return Looked(job_id=step.job_id, lease=step.lease, answer="generating", look_in=2.0)
+    return Polled(job_id=step.job_id, lease=step.lease, answer="generating", poll_in=2.0)
 
 
 def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
@@ -120,7 +120,7 @@ def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
     )
 
 
-def life(bench: Bench, bill: Bill, number: int, looks: int) -> None:
+def life(bench: Bench, bill: Bill, number: int, polls: int) -> None:
     """One job from its submission to its stored result."""
     # That a worker is alive is noted every five seconds; not within what is measured.
     claim(bench)
@@ -133,23 +133,23 @@ def life(bench: Bench, bill: Bill, number: int, looks: int) -> None:
     bench.now += 0.5
     with bill.of("accepted"):
         accept(bench, job_id)
-    for turn in range(looks):
+    for turn in range(polls):
         bench.now += 2.0
-        with bill.of("claim of a look"):
+        with bill.of("claim of a poll"):
             [step] = claim(bench)
-        with bill.of("begin_looks"):
-            assert bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        with bill.of("begin_polls"):
+            assert bench.ledger.jobs.begin_poll(step.job_id, step.lease)
         bench.now += 0.3
-        if turn < looks - 1:
-            with bill.of("report looked"):
-                assert bench.ledger.jobs.report(looked(step)).what == "held"
+        if turn < polls - 1:
+            with bill.of("report polled"):
+                assert bench.ledger.jobs.report(polled(step)).what == "held"
         else:
             with bill.of("report task_succeeded"):
                 assert bench.ledger.jobs.report(succeeded(bench, step)).what == "ended"
 
 
 def crowd(bench: Bench, bill: Bill) -> None:
-    """Twenty jobs that are claimed together, and looked at together."""
+    """Twenty jobs that are claimed together, and polled together."""
     claim(bench)
     for number in range(BATCH):
         submit(bench, 1000 + number)
@@ -162,34 +162,34 @@ def crowd(bench: Bench, bill: Bill) -> None:
     for step in steps:
         accept(bench, step.job_id)
     bench.now += 2.0
-    with bill.of(f"claim of {BATCH} looks"):
+    with bill.of(f"claim of {BATCH} polls"):
         steps = claim(bench)
     assert len(steps) == BATCH
     for step in steps:
-        bench.ledger.jobs.begin_look(step.job_id, step.lease)
+        bench.ledger.jobs.begin_poll(step.job_id, step.lease)
         bench.ledger.jobs.report(succeeded(bench, step))
 
 
 @pytest.fixture
 def bill(bench: Bench) -> Bill:
-    """The bill of a job with two looks, and of claims of twenty, on a server that knows the fleet well."""
+    """The bill of a job with two polls, and of claims of twenty, on a server that knows the fleet well."""
     bell = bench.ledger.prefix + "bell"
     # By then there are durations, a day's money and a guard that has been learned.
     for number in range(3):
-        life(bench, Bill(bench.client, bell), number, looks=2)
+        life(bench, Bill(bench.client, bell), number, polls=2)
     bill = Bill(bench.client, bell)
-    life(bench, bill, 100, looks=2)
+    life(bench, bill, 100, polls=2)
     crowd(bench, bill)
     return bill
 
 
-def total(bill: Bill, looks: int) -> float:
+def total(bill: Bill, polls: int) -> float:
     """The calls of a job, if twenty are claimed at a time."""
     calls = bill.calls
-    claims = calls[f"claim of {BATCH}"] + looks * calls[f"claim of {BATCH} looks"]
-    looking = looks * calls["begin_looks"] + (looks - 1) * calls["report looked"]
+    claims = calls[f"claim of {BATCH}"] + polls * calls[f"claim of {BATCH} polls"]
+    polling = polls * calls["begin_polls"] + (polls - 1) * calls["report polled"]
     rest = sum(calls[stage] for stage in ("submit", "begin", "accepted", "report task_succeeded"))
-    return claims / BATCH + looking + rest
+    return claims / BATCH + polling + rest
 
 
 def shown(bill: Bill) -> str:
@@ -206,13 +206,13 @@ def test_each_script_keeps_within_its_budget(bill: Bill) -> None:
     assert bill.calls == BUDGETS, shown(bill)
 
 
-def test_a_job_with_one_look_costs_what_was_measured(bill: Bill) -> None:
-    assert total(bill, 1) == pytest.approx(ONE_LOOK), shown(bill)
+def test_a_job_with_one_poll_costs_what_was_measured(bill: Bill) -> None:
+    assert total(bill, 1) == pytest.approx(ONE_POLL), shown(bill)
 
 
-def test_a_job_with_two_looks_costs_what_was_measured(bill: Bill) -> None:
-    assert total(bill, 2) == pytest.approx(TWO_LOOKS), shown(bill)
+def test_a_job_with_two_polls_costs_what_was_measured(bill: Bill) -> None:
+    assert total(bill, 2) == pytest.approx(TWO_POLLS), shown(bill)
 
 
-def test_a_job_with_one_look_costs_no_more_than_95_calls(bill: Bill) -> None:
+def test_a_job_with_one_poll_costs_no_more_than_95_calls(bill: Bill) -> None:
     assert total(bill, 1) <= MOST, shown(bill)

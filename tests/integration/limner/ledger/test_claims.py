@@ -45,7 +45,7 @@ def test_the_window_counts_from_the_sending(bench: Bench) -> None:
 
 
 def test_reads_have_a_window_of_their_own(bench: Bench) -> None:
-    jobs = [bench.generating(f"fox {number}", look_in=1.0) for number in range(15)]
+    jobs = [bench.generating(f"fox {number}", poll_in=1.0) for number in range(15)]
     bench.now += 1.0
     assert len(bench.claim().steps) == 10
     bench.now += 1.0
@@ -53,9 +53,9 @@ def test_reads_have_a_window_of_their_own(bench: Bench) -> None:
     assert len(jobs) == 15
 
 
-def test_looks_that_are_due_longest_go_first(bench: Bench) -> None:
-    late = bench.generating("late", look_in=5.0)
-    early = bench.generating("early", look_in=1.0)
+def test_polls_that_are_due_longest_go_first(bench: Bench) -> None:
+    late = bench.generating("late", poll_in=5.0)
+    early = bench.generating("early", poll_in=1.0)
     bench.now += 10.0
     one_read = Quota(20, 10.0, 1, 1.0, 100)
     assert [step.job_id for step in bench.claim(one_read).steps] == [early]
@@ -111,17 +111,17 @@ def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) ->
     assert bench.places(first) == ["line:create"]
 
 
-def test_a_look_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
+def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
     one_read = Quota(20, 10.0, 1, 1.0, 100)
-    jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(2)]
+    jobs = [bench.generating(f"fox {number}", poll_in=5.0) for number in range(2)]
     bench.now += 5.0
     [step] = bench.claim(one_read).steps
-    bench.now += bench.ledger.leases.look
+    bench.now += bench.ledger.leases.poll
     bench.claim(one_read)
     assert step.job_id in jobs
-    assert bench.places(step.job_id) == ["line:look:main"]
-    assert not bench.ledger.jobs.looked(step.job_id, step.lease, "waiting", look_in=2.0)
-    assert bench.places(step.job_id) == ["line:look:main"]
+    assert bench.places(step.job_id) == ["line:poll:main"]
+    assert not bench.ledger.jobs.polled(step.job_id, step.lease, "waiting", poll_in=2.0)
+    assert bench.places(step.job_id) == ["line:poll:main"]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
@@ -193,7 +193,7 @@ def test_nothing_to_do_is_a_nap(bench: Bench) -> None:
 
 
 def test_a_job_whose_record_is_gone_is_forgotten(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.client.delete(bench.ledger.jobs.key(job_id))
     assert bench.claim().steps == []
     assert bench.places(job_id) == []

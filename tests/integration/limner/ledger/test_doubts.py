@@ -41,7 +41,7 @@ def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
     assert succeed(bench, job_id, "T") == "late"
 
 
-def test_a_doubt_that_a_slower_look_resolves_is_over(bench: Bench) -> None:
+def test_a_doubt_that_a_slower_poll_resolves_is_over(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60)
@@ -99,11 +99,11 @@ def test_a_refusal_stands_when_the_task_that_came_after_it_is_nowhere(bench: Ben
     assert bench.claim_one().step == "create"
 
 
-def test_a_task_that_the_answer_named_is_not_given_up_for_a_look_that_began_before_it(bench: Bench) -> None:
+def test_a_task_that_the_answer_named_is_not_given_up_for_a_poll_that_began_before_it(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.resubmit(job_id)
     bench.ledger.jobs.called_back(job_id, "token", "T")
-    assert bench.ledger.jobs.accepted(job_id, 1, "T", look_in=2.0) is Adoption.EXPECTED
+    assert bench.ledger.jobs.accepted(job_id, 1, "T", poll_in=2.0) is Adoption.EXPECTED
     bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60)
     assert bench.state(job_id) == "in_doubt"
 

@@ -69,7 +69,7 @@ def test_a_job_that_was_sent_in_time_does_not_expire(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     bench.now += 6.0
     bench.claim()
-    assert bench.ledger.jobs.accepted(job_id, attempt, "a task", look_in=2.0)
+    assert bench.ledger.jobs.accepted(job_id, attempt, "a task", poll_in=2.0)
     bench.now += 6.0
     bench.claim()
     assert bench.state(job_id) == "generating"

@@ -12,11 +12,11 @@ def lose(bench: Bench, *indexes: str) -> None:
         assert bench.client.zrem(bench.ledger.prefix + index, "one") == 1
 
 
-def found_by_housekeeping(bench: Bench, look: Callable[[], list[str]]) -> None:
-    assert look() == []
+def found_by_housekeeping(bench: Bench, poll: Callable[[], list[str]]) -> None:
+    assert poll() == []
     bench.now += 5.0
     bench.ledger.queue.tend()
-    assert len(look()) == 1
+    assert len(poll()) == 1
 
 
 def test_a_job_whose_account_is_lost_from_the_index_is_found_by_housekeeping(bench: Bench) -> None:
@@ -28,14 +28,14 @@ def test_a_job_whose_account_is_lost_from_the_index_is_found_by_housekeeping(ben
     found_by_housekeeping(bench, lambda: of(claim(bench, ONE)))
 
 
-def test_a_look_whose_account_is_lost_from_the_index_is_found_by_housekeeping(bench: Bench) -> None:
-    none = replace(ONE, looks=1)
+def test_a_poll_whose_account_is_lost_from_the_index_is_found_by_housekeeping(bench: Bench) -> None:
+    none = replace(ONE, polls=1)
     claim(bench, none)
     bench.ledger.queue.tend()
     for number in range(2):
         bench.submit(f"fox {number}", account="one")
     for step in claim(bench, none):
-        accept(bench, step, look_in=2.0)
+        accept(bench, step, poll_in=2.0)
     bench.now += 2.0
     assert len(claim(bench, none)) == 1
     lose(bench, "active")

@@ -75,7 +75,7 @@ def sending(bench: Bench, **options: object) -> tuple[str, Grant]:
 
 def generating(bench: Bench, **options: object) -> str:
     job_id, grant = sending(bench, **options)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", poll_in=600.0)
     return job_id
 
 
@@ -189,7 +189,7 @@ def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:
     jobs = [sending(bench, prompt=f"fox {number}", images=number + 1) for number in range(4)]
     assert held(bench) == 7 * (1 + 2 + 3 + 4)
     bench.ledger.jobs.retry(jobs[1][0], 1, REFUSED, delay=60.0)
-    bench.ledger.jobs.accepted(jobs[2][0], 1, "a task", look_in=60.0)
+    bench.ledger.jobs.accepted(jobs[2][0], 1, "a task", poll_in=60.0)
     assert held(bench) == 7 * (1 + 3 + 4)
 
 
@@ -243,7 +243,7 @@ def test_what_is_spent_counts_on_the_day_of_its_end(bench: Bench) -> None:
 
 def test_a_second_task_is_paid_for_as_well(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.jobs.accepted(job_id, 1, "another", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, 1, "another", poll_in=600.0)
     succeed(bench, job_id, "7")
     succeed(bench, job_id, "7", task="another")
     assert books(bench) == (0, 0, 14)
@@ -295,7 +295,7 @@ def test_a_refusal_after_the_cancelling_frees_all(bench: Bench) -> None:
 def test_a_result_after_the_cancelling_is_spent(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", look_in=2.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", poll_in=2.0)
     succeed(bench, job_id, "7")
     assert books(bench) == (0, 0, 7)
 
@@ -324,7 +324,7 @@ def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> No
     [step] = creates(bench)
     second = begin(bench, step)
     assert isinstance(second, Grant)
-    bench.ledger.jobs.accepted(job_id, second.attempt, "second", look_in=2.0)
+    bench.ledger.jobs.accepted(job_id, second.attempt, "second", poll_in=2.0)
     bench.ledger.jobs.called_back(job_id, "token 1", "first")
     succeed(bench, job_id, "7", task="second")
     succeed(bench, job_id, "7", task="first")

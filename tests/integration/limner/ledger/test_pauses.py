@@ -38,7 +38,7 @@ def refuse(bench: Bench, step: Claim, grant: Grant, why: Closing = CLOSED) -> No
 
 
 def accept(bench: Bench, step: Claim, grant: Grant) -> None:
-    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
+    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", poll_in=600.0)
 
 
 def closed(bench: Bench, why: Closing = CLOSED, waiting: int = 5) -> None:

@@ -46,7 +46,7 @@ def send(bench: Bench, step: Claim) -> Grant:
 
 def accept(bench: Bench, step: Claim, grant: Grant, took: float) -> None:
     bench.now += took
-    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", look_in=600.0)
+    assert bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task {step.job_id}", poll_in=600.0)
 
 
 def exchange(bench: Bench, step: Claim, took: float = 0.2) -> None:
@@ -321,34 +321,34 @@ def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) ->
 
 
 def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> None:
-    bench.generating("a fox", look_in=1000.0)
+    bench.generating("a fox", poll_in=1000.0)
     bench.now += 60.0
     bench.ledger.queue.tend()
     assert places(bench) == 1
 
 
-def test_looks_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
-    jobs = [bench.generating(f"fox {number}", look_in=5.0) for number in range(4)]
+def test_polls_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
+    jobs = [bench.generating(f"fox {number}", poll_in=5.0) for number in range(4)]
     bench.now += 5.0
     steps = bench.claim().steps
     assert {step.job_id for step in steps} == set(jobs)
     for step in steps:
-        bench.ledger.jobs.begin_look(step.job_id, step.lease)
-        bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
-    assert quota(bench, "look_guard") == 100
+        bench.ledger.jobs.begin_poll(step.job_id, step.lease)
+        bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
+    assert quota(bench, "poll_guard") == 100
     bench.now += 1.0
     [step, *_] = bench.claim().steps
-    bench.ledger.jobs.begin_look(step.job_id, step.lease)
-    bench.ledger.jobs.looked(step.job_id, step.lease, "too often", look_in=1.0, too_often=True)
-    assert quota(bench, "look_guard") == 200
+    bench.ledger.jobs.begin_poll(step.job_id, step.lease)
+    bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
+    assert quota(bench, "poll_guard") == 200
 
 
-def test_a_look_that_sees_the_end_shrinks_the_guard_as_well(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+def test_a_poll_that_sees_the_end_shrinks_the_guard_as_well(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
-    bench.client.hset(bench.ledger.prefix + "quota:main", "look_guard", 100)
+    bench.client.hset(bench.ledger.prefix + "quota:main", "poll_guard", 100)
     assert bench.succeed(job_id)
-    assert quota(bench, "look_guard") == 99
+    assert quota(bench, "poll_guard") == 99
 
 
 def test_another_quota_is_whole(bench: Bench) -> None:
@@ -359,29 +359,29 @@ def test_another_quota_is_whole(bench: Bench) -> None:
     assert len(creates(bench, replace(FOUR, creates=8))) == 8
 
 
-def test_the_guard_of_looks_shrinks_while_they_are_answered(bench: Bench) -> None:
+def test_the_guard_of_polls_shrinks_while_they_are_answered(bench: Bench) -> None:
     guarded = Quota(20, 10.0, 1, 1.0, 100, guard=0.25)
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
 
-    def look() -> None:
+    def poll() -> None:
         [step] = bench.claim(guarded).steps
-        assert bench.ledger.jobs.begin_look(job_id, step.lease)
-        assert bench.ledger.jobs.looked(job_id, step.lease, "generating", look_in=0.0)
+        assert bench.ledger.jobs.begin_poll(job_id, step.lease)
+        assert bench.ledger.jobs.polled(job_id, step.lease, "generating", poll_in=0.0)
 
     for _ in range(150):
-        look()
+        poll()
         bench.now += 1.101
-    look()
+    poll()
     bench.now += 1.029
     assert bench.claim(guarded).steps == []
     bench.now += 0.002
-    look()
+    poll()
 
 
-def test_a_pause_of_looks_is_learned_from_a_look_that_came_too_often(bench: Bench) -> None:
-    job_id = bench.generating(look_in=2.0)
+def test_a_pause_of_polls_is_learned_from_a_poll_that_came_too_often(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=2.0)
     bench.now += 2.0
     step = bench.claim_one()
-    assert bench.ledger.jobs.begin_look(job_id, step.lease)
-    assert bench.ledger.jobs.looked(job_id, step.lease, "too often", look_in=2.0, too_often=True)
-    assert quota(bench, "look_guard") == 100
+    assert bench.ledger.jobs.begin_poll(job_id, step.lease)
+    assert bench.ledger.jobs.polled(job_id, step.lease, "too often", poll_in=2.0, too_often=True)
+    assert quota(bench, "poll_guard") == 100

@@ -81,7 +81,7 @@ def test_an_account_tells_its_quota_and_how_much_of_it_is_used(bench: Bench) -> 
         in_flight=2,
         waiting=3,
         waiting_own=0,
-        looks_waiting=0,
+        polls_waiting=0,
         pause=None,
         claimed_at=at(0),
         deserted=False,
@@ -121,11 +121,11 @@ def test_jobs_that_wait_are_counted_by_their_line(bench: Bench) -> None:
     assert waiting == {"north": (2, 1), "south": (2, 3)}
 
 
-def test_looks_that_wait_are_counted(bench: Bench) -> None:
-    bench.generating(look_in=1.0)
+def test_polls_that_wait_are_counted(bench: Bench) -> None:
+    bench.generating(poll_in=1.0)
     bench.now += 1.0
-    bench.claim(replace(bench.quota, looks=0))
-    assert account(bench).looks_waiting == 1
+    bench.claim(replace(bench.quota, polls=0))
+    assert account(bench).polls_waiting == 1
 
 
 def test_what_was_learned_of_a_quota_is_told(bench: Bench) -> None:
@@ -138,7 +138,7 @@ def test_what_was_learned_of_a_quota_is_told(bench: Bench) -> None:
         grants.append((step.job_id, grant.attempt))
     bench.now += 0.2
     for job_id, attempt in grants[:12]:
-        bench.ledger.jobs.accepted(job_id, attempt, f"task of {job_id}", look_in=60)
+        bench.ledger.jobs.accepted(job_id, attempt, f"task of {job_id}", poll_in=60)
     for job_id, attempt in grants[12:]:
         bench.ledger.jobs.retry(job_id, attempt, REFUSED, delay=60)
     learned = account(bench)
@@ -277,7 +277,7 @@ def test_a_forecast_comes_true(bench: Bench) -> None:
         steps = bench.claim().steps
         for step in steps:
             bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
-            bench.ledger.jobs.accepted(step.job_id, 1, f"task of {step.job_id}", look_in=600)
+            bench.ledger.jobs.accepted(step.job_id, 1, f"task of {step.job_id}", poll_in=600)
         return [step.job_id for step in steps]
 
     take_what_is_there()
@@ -386,7 +386,7 @@ def test_without_spending_the_days_are_told_all_the_same(bench: Bench) -> None:
 def test_credits_are_held_while_a_task_runs_and_spent_at_its_end(bench: Bench) -> None:
     bench.submit(lane="tenant")
     job_id, grant = send(bench)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", look_in=1)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
     held = bench.ledger.budget.spend(1).standing
     assert (held.held, held.held_by_account, held.held_by_lane) == (SEVEN, {"main": SEVEN}, {"tenant": SEVEN})
     bench.ledger.jobs.task_succeeded(job_id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
@@ -400,7 +400,7 @@ def test_credits_are_held_while_a_task_runs_and_spent_at_its_end(bench: Bench) -
 def test_what_failed_is_free_and_what_nobody_knows_is_doubtful(bench: Bench) -> None:
     bench.submit()
     job_id, grant = send(bench)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", look_in=1)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
     bench.ledger.jobs.task_failed(job_id, "t1", GenerationFailed("It broke"), ttl=60)
     bench.submit()
     unknown, grant = send(bench)
@@ -414,7 +414,7 @@ def test_what_failed_is_free_and_what_nobody_knows_is_doubtful(bench: Bench) -> 
 def test_spending_stays_with_its_day(bench: Bench) -> None:
     bench.submit()
     job_id, grant = send(bench)
-    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", look_in=1)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
     bench.ledger.jobs.task_succeeded(job_id, "t1", ["https://a"], Decimal(100), ttl=60)
     bench.now += 86_400
     assert [str(day.spent) for day in bench.ledger.budget.spend(2).days] == ["100", "0"]

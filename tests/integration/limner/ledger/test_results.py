@@ -25,12 +25,12 @@ from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, SENT, UNSENT, record
-from worker.polling.policies import Quiet
+from worker.polling.policies import LatePolls
 from worker.results import ResultStore
 
 TTL: Final = 3600.0
 FOLLOW: Final = 5.0
-"""What ``Quiet`` says of a young task."""
+"""What ``LatePolls`` says of a young task."""
 URLS: Final = ["https://files/a.png", "https://files/b.png?x=1&y=%20"]
 WIDE: Final = Quota(100_000, 10.0, 100_000, 1.0, 100_000)
 REQUEST: Final = TextToImage(prompt="a fox", rendering_speed="TURBO", num_images=2, seed=7)
@@ -47,7 +47,7 @@ def app(valkey_url: str) -> Iterator[Celery]:
 
 @pytest.fixture
 def store(app: Celery) -> ResultStore:
-    return ResultStore(app, TTL, Quiet(), beside_the_ledger=True)
+    return ResultStore(app, TTL, LatePolls(), beside_the_ledger=True)
 
 
 def generating(bench: Bench, request: TextToImage = REQUEST, **options: Any) -> Record:
@@ -56,7 +56,7 @@ def generating(bench: Bench, request: TextToImage = REQUEST, **options: Any) -> 
     grant = bench.ledger.jobs.begin(job_id, step.lease, f"token {job_id} {step.lease}", deadline=900)
     assert isinstance(grant, Grant)
     bench.now += 0.4
-    bench.ledger.jobs.accepted(job_id, grant.attempt, f"task of {job_id}", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, grant.attempt, f"task of {job_id}", poll_in=600.0)
     return record(bench, job_id)
 
 
@@ -126,7 +126,7 @@ def test_the_result_has_the_time_to_live_of_the_setting(bench: Bench, store: Res
 
 def test_a_fraction_of_a_second_of_the_setting_is_rounded_up(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    store = ResultStore(app, 0.2, Quiet(), beside_the_ledger=True)
+    store = ResultStore(app, 0.2, LatePolls(), beside_the_ledger=True)
     assert ahead(bench, store, job).to_json()["expires"] == 1
 
 
@@ -150,7 +150,7 @@ def test_the_record_and_the_log_go_when_their_time_is_over(bench: Bench, store: 
 
 def test_the_record_outlives_a_short_lived_result(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    succeed(bench, ResultStore(app, 60.0, Quiet(), beside_the_ledger=True), job)
+    succeed(bench, ResultStore(app, 60.0, LatePolls(), beside_the_ledger=True), job)
     assert bench.client.ttl(key(job.job_id)) <= 60
     assert bench.client.ttl(bench.ledger.jobs.key(job.job_id)) > 890
 
@@ -233,7 +233,7 @@ def test_a_result_that_does_not_know_the_last_attempt_is_left_to_the_store(
 ) -> None:
     job = generating(bench)
     old = ahead(bench, store, job)
-    # The look takes its time. Meanwhile the task is given up, and the job is sent again.
+    # The poll takes its time. Meanwhile the task is given up, and the job is sent again.
     bench.ledger.jobs.task_lost(job.job_id, str(job.task_id), {"cause": "no_record"}, grace=60.0, ttl=900)
     assert bench.state(job.job_id) == "in_doubt"
     assert bench.ledger.jobs.resubmit(job.job_id, attempt=1)
@@ -263,7 +263,7 @@ def test_without_a_result_the_end_is_to_be_stored(bench: Bench) -> None:
 
 def test_a_backend_elsewhere_gets_no_result_ahead(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    store = ResultStore(app, TTL, Quiet())
+    store = ResultStore(app, TTL, LatePolls())
     assert store.ahead(job, str(job.task_id), URLS, None, datetime.now(UTC)) is None
 
 
@@ -312,12 +312,12 @@ def two_tasks(bench: Bench) -> tuple[Record, str, str]:
     assert bench.ledger.jobs.resubmit(job_id, attempt=1)
     [step] = bench.claim(WIDE).steps
     bench.ledger.jobs.begin(job_id, step.lease, "token two", deadline=900)
-    bench.ledger.jobs.accepted(job_id, 2, "second", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, 2, "second", poll_in=600.0)
     bench.ledger.jobs.called_back(job_id, "token one", "first")
     return record(bench, job_id), "second", "first"
 
 
-def test_a_job_with_another_open_task_is_stored_and_looked_at_after_a_while(
+def test_a_job_with_another_open_task_is_stored_and_polled_after_a_while(
     bench: Bench, store: ResultStore
 ) -> None:
     job, first, second = two_tasks(bench)
@@ -330,11 +330,11 @@ def test_a_job_with_another_open_task_is_stored_and_looked_at_after_a_while(
     assert bench.claim(WIDE).steps == []
     bench.now += 0.01
     [step] = bench.claim(WIDE).steps
-    assert step.step == "look"
-    looked_at = bench.ledger.jobs.begin_look(job.job_id, step.lease)
-    assert looked_at
-    assert looked_at.open_task
-    assert looked_at.open_task.task_id == second
+    assert step.step == "poll"
+    polled_at = bench.ledger.jobs.begin_poll(job.job_id, step.lease)
+    assert polled_at
+    assert polled_at.open_task
+    assert polled_at.open_task.task_id == second
 
 
 def test_the_record_may_go_once_the_other_task_has_ended_too(bench: Bench, store: ResultStore) -> None:
@@ -355,7 +355,7 @@ def test_a_refused_attempt_in_between_does_not_spoil_the_result(bench: Bench, st
     bench.now += 1.0
     [step] = bench.claim(WIDE).steps
     bench.ledger.jobs.begin(job_id, step.lease, "two", deadline=900)
-    bench.ledger.jobs.accepted(job_id, 2, "task", look_in=600.0)
+    bench.ledger.jobs.accepted(job_id, 2, "task", poll_in=600.0)
     job = record(bench, job_id)
     succeed(bench, store, job, later=2.0)
     assert Images.model_validate(meta(bench, job_id)["result"]) == record(bench, job_id).images()

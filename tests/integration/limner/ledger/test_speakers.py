@@ -137,21 +137,21 @@ def test_many_accounts_of_others_do_not_starve_ours(bench: Bench, pinned: bool) 
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_many_looks_of_others_do_not_starve_ours(bench: Bench) -> None:
+def test_many_polls_of_others_do_not_starve_ours(bench: Bench) -> None:
     theirs = many(130, "theirs")
     claim(bench, *theirs)
     for quota in theirs:
         bench.submit(f"fox {quota.account}", account=quota.account)
     for step in rest(bench, *theirs):
-        accept(bench, step, look_in=2.0)
+        accept(bench, step, poll_in=2.0)
     claim(bench, ONE)
     job_id = bench.submit("ours", account="one")
     [step] = rest(bench, ONE)
-    accept(bench, step, look_in=2.5)
+    accept(bench, step, poll_in=2.5)
     bench.now += 3.0
     # A claim takes a hundred of what is due, whoever can read it; the next one the rest.
     found = [step for _ in range(2) for step in claim(bench, ONE)]
-    assert [(step.job_id, step.step) for step in found] == [(job_id, "look")]
+    assert [(step.job_id, step.step) for step in found] == [(job_id, "poll")]
 
 
 def test_a_claim_that_visited_as_many_as_it_may_is_followed_by_another_at_once(bench: Bench) -> None:

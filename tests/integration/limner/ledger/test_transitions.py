@@ -151,11 +151,11 @@ def test_a_pause_stops_the_account_and_pardons_the_attempt(bench: Bench) -> None
     assert (again.attempt, again.tries) == (2, 1)
 
 
-def test_an_accepted_task_is_looked_at_when_it_is_due(bench: Bench) -> None:
-    job_id = bench.generating(look_in=2.0)
+def test_an_accepted_task_is_polled_when_it_is_due(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=2.0)
     assert bench.claim().steps == []
     bench.now += 2.0
-    assert bench.claim_one().step == "look"
+    assert bench.claim_one().step == "poll"
     record = bench.ledger.jobs.read(job_id)
     assert record
     assert (record.state, record.task_id) == (JobState.GENERATING, "task of a fox")
@@ -163,20 +163,20 @@ def test_an_accepted_task_is_looked_at_when_it_is_due(bench: Bench) -> None:
 
 def test_accepting_twice_is_one_acceptance(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=2)
-    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=2)
+    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=2)
+    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=2)
     assert [entry.event for entry in bench.ledger.journal.log(job_id)].count("generating") == 1
 
 
 def test_an_answer_that_comes_while_in_doubt_is_taken(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.doubt(job_id, grant.attempt, ERROR, grace=5.0)
-    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=2)
+    assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=2)
     assert bench.state(job_id) == "generating"
 
 
 def test_success_ends_a_job_once(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     first = bench.succeed(job_id, "https://a/1.png", Decimal("3.5"))
     again = bench.succeed(job_id, "https://a/1.png", Decimal("3.5"))
@@ -189,17 +189,17 @@ def test_success_ends_a_job_once(bench: Bench) -> None:
     assert record.images().credits == Decimal("3.5")
 
 
-def test_a_look_with_an_old_lease_changes_nothing(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+def test_a_poll_with_an_old_lease_changes_nothing(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=0.0)
     old = bench.claim_one().lease
-    bench.now += bench.ledger.leases.look
+    bench.now += bench.ledger.leases.poll
     bench.claim_one()
-    assert not bench.ledger.jobs.looked(job_id, old, "waiting", look_in=2)
+    assert not bench.ledger.jobs.polled(job_id, old, "waiting", poll_in=2)
     assert bench.ledger.jobs.fail(job_id, GenerationFailed("no"), [JobState.GENERATING], lease=old) is None
 
 
 def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     bench.succeed(job_id)
     bench.now += bench.ledger.leases.store
@@ -251,7 +251,7 @@ def test_cancelling_again_says_the_same(bench: Bench) -> None:
 
 
 def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     bench.succeed(job_id)
     assert bench.ledger.jobs.cancel(job_id, JobFailed("a"), JobFailed("b")) is JobState.SUCCEEDED
@@ -260,7 +260,7 @@ def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
 
 
 def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     bench.client.hset(bench.ledger.jobs.key(job_id), "v", 99)
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
@@ -268,7 +268,7 @@ def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
         bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], None, ttl=60)
     with pytest.raises(RecordTooNew, match="update this installation"):
         bench.ledger.jobs.read(job_id)
-    bench.now += bench.ledger.leases.look
+    bench.now += bench.ledger.leases.poll
     claimed = bench.claim()
     assert (claimed.steps, claimed.unreadable) == (
         [],
@@ -323,7 +323,7 @@ def test_a_transition_that_meets_a_damaged_record_changes_nothing_and_names_the_
     bench.client.hset(bench.ledger.jobs.key(job_id), "deadline", "-inf")
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
     with pytest.raises(RecordUnreadable, match=f"{job_id}: its field deadline"):
-        bench.ledger.jobs.accepted(job_id, grant.attempt, "T", look_in=1.0)
+        bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=1.0)
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
     assert bench.places(job_id) == ["due"]
 
@@ -332,7 +332,7 @@ def test_a_transition_that_meets_a_damaged_record_changes_nothing_and_names_the_
 def test_an_amount_that_nobody_can_count_with_is_refused_before_anything_is_written(
     bench: Bench, cost: Decimal
 ) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
     with pytest.raises(ValueError, match=r"cost: .* is no number that can be counted with"):
@@ -344,13 +344,13 @@ def test_an_amount_that_nobody_can_count_with_is_refused_before_anything_is_writ
 def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(bench: Bench) -> None:
     job_id = bench.ledger.jobs.submit(new(metadata={"order": 7})).job_id
     bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "secret token", deadline=900)
-    bench.ledger.jobs.accepted(job_id, 1, "T", look_in=0)
-    bench.ledger.jobs.looked(job_id, bench.claim_one().lease, "waiting", look_in=0)
+    bench.ledger.jobs.accepted(job_id, 1, "T", poll_in=0)
+    bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0)
     bench.claim_one()
     bench.succeed(job_id)
     logged = [entry.event for entry in bench.ledger.journal.log(job_id)]
     events = bench.ledger.journal.events("0")
-    assert logged == ["submitted", "sending", "generating", "looked", "succeeded"]
+    assert logged == ["submitted", "sending", "generating", "polled", "succeeded"]
     assert [event.event for event in events] == ["submitted", "sending", "generating", "succeeded"]
     assert {event.metadata["order"] for event in events} == {7}
     assert "secret token" not in str(events) + str(bench.ledger.journal.log(job_id)) + str(
@@ -359,14 +359,14 @@ def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(benc
 
 
 def test_the_log_is_bounded(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+    job_id = bench.generating(poll_in=0.0)
     for _ in range(230):
-        assert bench.ledger.jobs.looked(job_id, bench.claim_one().lease, "waiting", look_in=0.0)
+        assert bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0.0)
         bench.now += 1
     assert len(bench.ledger.journal.log(job_id)) == 200
     record = bench.ledger.jobs.read(job_id)
     assert record
-    assert record.looks == 230
+    assert record.polls == 230
 
 
 def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
@@ -374,7 +374,7 @@ def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
     first = bench.ledger.jobs.submit(new(**order)).job_id
     grant = bench.ledger.jobs.begin(first, bench.claim_one().lease, "token", deadline=900)
     assert isinstance(grant, Grant)
-    bench.ledger.jobs.accepted(first, grant.attempt, "a task", look_in=2.0)
+    bench.ledger.jobs.accepted(first, grant.attempt, "a task", poll_in=2.0)
     bench.succeed(first)
     assert bench.stored(first, ttl=100_000)
     [key] = bench.client.keys(bench.ledger.prefix + "key:*")

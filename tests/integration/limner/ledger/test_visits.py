@@ -292,11 +292,11 @@ def test_refused_keys_of_many_accounts_let_the_clock_sleep(bench: Bench) -> None
     assert rest(bench, *quotas) == []
 
 
-def generating(bench: Bench, quota: Quota, *, look_in: float = 600.0) -> str:
+def generating(bench: Bench, quota: Quota, *, poll_in: float = 600.0) -> str:
     claim(bench, quota)
     job_id = bench.submit(f"fox {quota.account}", account=quota.account)
     [step] = claim(bench, quota)
-    accept(bench, step, look_in=look_in)
+    accept(bench, step, poll_in=poll_in)
     assert rest(bench, quota) == []
     return job_id
 
@@ -305,14 +305,14 @@ def test_a_callback_s_hint_is_followed_at_once(bench: Bench) -> None:
     job_id = generating(bench, ONE)
     bench.now += 30.0
     bench.ledger.jobs.called_back(job_id, f"token {job_id}", f"task of {job_id}")
-    assert [(step.job_id, step.step) for step in claim(bench, ONE)] == [(job_id, "look")]
+    assert [(step.job_id, step.step) for step in claim(bench, ONE)] == [(job_id, "poll")]
 
 
-def test_a_hint_soon_after_a_look_is_followed_when_its_pause_is_over(bench: Bench) -> None:
-    job_id = generating(bench, ONE, look_in=2.0)
+def test_a_hint_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Bench) -> None:
+    job_id = generating(bench, ONE, poll_in=2.0)
     bench.now += 2.0
-    [look] = claim(bench, ONE)
-    bench.ledger.jobs.looked(job_id, look.lease, "generating", look_in=600.0)
+    [poll] = claim(bench, ONE)
+    bench.ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=600.0)
     bench.now += 0.2
     bench.ledger.jobs.called_back(job_id, f"token {job_id}", f"task of {job_id}")
     claimed = bench.ledger.queue.claim(ONE)
@@ -321,13 +321,13 @@ def test_a_hint_soon_after_a_look_is_followed_when_its_pause_is_over(bench: Benc
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_looks_that_wait_for_a_permit_are_made_when_there_is_one(bench: Bench) -> None:
-    narrow = replace(ONE, looks=1)
+def test_polls_that_wait_for_a_permit_are_made_when_there_is_one(bench: Bench) -> None:
+    narrow = replace(ONE, polls=1)
     claim(bench, narrow)
     for number in range(3):
         bench.submit(f"fox {number}", account="one")
     for step in claim(bench, narrow):
-        accept(bench, step, look_in=2.0)
+        accept(bench, step, poll_in=2.0)
     bench.now += 2.0
     found: list[str] = []
     for _ in range(3):
@@ -338,16 +338,16 @@ def test_looks_that_wait_for_a_permit_are_made_when_there_is_one(bench: Bench) -
     assert len(set(found)) == 3
 
 
-def test_a_look_that_is_given_back_is_claimed_at_once(bench: Bench) -> None:
-    generating(bench, ONE, look_in=2.0)
+def test_a_poll_that_is_given_back_is_claimed_at_once(bench: Bench) -> None:
+    generating(bench, ONE, poll_in=2.0)
     bench.now += 2.0
-    looks = rest(bench, ONE)
-    assert bench.ledger.queue.give_back(looks) == 1
-    assert of(claim(bench, ONE)) == of(looks)
+    polls = rest(bench, ONE)
+    assert bench.ledger.queue.give_back(polls) == 1
+    assert of(claim(bench, ONE)) == of(polls)
 
 
-def test_a_closed_account_is_looked_at_all_the_same(bench: Bench) -> None:
-    job_id = generating(bench, ONE, look_in=2.0)
+def test_a_closed_account_is_polled_all_the_same(bench: Bench) -> None:
+    job_id = generating(bench, ONE, poll_in=2.0)
     bench.ledger.accounts.pause("one")
     assert rest(bench, ONE) == []
     bench.now += 2.0

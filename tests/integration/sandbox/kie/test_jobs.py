@@ -21,7 +21,7 @@ def test_a_task_ends_in_images_of_the_size_and_number_asked_for(client: httpx.Cl
     assert data["creditsConsumed"] == 10.5
 
 
-def test_an_answer_looks_as_on_the_wire(client: httpx.Client) -> None:
+def test_an_answer_polls_as_on_the_wire(client: httpx.Client) -> None:
     response = client.post("/api/v1/jobs/createTask", json=order())
     data = response.json()["data"]
     assert data["taskId"] == data["recordId"]

@@ -31,7 +31,7 @@ def make_account(**facts: Any) -> AccountStatus:
         "in_flight": 37,
         "waiting": 812,
         "waiting_own": 0,
-        "looks_waiting": 4,
+        "polls_waiting": 4,
         "pause": None,
         "claimed_at": NOW,
         "deserted": False,

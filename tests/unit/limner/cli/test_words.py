@@ -48,7 +48,7 @@ def make_status(**facts: Any) -> JobStatus:
         "state": JobState.QUEUED,
         "position": None,
         "attempts": 0,
-        "looks": 0,
+        "polls": 0,
         "task_id": None,
         "tasks": (),
         "resubmitted": 0,
@@ -107,13 +107,13 @@ def make_status(**facts: Any) -> JobStatus:
             {"error": {"cause": "timed_out"}, "next": 900_000},
             "in doubt whether it was accepted: timed_out; decided in 900.0 s",
         ),
-        ("generating", {"task_id": "t1", "next": 2500}, "accepted as provider task t1; first look in 2.5 s"),
+        ("generating", {"task_id": "t1", "next": 2500}, "accepted as provider task t1; first poll in 2.5 s"),
         (
             "late_answer",
             {"attempt": 1, "task_id": "t1", "by": "callback"},
             (
                 "a callback named provider task t1 for attempt 1 when the job had ended: "
-                "it is paid for, and looked at quietly"
+                "it is paid for, and polled late"
             ),
         ),
         (
@@ -143,7 +143,7 @@ def make_status(**facts: Any) -> JobStatus:
             {"attempt": 1, "task_id": "t1", "error": {"cause": "no_record", "message": "Nobody knows it."}},
             "provider task t1 for attempt 1 is given up: no_record: Nobody knows it.",
         ),
-        ("looked", {"answer": "generating", "next": 2500}, "looked: generating; next look in 2.5 s"),
+        ("polled", {"answer": "generating", "next": 2500}, "polled: generating; next poll in 2.5 s"),
         ("succeeded", {"urls": 1, "credits": "3.5"}, "succeeded: 1 image, 3.5 credits"),
         ("succeeded", {"urls": 2}, "succeeded: 2 images"),
         ("failed", {"error": NoImages("None came").to_json()}, "failed: NoImages: None came"),
@@ -207,7 +207,7 @@ def test_an_event_of_a_newer_version_is_told_by_its_details() -> None:
     assert happened("copied", {}) == "copied"
 
 
-@pytest.mark.parametrize("event", ["sending", "refused", "in_doubt", "generating", "looked", "failed"])
+@pytest.mark.parametrize("event", ["sending", "refused", "in_doubt", "generating", "polled", "failed"])
 def test_an_event_without_its_details_is_told_all_the_same(event: str) -> None:
     assert happened(event, {})
 
@@ -217,12 +217,12 @@ def test_the_standing_of_a_job_names_its_place_and_its_next_step() -> None:
     generating = make_status(
         state=JobState.GENERATING,
         attempts=1,
-        looks=3,
+        polls=3,
         task_id="t1",
         next_step_at=NOW + timedelta(seconds=2.5),
     )
     assert standing(generating, NOW) == (
-        "generating, next step in 2.5 s, 1 attempt, 3 looks, provider task t1"
+        "generating, next step in 2.5 s, 1 attempt, 3 polls, provider task t1"
     )
 
 
@@ -315,12 +315,12 @@ def test_times_are_written_in_utc_to_the_millisecond() -> None:
 
 
 def test_an_entry_counts_its_seconds_from_the_submission() -> None:
-    entry = LogEntry(NOW + timedelta(seconds=1.5), "looked", {"answer": "generating"})
+    entry = LogEntry(NOW + timedelta(seconds=1.5), "polled", {"answer": "generating"})
     assert entry_facts(entry, NOW) == {
         "at": "2026-11-23T12:00:01.750Z",
         "seconds": 1.5,
-        "event": "looked",
-        "text": "looked: generating",
+        "event": "polled",
+        "text": "polled: generating",
         "detail": {"answer": "generating"},
     }
 

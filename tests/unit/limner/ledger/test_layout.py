@@ -70,7 +70,7 @@ ON_RECORDS: Final = {
     # The record goes to the caller, as it was saved.
     ("parts/ends", "HGETALL"),
     ("fail", "HGETALL"),
-    ("begin_looks", "HGETALL"),
+    ("begin_polls", "HGETALL"),
     # How long the record is kept is no part of it.
     ("parts/ends", "PERSIST"),
     ("parts/results", "PEXPIRE"),
@@ -244,7 +244,7 @@ def test_no_script_spells_a_key() -> None:
 
 
 def spelled_keys(tree: ast.Module) -> Iterator[str]:
-    """Literals that are keys by their look, or follow a prefix."""
+    """Literals that are keys by their poll, or follow a prefix."""
     telling = {key.name for key in KEYS.values() if not key.name.isalpha()}
 
     def is_prefix(node: ast.AST) -> bool:

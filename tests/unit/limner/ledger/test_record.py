@@ -28,7 +28,7 @@ def record(error: JobFailed, *tasks: dict[str, Any], **fields: Any) -> Record:
         "priority": "5",
         "lease": "1",
         "attempt": "1",
-        "looks": "1",
+        "polls": "1",
         "created": "1800000000000",
         "outcome": json.dumps({"error": error.to_json()}),
         "tasks": json.dumps(tasks),

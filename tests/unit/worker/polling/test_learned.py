@@ -1,4 +1,4 @@
-"""The learned law: when it looks, what that costs, and that nothing stops it."""
+"""The learned policy: when it polls, what that costs, and that nothing stops it."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from bench.looks import (
+from bench.polls import (
     Online,
     Optimum,
     as_many_reads,
@@ -27,12 +27,12 @@ from worker.polling.learned import (
     LONGEST_TAIL_PAUSE,
     SAFETY_READS,
     SHORTEST_PAUSE,
-    Laws,
     Learned,
+    PollPolicies,
     price,
     safety_patience,
 )
-from worker.polling.policies import PollLaw
+from worker.polling.policies import PollPolicy
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"
 PRIOR = Durations.unlearned(KIND)
@@ -45,11 +45,11 @@ def learned_from(median: float, sigma: float = 0.3, jobs: int = 400, start: Dura
     return start
 
 
-def looks(law: PollLaw, until: float) -> list[float]:
-    """The ages at which a task that works for so long is looked at."""
-    ages = [law.next_look(0.0)]
+def polls(policy: PollPolicy, until: float) -> list[float]:
+    """The ages at which a task that works for so long is polled."""
+    ages = [policy.next_poll(0.0)]
     while ages[-1] < until:
-        ages.append(ages[-1] + law.next_look(ages[-1]))
+        ages.append(ages[-1] + policy.next_poll(ages[-1]))
     return ages
 
 
@@ -68,50 +68,50 @@ STRANGE = {
 @pytest.mark.parametrize("durations", STRANGE.values(), ids=STRANGE.keys())
 @pytest.mark.parametrize("c", [0.01, CHEAPEST, 1.0, DEAREST, 1000.0])
 def test_pauses_keep_their_bounds(durations: Durations, c: float) -> None:
-    law = Learned(durations, c)
+    policy = Learned(durations, c)
     for tenth in range(-10, 12_000, 7):
-        assert SHORTEST_PAUSE <= law.next_look(tenth / 10) <= LONGEST_PAUSE
+        assert SHORTEST_PAUSE <= policy.next_poll(tenth / 10) <= LONGEST_PAUSE
 
 
 @pytest.mark.parametrize("c", [CHEAPEST, 1.0, DEAREST])
-def test_the_tail_is_looked_at_often(c: float) -> None:
-    law = Learned(learned_from(16), c)
-    assert all(law.next_look(age) <= LONGEST_TAIL_PAUSE + 0.01 for age in range(20, 880))
-    assert law.next_look(1000) == LONGEST_PAUSE
+def test_the_tail_is_polled_often(c: float) -> None:
+    policy = Learned(learned_from(16), c)
+    assert all(policy.next_poll(age) <= LONGEST_TAIL_PAUSE + 0.01 for age in range(20, 880))
+    assert policy.next_poll(1000) == LONGEST_PAUSE
 
 
 @pytest.mark.parametrize(("kind", "median"), [("m:TURBO:1", 8), (KIND, 16), ("m:QUALITY:1", 30)])
-def test_before_learning_the_first_look_is_near_the_usual_time(kind: str, median: float) -> None:
-    ages = looks(Learned(Durations.unlearned(kind), 0.5), 4 * median)
+def test_before_learning_the_first_poll_is_near_the_usual_time(kind: str, median: float) -> None:
+    ages = polls(Learned(Durations.unlearned(kind), 0.5), 4 * median)
     assert median / 3 < ages[0] < median
     assert 4 <= len(ages) <= 24
 
 
-def test_a_cheaper_look_comes_more_often() -> None:
-    counts = [len(looks(Learned(learned_from(16), c), 60)) for c in (0.1, 0.4, 1.6, 6.4)]
+def test_a_cheaper_poll_comes_more_often() -> None:
+    counts = [len(polls(Learned(learned_from(16), c), 60)) for c in (0.1, 0.4, 1.6, 6.4)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > 2 * counts[-1]
 
 
-def test_looks_lie_closest_where_most_tasks_end() -> None:
-    law = Learned(learned_from(16), 0.25)
-    assert law.next_look(17) < law.next_look(8)
-    assert law.next_look(17) < law.next_look(100) / 2
+def test_polls_lie_closest_where_most_tasks_end() -> None:
+    policy = Learned(learned_from(16), 0.25)
+    assert policy.next_poll(17) < policy.next_poll(8)
+    assert policy.next_poll(17) < policy.next_poll(100) / 2
 
 
-def test_looks_follow_a_shift_of_the_provider() -> None:
+def test_polls_follow_a_shift_of_the_provider() -> None:
     before = learned_from(16)
     after = learned_from(32, jobs=20, start=before)
-    first, shifted = (Learned(durations, 1.0).next_look(0) for durations in (before, after))
+    first, shifted = (Learned(durations, 1.0).next_poll(0) for durations in (before, after))
     assert shifted > 1.6 * first
 
 
-def test_a_task_that_a_callback_named_is_looked_at_soon() -> None:
-    law = Learned(learned_from(30), 1.0)
-    assert law.next_look(2) > 10
-    assert law.next_look(2, since_callback=0) == 1
-    assert law.next_look(2, since_callback=6) == 3
-    assert law.next_look(300, since_callback=250) == law.next_look(300)
+def test_a_task_that_a_callback_named_is_polled_soon() -> None:
+    policy = Learned(learned_from(30), 1.0)
+    assert policy.next_poll(2) > 10
+    assert policy.next_poll(2, since_callback=0) == 1
+    assert policy.next_poll(2, since_callback=6) == 3
+    assert policy.next_poll(300, since_callback=250) == policy.next_poll(300)
 
 
 @pytest.mark.parametrize(("median", "sigma", "c"), [(16, 0.3, 0.25), (16, 0.3, 1.0), (24, 0.45, 1.0)])
@@ -121,7 +121,7 @@ def test_the_cost_is_near_the_optimum_s(median: float, sigma: float, c: float) -
     best = Optimum([draw(random) for _ in range(20_000)], c)
     durations = [draw(random) for _ in range(1800)]
     online = Online(KIND, c)
-    learned = simulate(durations, online.law, learn=online.learn)[300:]
+    learned = simulate(durations, online.policy, learn=online.learn)[300:]
     optimal = simulate(durations, lambda _: best)[300:]
     assert cost_of(learned, c) < 1.1 * cost_of(optimal, c)
 
@@ -130,7 +130,7 @@ def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
     random = Random(11)
     durations = [log_normal(16, 0.3)(random) for _ in range(1800)]
     online = Online(KIND, 1.0)
-    learned = simulate(durations, online.law, learn=online.learn)[300:]
+    learned = simulate(durations, online.policy, learn=online.learn)[300:]
     fixed = as_many_reads(durations[300:], mean_reads(learned))
     even = simulate(durations[300:], lambda _: fixed)
     assert mean_reads(even) == pytest.approx(mean_reads(learned), rel=0.01)
@@ -142,13 +142,13 @@ def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
 def test_nobody_waits_longer_than_with_fixed_polling_at_as_many_reads(sigma: float, c: float) -> None:
     durations = learned_from(16, sigma)
     sample = [durations.quantile((place + 0.5) / 5000) for place in range(5000)]
-    law = Learned(durations, c)
-    learned = simulate(sample, lambda _: law)
+    policy = Learned(durations, c)
+    learned = simulate(sample, lambda _: policy)
     fixed = as_many_reads(sample, mean_reads(learned))
     assert p99(learned) <= 1.02 * p99(simulate(sample, lambda _: fixed))
 
 
-# The price of a look
+# The price of a poll
 
 
 def test_an_idle_fleet_pays_the_least() -> None:
@@ -166,16 +166,16 @@ def test_the_price_rises_with_the_load_and_has_an_end() -> None:
 @pytest.mark.parametrize("rate", [3.0, 4.0])
 def test_the_reads_keep_to_the_budget(rate: float) -> None:
     durations = learned_from(16)
-    law = Learned(durations, price(durations, reads_per_second=10, in_flight=rate * durations.mean))
+    policy = Learned(durations, price(durations, reads_per_second=10, in_flight=rate * durations.mean))
     random = Random(2)
-    seen = simulate([log_normal(16, 0.3)(random) for _ in range(1000)], lambda _: law)
+    seen = simulate([log_normal(16, 0.3)(random) for _ in range(1000)], lambda _: policy)
     assert 5 < rate * mean_reads(seen) <= 10
 
 
 # With callbacks
 
 
-def test_lost_callbacks_are_looked_for_after_the_patience() -> None:
+def test_lost_callbacks_are_polled_for_after_the_patience() -> None:
     assert safety_patience(learned_from(16), 60) == 60
 
 
@@ -195,8 +195,8 @@ def test_with_callbacks_a_task_takes_hardly_more_than_one_read() -> None:
     known = PRIOR
     for seconds in durations[:1000]:
         known = known.learned(seconds)
-    law = laws(lambda _: known, patience=60.0).of(KIND)
-    reads = [1 + sum(age < seconds for age in looks(law, seconds)) for seconds in durations[1000:]]
+    policy = policies(lambda _: known, patience=60.0).of(KIND)
+    reads = [1 + sum(age < seconds for age in polls(policy, seconds)) for seconds in durations[1000:]]
     assert sum(reads) / len(reads) <= 1.1
 
 
@@ -210,14 +210,14 @@ class Clock:
         return self.now
 
 
-def laws(
+def policies(
     durations: Callable[[str], Durations],
     *,
     clock: Callable[[], float] = lambda: 0.0,
     in_flight: Callable[[], float] = lambda: 0.0,
     patience: float | None = None,
-) -> Laws:
-    return Laws(durations, in_flight=in_flight, reads_per_second=10.0, clock=clock, patience=patience)
+) -> PollPolicies:
+    return PollPolicies(durations, in_flight=in_flight, reads_per_second=10.0, clock=clock, patience=patience)
 
 
 def test_the_store_is_asked_every_few_seconds_only() -> None:
@@ -227,7 +227,7 @@ def test_the_store_is_asked_every_few_seconds_only() -> None:
         asked.append(kind)
         return PRIOR
 
-    known = laws(durations, clock=clock)
+    known = policies(durations, clock=clock)
     for tenth in range(100):
         clock.now = tenth / 10
         known.of(KIND)
@@ -237,17 +237,17 @@ def test_the_store_is_asked_every_few_seconds_only() -> None:
 
 def test_what_is_learned_is_taken_up() -> None:
     clock, found = Clock(), [PRIOR]
-    known = laws(lambda _: found[0], clock=clock)
-    before = known.of(KIND).next_look(0)
+    known = policies(lambda _: found[0], clock=clock)
+    before = known.of(KIND).next_poll(0)
     found[0] = learned_from(60)
-    assert known.of(KIND).next_look(0) == before
+    assert known.of(KIND).next_poll(0) == before
     clock.now = 5.0
-    assert known.of(KIND).next_look(0) > 2 * before
+    assert known.of(KIND).next_poll(0) > 2 * before
 
 
-def test_a_law_is_not_computed_again_for_nothing() -> None:
+def test_a_policy_is_not_computed_again_for_nothing() -> None:
     clock = Clock()
-    known = laws(lambda _: learned_from(60), clock=clock)
+    known = policies(lambda _: learned_from(60), clock=clock)
     first = known.of(KIND)
     clock.now = 10.0
     assert known.of(KIND) is first
@@ -255,10 +255,10 @@ def test_a_law_is_not_computed_again_for_nothing() -> None:
 
 def test_the_load_is_taken_up() -> None:
     clock, tasks = Clock(), [0.0]
-    known = laws(lambda _: learned_from(16), clock=clock, in_flight=lambda: tasks[0])
-    idle = len(looks(known.of(KIND), 60))
+    known = policies(lambda _: learned_from(16), clock=clock, in_flight=lambda: tasks[0])
+    idle = len(polls(known.of(KIND), 60))
     clock.now, tasks[0] = 5.0, 200.0
-    assert len(looks(known.of(KIND), 60)) < idle
+    assert len(polls(known.of(KIND), 60)) < idle
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), OSError("reset"), ValueError("what?")])
@@ -271,17 +271,17 @@ def test_a_store_that_is_away_stops_nothing(error: Exception) -> None:
         return answers[0]
 
     unlearned = Learned(PRIOR, CHEAPEST)
-    known = laws(durations, clock=clock)
-    law = known.of(KIND)
-    assert law.next_look(0) > 2 * unlearned.next_look(0)
+    known = policies(durations, clock=clock)
+    policy = known.of(KIND)
+    assert policy.next_poll(0) > 2 * unlearned.next_poll(0)
     answers.clear()
     clock.now = 60.0
-    assert known.of(KIND) is law
-    assert laws(durations).of(KIND).next_look(0) == unlearned.next_look(0)
+    assert known.of(KIND) is policy
+    assert policies(durations).of(KIND).next_poll(0) == unlearned.next_poll(0)
 
 
 def test_a_load_that_is_not_known_stops_nothing() -> None:
     def away() -> float:
         raise StoreUnavailable("away")
 
-    assert laws(lambda _: PRIOR, in_flight=away).of(KIND).next_look(0) > 1
+    assert policies(lambda _: PRIOR, in_flight=away).of(KIND).next_poll(0) > 1

@@ -150,7 +150,7 @@ def test_a_tick_is_the_first_minute_that_fits_all_fields(
     st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Africa/Cairo"]),
     st.integers(NOON, NOON + 3 * YEAR),
 )
-def test_looking_back_finds_the_tick_that_looking_ahead_found(text: str, zone: str, now: int) -> None:
+def test_polling_back_finds_the_tick_that_polling_ahead_found(text: str, zone: str, now: int) -> None:
     rhythm = Crontab.parse(text, ZoneInfo(zone))
     upcoming = rhythm.next(now)
     assert upcoming > now

@@ -6,7 +6,7 @@ from typing import Final
 
 from limner.ledger.messages import Closing, Quota
 
-SPAN, LOOK_SPAN = 10_000, 1_000
+SPAN, POLL_SPAN = 10_000, 1_000
 REMEMBERED: Final = 30_000
 TEND_EVERY: Final = 5_000
 MOST_LATE: Final = 1_000
@@ -62,13 +62,13 @@ class Account:
         self.permits = {
             step: permit for step, permit in self.permits.items() if permit[0] > now - SPAN - REMEMBERED
         }
-        self.reads = {step: at for step, at in self.reads.items() if at > now - LOOK_SPAN - REMEMBERED}
+        self.reads = {step: at for step, at in self.reads.items() if at > now - POLL_SPAN - REMEMBERED}
 
     def counted(self, now: int) -> int:
         return sum(at > now - SPAN for at, _ in self.permits.values())
 
     def free_reads(self, now: int, quota: Quota) -> int:
-        return max(0, quota.looks - sum(at > now - LOOK_SPAN for at in self.reads.values()))
+        return max(0, quota.polls - sum(at > now - POLL_SPAN for at in self.reads.values()))
 
     def move(self, permit: Permit, at: int) -> None:
         if permit in self.permits:
@@ -92,7 +92,7 @@ class Account:
         return max(self.pause.until, self.pause.probe_until if self.pause.probe or self.pause.check else 0)
 
     def asks(self) -> bool:
-        """Whether a look at the balance comes before the probe."""
+        """Whether a poll the balance comes before the probe."""
         return self.pause is not None and self.pause.needs is not None and not self.pause.cleared
 
     def holds_up(self, job_id: str) -> bool:

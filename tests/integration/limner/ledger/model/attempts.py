@@ -118,7 +118,7 @@ class Attempts(World):
                 continue
             life = self.lives[step.job_id]
             assert step.lease == life.lease + 1
-            seconds = self.ledger.leases.look if step.step == "look" else self.ledger.leases.step
+            seconds = self.ledger.leases.poll if step.step == "poll" else self.ledger.leases.step
             life.wait(self.at(seconds))
             life.lease, life.owned = step.lease, True
             if step.step == "create":
@@ -126,8 +126,8 @@ class Attempts(World):
                 self.account.permits[step.job_id, step.lease] = (self.now, quota.creates)
                 self.account.probe_with(step.job_id, life.due)
                 turns[life.priority] = max(life.turn, turns.get(life.priority, 0))
-            if step.step == "look":
-                life.looking = self.now
+            if step.step == "poll":
+                life.polling = self.now
                 self.account.reads[step.job_id, step.lease] = self.now
         self.turns.over(turns)
         if turns:
@@ -151,8 +151,8 @@ class Attempts(World):
         given = life.lease == step.lease and life.place == "due"
         if step.step == "create":
             given = given and life.state is JobState.QUEUED and life.in_flight
-        elif step.step == "look":
-            given = given and life.looking is not None
+        elif step.step == "poll":
+            given = given and life.polling is not None
         assert self.ledger.queue.give_back([step]) == given
         if given:
             self.take_back(life, step.lease, step.step)
@@ -162,12 +162,12 @@ class Attempts(World):
             assert lease == life.lease
             life.take_back(self.now)
             life.queue_up(self.now)
-        elif kind == "look":
+        elif kind == "poll":
             # The request may have been made: its permit stays used.
-            assert life.looking is not None
+            assert life.polling is not None
             behind = AHEAD if life.state.ended else 0
-            life.line_up_look(life.looking + behind)
-            life.looking = None
+            life.line_up_poll(life.polling + behind)
+            life.polling = None
         else:
             life.wait(self.now)
 
@@ -309,7 +309,7 @@ class Attempts(World):
             assert record is None
             life.owe_nothing(attempt)
             self.account.probe_refused(life.job_id, self.now)
-            life.go_on_looking(self.now)
+            life.go_on_polling(self.now)
             life.log.append("attempt_failed")
         else:
             assert record

@@ -18,8 +18,8 @@ from tests.integration.limner.ledger.model.life import Life
 from tests.integration.limner.ledger.model.tasks import GRACE, TTL
 from tests.integration.limner.ledger.model.world import ERROR, World
 
-INDEXES: Final = ("due", "line:create", "line:look:main", "in-flight:main", "expiring")
-NOTED_ONLY: Final = {"looked", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
+INDEXES: Final = ("due", "line:create", "line:poll:main", "in-flight:main", "expiring")
+NOTED_ONLY: Final = {"polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
 """What stands in a job's own log, and is not told to the readers of events."""
 
 ADOPTIONS: Final = ("adopted", "generating", "late_answer")
@@ -43,24 +43,24 @@ class Checks(World):
         with self.client.pipeline(transaction=False) as pipe:
             pipe.zrange(prefix + "due", 0, -1, withscores=True)
             pipe.zrange(prefix + "line:create", 0, -1)
-            pipe.zrange(prefix + "line:look:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "line:poll:main", 0, -1, withscores=True)
             pipe.zrange(prefix + "in-flight:main", 0, -1)
             pipe.zrange(prefix + "doubts", 0, -1)
             pipe.zrange(prefix + "window:create:main", 0, -1, withscores=True)
-            pipe.zrange(prefix + "window:look:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "window:poll:main", 0, -1, withscores=True)
             pipe.zrange(prefix + "expiring", 0, -1, withscores=True)
             pipe.hgetall(prefix + "callbacks")
-            due, create, look, in_flight, doubts, creates, looks, expiring, counts = pipe.execute()
+            due, create, poll, in_flight, doubts, creates, polls, expiring, counts = pipe.execute()
         assert dict(due) == {life.job_id: life.due for life in lives if life.place == "due"}
         assert create == self.line("line:create")
-        assert [job_id for job_id, _ in look] == self.line("line:look:main")
-        assert dict(look) == {life.job_id: life.due for life in lives if life.place == "line:look:main"}
+        assert [job_id for job_id, _ in poll] == self.line("line:poll:main")
+        assert dict(poll) == {life.job_id: life.due for life in lives if life.place == "line:poll:main"}
         assert set(in_flight) == {life.job_id for life in lives if life.in_flight}
         assert set(doubts) == {life.job_id for life in lives if life.doubtful is not None}
         assert dict(creates) == {
             f"{job}:{lease}": at for (job, lease), (at, _) in self.account.permits.items()
         }
-        assert dict(looks) == {f"{job}:{lease}": at for (job, lease), at in self.account.reads.items()}
+        assert dict(polls) == {f"{job}:{lease}": at for (job, lease), at in self.account.reads.items()}
         assert dict(expiring) == {life.job_id: life.expires for life in lives if life.watched}
         assert {outcome: int(count) for outcome, count in counts.items()} == self.counts
 
@@ -137,7 +137,7 @@ class Checks(World):
     def check_record(self, life: Life, record: Record) -> None:
         assert (record.state, record.attempt, record.lease) == (life.state, life.attempt, life.lease)
         assert record.tries == life.attempt - life.pardoned
-        assert (record.looks, record.resubmitted) == (life.looks, life.resubmitted)
+        assert (record.polls, record.resubmitted) == (life.polls, life.resubmitted)
         assert record.tokens == {attempt: token for token, attempt in life.tokens.items()}
         assert (record.doubtful, record.faulted) == (life.doubtful, life.faulted)
         assert record.task_id == life.task_id
@@ -231,11 +231,11 @@ class Checks(World):
                 job_id, lease, f"secret-last-{self.now}", deadline=20.0, money=MONEY
             )
             if isinstance(grant, Grant):
-                self.ledger.jobs.accepted(job_id, grant.attempt, f"last {grant.attempt}", look_in=1.0)
+                self.ledger.jobs.accepted(job_id, grant.attempt, f"last {grant.attempt}", poll_in=1.0)
             elif grant == "late":
                 self.ledger.jobs.fail(job_id, DeadlineExceeded("late"), [state], lease=lease)
-        elif step.step == "look":
-            self.look(record)
+        elif step.step == "poll":
+            self.poll(record)
         elif state is JobState.SENDING:
             assert self.ledger.jobs.doubt(job_id, record.attempt, ERROR, grace=GRACE)
         elif state is JobState.IN_DOUBT and not self.ledger.jobs.resubmit(job_id, lease=lease):
@@ -244,8 +244,8 @@ class Checks(World):
         if after and after.finished_at:
             assert self.ledger.jobs.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
 
-    def look(self, record: Record) -> None:
-        """By name, so that each ends in the same way whenever it is looked at."""
+    def poll(self, record: Record) -> None:
+        """By name, so that each ends in the same way whenever it is polled."""
         task, job_id = record.open_task, record.job_id
         assert task
         ways = [

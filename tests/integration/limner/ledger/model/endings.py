@@ -31,7 +31,7 @@ class Ending(Followed):
             return "ended" if repeated else "stale"
         task.state, task.credits, task.foreign = result, spent, foreign
         task.attempt = attempt or task.attempt
-        self.looks, self.looking, self.seen = self.looks + 1, None, now
+        self.polls, self.polling, self.seen = self.polls + 1, None, now
         if result is TaskState.SUCCEEDED or (result is TaskState.FAILED and spent is not None):
             self.spend(now, task.attempt, spent)
         elif result is TaskState.FAILED:
@@ -52,7 +52,7 @@ class Ending(Followed):
             self.log.append(f"task_{result}")
             return "noted"
         self.verdict = outcome if result is TaskState.FAILED else self.verdict
-        waits_for_more = self.go_on_looking(now)
+        waits_for_more = self.go_on_polling(now)
         if self.verdict and self.doubtful is None and not waits_for_more:
             self.finish(now, JobState.FAILED, self.verdict, store_lease)
             return "ended"
@@ -90,7 +90,7 @@ class Ending(Followed):
         if not self.open_task:
             self.leave_doubtful(())
         if self.stored and self.open_task:
-            self.look_soon(now)
+            self.poll_soon(now)
         elif self.stored:
             self.place = None
 
@@ -106,7 +106,7 @@ class Ending(Followed):
         self.has_waited()
         self.watched = False
         self.leave_doubtful({task.attempt for task in self.tasks if task.state is OPEN})
-        self.in_flight, self.looking, self.stored = False, None, False
+        self.in_flight, self.polling, self.stored = False, None, False
         self.ends.append(now)
         self.wait(now + store_lease)
         self.log.append(event or state)

@@ -18,7 +18,7 @@ MOST_LOST: Final = 8
 
 OPEN = TaskState.OPEN
 
-Place = Literal["due", "line:create", "line:look:main"]
+Place = Literal["due", "line:create", "line:poll:main"]
 Source = Literal["answer", "callback", "person"]
 """Who says that a task is an attempt's."""
 
@@ -72,11 +72,11 @@ class Followed(Costly):
     tasks: list[Known] = field(default_factory=list)
     task_id: str | None = None
     pace: int = 0
-    """What was between the last look and the next one."""
-    looking: int | None = None
+    """What was between the last poll and the next one."""
+    polling: int | None = None
     seen: int | None = None
     hinted: int | None = None
-    looks: int = 0
+    polls: int = 0
     doubtful: int | None = None
     """The attempt of which it is not known whether the provider took it."""
     held_at: int | None = None
@@ -137,18 +137,18 @@ class Followed(Costly):
     def in_lane(self) -> Lane:
         return self.priority, self.lane or ""
 
-    def look_in(self, now: int, delay: int) -> None:
+    def poll_in(self, now: int, delay: int) -> None:
         self.pace = delay
         self.wait(now + delay)
 
-    def queue_look(self) -> None:
+    def queue_poll(self) -> None:
         """Of two that are due, that one goes first which is later in relation to its pace."""
-        self.line_up_look(self.due + self.pace)
+        self.line_up_poll(self.due + self.pace)
 
-    def line_up_look(self, at: int) -> None:
-        """A callback since the last look goes before."""
+    def line_up_poll(self, at: int) -> None:
+        """A callback since the last poll goes before."""
         hinted = self.hinted is not None and self.hinted >= (self.seen or 0)
-        self.place, self.owned = "line:look:main", False
+        self.place, self.owned = "line:poll:main", False
         self.due = (self.hinted or 0) + HINTED if hinted else at
 
     # Tasks
@@ -215,20 +215,20 @@ class Followed(Costly):
         if self.state.ended:
             self.log.append("late_answer")
             if self.stored:
-                self.look_soon(now)
+                self.poll_soon(now)
         elif self.state is JobState.SENDING and attempt != self.attempt:
             # Of the later attempt that is on the wire, the outcome comes first.
             self.log.append("adopted")
         elif sure and self.state is not JobState.GENERATING:
             self.generate(now)
-            self.look_in(now, delay)
+            self.poll_in(now, delay)
             self.log.append("generating")
         else:
             if self.state is JobState.SENDING:
                 # Nobody waits for the attempt's own answer any more.
                 self.doubtful = attempt
             self.log.append("adopted")
-            self.go_on_looking(now)
+            self.go_on_polling(now)
 
     def heard_again(self, now: int, known: Known, attempt: int, answered: int | None) -> None:
         """Of an open task; in the answer to an attempt, with a delay, which is then the task's own."""
@@ -241,24 +241,24 @@ class Followed(Costly):
         self.tasks.insert(0, known)
         if answered is not None:
             self.generate(now)
-            self.look_in(now, answered)
+            self.poll_in(now, answered)
             self.log.append("generating")
             return
         if self.state is JobState.GENERATING:
             self.task_id = known.task_id
         if self.state is JobState.GENERATING or self.stored:
-            self.look_soon(now)
+            self.poll_soon(now)
 
-    def look_soon(self, now: int) -> None:
+    def poll_soon(self, now: int) -> None:
         """Never later than it would come anyway, and at most one a second, however many the hints."""
         self.hinted = now
-        if self.looking is not None and self.place == "due":
+        if self.polling is not None and self.place == "due":
             return
         at = now if self.seen is None else self.seen + HINT_PAUSE
-        if self.place == "line:look:main":
+        if self.place == "line:poll:main":
             self.due = min(now + HINTED, self.due)
         elif at <= now:
-            self.place, self.due, self.owned = "line:look:main", now + HINTED, False
+            self.place, self.due, self.owned = "line:poll:main", now + HINTED, False
         else:
             self.wait(min(at, self.due) if self.place == "due" else at)
 
@@ -279,18 +279,18 @@ class Followed(Costly):
             self.place = None
         self.held_at, self.lined_up, self.in_flight = None, None, True
 
-    def go_on_looking(self, now: int) -> bool:
+    def go_on_polling(self, now: int) -> bool:
         if not self.open_task:
             return False
         self.generate(now)
-        self.look_soon(now)
+        self.poll_soon(now)
         return True
 
-    def looked(
+    def polled(
         self, now: int, delay: int, task_id: str | None, *, sure: bool = False, attempt: int | None = None
     ) -> None:
-        hinted = self.hinted is not None and self.looking is not None and self.hinted >= self.looking
-        self.looks, self.looking, self.seen = self.looks + 1, None, now
+        hinted = self.hinted is not None and self.polling is not None and self.hinted >= self.polling
+        self.polls, self.polling, self.seen = self.polls + 1, None, now
         if task_id and (task := self.task(task_id)):
             task.sure, task.attempt = task.sure or sure, attempt or task.attempt
             if task.sure:
@@ -299,5 +299,5 @@ class Followed(Costly):
             self.tasks.append(task)
             if self.state is JobState.GENERATING and self.open_task:
                 self.task_id = self.open_task.task_id
-        self.look_in(now, min(delay, HINT_PAUSE) if hinted else delay)
-        self.log.append("looked")
+        self.poll_in(now, min(delay, HINT_PAUSE) if hinted else delay)
+        self.log.append("polled")

@@ -30,9 +30,9 @@ class Life(Ending):
             return False
         return True if self.owned else None
 
-    def may_look(self, lease: int) -> bool:
-        looks = self.state is JobState.GENERATING or self.state.ended
-        return looks and self.lease == lease and self.looking is not None and self.place == "due"
+    def may_poll(self, lease: int) -> bool:
+        polls = self.state is JobState.GENERATING or self.state.ended
+        return polls and self.lease == lease and self.polling is not None and self.place == "due"
 
     # Attempts
 
@@ -81,7 +81,7 @@ class Life(Ending):
         self.faulted = self.faulted or cause == "server_fault"
         self.wait(now + delay)
         self.log.append("refused")
-        adopted = self.go_on_looking(now)
+        adopted = self.go_on_polling(now)
         if not adopted:
             self.watch()
         if pardon is not None or pause:
@@ -114,7 +114,7 @@ class Life(Ending):
         self.account.no_probe(self.job_id, now + (pause.length if pause else 0))
         self.wait(now + grace)
         self.log.append("in_doubt")
-        self.go_on_looking(now)
+        self.go_on_polling(now)
 
     def hold(self, now: int, delay: int) -> None:
         self.wait(now + delay)
@@ -148,6 +148,6 @@ class Life(Ending):
         if not self.open_task:
             self.place = None
         elif not self.stored:
-            self.look_in(now, follow)
+            self.poll_in(now, follow)
         self.stored = True
         return True

@@ -1,4 +1,4 @@
-"""Tasks: what the provider tells of them, what looks find, and what policies and persons decide."""
+"""Tasks: what the provider tells of them, what polls find, and what policies and persons decide."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -26,9 +26,9 @@ class Tasks(World):
         when=lambda world: world.requests(),
         which=WHICH,
         whose=st.sampled_from(["its own", "its own", "another", "known"]),
-        look_in=DELAYS,
+        poll_in=DELAYS,
     )
-    def the_provider_accepts(self, which: int, whose: str, look_in: float) -> None:
+    def the_provider_accepts(self, which: int, whose: str, poll_in: float) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         task_id = self.task_of(life.job_id, attempt)
@@ -37,8 +37,8 @@ class Tasks(World):
         elif whose == "known" and life.tasks:
             # A callback has named it, of whichever attempt.
             task_id = life.tasks[-1].task_id
-        told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, look_in=look_in)
-        assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(look_in))
+        told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, poll_in=poll_in)
+        assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(poll_in))
         self.heard.add((life.job_id, task_id))
 
     # As long as the attempt has been sent, ever: before its answer, after its job's end, and twice.
@@ -79,43 +79,43 @@ class Tasks(World):
             assert told is Adoption.BAD_TOKEN
         self.counts[told] += 1
 
-    # Looks
+    # Polls
 
     @move(
         weight=3,
-        when=lambda world: world.messages("look"),
+        when=lambda world: world.messages("poll"),
         which=WHICH,
         off=st.sampled_from([0, 0, 0, 1]),
         delay=DELAYS,
         seen=st.sampled_from(["nothing", "unnamed", "task", "own", "attempt 1", "attempt 2"]),
     )
     def the_task_is_not_ready(self, which: int, off: int, delay: float, seen: str) -> None:
-        step = newest(self.messages("look"), which).step
+        step = newest(self.messages("poll"), which).step
         life, lease = self.lives[step.job_id], step.lease + off
         task = life.open_task if seen != "nothing" else None
         facts: dict[str, Any] = {"task_id": task.task_id if task else None}
         if task and seen != "unnamed":
             facts |= {"sure": True, "attempt": self.attempt_shown(life, task, seen)}
-        expected = life.may_look(lease)
-        assert self.ledger.jobs.looked(life.job_id, lease, "waiting", look_in=delay, **facts) == expected
+        expected = life.may_poll(lease)
+        assert self.ledger.jobs.polled(life.job_id, lease, "waiting", poll_in=delay, **facts) == expected
         if expected:
-            life.looked(self.now, ms(delay), **facts)
+            life.polled(self.now, ms(delay), **facts)
 
     def attempt_shown(self, life: Life, task: Known, seen: str) -> int | None:
-        """What a look learns from the callback's URL, if the provider shows it."""
+        """What a poll learns from the callback's URL, if the provider shows it."""
         shown = {"own": task.attempt, "attempt 1": 1, "attempt 2": 2}.get(seen)
         return shown if shown and shown <= life.attempt else None
 
     @move(
         weight=2,
-        when=lambda world: world.messages("look"),
+        when=lambda world: world.messages("poll"),
         which=WHICH,
         place=st.sampled_from([0, 0, 0, 1]),
         result=st.sampled_from(["succeeded", "free", "failed", "unpaid", "lost", "lost", "foreign"]),
         seen=st.sampled_from(["task", "task", "own", "attempt 1", "attempt 2"]),
     )
     def the_task_has_ended(self, which: int, place: int, result: str, seen: str) -> None:
-        life = self.lives[newest(self.messages("look"), which).step.job_id]
+        life = self.lives[newest(self.messages("poll"), which).step.job_id]
         task = life.tasks[place % len(life.tasks)]
         told = self.tell_the_end(life, task, result, self.attempt_shown(life, task, seen))
         assert told.at is None or ms(told.at.timestamp()) == life.finished
@@ -162,9 +162,9 @@ class Tasks(World):
         assert told.what == life.task_ended(self.now, task, store_lease=store_lease, **facts)
         return told
 
-    @move(when=lambda world: world.messages("look"), which=WHICH)
+    @move(when=lambda world: world.messages("poll"), which=WHICH)
     def the_time_is_over(self, which: int) -> None:
-        step = newest(self.messages("look"), which).step
+        step = newest(self.messages("poll"), which).step
         life = self.lives[step.job_id]
         self.fail_by_lease(life, step.lease, DeadlineExceeded("too slow"), JobState.GENERATING)
 

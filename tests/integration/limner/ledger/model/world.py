@@ -145,17 +145,17 @@ class World(RuleBasedStateMachine):
                 life.take_back(self.now)
                 life.queue_up(life.due)
             elif life.state is JobState.GENERATING:
-                life.queue_look()
+                life.queue_poll()
             elif life.stored:
-                life.place, life.due, life.owned = "line:look:main", self.now + AHEAD, False
+                life.place, life.due, life.owned = "line:poll:main", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "settle"))
         opens = self.account.opens(self.now)
         if opens is not None and opens <= self.now and self.account.asks():
             steps.append(("main", "credits"))
         create = self.line("line:create")[: self.free_creates(quota, opens)]
-        look = self.line("line:look:main")[: self.account.free_reads(self.now, quota)]
-        return steps + [(job_id, "create") for job_id in create] + [(job_id, "look") for job_id in look]
+        poll = self.line("line:poll:main")[: self.account.free_reads(self.now, quota)]
+        return steps + [(job_id, "create") for job_id in create] + [(job_id, "poll") for job_id in poll]
 
     def expire(self) -> None:
         """What was not sent by its time is not sent any more; what was is not watched any more."""

@@ -86,7 +86,7 @@ def test_the_peak_of_reads_is_a_keys_own_and_counts_what_was_refused(north: Call
     assert log.most_reads_in_second == 3
 
 
-def test_a_hundred_thousand_calls_are_logged_without_being_looked_through(north: Caller | None) -> None:
+def test_a_hundred_thousand_calls_are_logged_without_being_polled_through(north: Caller | None) -> None:
     log = Calls()
     began = time.perf_counter()
     for number in range(100_000):

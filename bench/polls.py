@@ -1,7 +1,7 @@
-"""When to look: the learned law against fixed intervals, back-off, the provider's advice and the optimum.
+"""When to poll: the learned policy against fixed intervals, back-off, the provider's advice and the optimum.
 
-A simulation in which time is a number. Tasks begin evenly spaced; each is looked at when its law says so, and
-a look that finds it ended teaches the learned law its duration. A look takes no time.
+A simulation in which time is a number. Tasks begin evenly spaced; each is polled when its policy says so, and
+a poll that finds it ended teaches the learned policy its duration. A poll takes no time.
 """
 
 import heapq
@@ -15,8 +15,8 @@ from typing import Final
 
 from bench.report import quantile, table
 from limner.ledger import Durations
-from worker.polling.learned import Laws, Learned
-from worker.polling.policies import PollLaw, ProviderAdvice
+from worker.polling.learned import Learned, PollPolicies
+from worker.polling.policies import PollPolicy, ProviderAdvice
 
 JOBS: Final = 5000
 WARM_UP: Final = 500
@@ -24,7 +24,7 @@ SEED: Final = 1974
 PRICES: Final = (0.25, 1.0, 2.0)
 REFRESH: Final = 5.0
 FLEETS: Final = 20
-HEAD: Final = ("law", "reads/job", "lag mean, s", "p50", "p95", "p99", "cost, s", "cost/optimum")
+HEAD: Final = ("policy", "reads/job", "lag mean, s", "p50", "p95", "p99", "cost, s", "cost/optimum")
 
 Draw = Callable[[Random], float]
 
@@ -92,21 +92,21 @@ PROFILES: Final = (
 
 @dataclass(frozen=True)
 class Fixed:
-    """A look every so many seconds."""
+    """A poll every so many seconds."""
 
     pause: float
 
-    def next_look(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollLaw
-        """Seconds until the next look."""
+    def next_poll(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollPolicy
+        """Seconds until the next poll."""
         return self.pause
 
 
 @dataclass(frozen=True)
 class Doubling:
-    """Exponential back-off: looks at the ages 1, 3, 7, 15 … s, a minute apart at most."""
+    """Exponential back-off: polls the ages 1, 3, 7, 15 … s, a minute apart at most."""
 
-    def next_look(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollLaw
-        """Seconds until the next look."""
+    def next_poll(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollPolicy
+        """Seconds until the next poll."""
         return min(age + 1.0, 60.0)
 
 
@@ -132,54 +132,54 @@ class Optimum:
                     smallest, self._next[i] = total, j
             cost[i] = smallest + c * left[i]
 
-    def next_look(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollLaw
-        """Seconds until the next look."""
+    def next_poll(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollPolicy
+        """Seconds until the next poll."""
         # Ages are sums of pauses, and so a little off the grid.
         place = bisect_right(self.AGES, age + 1e-6) - 1
         return self.AGES[self._next[place]] - age if place < len(self.AGES) - 1 else 10.0
 
 
 class Online:
-    """The learned law at a price, which learns from the looks and is renewed as in the fleet."""
+    """The learned policy at a price, which learns from the polls and is renewed as in the fleet."""
 
     def __init__(self, kind: str, c: float) -> None:
         self._durations, self._c, self._until = Durations.unlearned(kind), c, 0.0
-        self._law = Learned(self._durations, c)
+        self._policy = Learned(self._durations, c)
 
     def learn(self, seconds: float) -> None:
         """Count a duration."""
         self._durations = self._durations.learned(seconds)
 
-    def law(self, now: float) -> PollLaw:
-        """The law at that time."""
+    def policy(self, now: float) -> PollPolicy:
+        """The policy at that time."""
         if now >= self._until:
-            self._law, self._until = Learned(self._durations, self._c), now + REFRESH
-        return self._law
+            self._policy, self._until = Learned(self._durations, self._c), now + REFRESH
+        return self._policy
 
 
 def simulate(
     durations: Sequence[float],
-    law: Callable[[float], PollLaw],
+    policy: Callable[[float], PollPolicy],
     *,
     rate: float = 1.0,
     learn: Callable[[float], None] = lambda _: None,
 ) -> list[Seen]:
     """What becomes of tasks that begin at ``rate`` a second, each in its place."""
     seen: list[Seen] = [Seen(0, 0.0)] * len(durations)
-    looks = [(number / rate, number, 0) for number in range(len(durations))]
-    while looks:
-        now, number, reads = heapq.heappop(looks)
+    polls = [(number / rate, number, 0) for number in range(len(durations))]
+    while polls:
+        now, number, reads = heapq.heappop(polls)
         age = now - number / rate
         if reads and age >= durations[number]:
             seen[number] = Seen(reads, age - durations[number])
             learn(durations[number])
         else:
-            heapq.heappush(looks, (now + law(now).next_look(age), number, reads + 1))
+            heapq.heappush(polls, (now + policy(now).next_poll(age), number, reads + 1))
     return seen
 
 
-def _by(law: PollLaw, durations: Sequence[float]) -> list[Seen]:
-    return simulate(durations, lambda _: law)
+def _by(policy: PollPolicy, durations: Sequence[float]) -> list[Seen]:
+    return simulate(durations, lambda _: policy)
 
 
 def as_many_reads(durations: Sequence[float], reads: float) -> Fixed:
@@ -193,12 +193,12 @@ def as_many_reads(durations: Sequence[float], reads: float) -> Fixed:
 
 
 def mean_reads(seen: Sequence[Seen]) -> float:
-    """Looks per task."""
+    """Polls per task."""
     return sum(one.reads for one in seen) / len(seen)
 
 
 def mean_lag(seen: Sequence[Seen]) -> float:
-    """Seconds from a task's end to the look that sees it."""
+    """Seconds from a task's end to the poll that sees it."""
     return sum(one.lag for one in seen) / len(seen)
 
 
@@ -208,14 +208,14 @@ def p99(seen: Sequence[Seen]) -> float:
 
 
 def cost_of(seen: Sequence[Seen], c: float) -> float:
-    """What the laws are measured by, in seconds a task."""
+    """What the policies are measured by, in seconds a task."""
     return c * mean_reads(seen) + mean_lag(seen)
 
 
 def run() -> Iterator[str]:
     """The tables."""
-    yield f"{JOBS} tasks a profile, one a second, after {WARM_UP} more from which the law has learned."
-    yield "The profile that is held out was not looked at while the law's constants were chosen."
+    yield f"{JOBS} tasks a profile, one a second, after {WARM_UP} more from which the policy has learned."
+    yield "The profile that is held out was not polled while the policy's constants were chosen."
     goals: list[list[object]] = []
     for profile in PROFILES:
         for c in PRICES:
@@ -251,9 +251,9 @@ def _compare(profile: Profile, c: float, goals: list[list[object]]) -> Iterator[
     durations = [profile.draw(random) for _ in range(WARM_UP + JOBS)]
     tested = durations[WARM_UP:]
     online = Online(profile.kind, c)
-    learned = simulate(durations, online.law, learn=online.learn)[WARM_UP:]
+    learned = simulate(durations, online.policy, learn=online.learn)[WARM_UP:]
     even = as_many_reads(tested, mean_reads(learned))
-    laws: dict[str, PollLaw] = {
+    policies: dict[str, PollPolicy] = {
         "optimum": Optimum(sample, c),
         f"fixed {even.pause:.2f} s (equal reads)": even,
         "fixed 2 s": Fixed(2.0),
@@ -263,7 +263,7 @@ def _compare(profile: Profile, c: float, goals: list[list[object]]) -> Iterator[
         "provider's advice": ProviderAdvice(),
     }
     seen = {"learned": learned}
-    seen |= {name: _by(law, tested) for name, law in laws.items()}
+    seen |= {name: _by(policy, tested) for name, policy in policies.items()}
     best = cost_of(seen["optimum"], c)
     yield from table(HEAD, [_row(name, one, c, best) for name, one in seen.items()])
     cost = cost_of(learned, c) / best
@@ -296,7 +296,7 @@ def _beginning(profile: Profile) -> list[object]:
     for _ in range(FLEETS):
         durations = [profile.draw(random) for _ in range(400)]
         online = Online(profile.kind, 1.0)
-        seen = simulate(durations, online.law, rate=0.5, learn=online.learn)
+        seen = simulate(durations, online.policy, rate=0.5, learn=online.learn)
         ideal = _by(best, durations)
         for place, part in enumerate(parts):
             found[place] += seen[part]
@@ -316,7 +316,7 @@ def _shifts() -> Iterator[list[object]]:
         for _ in range(FLEETS):
             durations = [(before if number < 400 else after)(random) for number in range(600)]
             online = Online(NARROW.kind, 1.0)
-            seen = simulate(durations, online.law, rate=0.5, learn=online.learn)
+            seen = simulate(durations, online.policy, rate=0.5, learn=online.learn)
             for name, part in parts.items():
                 found[name] += seen[part]
         for name, seen in found.items():
@@ -340,12 +340,12 @@ def _load(rate: float) -> list[object]:
         nonlocal known, ended
         known, ended = known.learned(seconds), ended + 1
 
-    laws = Laws(lambda _: known, in_flight=in_flight, reads_per_second=10.0, clock=lambda: now)
+    policies = PollPolicies(lambda _: known, in_flight=in_flight, reads_per_second=10.0, clock=lambda: now)
 
-    def law(at: float) -> PollLaw:
+    def policy(at: float) -> PollPolicy:
         nonlocal now
         now = at
-        return laws.of(NARROW.kind)
+        return policies.of(NARROW.kind)
 
-    seen = simulate(durations, law, rate=rate, learn=learn)[WARM_UP:-WARM_UP]
+    seen = simulate(durations, policy, rate=rate, learn=learn)[WARM_UP:-WARM_UP]
     return [rate, mean_reads(seen), mean_reads(seen) * rate, mean_lag(seen)]

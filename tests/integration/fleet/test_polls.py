@@ -1,4 +1,4 @@
-"""Batches of looks on real processes: a worker that is told to stop, and a result backend elsewhere."""
+"""Batches of polls on real processes: a worker that is told to stop, and a result backend elsewhere."""
 
 import signal
 import time
@@ -20,7 +20,7 @@ WAIT = 60.0
 JOBS = 40
 SLOW: Mapping[str, str] = {
     **ROOMY,
-    # Two messages of looks are made, and the others wait: in the worker's hands, and in the broker.
+    # Two messages of polls are made, and the others wait: in the worker's hands, and in the broker.
     "LIMNER_CONCURRENCY": "2",
     # A lease outlasts this test, so that what is given back is told from what comes back by itself.
     "LIMNER_REQUEST_TIMEOUT_SECONDS": "60",
@@ -28,12 +28,12 @@ SLOW: Mapping[str, str] = {
 
 
 def reads(provider: SandboxProvider, outcome: str | None = None) -> int:
-    """How many looks have reached the provider; or of these, those of that outcome."""
+    """How many polls have reached the provider; or of these, those of that outcome."""
     calls = [call for call in provider.calls() if call["endpoint"] == "recordInfo"]
     return sum(outcome in (None, call["outcome"]) for call in calls)
 
 
-def test_looks_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_stops() -> None:
+def test_polls_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_stops() -> None:
     with (
         LocalFleet(settings=SLOW, provider=quick_provider(read_latency=3.0)) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -41,7 +41,7 @@ def test_looks_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_
         provider = fleet.provider
         assert provider
         jobs = limner.submit_many(f"slow to tell {number}" for number in range(JOBS))
-        # Both threads have a message of looks on the wire, which nobody has answered.
+        # Both threads have a message of polls on the wire, which nobody has answered.
         eventually(lambda: reads(provider) >= 9 and provider.summary()["created"] == JOBS)
         states = [job.status().state for job in jobs]
         assert states.count(JobState.GENERATING) > 16, states

@@ -1,7 +1,7 @@
--- Uses: looked, task_succeeded, task_failed, task_lost.
--- What looks have found, each reported as one of the transitions that this uses. Returns {time, their answers}.
+-- Uses: polled, task_succeeded, task_failed, task_lost.
+-- What polls have found, each reported as one of the transitions that this uses. Returns {time, their answers}.
 local function answer(report)
-  if report.what == 'looked' then return looked(report) end
+  if report.what == 'polled' then return polled(report) end
   if report.what == 'task_succeeded' then return task_succeeded(report) end
   if report.what == 'task_failed' then return task_failed(report) end
   return task_lost(report)

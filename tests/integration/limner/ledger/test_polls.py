@@ -1,4 +1,4 @@
-"""When a task is looked at, and what becomes of steps that nobody takes."""
+"""When a task is polled, and what becomes of steps that nobody takes."""
 
 from celery import Celery
 
@@ -6,7 +6,7 @@ from limner.errors import RecordUnreadable
 from limner.ledger import Claim, Grant, Money, Quota
 from limner.ledger.messages import Adoption
 from limner.ledger.record import Record
-from limner.ledger.scripts.reports import Looked, Report, TaskSucceeded
+from limner.ledger.scripts.reports import Polled, Report, TaskSucceeded
 from limner.status import TaskState
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
@@ -25,14 +25,14 @@ def test_an_attempt_given_back_returns_its_permit_and_its_place(bench: Bench) ->
     assert [again.step for again in bench.claim(narrow).steps] == ["create"]
 
 
-def test_a_look_given_back_is_made_again_and_its_permit_stays_used(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+def test_a_poll_given_back_is_made_again_and_its_permit_stays_used(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=0.0)
     [step] = bench.claim(ONE_READ).steps
     assert bench.ledger.queue.give_back([step]) == 1
-    assert not bench.ledger.jobs.looked(job_id, step.lease, "waiting", look_in=2.0)
+    assert not bench.ledger.jobs.polled(job_id, step.lease, "waiting", poll_in=2.0)
     assert bench.claim(ONE_READ).steps == []
     bench.now += 1.0
-    assert [again.step for again in bench.claim(ONE_READ).steps] == ["look"]
+    assert [again.step for again in bench.claim(ONE_READ).steps] == ["poll"]
 
 
 def test_what_has_begun_is_not_given_back(bench: Bench) -> None:
@@ -46,50 +46,50 @@ def test_what_has_begun_is_not_given_back(bench: Bench) -> None:
 # Hints
 
 
-def test_a_flood_of_hints_during_a_look_leaves_it_valid_and_calls_for_one_more(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
+def test_a_flood_of_hints_during_a_poll_leaves_it_valid_and_calls_for_one_more(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=0.0)
     step = bench.claim_one()
     for _ in range(50):
         assert bench.ledger.jobs.called_back(job_id, "token", "task of a fox") is Adoption.EXPECTED
     assert bench.claim().steps == []
-    assert bench.ledger.jobs.looked(job_id, step.lease, "waiting", look_in=600.0)
+    assert bench.ledger.jobs.polled(job_id, step.lease, "waiting", poll_in=600.0)
     for _ in range(50):
         bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
     assert bench.claim().steps == []
     bench.now += 1.0
-    assert bench.claim_one().step == "look"
+    assert bench.claim_one().step == "poll"
 
 
 def hinted_before_others(bench: Bench) -> str:
-    hinted = bench.generating("hinted", look_in=600.0)
+    hinted = bench.generating("hinted", poll_in=600.0)
     for number in range(10):
-        bench.generating(f"due {number}", look_in=2.0)
+        bench.generating(f"due {number}", poll_in=2.0)
     bench.now += 30.0
     bench.ledger.jobs.called_back(hinted, "token", "task of hinted")
     return hinted
 
 
-def test_a_look_that_is_given_back_keeps_its_hint(bench: Bench) -> None:
+def test_a_poll_that_is_given_back_keeps_its_hint(bench: Bench) -> None:
     hinted = hinted_before_others(bench)
     bench.ledger.queue.give_back(bench.claim(ONE_READ).steps)
     bench.now += 1.0
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
 
 
-def test_a_look_that_came_too_late_for_its_permit_keeps_its_hint(bench: Bench) -> None:
+def test_a_poll_that_came_too_late_for_its_permit_keeps_its_hint(bench: Bench) -> None:
     hinted = hinted_before_others(bench)
     [step] = bench.claim(ONE_READ).steps
     bench.now += 1.0
     [other] = bench.claim(ONE_READ).steps
-    assert bench.ledger.jobs.begin_look(other.job_id, other.lease)
-    assert bench.ledger.jobs.begin_look(hinted, step.lease) is None
+    assert bench.ledger.jobs.begin_poll(other.job_id, other.lease)
+    assert bench.ledger.jobs.begin_poll(hinted, step.lease) is None
     bench.now += 1.0
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
 
 
-def test_a_hint_goes_before_looks_that_are_due_and_wakes_a_clock(bench: Bench) -> None:
-    hinted = bench.generating("hinted", look_in=600.0)
-    bench.generating("due", look_in=0.0)
+def test_a_hint_goes_before_polls_that_are_due_and_wakes_a_clock(bench: Bench) -> None:
+    hinted = bench.generating("hinted", poll_in=600.0)
+    bench.generating("due", poll_in=0.0)
     bench.now += 30.0
     bench.claim(NO_READS)
     bench.client.delete(bench.ledger.prefix + "bell")
@@ -98,22 +98,22 @@ def test_a_hint_goes_before_looks_that_are_due_and_wakes_a_clock(bench: Bench) -
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
 
 
-def test_a_hint_never_makes_a_look_later(bench: Bench) -> None:
-    job_id = bench.generating(look_in=0.0)
-    bench.ledger.jobs.looked(job_id, bench.claim_one().lease, "waiting", look_in=0.25)
+def test_a_hint_never_makes_a_poll_later(bench: Bench) -> None:
+    job_id = bench.generating(poll_in=0.0)
+    bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0.25)
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
     assert bench.client.zscore(bench.ledger.prefix + "due", job_id) == (START + 0.25) * 1000
     bench.now += 0.25
     bench.claim(NO_READS)
     bench.now += 100.0
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
-    score = bench.client.zscore(bench.ledger.prefix + "line:look:main", job_id)
+    score = bench.client.zscore(bench.ledger.prefix + "line:poll:main", job_id)
     assert score is not None
     assert score < (START + 0.25) * 1000
 
 
-def test_quiet_looks_come_after_those_that_somebody_waits_for(bench: Bench) -> None:
-    live = bench.generating("live", look_in=1.0)
+def test_late_polls_come_after_those_that_somebody_waits_for(bench: Bench) -> None:
+    live = bench.generating("live", poll_in=1.0)
     quiet = bench.generating("quiet")
     bench.ledger.jobs.cancel(quiet, UNSENT, SENT)
     bench.stored(quiet)
@@ -124,16 +124,16 @@ def test_quiet_looks_come_after_those_that_somebody_waits_for(bench: Bench) -> N
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [quiet]
 
 
-def test_the_task_that_was_named_last_is_looked_at_first_and_each_has_its_turn(bench: Bench) -> None:
+def test_the_task_that_was_named_last_is_polled_first_and_each_has_its_turn(bench: Bench) -> None:
     job_id = in_doubt(bench)
     for task_id in ("T1", "T2"):
         assert bench.ledger.jobs.called_back(job_id, "token", task_id) is Adoption.ADOPTED
     assert bench.task_id(job_id) == "T2"
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.looked(job_id, lease, "waiting", look_in=0.0, task_id="T2", sure=True)
+    assert bench.ledger.jobs.polled(job_id, lease, "waiting", poll_in=0.0, task_id="T2", sure=True)
     assert bench.task_id(job_id) == "T1"
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.looked(job_id, lease, "not there", look_in=2.0, task_id="T1")
+    assert bench.ledger.jobs.polled(job_id, lease, "not there", poll_in=2.0, task_id="T1")
     assert bench.task_id(job_id) == "T2"
     [first, second] = record(bench, job_id).tasks
     assert (first.task_id, first.confirmed, second.confirmed) == ("T2", True, False)
@@ -144,130 +144,130 @@ def test_the_task_that_was_named_last_is_looked_at_first_and_each_has_its_turn(b
 
 
 def many_generating(bench: Bench, count: int) -> list[str]:
-    """Jobs whose tasks are to be looked at in two seconds."""
+    """Jobs whose tasks are to be polled in two seconds."""
     jobs = [bench.submit(f"fox {number}") for number in range(count)]
     for step in bench.claim(WIDE).steps:
         grant = bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
         assert isinstance(grant, Grant)
-        bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", look_in=2.0)
+        bench.ledger.jobs.accepted(step.job_id, grant.attempt, f"task of {step.job_id}", poll_in=2.0)
     bench.now += 2.0
     return jobs
 
 
-def looks(bench: Bench) -> list[Claim]:
+def polls(bench: Bench) -> list[Claim]:
     steps = bench.claim(WIDE).steps
-    assert {step.step for step in steps} <= {"look"}
+    assert {step.step for step in steps} <= {"poll"}
     return steps
 
 
-def looked(step: Claim) -> Looked:
-    return Looked(job_id=step.job_id, lease=step.lease, answer="generating", look_in=600.0)
+def polled(step: Claim) -> Polled:
+    return Polled(job_id=step.job_id, lease=step.lease, answer="generating", poll_in=600.0)
 
 
 def succeeded(job_id: str) -> TaskSucceeded:
     return TaskSucceeded(job_id=job_id, task_id=f"task of {job_id}", urls=["https://a"], cost=None, ttl=60)
 
 
-def test_a_message_that_is_lost_delays_only_its_own_looks(bench: Bench) -> None:
+def test_a_message_that_is_lost_delays_only_its_own_polls(bench: Bench) -> None:
     jobs = many_generating(bench, 20)
-    steps = looks(bench)
+    steps = polls(bench)
     assert len(steps) == 20
     lost, *others = messages(steps)
     for message in others:
-        claims = [Claim(job_id, "look", lease) for job_id, lease in message.arguments[0]]
-        assert all(bench.ledger.jobs.begin_looks(claims))
-        assert {end.what for end in map(bench.ledger.jobs.report, map(looked, claims))} == {"held"}
-    bench.now += bench.ledger.leases.look - 0.001
-    assert looks(bench) == []
+        claims = [Claim(job_id, "poll", lease) for job_id, lease in message.arguments[0]]
+        assert all(bench.ledger.jobs.begin_polls(claims))
+        assert {end.what for end in map(bench.ledger.jobs.report, map(polled, claims))} == {"held"}
+    bench.now += bench.ledger.leases.poll - 0.001
+    assert polls(bench) == []
     bench.now += 0.001
-    again = looks(bench)
+    again = polls(bench)
     assert {step.job_id for step in again} == {job_id for job_id, _ in lost.arguments[0]}
     assert len(again) == 8
     assert {step.job_id for step in again} <= set(jobs)
 
 
-def test_looks_that_are_given_back_together_are_each_claimed_again(bench: Bench) -> None:
+def test_polls_that_are_given_back_together_are_each_claimed_again(bench: Bench) -> None:
     many_generating(bench, 20)
-    steps = looks(bench)
+    steps = polls(bench)
     assert bench.ledger.queue.give_back(steps) == 20
-    again = looks(bench)
+    again = polls(bench)
     assert [step.job_id for step in again] == [step.job_id for step in steps]
-    assert bench.ledger.jobs.begin_looks(steps) == [None] * 20
-    assert all(bench.ledger.jobs.begin_looks(again))
+    assert bench.ledger.jobs.begin_polls(steps) == [None] * 20
+    assert all(bench.ledger.jobs.begin_polls(again))
 
 
-def test_a_look_that_was_reported_is_not_given_back_with_the_others(bench: Bench) -> None:
+def test_a_poll_that_was_reported_is_not_given_back_with_the_others(bench: Bench) -> None:
     many_generating(bench, 3)
-    first, *others = looks(bench)
-    bench.ledger.jobs.begin_looks([first])
-    bench.ledger.jobs.report(looked(first))
+    first, *others = polls(bench)
+    bench.ledger.jobs.begin_polls([first])
+    bench.ledger.jobs.report(polled(first))
     assert bench.ledger.queue.give_back([first, *others]) == 2
-    assert {step.job_id for step in looks(bench)} == {step.job_id for step in others}
+    assert {step.job_id for step in polls(bench)} == {step.job_id for step in others}
 
 
-def test_a_clock_that_drains_gives_each_look_of_its_messages_back(bench: Bench) -> None:
+def test_a_clock_that_drains_gives_each_poll_of_its_messages_back(bench: Bench) -> None:
     many_generating(bench, 20)
     app = Celery("drained", broker="memory://", set_as_current=False)
     clock = Clock(app, bench.ledger, [WIDE], Money())
     clock.tick()
-    assert looks(bench) == []
+    assert polls(bench) == []
     clock.give_back()
-    assert len(looks(bench)) == 20
+    assert len(polls(bench)) == 20
 
 
 def begun(found: list[Record | RecordUnreadable | None]) -> list[str]:
     return [record.job_id for record in found if isinstance(record, Record)]
 
 
-def test_looks_are_begun_together_and_those_that_are_stale_are_left_out(bench: Bench) -> None:
+def test_polls_are_begun_together_and_those_that_are_stale_are_left_out(bench: Bench) -> None:
     many_generating(bench, 4)
-    one, stale, ended, other = looks(bench)
+    one, stale, ended, other = polls(bench)
     bench.ledger.jobs.task_succeeded(ended.job_id, f"task of {ended.job_id}", ["https://a"], None, ttl=60)
-    asked = [one, Claim(stale.job_id, "look", stale.lease - 1), ended, Claim("nobody", "look", 1), other]
-    found = bench.ledger.jobs.begin_looks(asked)
+    asked = [one, Claim(stale.job_id, "poll", stale.lease - 1), ended, Claim("nobody", "poll", 1), other]
+    found = bench.ledger.jobs.begin_polls(asked)
     assert begun(found) == [one.job_id, other.job_id]
     assert found[1:4] == [None, None, None]
 
 
-def test_a_record_that_nobody_can_read_is_left_out_of_the_looks_that_begin(bench: Bench) -> None:
+def test_a_record_that_nobody_can_read_is_left_out_of_the_polls_that_begin(bench: Bench) -> None:
     many_generating(bench, 3)
-    one, damaged, other = looks(bench)
+    one, damaged, other = polls(bench)
     bench.client.hset(bench.ledger.jobs.key(damaged.job_id), "request", "{")
-    found = bench.ledger.jobs.begin_looks([one, damaged, other])
+    found = bench.ledger.jobs.begin_polls([one, damaged, other])
     assert begun(found) == [one.job_id, other.job_id]
     assert isinstance(found[1], RecordUnreadable)
 
 
-def test_a_damaged_record_does_not_keep_the_others_of_its_message_from_ever_being_looked_at(
+def test_a_damaged_record_does_not_keep_the_others_of_its_message_from_ever_being_polled(
     bench: Bench,
 ) -> None:
     jobs = many_generating(bench, 3)
     bench.client.hset(bench.ledger.jobs.key(jobs[1]), "request", "{")
-    [message] = messages(looks(bench))
-    steps = [Claim(job_id, "look", lease) for job_id, lease in message.arguments[0]]
-    assert sorted(begun(bench.ledger.jobs.begin_looks(steps))) == sorted([jobs[0], jobs[2]])
+    [message] = messages(polls(bench))
+    steps = [Claim(job_id, "poll", lease) for job_id, lease in message.arguments[0]]
+    assert sorted(begun(bench.ledger.jobs.begin_polls(steps))) == sorted([jobs[0], jobs[2]])
 
 
 def test_reports_are_answered_in_their_order(bench: Bench) -> None:
     many_generating(bench, 4)
-    one, two, three, four = looks(bench)
-    bench.ledger.jobs.begin_looks([one, two, three, four])
+    one, two, three, four = polls(bench)
+    bench.ledger.jobs.begin_polls([one, two, three, four])
     reports: list[Report] = [
-        looked(one),
+        polled(one),
         succeeded(two.job_id),
-        looked(Claim(three.job_id, "look", three.lease - 1)),
+        polled(Claim(three.job_id, "poll", three.lease - 1)),
         succeeded(four.job_id),
     ]
-    answers = bench.ledger.jobs.report_looks(reports)
+    answers = bench.ledger.jobs.report_polls(reports)
     assert [getattr(answer, "what", answer) for answer in answers] == ["held", "ended", "stale", "ended"]
 
 
 def test_a_damaged_record_among_the_reports_is_told_and_the_others_are_put_on_record(bench: Bench) -> None:
     many_generating(bench, 3)
-    one, damaged, other = looks(bench)
-    bench.ledger.jobs.begin_looks([one, damaged, other])
+    one, damaged, other = polls(bench)
+    bench.ledger.jobs.begin_polls([one, damaged, other])
     bench.client.hset(bench.ledger.jobs.key(damaged.job_id), "attempt", "many")
-    first, unreadable, last = bench.ledger.jobs.report_looks(
+    first, unreadable, last = bench.ledger.jobs.report_polls(
         [succeeded(step.job_id) for step in (one, damaged, other)]
     )
     assert [getattr(end, "what", end) for end in (first, last)] == ["ended", "ended"]
@@ -277,7 +277,7 @@ def test_a_damaged_record_among_the_reports_is_told_and_the_others_are_put_on_re
 
 def test_the_same_report_twice_in_a_message_is_one_end(bench: Bench) -> None:
     many_generating(bench, 1)
-    [step] = looks(bench)
-    bench.ledger.jobs.begin_looks([step])
-    bench.ledger.jobs.report_looks([succeeded(step.job_id), succeeded(step.job_id)])
+    [step] = polls(bench)
+    bench.ledger.jobs.begin_polls([step])
+    bench.ledger.jobs.report_polls([succeeded(step.job_id), succeeded(step.job_id)])
     assert bench.events(step.job_id).count("succeeded") == 1
