@@ -8,7 +8,6 @@ from bench import (
     callbacks,
     cpu,
     crash_matrix,
-    hints,
     latency,
     ledger,
     long_run,
@@ -17,6 +16,7 @@ from bench import (
     polls,
     quota,
     reads,
+    signals,
     submits,
 )
 from bench.report import machine
@@ -38,7 +38,7 @@ LONG = {
     "backlog": backlog.run,
     "pauses": pauses.run,
     "reads": reads.run,
-    "hints": hints.run,
+    "signals": signals.run,
 }
 """Those that take minutes, or the better part of an hour, run only when they are asked for."""
 

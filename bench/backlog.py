@@ -1,8 +1,8 @@
-"""What a long line of waiting jobs costs: memory, claims, an urgent job's wait, and an idle worker's CPU.
+"""The cost of a long queue of waiting jobs: memory, claims, an urgent job's wait, and an idle worker's CPU.
 
-One Valkey whose line grows, and one with lanes. Claims are made as a worker's clock makes them and given back
-at once, so that the line stays as long as it is. Urgent jobs go through a real worker whose account has one
-permit at a time: whatever waits, they are to take the very next one.
+One Valkey whose queue grows, and one with lanes. Claims are made as a worker's dispatcher makes them, and
+given back at once, so that the queue keeps its length. Urgent jobs go through a real worker whose account has
+one permit at a time: whatever waits, they are to take the very next one.
 """
 
 import os
@@ -38,11 +38,11 @@ GRANTS: Final = 5
 """Permits that a claim finds free."""
 URGENT: Final = 50
 INTERVAL: Final = 0.3
-"""Seconds from one permit to the next, without the guard."""
+"""Seconds from one permit to the next, without the margin."""
 IDLE_SECONDS: Final = 20.0
 PATIENCE: Final = 120.0
 COSTS: Final = (
-    "jobs in line",
+    "jobs in the queue",
     "lanes",
     "bytes a job",
     f"claim of {GRANTS}: p50",
@@ -51,7 +51,7 @@ COSTS: Final = (
     "p99",
 )
 URGENT_HEAD: Final = (
-    "jobs in line",
+    "jobs in the queue",
     "p50, ms",
     "p99, ms",
     "p99, in permit intervals",
@@ -83,12 +83,12 @@ def run() -> Iterator[str]:
     yield f"A prompt of {len(PROMPT)} characters; {CLAIMS} claims of each kind, milliseconds.\n"
     yield from table(COSTS, costs)
     yield (
-        f"\n{URGENT} jobs of priority 9, one worker, one permit each {INTERVAL} s and the guard; from submit "
-        "to the POST's arrival. With nothing else in line, the permit is free:\n"
+        f"\n{URGENT} jobs of priority 9, one worker, one permit each {INTERVAL} s and the margin; from "
+        "submit to the POST's arrival. With nothing else in the queue, the permit is free:\n"
     )
     yield from table(URGENT_HEAD, urgent)
     yield f"\nThe account paused by hand; user and system time in {IDLE_SECONDS:.0f} s, % of a core:\n"
-    yield from table(["jobs in line", "worker", "Valkey"], idle)
+    yield from table(["jobs in the queue", "worker", "Valkey"], idle)
     yield f"\nThe same line in {LANES:,} lanes:\n"
     costs = []
     with _Line(lanes=LANES) as line:
@@ -109,7 +109,7 @@ class _Line(ExitStack):
         settings = {
             "LIMNER_RATE_REQUESTS": "1",
             "LIMNER_RATE_SECONDS": str(INTERVAL),
-            "LIMNER_RATE_GUARD_SECONDS": "0.01",
+            "LIMNER_RATE_MARGIN_SECONDS": "0.01",
             "LIMNER_READS_PER_SECOND": "1000",
         }
         self._fleet = self.enter_context(

@@ -127,7 +127,7 @@ class Path:
             urls=[URL],
             cost=Decimal(str(MONEY.prices[str(REQUEST.rendering_speed)])),
             ttl=86_400.0,
-            lesson=self._ledger.durations.lesson(kind_of(REQUEST), 16.0),
+            sample=self._ledger.durations.sample(kind_of(REQUEST), 16.0),
             result=BackendResult(
                 key=f"celery-task-meta-{step.job_id}",
                 head=RESULT[0],

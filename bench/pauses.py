@@ -89,7 +89,7 @@ def _round(trouble: Trouble, number: int) -> tuple[list[object], list[object]]:
         # A tenth of a second at a time: a whole second's permits would go out in one burst each second.
         "LIMNER_RATE_REQUESTS": str(RATE // 10),
         "LIMNER_RATE_SECONDS": "0.1",
-        "LIMNER_RATE_GUARD_SECONDS": "0.01",
+        "LIMNER_RATE_MARGIN_SECONDS": "0.01",
         "LIMNER_READS_PER_SECOND": "1",  # reads are no matter here
         "LIMNER_MAX_IN_FLIGHT": "100000",
         "LIMNER_PAUSE_SECONDS": str(PAUSE),

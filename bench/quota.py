@@ -22,7 +22,7 @@ from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
-from sandbox.rival.process import Spender
+from sandbox.rival.process import Rival
 from sandbox.rival.spending import PROMPT
 
 JOBS: Final = int(os.environ.get("BENCH_QUOTA_JOBS", "600"))
@@ -121,7 +121,7 @@ def limner(run: Run) -> list[object]:
         outside = None
         if run.outside:
             outside = stack.enter_context(
-                Spender(
+                Rival(
                     fleet.provider.url, share=run.outside, creates=CREATES, window=SECONDS, seconds=PATIENCE
                 )
             )

@@ -101,7 +101,7 @@ def _run(latency: float) -> tuple[list[object], list[object]]:
     assert len(tasks) == JOBS
     assert all(task["seen_ms"] for task in tasks)
     times = [call["at_ms"] for call in reads]
-    in_line = sum(end - begin for begin, end in spans)
+    ready = sum(end - begin for begin, end in spans)
     met = sum(1 for at in times if any(begin <= at < end for begin, end in spans))
     refused = sum(1 for call in reads if call["outcome"] == "429")
     lags = [(task["seen_ms"] - task["finish_ms"]) / 1000 for task in tasks]
@@ -111,9 +111,9 @@ def _run(latency: float) -> tuple[list[object], list[object]]:
             latency,
             most_within(times, 1000.0),
             refused,
-            1000 * met / in_line if in_line else 0.0,
+            1000 * met / ready if ready else 0.0,
             len(reads) / JOBS,
-            in_line / 1000,
+            ready / 1000,
         ],
         [
             latency,

@@ -20,7 +20,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.result_ttl_seconds,
         # Steps return nothing: a job's result is stored under its id when the job has ended.
         "task_ignore_result": True,
-        "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.settle"),
+        "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.recover"),
         # The work is waiting for HTTP: threads wait in 66 MB where 32 processes take 1.8 GB.
         "worker_pool": "threads",
         "worker_concurrency": settings.concurrency,
@@ -47,7 +47,7 @@ def _broker(url: str, timeout: float) -> dict[str, Any]:
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
             # After this time a message of a dead worker is delivered again. Only messages of plain Celery
-            # producers need it: all others are sent anew by the clock when their lease is over.
+            # producers need it: all others are sent anew by the dispatcher when their lease is over.
             "visibility_timeout": 300,
         },
     }

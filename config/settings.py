@@ -66,7 +66,7 @@ class Settings(BaseSettings):
     rate_requests: Count = 20
     rate_seconds: Seconds = 10.0
     """kie.ai takes 20 new tasks in 10 s from an account, and refuses the rest."""
-    rate_guard_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
+    rate_margin_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
     """By how much the window is widened at first, so that requests which travel at different speeds still fit
     it. How much it takes is learned: less while all goes well, more after a 429."""
     reads_per_second: Count = 10

@@ -26,17 +26,17 @@ class AccountStatus:
     of the same quota."""
     more_at: datetime | None
     """When a higher limit is tried again; None if it is ``requests``."""
-    guard: float
+    margin: float
     """By how much the window is widened, as learned."""
     used: int
-    """Permits in the window now: requests sent in the last ``seconds`` + ``guard``, and those about to be."""
+    """Permits in the window now: requests sent in the last ``seconds`` + ``margin``, and granted ones."""
     next_permit_at: datetime
     """From when on the window has room; whatever a pause or the tasks in flight say."""
     in_flight: int
     waiting: int
-    """Jobs in the common line, which any account may take: the same number at each account."""
+    """Jobs in the common queue, which any account may take: the same number at each account."""
     waiting_own: int
-    """Jobs in line that name this account."""
+    """Jobs in the queue that name this account."""
     polls_waiting: int
     """Jobs whose status is to be read as soon as the reads allow."""
     pause: Pause | None

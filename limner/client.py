@@ -12,7 +12,7 @@ from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Durability, Ledger, Submission, Submitted
 from limner.models import TextToImage
-from limner.operations import Operating
+from limner.operations import Operations
 from limner.submission import (
     DAY,
     DEFAULT_PRIORITY,
@@ -39,7 +39,7 @@ class Order:
     expires_in: float | None
 
 
-class Limner(Operating):
+class Limner(Operations):
     """Where jobs are submitted and found again. Thread-safe; keep one per process.
 
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in

@@ -52,7 +52,7 @@ class Job:
     def status(self) -> JobStatus:
         """How the job stands; raises UnknownJob."""
         record = self._read()
-        position, due = (None, None) if record.state.ended else self._ledger.queue.place(self.id)
+        position, due = (None, None) if record.state.ended else self._ledger.queue.position(self.id)
         expected = self._ledger.estimates.of(record)
         return JobStatus(
             job_id=self.id,
@@ -196,7 +196,7 @@ class Job:
     def _not_in_doubt(self, attempt: int | None = None) -> InvalidRequest:
         which = "it" if attempt is None else f"attempt {attempt}"
         return InvalidRequest(
-            f"job {self.id} is {self._read().state}, and {which} is not in doubt, or was settled just now"
+            f"job {self.id} is {self._read().state}, and {which} is not in doubt, or was resolved just now"
         )
 
     def log(self) -> list[LogEntry]:

@@ -7,7 +7,7 @@ from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger, doubt_of
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import Doubt, Event, Stray
+from limner.status import Doubt, Event, UnmatchedCallback
 from limner.submission import checked_seconds, encodable
 from limner.waiting import Patience
 
@@ -15,7 +15,7 @@ MAX_REASON_LENGTH = 500
 WEEK = 7
 
 
-class Operating:
+class Operations:
     """What :class:`~limner.client.Limner` tells of the fleet. All raise StoreUnavailable."""
 
     _ledger: Ledger
@@ -66,9 +66,9 @@ class Operating:
         """
         return [doubt_of(record) for record in self._ledger.jobs.doubts()]
 
-    def strays(self) -> list[Stray]:
+    def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
-        return self._ledger.journal.strays()
+        return self._ledger.journal.unmatched_callbacks()
 
     def callback_counts(self) -> dict[str, int]:
         """How many callbacks the fleet has had, by what they came to."""

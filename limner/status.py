@@ -69,7 +69,7 @@ class JobStatus:
     job_id: str
     state: JobState
     position: int | None
-    """The place in the line for quota, 1 being next; None when the job does not stand in it."""
+    """The place in the queue for quota, 1 being next; None when the job does not stand in it."""
     attempts: int
     polls: int
     task_id: str | None
@@ -125,7 +125,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class UnmatchedCallback:
     """A callback for a job that is not known here. Times are UTC."""
 
     job_id: str

@@ -68,7 +68,7 @@ def _message(subscription: Any, patience: Patience) -> None:
     subscription.get_message(timeout=patience.nap(time.monotonic()))
 
 
-class _Watch:
+class _Waiter:
     def __init__(self) -> None:
         self.subscribed = asyncio.Event()
         self.ended = asyncio.Event()
@@ -92,15 +92,15 @@ class AsyncSide:
         # redis-py's annotations cannot tell decoded answers from bytes.
         self.client: Any = client
         self._subscription: Any = self.client.pubsub()
-        self._watches: dict[str, set[_Watch]] = {}
+        self._waiters: dict[str, set[_Waiter]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._subscribing = asyncio.Lock()
 
     @asynccontextmanager
-    async def watch(self, channel: str) -> AsyncIterator[_Watch]:
+    async def watch(self, channel: str) -> AsyncIterator[_Waiter]:
         """Watch a channel; the body runs once Redis has confirmed the subscription, or is slow to."""
-        watch = _Watch()
-        watches = self._watches.setdefault(channel, set())
+        watch = _Waiter()
+        watches = self._waiters.setdefault(channel, set())
         watches.add(watch)
         try:
             with store_errors(self.client):
@@ -113,27 +113,27 @@ class AsyncSide:
             yield watch
         finally:
             watches.discard(watch)
-            if not watches and self._watches.get(channel) is watches:
-                del self._watches[channel]
+            if not watches and self._waiters.get(channel) is watches:
+                del self._waiters[channel]
                 await self._forget(channel)
 
     async def _forget(self, channel: str) -> None:
         try:
             async with self._subscribing:
-                if channel not in self._watches:
+                if channel not in self._waiters:
                     await self._subscription.unsubscribe(channel)
         except (redis.RedisError, OSError):
             pass  # The subscription ended with the connection.
 
     async def _read(self) -> None:
-        while self._watches:
+        while self._waiters:
             try:
                 message = await self._subscription.get_message(timeout=Patience.RECHECK)
             except (redis.RedisError, OSError):
                 # The waits find out by themselves; redis-py subscribes again when it reconnects.
                 await asyncio.sleep(Patience.PAUSE)
                 continue
-            for watch in self._watches.get(message["channel"], ()) if message else ():
+            for watch in self._waiters.get(message["channel"], ()) if message else ():
                 if message["type"] == "subscribe":
                     watch.subscribed.set()
                 elif message["type"] == "message":

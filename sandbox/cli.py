@@ -15,7 +15,7 @@ from sandbox.kie.options import ProviderOptions
 from sandbox.kie.server import serve
 from sandbox.local.up import up
 from sandbox.local.valkey import EmbeddedValkey
-from sandbox.rival.process import spender
+from sandbox.rival.process import rival
 
 __all__ = ["app"]
 
@@ -80,5 +80,5 @@ provider.__signature__ = _signature()  # type: ignore[attr-defined]
 provider.__annotations__ = {name: each.annotation for name, each in _signature().parameters.items()}
 app.command()(provider)
 app.command()(valkey)
-app.command()(spender)
+app.command()(rival)
 app.command()(up)

@@ -6,7 +6,7 @@ from typing import Any
 from provider import ProviderError
 from tasks.step import step
 from worker.application import app
-from worker.services import Fleet
+from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
@@ -14,15 +14,17 @@ logger = logging.getLogger(__name__)
 @step("limner.check_credits")
 def check_credits(_self: Any, account: str, lease: int) -> None:
     """One question about the account's balance."""
-    check(app.fleet, account, lease)
+    check(app.services, account, lease)
 
 
-def check(fleet: Fleet, account: str, lease: int) -> None:
+def check(services: Services, account: str, lease: int) -> None:
     """Read the balance, and tell the ledger. An answer that does not come is asked for again."""
     try:
-        balance = fleet.providers[account].credits()
+        balance = services.providers[account].credits()
     except (KeyError, ProviderError) as error:
         logger.warning("account %s stays paused: %s", account, error)
         return
     logger.info("account %s has %s credits left", account, balance)
-    fleet.ledger.accounts.credits_seen(account, lease, balance, longest=fleet.settings.pause_max_seconds)
+    services.ledger.accounts.credits_seen(
+        account, lease, balance, longest=services.settings.pause_max_seconds
+    )

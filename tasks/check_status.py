@@ -27,7 +27,7 @@ from tasks.create_task import end, store
 from tasks.decisions import AfterPoll, Fail, Lost, Poll, PollAgain, TaskOver, after_late_poll, after_poll
 from tasks.step import step
 from worker.application import app
-from worker.services import Fleet
+from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ REPORT_WITHIN: Final = 0.05
 @step("limner.check_status")
 def check_status(_self: Any, polls: list[tuple[str, int]]) -> None:
     """Polls the tasks of these jobs, as pairs of a job's id and a lease."""
-    poll(app.fleet, [Claim(job_id, "poll", lease) for job_id, lease in polls])
+    poll(app.services, [Claim(job_id, "poll", lease) for job_id, lease in polls])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +52,21 @@ class Asked:
     """The time of the answer, by the ledger's clock: this machine's may go wrong."""
 
 
-def poll(fleet: Fleet, steps: Sequence[Claim]) -> None:
+def poll(services: Services, steps: Sequence[Claim]) -> None:
     """Read the tasks' states, as far as the leases still hold, and put what follows on record."""
     tasks: list[tuple[Record, Task]] = []
-    for begun, record in zip(steps, fleet.ledger.jobs.begin_polls(steps), strict=True):
+    for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
             logger.warning("job %s is left alone: %s", begun.job_id, record)
-        elif record and (task := record.open_task) and has_key(fleet, record, task):
+        elif record and (task := record.open_task) and has_key(services, record, task):
             tasks.append((record, task))
     if len(tasks) == 1:
-        put_on_record(fleet, [ask(fleet, *tasks[0])])
+        put_on_record(services, [ask(services, *tasks[0])])
         return
     away: StoreUnavailable | None = None
-    for finished in side_by_side(fleet, tasks):
+    for finished in side_by_side(services, tasks):
         try:
-            put_on_record(fleet, finished)
+            put_on_record(services, finished)
         except StoreUnavailable as error:
             # The answers that are still to come may find Redis back.
             away = error
@@ -74,9 +74,9 @@ def poll(fleet: Fleet, steps: Sequence[Claim]) -> None:
         raise away
 
 
-def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
+def has_key(services: Services, record: Record, task: Task) -> bool:
     """True if this worker has the key of the task's account."""
-    if task.account in fleet.providers:
+    if task.account in services.providers:
         return True
     logger.error(
         "job %s: this worker has no key of account %s (LIMNER_ACCOUNTS)", record.job_id, task.account
@@ -84,26 +84,26 @@ def has_key(fleet: Fleet, record: Record, task: Task) -> bool:
     return False
 
 
-def ask(fleet: Fleet, record: Record, task: Task) -> Asked:
+def ask(services: Services, record: Record, task: Task) -> Asked:
     """Poll one task."""
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
-    answer = fleet.providers[task.account].record_info(task.task_id)
+    answer = services.providers[task.account].record_info(task.task_id)
     return Asked(record, task, answer, record.read_at + timedelta(seconds=time.monotonic() - began))
 
 
-def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
+def side_by_side(services: Services, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
     """All of these polls once: those that have finished, again and again until there are no more."""
     answers: SimpleQueue[Asked | BaseException] = SimpleQueue()
 
     def read(record: Record, task: Task) -> None:
         try:
-            answers.put(ask(fleet, record, task))
+            answers.put(ask(services, record, task))
         except BaseException as error:
             answers.put(error)
 
     for record, task in tasks:
-        fleet.readers.submit(read, record, task)
+        services.readers.submit(read, record, task)
     left = len(tasks)
     while left:
         finished = [answers.get()]
@@ -118,21 +118,21 @@ def side_by_side(fleet: Fleet, tasks: Sequence[tuple[Record, Task]]) -> Iterator
                 logger.error("a poll failed, and is repeated when its lease is over", exc_info=error)
 
 
-def decide(fleet: Fleet, asked: Asked) -> AfterPoll:
+def decide(services: Services, asked: Asked) -> AfterPoll:
     """Decide what follows from an answer."""
     record, task = asked.record, asked.task
     known_at = task.known_at or record.accepted_at
     assert known_at  # noqa: S101 - there is a task
     age = (asked.at - known_at).total_seconds()
-    hinted = None if record.hinted_at is None else (asked.at - record.hinted_at).total_seconds()
+    signalled = None if record.signalled_at is None else (asked.at - record.signalled_at).total_seconds()
     tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
-        left = fleet.settings.late_result_seconds - age
-        return after_late_poll(asked.answer, Poll(age, left, hinted, tokens), fleet.late_policy)
+        left = services.settings.late_result_seconds - age
+        return after_late_poll(asked.answer, Poll(age, left, signalled, tokens), services.late_policy)
     assert record.deadline  # noqa: S101 - it is set with the state
     left = (record.deadline - asked.at).total_seconds()
-    policy = fleet.policies.of(kind_of(request_of(record)))
-    return after_poll(asked.answer, Poll(age, left, hinted, tokens), policy)
+    policy = services.policies.of(kind_of(request_of(record)))
+    return after_poll(asked.answer, Poll(age, left, signalled, tokens), policy)
 
 
 def request_of(record: Record) -> TextToImage:
@@ -140,34 +140,34 @@ def request_of(record: Record) -> TextToImage:
     return TextToImage.model_construct(**record.request)
 
 
-def put_on_record(fleet: Fleet, finished: Sequence[Asked]) -> None:
+def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
     """Tell the ledger what polls have found, and store the results of jobs that have ended by it."""
     reports: list[tuple[Asked, Report]] = []
     overdue: list[tuple[Record, JobFailed]] = []
     for asked in finished:
         try:
-            decision = decide(fleet, asked)
+            decision = decide(services, asked)
             if isinstance(decision, Fail):
                 overdue.append((asked.record, decision.error))
             else:
-                reports.append((asked, report_of(fleet, asked, decision)))
+                reports.append((asked, report_of(services, asked, decision)))
         except Exception:
             # A bug: the other polls of the message are not to suffer from it.
             logger.exception("a poll job %s is repeated when its lease is over", asked.record.job_id)
     if reports:
-        report(fleet, reports)
+        report(services, reports)
     for record, error in overdue:
         try:
-            end(fleet, record.job_id, error, [JobState.GENERATING], lease=record.lease)
+            end(services, record.job_id, error, [JobState.GENERATING], lease=record.lease)
         except RecordUnreadable as damaged:
             logger.warning("job %s is left alone: %s", record.job_id, damaged)
 
 
-def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:
+def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
     """Report polls together, and see to what each has come to."""
     # A poll can be repeated, so Redis is not waited for as long as with an answer that cannot.
     answers = patiently(
-        partial(fleet.ledger.jobs.report_polls, [report for _, report in reports]),
+        partial(services.ledger.jobs.report_polls, [report for _, report in reports]),
         f"polls tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
         patience=SHORT_PATIENCE,
     )
@@ -175,12 +175,12 @@ def report(fleet: Fleet, reports: Sequence[tuple[Asked, Report]]) -> None:
         if isinstance(answer, RecordUnreadable):
             logger.warning("job %s is left alone: %s", asked.record.job_id, answer)
         else:
-            follow_up(fleet, asked, answer)
+            follow_up(services, asked, answer)
 
 
-def report_of(fleet: Fleet, asked: Asked, decision: PollAgain | Done | TaskOver | Lost) -> Report:
+def report_of(services: Services, asked: Asked, decision: PollAgain | Done | TaskOver | Lost) -> Report:
     """The report of a poll."""
-    record, task, ttl = asked.record, asked.task, fleet.results.record_ttl
+    record, task, ttl = asked.record, asked.task, services.results.record_ttl
     job_id, task_id = record.job_id, task.task_id
     url = None if task.confirmed else callback_url(asked.answer)
     attempt = record.attempt_of(url) if url else None
@@ -200,11 +200,11 @@ def report_of(fleet: Fleet, asked: Asked, decision: PollAgain | Done | TaskOver 
                 too_often=isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED,
             )
         case Done(urls, spent, created_ms, completed_ms):
-            lesson = None
+            sample = None
             if created_ms is not None and completed_ms is not None:
                 # The contract's costTime has no certain unit (2.1).
                 kind = kind_of(request_of(record))
-                lesson = fleet.ledger.durations.lesson(kind, (completed_ms - created_ms) / 1000)
+                sample = services.ledger.durations.sample(kind, (completed_ms - created_ms) / 1000)
             return TaskSucceeded(
                 job_id=job_id,
                 task_id=task_id,
@@ -212,8 +212,8 @@ def report_of(fleet: Fleet, asked: Asked, decision: PollAgain | Done | TaskOver 
                 cost=spent,
                 ttl=ttl,
                 attempt=attempt,
-                lesson=lesson,
-                result=fleet.results.ahead(record, task_id, urls, spent, asked.at),
+                sample=sample,
+                result=services.results.ahead(record, task_id, urls, spent, asked.at),
             )
         case TaskOver(error, spent):
             return TaskFailed(
@@ -221,19 +221,19 @@ def report_of(fleet: Fleet, asked: Asked, decision: PollAgain | Done | TaskOver 
                 task_id=task_id,
                 error=error.with_details(task_id=task_id),
                 ttl=ttl,
-                grace=fleet.grace,
+                grace=services.grace,
                 cost=spent,
                 owed=error.charged == "yes",
                 attempt=attempt,
             )
         case Lost(reason):
-            return TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=fleet.grace)
+            return TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=services.grace)
 
 
-def follow_up(fleet: Fleet, asked: Asked, came_to: TaskEnd) -> None:
+def follow_up(services: Services, asked: Asked, came_to: TaskEnd) -> None:
     """Store the result if its record came back, and log the end."""
     if came_to.record is not None:
-        store(fleet, came_to.record)
+        store(services, came_to.record)
     if came_to.at is not None:
         state = came_to.record.state if came_to.record else JobState.SUCCEEDED
         logger.info("job %s %s with task %s", asked.record.job_id, state, asked.task.task_id)

@@ -1,7 +1,7 @@
 """``limner.create_task``: send a job's request to the provider.
 
-The clock sends it with a lease. Plain Celery producers send it with the parameters of a TextToImage, and
-perhaps some of OPTIONS; it then makes the job, under the Celery task's id, and the clock takes over from
+The dispatcher sends it with a lease. Plain Celery producers send it with the parameters of a TextToImage, and
+perhaps some of OPTIONS; it then makes the job, under the Celery task's id, and the dispatcher takes over from
 there. The task id serves as idempotency key.
 """
 
@@ -24,9 +24,9 @@ from limner.submission import check_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
 from tasks.step import step
-from tasks.watch import Watch
+from tasks.stopwatch import Stopwatch
 from worker.application import app
-from worker.services import AFTERMATH, Fleet
+from worker.services import LEASE_MARGIN, Services
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ OPTIONS = ("priority", "metadata", "lane", "account", "expires_in")
 def tell_the_producer(self: Any, error: Exception, job_id: str, *_: Any) -> None:
     """Store what went wrong with a plain message before it could become a job: somebody waits for it."""
     if not self.request.get(STEP):
-        app.fleet.results.refuse(job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))
+        app.services.results.refuse(
+            job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}")
+        )
 
 
 # Acknowledged late for plain producers: until their job is on the ledger, the message is all there is.
@@ -48,56 +50,60 @@ def tell_the_producer(self: Any, error: Exception, job_id: str, *_: Any) -> None
 def create_task(self: Any, /, *lease: Any, **parameters: Any) -> None:
     """One attempt of the job with this task's id, or the making of the job."""
     if self.request.get(STEP):
-        create(app.fleet, self.request.id, lease[0])
+        create(app.services, self.request.id, lease[0])
     else:
-        accept(app.fleet, self.request.id, lease, parameters)
+        accept(app.services, self.request.id, lease, parameters)
 
 
-def create(fleet: Fleet, job_id: str, lease: int) -> None:
+def create(services: Services, job_id: str, lease: int) -> None:
     """Send one attempt, if the lease still holds, and put its outcome on record."""
-    ledger = fleet.ledger
+    ledger = services.ledger
     token = secrets.token_urlsafe(24)
-    watch = Watch()
-    deadline = fleet.settings.job_deadline_seconds
-    begin = partial(ledger.jobs.begin, job_id, lease, token, deadline=deadline, money=fleet.money)
+    stopwatch = Stopwatch()
+    deadline = services.settings.job_deadline_seconds
+    begin = partial(ledger.jobs.begin, job_id, lease, token, deadline=deadline, money=services.money)
     try:
         grant = patiently(begin, f"attempt of job {job_id}", patience=BEGIN_PATIENCE)
     except StoreUnavailable as risk:
         # Perhaps the attempt is on record, and only its answer was lost: then it is taken back.
         cause = "not_durable" if isinstance(risk, NotDurable) else "not_confirmed"
-        not_sent(fleet, job_id, token, {"cause": cause, "message": str(risk)})
+        not_sent(services, job_id, token, {"cause": cause, "message": str(risk)})
         return
     if grant == "stale":
         return
     if grant == "late":
         record = ledger.jobs.read(job_id)
         late = too_late(record.last_error if record else None)
-        end(fleet, job_id, late, [JobState.QUEUED], lease=lease)
+        end(services, job_id, late, [JobState.QUEUED], lease=lease)
         return
     assert isinstance(grant, Grant)  # noqa: S101 - what is left
-    if watch.elapsed() > AFTERMATH:
+    if stopwatch.elapsed() > LEASE_MARGIN:
         # The process was stopped, or the machine: its lease may be over, and somebody may have decided.
-        not_sent(fleet, job_id, token, {"cause": "overslept", "message": "the worker was stopped meanwhile"})
+        not_sent(
+            services, job_id, token, {"cause": "overslept", "message": "the worker was stopped meanwhile"}
+        )
         return
-    if grant.account not in fleet.providers:
+    if grant.account not in services.providers:
         reason = (
             f"this worker has no key of account {grant.account}: LIMNER_ACCOUNTS must be that of the others"
         )
-        not_sent(fleet, job_id, token, {"cause": "unknown_account", "message": reason})
+        not_sent(services, job_id, token, {"cause": "unknown_account", "message": reason})
         return
     request = TextToImage.model_validate_json(grant.request)
-    url = callback_url(fleet.settings, job_id, token)
-    answer = fleet.providers[grant.account].create_task(request, url)
+    url = callback_url(services.settings, job_id, token)
+    answer = services.providers[grant.account].create_task(request, url)
     decision = after_create(
         without(answer, [token]),
         tries=grant.tries,
-        max_attempts=fleet.settings.max_attempts,
+        max_attempts=services.settings.max_attempts,
         account=grant.account,
-        policy=fleet.policies.of(kind_of(request)),
-        backoff=fleet.backoff,
-        pauses=fleet.pauses,
-        random=fleet.random,
-        callback_patience=fleet.settings.callback_patience_seconds if fleet.settings.callback_url else 0.0,
+        policy=services.policies.of(kind_of(request)),
+        backoff=services.backoff,
+        pauses=services.pauses,
+        random=services.random,
+        callback_patience=services.settings.callback_patience_seconds
+        if services.settings.callback_url
+        else 0.0,
     )
     # What closes an account is news for whoever watches the logs.
     level = logging.WARNING if isinstance(decision, SendAgain) and decision.pause else logging.INFO
@@ -117,11 +123,11 @@ def create(fleet: Fleet, job_id: str, lease: int) -> None:
             )
         case Doubt(error):
             patiently(
-                partial(ledger.jobs.doubt, job_id, grant.attempt, error, grace=fleet.grace),
+                partial(ledger.jobs.doubt, job_id, grant.attempt, error, grace=services.grace),
                 f"attempt {grant.attempt} of job {job_id} is in doubt",
             )
         case Fail(error, unsent):
-            end(fleet, job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=unsent)
+            end(services, job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=unsent)
 
 
 def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
@@ -131,23 +137,29 @@ def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
     return f"{settings.callback_url}/callbacks/{quote(job_id, safe='')}/{token}"
 
 
-def not_sent(fleet: Fleet, job_id: str, token: str, reason: Mapping[str, Any]) -> None:
+def not_sent(services: Services, job_id: str, token: str, reason: Mapping[str, Any]) -> None:
     """Take back an attempt that has not been sent; another one is made instead of it."""
-    record = patiently(partial(fleet.ledger.jobs.read, job_id), f"job {job_id} was not sent")
+    record = patiently(partial(services.ledger.jobs.read, job_id), f"job {job_id} was not sent")
     if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
         return
     logger.error("job %s attempt %d is not sent: %s", job_id, record.attempt, reason["message"])
-    pause = fleet.backoff.base
+    pause = services.backoff.base
     patiently(
         partial(
-            fleet.ledger.jobs.retry, job_id, record.attempt, reason, delay=pause, pardon=pause, unsent=True
+            services.ledger.jobs.retry,
+            job_id,
+            record.attempt,
+            reason,
+            delay=pause,
+            uncounted=pause,
+            unsent=True,
         ),
         f"attempt {record.attempt} of job {job_id} was not sent",
     )
 
 
 def end(
-    fleet: Fleet,
+    services: Services,
     job_id: str,
     error: JobFailed,
     come_from: list[JobState],
@@ -158,7 +170,7 @@ def end(
 ) -> None:
     """End a job in an error, and store it as its result."""
     fail = partial(
-        fleet.ledger.jobs.fail,
+        services.ledger.jobs.fail,
         job_id,
         error,
         come_from,
@@ -168,27 +180,29 @@ def end(
         unsent=unsent,
     )
     if ended := patiently(fail, f"job {job_id} failed: {error}"):
-        store(fleet, ended)
+        store(services, ended)
 
 
-def store(fleet: Fleet, ended: Record) -> None:
+def store(services: Services, ended: Record) -> None:
     """Store a job's result as its record has it; should that not succeed, its lease brings it back."""
     patiently(
-        partial(fleet.results.store, ended, fleet.ledger),
+        partial(services.results.store, ended, services.ledger),
         f"the result of job {ended.job_id}",
         patience=SHORT_PATIENCE,
     )
 
 
-def accept(fleet: Fleet, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:
+def accept(services: Services, job_id: str, positional: tuple[Any, ...], parameters: dict[str, Any]) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field."""
     try:
         try:
             new = submission(job_id, positional, parameters)
-            known = patiently(partial(fleet.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
+            known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
-            patiently(partial(fleet.results.refuse, job_id, error), f"message {job_id} is refused: {error}")
+            patiently(
+                partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
+            )
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
 

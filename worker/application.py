@@ -8,11 +8,11 @@ from celery.signals import after_setup_logger, worker_init
 
 from config import Settings, SettingsError, load
 from config.celery_options import celery_options
-from worker.dispatcher import ClockStep
+from worker.dispatcher import DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
 from worker.health.preflight import preflight
 from worker.logs import quieten
-from worker.services import Fleet, make_fleet
+from worker.services import Services, make_services
 from worker.transport import install
 
 
@@ -24,13 +24,13 @@ class Application(Celery):
         install()
         self.settings = settings
         self.conf.update(celery_options(settings))
-        self.steps["worker"].add(ClockStep)
+        self.steps["worker"].add(DispatcherStep)
         self.steps["consumer"].add(HeartbeatStep)
 
     @cached_property
-    def fleet(self) -> Fleet:
+    def services(self) -> Services:
         """The collaborators of the steps; made when the first step needs them, so after any fork."""
-        return make_fleet(self.settings, self)
+        return make_services(self.settings, self)
 
 
 try:

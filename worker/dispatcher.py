@@ -1,6 +1,6 @@
-"""The clock: in every worker, claims what is due and sends the Celery task of each step.
+"""The dispatcher: in every worker, claims what is due and sends the Celery task of each step.
 
-Clocks compete: each claim is atomic, so a step goes to one of them, and any one of them suffices.
+Dispatchers compete: each claim is atomic, so a step goes to one of them, and any one of them suffices.
 """
 
 import contextlib
@@ -28,17 +28,17 @@ logger = logging.getLogger(__name__)
 TASKS = {
     "create": "limner.create_task",
     "poll": "limner.check_status",
-    "settle": "limner.settle",
+    "recover": "limner.recover",
     "credits": "limner.check_credits",
 }
 """The Celery task of each step."""
 
 _OUTAGE_PAUSE = 0.5
 LEAST_GAP = 0.005
-"""Seconds between two claims of a busy clock: what is due by then goes together, at less cost."""
+"""Seconds between two claims of a busy dispatcher: what is due by then goes together, at less cost."""
 FIRST_BEHIND, MOST_BEHIND = 0.005, 0.2
-"""Seconds by which a clock that comes second comes later the next time: of many clocks, few wake in vain."""
-TEND_GAP = 2.0
+"""Seconds by which a dispatcher that comes second is later the next time: of many, few wake in vain."""
+MAINTAIN_GAP = 2.0
 """Seconds between two turns of the ledger's housekeeping."""
 
 
@@ -66,14 +66,14 @@ def messages(steps: Sequence[Claim]) -> Iterator[Message]:
         yield Message(TASKS["poll"], task_id, [[(poll.job_id, poll.lease) for poll in together]])
 
 
-class Clock(threading.Thread):
+class Dispatcher(threading.Thread):
     """Claims and sends until it is stopped."""
 
     def __init__(self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money) -> None:
-        super().__init__(name="limner-clock", daemon=True)
+        super().__init__(name="limner-dispatcher", daemon=True)
         self._app: Any = app
         self._ledger = ledger
-        self._bell = ledger.queue.bell()
+        self._wakeup = ledger.queue.wakeup()
         self._quotas = allowed
         self._money = money
         self._stopped = threading.Event()
@@ -83,8 +83,8 @@ class Clock(threading.Thread):
         self._unsent: list[Claim] = []
         self._claim_again = 0.0
         self._behind, self._expecting = 0.0, False
-        self._tend_at = 0.0
-        # What this clock has claimed lately, with the time of the claim, the oldest first.
+        self._maintain_at = 0.0
+        # What this dispatcher has claimed lately, with the time of the claim, the oldest first.
         self._claimed: deque[tuple[float, Claim]] = deque()
 
     def run(self) -> None:
@@ -98,17 +98,17 @@ class Clock(threading.Thread):
             except StoreUnavailable as error:
                 self._gone(error)
             except Exception:
-                # A clock that dies would silence the worker while its heart still beats.
-                logger.exception("the clock stumbled and goes on")
+                # A dispatcher that dies would silence the worker while its heart still beats.
+                logger.exception("the dispatcher stumbled and goes on")
                 self._stopped.wait(_OUTAGE_PAUSE)
-        self._bell.close()
+        self._wakeup.close()
         if self._producer is not None:
             self._producer.connection.release()
 
     def _sleep(self, nap: float) -> None:
-        rang = self._bell.wait(min(nap + self._behind, LONGEST_NAP))
-        # It wakes for what is due by then. If that is gone, another clock was quicker.
-        self._expecting = not rang and nap < LONGEST_NAP
+        woken = self._wakeup.wait(min(nap + self._behind, LONGEST_NAP))
+        # It wakes for what is due by then. If that is gone, another dispatcher was quicker.
+        self._expecting = not woken and nap < LONGEST_NAP
 
     def tick(self) -> float:
         """Claim and send once; returns the seconds until there is more to do."""
@@ -128,15 +128,15 @@ class Clock(threading.Thread):
         if claimed.steps:
             self._remember(claimed.steps)
             self._send(claimed.steps)
-        return 0.0 if self._tend() else claimed.wait
+        return 0.0 if self._maintain() else claimed.wait
 
-    def _tend(self) -> bool:
+    def _maintain(self) -> bool:
         """Do some of the ledger's housekeeping; True if more is due at once."""
         now = time.monotonic()
-        if now < self._tend_at:
+        if now < self._maintain_at:
             return False
-        more = self._ledger.queue.tend()
-        self._tend_at = now if more else now + TEND_GAP
+        more = self._ledger.queue.maintain()
+        self._maintain_at = now if more else now + MAINTAIN_GAP
         return more
 
     def stop(self) -> None:
@@ -144,7 +144,7 @@ class Clock(threading.Thread):
         self._stopped.set()
 
     def give_back(self) -> None:
-        """Return steps that were claimed lately and not begun, so that other clocks can claim them now.
+        """Return steps that were claimed lately and not begun, so that other dispatchers can claim them now.
 
         Otherwise it would wait for the end of its leases, if this was the last worker to take messages.
         """
@@ -199,54 +199,54 @@ class Clock(threading.Thread):
 
     def _gone(self, error: StoreUnavailable) -> None:
         if not self._away:
-            logger.error("the clock stands still: %s", error)
+            logger.error("the dispatcher stands still: %s", error)
         self._away = True
-        self._bell.close()
+        self._wakeup.close()
         self._stopped.wait(_OUTAGE_PAUSE)
 
     def _back(self) -> None:
         if self._away:
-            logger.info("the clock goes on")
+            logger.info("the dispatcher goes on")
         self._away = False
 
 
-def make_clock(app: Celery, settings: Settings) -> Clock:
-    """The clock that these settings lead to."""
+def make_dispatcher(app: Celery, settings: Settings) -> Dispatcher:
+    """The dispatcher that these settings lead to."""
     # A claim whose answer was lost must not be repeated: the second would lease the same steps away.
-    return Clock(app, make_ledger(settings, retries=0), quotas(settings), money(settings))
+    return Dispatcher(app, make_ledger(settings, retries=0), quotas(settings), money(settings))
 
 
-class ClockStep(bootsteps.StartStopStep):
-    """Starts the clock with the worker, and stops it before the worker drains."""
+class DispatcherStep(bootsteps.StartStopStep):
+    """Starts the dispatcher with the worker, and stops it before the worker drains."""
 
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self.clock: Clock | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def start(self, parent: Any) -> None:
         """Start claiming."""
-        self.clock = make_clock(parent.app, parent.app.settings)
-        self.clock.start()
+        self.dispatcher = make_dispatcher(parent.app, parent.app.settings)
+        self.dispatcher.start()
         # Not in stop(), which comes before the pool has drained: those steps are being taken.
         worker_shutdown.connect(self._drained, weak=False)
 
     def close(self, _parent: Any) -> None:
         """Stop claiming: called on every step before the first one is stopped."""
-        if self.clock:
-            self.clock.stop()
+        if self.dispatcher:
+            self.dispatcher.stop()
 
     def stop(self, _parent: Any) -> None:
         """Wait for the last tick, which is bounded by the time-out of Redis."""
-        if self.clock:
-            self.clock.stop()
-            self.clock.join(timeout=10)
+        if self.dispatcher:
+            self.dispatcher.stop()
+            self.dispatcher.join(timeout=10)
 
     def _drained(self, **_: Any) -> None:
-        if self.clock:
-            self.clock.give_back()
-            self.clock = None
+        if self.dispatcher:
+            self.dispatcher.give_back()
+            self.dispatcher = None
 
     def terminate(self, parent: Any) -> None:
         """The same in a hurry."""

@@ -21,12 +21,12 @@ from worker.results import ResultStore, beside
 
 POLLS_IN_A_MESSAGE = 8
 """A message of polls costs a worker 0.7 ms, whether it carries one or several (``python -m bench cpu``)."""
-AFTERMATH = 10.0
+LEASE_MARGIN = 10.0
 """Seconds that a lease outlasts the longest request: time to put its answer on record."""
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Services:
     """The collaborators of a step."""
 
     settings: Settings
@@ -53,7 +53,7 @@ class Fleet:
 def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     """The ledger that these settings lead to."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
-    request = settings.request_timeout_seconds + AFTERMATH
+    request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
         client,
         leases=Leases(poll=request, send=request),
@@ -72,12 +72,12 @@ def make_provider(settings: Settings, account: Account) -> KieClient:
     )
 
 
-def make_fleet(settings: Settings, app: Celery) -> Fleet:
+def make_services(settings: Settings, app: Celery) -> Services:
     """The collaborators that these settings lead to."""
     late = LatePolls()
     ledger = make_ledger(settings)
     accounts = settings.all_accounts()
-    return Fleet(
+    return Services(
         settings=settings,
         ledger=ledger,
         providers={name: make_provider(settings, account) for name, account in accounts.items()},

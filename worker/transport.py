@@ -23,7 +23,7 @@ from limner._connection import refuses
 __all__ = ["STEP", "Transport", "install"]
 
 STEP = "limner-step"
-"""The header of a message that the clock sent."""
+"""The header of a message that the dispatcher sent."""
 
 
 class _Refusals:

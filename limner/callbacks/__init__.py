@@ -1,10 +1,10 @@
-"""The provider's callbacks: hints that a task has ended, received in any web backend.
+"""The provider's callbacks: signals that a task has ended, received in any web backend.
 
 :class:`Receiver` belongs to no framework. ``limner.callbacks.asgi`` makes a Starlette or FastAPI route of it;
 that module alone needs Starlette, which ``pip install "limner[callbacks]"`` brings.
 """
 
-from limner.callbacks.hint import task_id_of
+from limner.callbacks.payload import task_id_of
 from limner.callbacks.receiver import Receiver, Reply
 from limner.callbacks.redaction import HideToken
 from limner.callbacks.refusal import Refusal

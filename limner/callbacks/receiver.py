@@ -12,7 +12,7 @@ from typing import Final, Self
 from pydantic import SecretStr
 
 from limner._connection import connect
-from limner.callbacks.hint import is_id, task_id_of
+from limner.callbacks.payload import is_id, task_id_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
 from limner.errors import InvalidRequest, RecordUnreadable, StoreUnavailable

@@ -67,7 +67,7 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     yield f"  limit       {_limit(status)}"
     yield f"  in flight   {status.in_flight} of {status.max_in_flight} tasks"
     own = f", {status.waiting_own} for this account alone" if status.waiting_own else ""
-    yield f"  waiting     {status.waiting} jobs in the common line{own}"
+    yield f"  waiting     {status.waiting} jobs in the common queue{own}"
     yield f"  reads       {status.reads_per_second:g} a second, {status.polls_waiting} jobs wait for one"
     yield f"  pause       {_pause(status.pause) if status.pause else 'none'}"
     if status.claimed_at and status.deserted:
@@ -77,7 +77,7 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
 def _window(status: AccountStatus, now: datetime) -> str:
     wait = max(0.0, (status.next_permit_at - now).total_seconds())
     free = f"the next one is free in {seconds(wait)}" if status.used >= status.limit else "there is room"
-    window = f"{status.seconds:g} s + {status.guard:.3f} s guard"
+    window = f"{status.seconds:g} s + {status.margin:.3f} s margin"
     return f"{status.used} of {status.limit} requests in {window}; {free}"
 
 

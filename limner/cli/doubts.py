@@ -74,18 +74,18 @@ def resolve(
 
 
 def callbacks(session: Session) -> ExitCode:
-    """Count the callbacks so far, and list the strays.
+    """Count the callbacks so far, and list the unmatched_callbacks.
 
     A line for each outcome with its number, then one for each callback that named a job which is not known
     here: its task may be paid for.
     """
     with Limner(session.redis_url) as limner:
-        counts, strays = limner.callback_counts(), limner.strays()
+        counts, unmatched_callbacks = limner.callback_counts(), limner.unmatched_callbacks()
     for outcome, count in sorted(counts.items()):
         session.out.say({"outcome": outcome, "count": count}, f"{count:8}  {outcome}")
-    for stray in strays:
+    for unmatched in unmatched_callbacks:
         session.out.say(
-            facts_of(stray),
-            f"{moment(stray.at)}  unknown job {stray.job_id}  provider task {stray.task_id}",
+            facts_of(unmatched),
+            f"{moment(unmatched.at)}  unknown job {unmatched.job_id}  provider task {unmatched.task_id}",
         )
     return ExitCode.OK

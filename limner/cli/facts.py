@@ -12,7 +12,7 @@ from limner.cli.words import happened
 from limner.errors import Cancelled, Expired, JobFailed
 from limner.models import Images
 from limner.spending import DaySpend, Standing
-from limner.status import Doubt, Event, JobState, JobStatus, LogEntry, Stray
+from limner.status import Doubt, Event, JobState, JobStatus, LogEntry, UnmatchedCallback
 
 Facts = dict[str, Any]
 
@@ -22,7 +22,7 @@ def moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def facts_of(told: JobStatus | Doubt | Stray | AccountStatus | DaySpend | Standing) -> Facts:
+def facts_of(told: JobStatus | Doubt | UnmatchedCallback | AccountStatus | DaySpend | Standing) -> Facts:
     """All fields of one of the library's answers, by their names."""
     facts: Facts = _plain(asdict(told))
     return facts

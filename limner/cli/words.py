@@ -156,7 +156,7 @@ def standing(status: JobStatus, now: datetime) -> str:
     """How a job stands, in one line."""
     parts: list[str] = [status.state]
     if status.position is not None:
-        parts.append(f"number {status.position} in the line")
+        parts.append(f"number {status.position} in the queue")
     if status.over_budget:
         parts.append(f"waits for money: the cap of {named_cap(status.over_budget)} is reached")
     if status.paused:

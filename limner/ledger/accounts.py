@@ -6,17 +6,17 @@ from decimal import Decimal
 from typing import ClassVar, Final, Self
 
 from limner.accounts import AccountStatus
-from limner.ledger.forecast import Room
+from limner.ledger.forecast import Capacity
 from limner.ledger.layout.keys import (
     ACCOUNTS,
     IN_FLIGHT,
-    LINE_CREATE,
-    LINE_CREATE_OF,
-    LINE_POLL,
     PAUSE,
     QUOTA,
-    SPEAKER,
-    SPEAKERS,
+    READY,
+    READY_OF,
+    READY_POLLS,
+    REGISTRATION,
+    REGISTRATIONS,
     WINDOW_CREATE,
 )
 from limner.ledger.messages import Milliseconds, moment, to_micro, to_ms
@@ -68,10 +68,10 @@ class _Limits:
     reads: float
     max_in_flight: int
     limit: int
-    guard: float
+    margin: float
     raise_at: float | None
     claimed: float | None
-    """When somebody who speaks for it last claimed."""
+    """When somebody who serves it last claimed."""
     pause: Mapping[str, str]
 
     @classmethod
@@ -87,7 +87,7 @@ class _Limits:
             reads=int(fields["polls"]) * 1000 / float(fields["polls_span"]),
             max_in_flight=int(fields["max_in_flight"]),
             limit=limit,
-            guard=float(fields.get("guard", fields["first_guard"])),
+            margin=float(fields.get("margin", fields["first_margin"])),
             raise_at=float(fields["raise_at"]) if limit < creates and "raise_at" in fields else None,
             claimed=claimed,
             pause=pause,
@@ -98,12 +98,12 @@ class _Limits:
 
     def edge(self, now: Milliseconds) -> str:
         """The open lower bound of permits that count."""
-        return f"({now - self.span - self.guard:.0f}"
+        return f"({now - self.span - self.margin:.0f}"
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """The accounts that workers have spoken for. Raises StoreUnavailable."""
+    """The accounts that workers have served. Raises StoreUnavailable."""
 
     store: Store
 
@@ -129,19 +129,19 @@ class Accounts:
             return []
         prefix = self.store.prefix
         with self.store.pipeline() as pipe:
-            pipe.zcard(LINE_CREATE(prefix))
+            pipe.zcard(READY(prefix))
             for each in limits:
                 pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
                 pipe.zcard(IN_FLIGHT(prefix, each.name))
-                pipe.zcard(LINE_CREATE_OF(prefix, each.name))
-                pipe.zcard(LINE_POLL(prefix, each.name))
+                pipe.zcard(READY_OF(prefix, each.name))
+                pipe.zcard(READY_POLLS(prefix, each.name))
             common, *answers = pipe.execute()
         return [
             _status(each, now, common, *answers[at : at + 4])
             for each, at in zip(limits, range(0, len(answers), 4), strict=True)
         ]
 
-    def rooms(self, score: float) -> tuple[float, list[Room]]:
+    def capacities(self, score: float) -> tuple[float, list[Capacity]]:
         """The server's time (seconds since the epoch), and what each account has left for a job of that turn.
 
         Of equal turns, that of a job which names an account comes first.
@@ -152,10 +152,10 @@ class Accounts:
             for each in limits:
                 pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
                 pipe.zcard(IN_FLIGHT(prefix, each.name))
-                pipe.zcount(LINE_CREATE_OF(prefix, each.name), "-inf", f"{score:.0f}")
+                pipe.zcount(READY_OF(prefix, each.name), "-inf", f"{score:.0f}")
             answers = pipe.execute() if limits else []
         return now / 1000, [
-            _room(each, now, *answers[at : at + 3])
+            _capacity(each, now, *answers[at : at + 3])
             for each, at in zip(limits, range(0, len(answers), 3), strict=True)
         ]
 
@@ -163,22 +163,22 @@ class Accounts:
         prefix = self.store.prefix
         with self.store.pipeline() as pipe:
             pipe.smembers(ACCOUNTS(prefix))
-            pipe.zrange(SPEAKERS(prefix), 0, -1, withscores=True)
+            pipe.zrange(REGISTRATIONS(prefix), 0, -1, withscores=True)
             pipe.time()
-            found, speakers, time = pipe.execute()
+            found, registrations, time = pipe.execute()
         names = sorted(found)
         with self.store.pipeline() as pipe:
             for name in names:
                 pipe.hgetall(QUOTA(prefix, name))
                 pipe.hgetall(PAUSE(prefix, name))
-            for speaker, _ in speakers:
-                pipe.hkeys(SPEAKER(prefix, speaker))
+            for registration, _ in registrations:
+                pipe.hkeys(REGISTRATION(prefix, registration))
             answers = pipe.execute() if names else []
         # The latest claim comes last.
         claimed = {
             name: at
-            for (_, at), spoken_for in zip(speakers, answers[2 * len(names) :], strict=False)
-            for name in spoken_for
+            for (_, at), served in zip(registrations, answers[2 * len(names) :], strict=False)
+            for name in served
         }
         hashes = zip(names, answers[: 2 * len(names) : 2], answers[1 : 2 * len(names) : 2], strict=True)
         limits = [_Limits.of(name, quota, pause, claimed.get(name)) for name, quota, pause in hashes if quota]
@@ -217,7 +217,7 @@ def _status(
     polls: int,
 ) -> AccountStatus:
     times = [at for _, at in window]
-    free_at = times[-limits.limit] + limits.span + limits.guard + 1 if len(times) >= limits.limit else now
+    free_at = times[-limits.limit] + limits.span + limits.margin + 1 if len(times) >= limits.limit else now
     return AccountStatus(
         account=limits.name,
         requests=limits.creates,
@@ -226,7 +226,7 @@ def _status(
         max_in_flight=limits.max_in_flight,
         limit=limits.limit,
         more_at=None if limits.raise_at is None else moment(round(limits.raise_at)),
-        guard=limits.guard / 1000,
+        margin=limits.margin / 1000,
         used=len(times),
         next_permit_at=moment(round(free_at)),
         in_flight=in_flight,
@@ -239,19 +239,19 @@ def _status(
     )
 
 
-def _room(
+def _capacity(
     limits: _Limits, now: Milliseconds, window: list[tuple[str, float]], in_flight: int, ahead: int
-) -> Room:
+) -> Capacity:
     pause = pause_of(limits.pause, now)
     opens, closed = 0.0, pause.cause if pause else None
     if limits.deserted(now):
         opens, closed = float("inf"), NO_WORKER
     elif pause:
         opens = float("inf") if pause.until is None else pause.until.timestamp()
-    return Room(
+    return Capacity(
         account=limits.name,
         limit=limits.limit,
-        window=(limits.span + limits.guard) / 1000,
+        window=(limits.span + limits.margin) / 1000,
         taken=tuple(at / 1000 for _, at in window),
         max_in_flight=limits.max_in_flight,
         in_flight=in_flight,

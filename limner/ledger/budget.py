@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from limner.ledger.layout.constants import DAY
-from limner.ledger.layout.keys import MONEY, MONEY_HELD, PARKED, PARKED_FOR
+from limner.ledger.layout.keys import MONEY, MONEY_HELD, OVER_BUDGET, OVER_BUDGET_OF
 from limner.ledger.store import Store
 from limner.spending import DaySpend, Spending, Standing
 
@@ -25,12 +25,12 @@ class Budget:
             wanted = range(today - days + 1, today + 1)
             with client.pipeline(transaction=False) as pipe:
                 pipe.hgetall(MONEY_HELD(prefix))
-                pipe.zrange(PARKED(prefix), 0, -1)
+                pipe.zrange(OVER_BUDGET(prefix), 0, -1)
                 for day in wanted:
                     pipe.hgetall(MONEY(prefix, day))
                 held, caps, *spent = pipe.execute()
                 for cap in caps:
-                    pipe.zcard(PARKED_FOR(prefix, cap))
+                    pipe.zcard(OVER_BUDGET_OF(prefix, cap))
                 counts = pipe.execute() if caps else []
         return Spending(
             days=tuple(_day(day, fields) for day, fields in zip(wanted, spent, strict=True)),

@@ -77,7 +77,7 @@ KEEP_SECONDS: Final = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DurationSample:
     """A duration as the ledger counts it: how long a task of that kind took, in seconds."""
 
     kind: Kind
@@ -87,7 +87,7 @@ class Lesson:
 
     @classmethod
     def of(cls, kind: Kind, seconds: float, assumed: Mapping[str, float] = USUAL) -> Self | None:
-        """The lesson; None if no task can have taken so long."""
+        """The sample; None if no task can have taken so long."""
         taken = countable(seconds)
         return None if taken is None else cls(kind, taken, usual(kind, assumed))
 

@@ -43,14 +43,14 @@ class Estimates:
         if record.state is not JobState.QUEUED:
             return Estimate(ends_at=now + timedelta(seconds=left))
         turn = self.queue.turn(record.job_id)
-        causes = [room.closed for room in turn.rooms if turn.account in (None, room.account)]
+        causes = [capacity.closed for capacity in turn.capacities if turn.account in (None, capacity.account)]
         paused = ", ".join(sorted({cause for cause in causes if cause})) if causes and all(causes) else None
         if turn.over_budget:
             return Estimate(paused=paused)
         start: float | None = turn.now
         if not turn.claimed:
             start = starts_at(
-                turn.rooms,
+                turn.capacities,
                 now=turn.now,
                 before=turn.before,
                 typical=total,

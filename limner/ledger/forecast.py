@@ -16,14 +16,14 @@ _FINE: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Capacity:
     """What an account has left."""
 
     account: str
     limit: int
     """Requests that it takes in a window."""
     window: float
-    """The window's length, guard included."""
+    """The window's length, margin included."""
     taken: tuple[float, ...] = ()
     """When the permits count that are in the window now."""
     max_in_flight: int = 1_000_000
@@ -37,7 +37,7 @@ class Room:
 
 
 def starts_at(
-    rooms: Sequence[Room],
+    capacities: Sequence[Capacity],
     *,
     now: float,
     before: int,
@@ -47,16 +47,16 @@ def starts_at(
 ) -> float | None:
     """When the job is sent, if nothing changes; None if nobody can tell.
 
-    ``before`` is how many jobs of the common line have their turn first, ``account`` the only one that will
+    ``before`` is how many jobs of the common queue have their turn first, ``account`` the only one that will
     do for this job, ``typical`` how long a task takes, and ``not_before`` the end of a back-off.
 
-    A job that names an account has its turn when the jobs before it in the common line have been taken by
-    whichever accounts there are, and when its own account has room.
+    A job that names an account has its turn when the jobs before it in the common queue have been taken by
+    whichever accounts there are, and when its own account has capacity.
     """
-    flows = [_Flow(room, now, typical) for room in rooms]
+    flows = [_Flow(capacity, now, typical) for capacity in capacities]
 
     def sent_by(time: float) -> bool:
-        permits = {flow.room.account: flow.by(time) - flow.room.ahead for flow in flows}
+        permits = {flow.capacity.account: flow.by(time) - flow.capacity.ahead for flow in flows}
         if account is not None and permits.get(account, 0) < 1:
             return False
         return sum(max(0, left) for left in permits.values()) > before
@@ -83,24 +83,24 @@ class _Flow:
     """How many jobs an account can have sent by a time, from now on, if there is always one to send.
 
     Each permit is free again one window later, so what the first window gives is repeated by all that follow.
-    And each place in flight is free again when a task has ended: if ``max_in_flight`` of them take
+    And each slot in flight is free again when a task has ended: if ``max_in_flight`` of them take
     ``typical`` seconds each, that many end in that time (Little's law).
     """
 
-    def __init__(self, room: Room, now: float, typical: float) -> None:
-        self.room = room
-        self._start = max(now, room.opens)
+    def __init__(self, capacity: Capacity, now: float, typical: float) -> None:
+        self.capacity = capacity
+        self._start = max(now, capacity.opens)
         self._typical = max(typical, _FINE)
         # Of more than the limit, which may have been lowered, only the latest hold a new one up.
-        held = sorted(at for at in room.taken if at + room.window > self._start)[-room.limit :]
-        free = room.limit - len(held)
-        self._first = [self._start] * free + [at + room.window for at in held]
+        held = sorted(at for at in capacity.taken if at + capacity.window > self._start)[-capacity.limit :]
+        free = capacity.limit - len(held)
+        self._first = [self._start] * free + [at + capacity.window for at in held]
 
     def by(self, time: float) -> int:
         if time < self._start:
             return 0
-        windows, rest = divmod(time - self._start, self.room.window)
-        permits = int(windows) * self.room.limit + bisect_right(self._first, self._start + rest)
-        places = self.room.max_in_flight - self.room.in_flight
-        ended = math.floor((time - self._start) * self.room.max_in_flight / self._typical)
+        windows, rest = divmod(time - self._start, self.capacity.window)
+        permits = int(windows) * self.capacity.limit + bisect_right(self._first, self._start + rest)
+        places = self.capacity.max_in_flight - self.capacity.in_flight
+        ended = math.floor((time - self._start) * self.capacity.max_in_flight / self._typical)
         return min(permits, places + ended)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from limner.errors import JobFailed, RecordUnreadable
-from limner.ledger.durations import Lesson
+from limner.ledger.durations import DurationSample
 from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import DOUBTS, JOB
 from limner.ledger.messages import (
@@ -25,7 +25,6 @@ from limner.ledger.messages import (
 )
 from limner.ledger.outcomes import failed
 from limner.ledger.record import Record, TaskEnd
-from limner.ledger.scripts.arguments import of_caps, of_closing, of_prices
 from limner.ledger.scripts.calls import (
     Accepted,
     Adopt,
@@ -41,6 +40,7 @@ from limner.ledger.scripts.calls import (
     Stored,
     Submit,
 )
+from limner.ledger.scripts.encoding import of_caps, of_closing, of_prices
 from limner.ledger.scripts.reports import (
     BackendResult,
     Polled,
@@ -162,7 +162,7 @@ class Jobs:
         with self.store.client() as client:
             fields = client.hgetall(self.key(job_id))
         if not fields:
-            self.journal.keep_stray(job_id, task_id)
+            self.journal.keep_unmatched(job_id, task_id)
             return Adoption.UNKNOWN_JOB
         tokens = Record.from_hash(job_id, fields).tokens
         # All are compared, so that the time it takes tells nothing.
@@ -191,13 +191,13 @@ class Jobs:
         *,
         delay: float,
         pause: Closing | None = None,
-        pardon: float | None = None,
+        uncounted: float | None = None,
         unsent: bool = False,
     ) -> bool:
         """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
 
-        ``pause`` holds the whole account up. An attempt with a pause, or with ``pardon``, does not count, and
-        neither does that time.
+        ``pause`` holds the whole account up. An attempt with a pause, or with ``uncounted`` seconds, does not
+        count, and neither do these.
         """
         return self.store.run(
             Retry(
@@ -206,17 +206,17 @@ class Jobs:
                 error=error,
                 delay=to_ms(delay),
                 pause=None if pause is None else of_closing(pause, error),
-                pardon=None if pardon is None else to_ms(pardon),
+                uncounted=None if uncounted is None else to_ms(uncounted),
                 unsent=unsent,
             )
         )
 
     def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
-        """sending → in_doubt: whether the provider accepted is not known. To be settled after ``grace``."""
+        """sending → in_doubt: whether the provider accepted is not known. To be recovered after ``grace``."""
         return self.store.run(Doubt(job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
 
     def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
-        """in_doubt: leave the decision to a person; the job is to be settled again after that time."""
+        """in_doubt: leave the decision to a person; the job is to be recovered again after that time."""
         return self.store.run(Hold(job=job_id, lease=lease, delay=to_ms(ask_again_in)))
 
     def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
@@ -290,7 +290,7 @@ class Jobs:
         *,
         ttl: float,
         attempt: int | None = None,
-        lesson: Lesson | None = None,
+        sample: DurationSample | None = None,
         result: BackendResult | None = None,
     ) -> TaskEnd:
         """Report :class:`~limner.ledger.scripts.reports.TaskSucceeded`."""
@@ -302,7 +302,7 @@ class Jobs:
                 cost=cost,
                 ttl=ttl,
                 attempt=attempt,
-                lesson=lesson,
+                sample=sample,
                 result=result,
             )
         )

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, STRAYS
+from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, UNMATCHED_CALLBACKS
 from limner.ledger.messages import Adoption, moment, to_ms
 from limner.ledger.record import log_entry, stream_event
 from limner.ledger.store import Store
-from limner.status import Event, LogEntry, Stray
+from limner.status import Event, LogEntry, UnmatchedCallback
 
-KEEP_STRAYS: Final = 10_000
-STRAYS_SECONDS: Final = 14 * 86_400
-"""Limits for stray callbacks: entries, and seconds after the last."""
+KEEP_UNMATCHED: Final = 10_000
+UNMATCHED_SECONDS: Final = 14 * 86_400
+"""Limits for unmatched callbacks: entries, and seconds after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,21 @@ class Journal:
 
     # Callbacks
 
-    def strays(self) -> list[Stray]:
+    def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks for jobs that are not known here, the newest last: they may have been paid for."""
         with self.store.client() as client:
-            entries = client.xrange(STRAYS(self.store.prefix))
+            entries = client.xrange(UNMATCHED_CALLBACKS(self.store.prefix))
         return [
-            Stray(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
+            UnmatchedCallback(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
             for entry, fields in entries
         ]
 
-    def keep_stray(self, job_id: str, task_id: str) -> None:
+    def keep_unmatched(self, job_id: str, task_id: str) -> None:
         """Remember a callback for an unknown job, and count it."""
-        strays = STRAYS(self.store.prefix)
+        key = UNMATCHED_CALLBACKS(self.store.prefix)
         with self.store.pipeline() as pipe:
-            pipe.xadd(strays, {"job": job_id, "task": task_id}, maxlen=KEEP_STRAYS, approximate=True)
-            pipe.expire(strays, STRAYS_SECONDS)
+            pipe.xadd(key, {"job": job_id, "task": task_id}, maxlen=KEEP_UNMATCHED, approximate=True)
+            pipe.expire(key, UNMATCHED_SECONDS)
             pipe.hincrby(CALLBACKS(self.store.prefix), Adoption.UNKNOWN_JOB, 1)
             pipe.execute()
 

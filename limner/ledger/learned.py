@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from limner.ledger.durations import Durations, Kind, Lesson
+from limner.ledger.durations import Durations, DurationSample, Kind
 from limner.ledger.layout.keys import DURATIONS
 from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
@@ -33,17 +33,17 @@ class Learned:
         """The key of a kind's histogram."""
         return DURATIONS(self.store.prefix, kind)
 
-    def lesson(self, kind: Kind, seconds: float) -> Lesson | None:
-        """The lesson of a task that took so long, by the provider's completeTime - createTime (contract 2.1).
+    def sample(self, kind: Kind, seconds: float) -> DurationSample | None:
+        """The sample of a task that took so long, by the provider's completeTime - createTime (contract 2.1).
 
         None if it cannot be a duration (not positive, or more than a day).
         """
-        return Lesson.of(kind, seconds, self.assumed)
+        return DurationSample.of(kind, seconds, self.assumed)
 
     def learn(self, kind: Kind, seconds: float) -> None:
         """Count a task that took so long, unless that cannot be."""
-        if lesson := self.lesson(kind, seconds):
-            self.store.run(Learn(one=lesson.to_json()))
+        if sample := self.sample(kind, seconds):
+            self.store.run(Learn(one=sample.to_json()))
 
     def of(self, kind: Kind) -> Durations:
         """The durations of a kind; the assumed ones if none are learned."""

@@ -27,7 +27,7 @@ def moment(milliseconds: Milliseconds) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-Step = Literal["create", "poll", "settle", "credits"]
+Step = Literal["create", "poll", "recover", "credits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Quota:
     polls: int
     polls_span: float
     max_in_flight: int
-    guard: float = 0.0
+    margin: float = 0.0
     """By how many seconds the windows are widened at first; how much is needed is learned."""
     account: str = MAIN
     key: str = ""

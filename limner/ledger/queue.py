@@ -9,22 +9,22 @@ from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from limner.ledger.accounts import Accounts
-from limner.ledger.forecast import Room
+from limner.ledger.forecast import Capacity
 from limner.ledger.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
-from limner.ledger.layout.constants import MOST_TENDED, TURNS
-from limner.ledger.layout.keys import BELL, DUE, JOB, LINE_CREATE, LINE_CREATE_OF
+from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS
+from limner.ledger.layout.keys import DUE, JOB, READY, READY_OF, WAKEUP
 from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
 from limner.ledger.outcomes import EXPIRED
-from limner.ledger.scripts.arguments import of_caps, of_prices, of_quota
+from limner.ledger.scripts.encoding import of_caps, of_prices, of_quota
 from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
-from limner.ledger.wakeup import Bell
+from limner.ledger.wakeup import WakeUp
 
 LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
-"""Seconds that a clock may sleep without asking what is due."""
-ENLIST_EVERY: Final = 60.0
+"""Seconds that a dispatcher may sleep without asking what is due."""
+REGISTER_EVERY: Final = 60.0
 """Seconds after which limits are told again: another worker, since gone, may have told others."""
-_ENLISTED_AT_ONCE: Final = 100
+_REGISTERED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class ClaimSteps(Script[Claimed | None]):
     """Leases what may happen now."""
 
     NAME: ClassVar[str] = "claim"
-    speaker: str
+    registration: str
     lease: Milliseconds
     poll_lease: Milliseconds
     store_lease: Milliseconds
@@ -42,7 +42,7 @@ class ClaimSteps(Script[Claimed | None]):
     caps: Json | None
 
     def read(self, reply: Any) -> Claimed | None:
-        """The leased steps; None if the speaker is to be enlisted first."""
+        """The leased steps; None if the worker is to register first."""
         if reply == "unknown":
             return None
         steps, unreadable, wait = reply
@@ -68,20 +68,20 @@ class GiveBack(_Counts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enlist(_Counts):
-    """Makes a speaker known."""
+class Register(_Counts):
+    """Registers workers with the same settings."""
 
-    NAME: ClassVar[str] = "enlist"
-    speaker: str
+    NAME: ClassVar[str] = "register"
+    registration: str
     quotas: Json
     last: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tend(_Counts):
+class Maintain(_Counts):
     """Housekeeping."""
 
-    NAME: ClassVar[str] = "tend"
+    NAME: ClassVar[str] = "maintain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +94,12 @@ class Turn:
     over_budget: bool
     """It waits for money, and nobody can tell when there is some."""
     before: int
-    """Jobs of the common line whose turn comes first."""
+    """Jobs of the common queue whose turn comes first."""
     account: str | None
     """The only account that will do."""
     due: float
     """The end of its back-off; 0 if there is none."""
-    rooms: list[Room]
+    capacities: list[Capacity]
 
 
 @dataclass(slots=True)
@@ -110,9 +110,9 @@ class Queue:
     leases: Leases
     accounts: Accounts
     _quotas: tuple[Quota, ...] = field(default=(), init=False)
-    _speaker: str = field(default="", init=False)
-    """The accounts that were last spoken for, and the name under which the ledger knows of them."""
-    _enlist_at: float = field(default=0.0, init=False)
+    _registration: str = field(default="", init=False)
+    """The accounts that were last served, and the name under which the ledger knows of them."""
+    _register_at: float = field(default=0.0, init=False)
 
     # Workers
 
@@ -121,10 +121,10 @@ class Queue:
 
         What the accounts allow is told to the ledger when it is new, and not with each claim.
         """
-        if quotas != self._quotas or time.monotonic() >= self._enlist_at:
-            self._enlist(quotas)
+        if quotas != self._quotas or time.monotonic() >= self._register_at:
+            self._register(quotas)
         claim = ClaimSteps(
-            speaker=self._speaker,
+            registration=self._registration,
             lease=to_ms(self.leases.step),
             poll_lease=to_ms(self.leases.poll),
             store_lease=0,
@@ -136,24 +136,26 @@ class Queue:
         claimed = self.store.run(claim)
         if claimed is None:
             # The ledger was emptied, or this worker has not claimed for an hour.
-            self._enlist(quotas)
+            self._register(quotas)
             claimed = self.store.run(claim)
         return claimed or Claimed([], [], LONGEST_NAP)
 
-    def _enlist(self, quotas: tuple[Quota, ...]) -> None:
+    def _register(self, quotas: tuple[Quota, ...]) -> None:
         told = [of_quota(quota) for quota in quotas]
-        speaker = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-        pieces = [told[start : start + _ENLISTED_AT_ONCE] for start in range(0, len(told), _ENLISTED_AT_ONCE)]
+        registration = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+        pieces = [
+            told[start : start + _REGISTERED_AT_ONCE] for start in range(0, len(told), _REGISTERED_AT_ONCE)
+        ]
         # Until all of it is told, nothing is.
         self._quotas = ()
         for number, piece in enumerate(pieces or [[]], start=1):
-            self.store.run(Enlist(speaker=speaker, quotas=piece, last=number >= len(pieces)))
-        self._quotas, self._speaker = quotas, speaker
-        self._enlist_at = time.monotonic() + ENLIST_EVERY
+            self.store.run(Register(registration=registration, quotas=piece, last=number >= len(pieces)))
+        self._quotas, self._registration = quotas, registration
+        self._register_at = time.monotonic() + REGISTER_EVERY
 
-    def tend(self) -> bool:
+    def maintain(self) -> bool:
         """Do the housekeeping of a few accounts; True if there is more of it to do at once."""
-        return self.store.run(Tend()) >= MOST_TENDED
+        return self.store.run(Maintain()) >= MOST_MAINTAINED
 
     def give_back(self, steps: Iterable[Claim]) -> int:
         """Give back claimed steps that will not be taken: their permits and places are free again at once.
@@ -163,22 +165,22 @@ class Queue:
         given = [(step.job_id, step.step, step.lease) for step in steps]
         return self.store.run(GiveBack(steps=given)) if given else 0
 
-    def bell(self) -> Bell:
-        """The bell that wakes sleeping clocks."""
-        return Bell(self.store.redis, BELL(self.store.prefix))
+    def wakeup(self) -> WakeUp:
+        """The wake-up of sleeping dispatchers."""
+        return WakeUp(self.store.redis, WAKEUP(self.store.prefix))
 
     # Producers
 
-    def place(self, job_id: str) -> tuple[int | None, datetime | None]:
-        """The job's place in the line for quota, 1 being next, and when it is due; None for neither.
+    def position(self, job_id: str) -> tuple[int | None, datetime | None]:
+        """The job's place in the queue for quota, 1 being next, and when it is due; None for neither.
 
-        It is exact in the common line. A job that names an account shares that one's permits with the common
+        It is exact in the common queue. A job that names an account shares that one's permits with the common
         line: the jobs that go first there are counted, whichever account will take them.
         """
         prefix = self.store.prefix
         with self.store.pipeline() as pipe:
             pipe.hget(JOB(prefix, job_id), "pinned")
-            pipe.zrank(self._line(None), job_id)
+            pipe.zrank(self._ready(None), job_id)
             pipe.zscore(DUE(prefix), job_id)
             pinned, rank, due = pipe.execute()
         if pinned:
@@ -186,37 +188,40 @@ class Queue:
         return None if rank is None else rank + 1, None if due is None else moment(round(due))
 
     def _own_rank(self, job_id: str, account: str) -> int | None:
-        own = self._line(account)
+        own = self._ready(account)
         with self.store.client() as client:
             score = client.zscore(own, job_id)
             if score is None:
                 return None
             with client.pipeline(transaction=False) as pipe:
                 pipe.zrank(own, job_id)
-                pipe.zcount(self._line(None), "-inf", f"({score:.0f}")
+                pipe.zcount(self._ready(None), "-inf", f"({score:.0f}")
                 ahead, before = pipe.execute()
         return None if ahead is None else int(ahead + before)
 
-    def _line(self, account: str | None) -> str:
+    def _ready(self, account: str | None) -> str:
         prefix = self.store.prefix
-        return LINE_CREATE_OF(prefix, account) if account else LINE_CREATE(prefix)
+        return READY_OF(prefix, account) if account else READY(prefix)
 
     def turn(self, job_id: str) -> Turn:
         """The input of a forecast for a queued job."""
-        names = ("priority", "turn", "pinned", "place", "over")
+        names = ("priority", "turn", "pinned", "slot", "over_budget_told")
         with self.store.pipeline() as pipe:
             pipe.hmget(JOB(self.store.prefix, job_id), names)
             pipe.zscore(DUE(self.store.prefix), job_id)
             (priority, turn, pinned, place, over), due = pipe.execute()
         score = (9 - int(priority or 0)) * TURNS + int(turn or 0)
-        now, rooms = self.accounts.rooms(score)
+        now, capacities = self.accounts.capacities(score)
         with self.store.pipeline() as pipe:
             # Lanes have turns in common: among equal ones, only the rank tells who is first.
-            pipe.zrank(self._line(pinned), job_id)
-            pipe.zcount(self._line(None), "-inf", f"({score:.0f}")
+            pipe.zrank(self._ready(pinned), job_id)
+            pipe.zcount(self._ready(None), "-inf", f"({score:.0f}")
             rank, before = pipe.execute()
         if pinned:
-            rooms = [replace(room, ahead=rank or 0) if room.account == pinned else room for room in rooms]
+            capacities = [
+                replace(capacity, ahead=rank or 0) if capacity.account == pinned else capacity
+                for capacity in capacities
+            ]
         elif rank is not None:
             before = rank
         return Turn(
@@ -226,5 +231,5 @@ class Queue:
             before=before,
             account=pinned,
             due=(due or 0.0) / 1000,
-            rooms=rooms,
+            capacities=capacities,
         )

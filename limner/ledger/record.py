@@ -55,7 +55,7 @@ class Record:
     created_at: datetime
     sent_at: datetime | None
     accepted_at: datetime | None
-    hinted_at: datetime | None
+    signalled_at: datetime | None
     """When a callback last said that there is something to see."""
     held_at: datetime | None
     """Since when a person is to decide about the doubt."""
@@ -92,7 +92,7 @@ class Record:
             priority=int(fields["priority"]),
             lease=int(fields["lease"]),
             attempt=int(fields["attempt"]),
-            tries=int(fields["attempt"]) - int(fields.get("pardoned", 0)),
+            tries=int(fields["attempt"]) - int(fields.get("uncounted", 0)),
             polls=int(fields["polls"]),
             task_id=fields.get("task_id"),
             tasks=tuple(_task(task) for task in json.loads(fields.get("tasks", "[]"))),
@@ -103,7 +103,7 @@ class Record:
             },
             resubmitted=int(fields.get("resubmitted", 0)),
             doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
-            over_budget=fields.get("parked"),
+            over_budget=fields.get("over_budget"),
             lane=fields.get("lane"),
             account=fields.get("account") or fields.get("pinned"),
             expires_at=_time(fields.get("expires")),
@@ -111,7 +111,7 @@ class Record:
             created_at=created,
             sent_at=_time(fields.get("sent")),
             accepted_at=_time(fields.get("accepted")),
-            hinted_at=_time(fields.get("hinted")),
+            signalled_at=_time(fields.get("signalled")),
             held_at=_time(fields.get("held")),
             deadline=_time(fields.get("deadline")),
             finished_at=_time(fields.get("finished")),

@@ -1,12 +1,12 @@
-"""The bell that wakes a sleeping clock."""
+"""The wake-up of a sleeping dispatcher."""
 
 from typing import Any
 
 from limner._connection import store_errors
 
 
-class Bell:
-    """Waits for the ring of whoever makes something due. For one thread.
+class WakeUp:
+    """Waits until somebody makes something due. For one thread.
 
     Redis ends a BLPOP by its own time-out only when its timer ticks, up to 100 ms late on an idle server
     (measured on Valkey 9.1), which is a hundredth of a quota's window. So the wait for the answer is timed
@@ -20,7 +20,7 @@ class Bell:
         self._asked = False
 
     def wait(self, timeout: float) -> bool:
-        """Sleep until it rings, at most ``timeout`` seconds; whether it rang. Raises StoreUnavailable."""
+        """Sleep for at most ``timeout`` seconds; returns True if notified. Raises StoreUnavailable."""
         with store_errors(self._client):
             if self._connection is None:
                 self._connection = self._client.connection_pool.get_connection()

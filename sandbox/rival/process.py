@@ -1,4 +1,4 @@
-"""``python -m sandbox spender``, and the same as a child process for tests and benches."""
+"""``python -m sandbox rival``, and the same as a child process for tests and benches."""
 
 import asyncio
 import contextlib
@@ -19,18 +19,18 @@ from sandbox.processes.checkout import with_checkout
 from sandbox.processes.children import Child
 from sandbox.rival.spending import Plan, sender, spend
 
-__all__ = ["Spender", "SpenderDied", "spender"]
+__all__ = ["Rival", "RivalDied", "rival"]
 
 ANSWER_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 2 * ANSWER_SECONDS
 READY: Final = "spending"
 
 
-class SpenderDied(RuntimeError):
+class RivalDied(RuntimeError):
     """The second client ended without a summary; its own message is on standard error."""
 
 
-def spender(
+def rival(
     url: Annotated[str, typer.Option(help="The start of the API's paths.")],
     key: Annotated[str, typer.Option(help="A key of the account.")] = "sandbox-key",
     share: Annotated[float, typer.Option(help="The part of the quota to spend.")] = Plan.share,
@@ -74,10 +74,10 @@ async def _spend(plan: Plan, url: str, key: str, ready: Callable[[], None]) -> d
     return spent.to_json(plan)
 
 
-class Spender:
+class Rival:
     """The second client in a process of its own, as a context manager::
 
-        with SandboxProvider() as provider, Spender(provider.url, share=0.25) as outside:
+        with SandboxProvider() as provider, Rival(provider.url, share=0.25) as outside:
             ...
         outside.summary()["accepted"]
 
@@ -106,13 +106,13 @@ class Spender:
         self.stop()
 
     def start(self) -> Self:
-        """Start it and wait until it sends. Raises :class:`SpenderDied` if it does not."""
+        """Start it and wait until it sends. Raises :class:`RivalDied` if it does not."""
         report, said = os.pipe()
         try:
             options = [
                 part for name, value in asdict(self.plan).items() for part in (f"--{name}", str(value))
             ]
-            argv = [sys.executable, "-m", "sandbox", "spender", "--report-fd", str(said), *options]
+            argv = [sys.executable, "-m", "sandbox", "rival", "--report-fd", str(said), *options]
             self._child = Child(
                 [*argv, "--url", self._url, "--key", self._key],
                 env=with_checkout(os.environ),
@@ -123,7 +123,7 @@ class Spender:
         self._report = os.fdopen(report)
         if self._report.readline().strip() != READY:  # ends at once if the child does
             self.stop()
-            raise SpenderDied("The spender did not start; see its message on standard error.")
+            raise RivalDied("The rival did not start; see its message on standard error.")
         return self
 
     def stop(self) -> None:
@@ -145,10 +145,10 @@ class Spender:
     def summary(self) -> dict[str, Any]:
         """What the requests were answered, as :meth:`sandbox.rival.spending.Spent.to_json` has it.
 
-        Raises :class:`SpenderDied` if it has not ended in order.
+        Raises :class:`RivalDied` if it has not ended in order.
         """
         if self._summary is None:
-            raise SpenderDied("There is no summary before the spender is stopped, nor if it was killed.")
+            raise RivalDied("There is no summary before the rival is stopped, nor if it was killed.")
         return self._summary
 
     def _collect(self) -> None:

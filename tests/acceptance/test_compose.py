@@ -19,7 +19,7 @@ from sandbox.local.fleet import CHECKOUT
 from sandbox.processes.children import Child
 from tests.acceptance.compose import PORTS, Stack, copied, seconds, services
 from tests.conftest import eventually
-from worker.services import AFTERMATH
+from worker.services import LEASE_MARGIN
 
 SERVICES = sorted(services())
 OURS = sorted(name for name, service in services().items() if "build" in service)
@@ -67,7 +67,7 @@ def test_redis_keeps_what_it_is_told_and_drops_nothing() -> None:
 
 
 def test_a_worker_may_end_what_it_has_begun() -> None:
-    longest = Settings.model_fields["request_timeout_seconds"].default + AFTERMATH
+    longest = Settings.model_fields["request_timeout_seconds"].default + LEASE_MARGIN
     assert seconds(services()["worker"]["stop_grace_period"]) > longest
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from limner.ledger.messages import Leases
 from tests.crash.points import Wire, Write, after, before, unheard
-from worker.services import AFTERMATH
+from worker.services import LEASE_MARGIN
 
 REQUEST_TIMEOUT: Final = 1.0
 GRACE: Final = 6.0
@@ -15,11 +15,11 @@ BROKER_BACK: Final = 5.0
 """Seconds in which Celery's consumer has found its broker again: it tries after 2 s, then after 4."""
 
 STEP: Final = Leases().step
-SEND: Final = REQUEST_TIMEOUT + AFTERMATH
+SEND: Final = REQUEST_TIMEOUT + LEASE_MARGIN
 POLL: Final = SEND
 STORE: Final = Leases().store
 LATE_COMMIT: Final = 5.0
-"""That of tasks.settle, which only a fleet's process can import: it needs settings."""
+"""That of tasks.recover, which only a fleet's process can import: it needs settings."""
 FIRST_POLL: Final = 2.5
 """Seconds within which it comes, with what the settings below say of a task."""
 SLACK: Final = 10.0
@@ -216,10 +216,10 @@ WORKER_EDGES: Final = (
     _worker(before(Write.DOUBT), ADOPTED, _OVER, way=ANSWER_LOST, callbacks=True),
     _worker(after(Write.DOUBT), UNHEARD, 0.0, way=ANSWER_LOST),
     _worker(after(Write.DOUBT), ADOPTED, GRACE, way=ANSWER_LOST, callbacks=True),
-    _worker(before(Write.CLAIM_SETTLE), UNHEARD, 0.0, way=ANSWER_LOST),
-    _worker(after(Write.CLAIM_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
-    _worker(before(Write.PUBLISH_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
-    _worker(after(Write.PUBLISH_SETTLE), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(before(Write.CLAIM_RECOVER), UNHEARD, 0.0, way=ANSWER_LOST),
+    _worker(after(Write.CLAIM_RECOVER), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(before(Write.PUBLISH_RECOVER), UNHEARD, STEP, way=ANSWER_LOST),
+    _worker(after(Write.PUBLISH_RECOVER), UNHEARD, STEP, way=ANSWER_LOST),
     _worker(before(Write.FAIL), UNHEARD, STEP, way=ANSWER_LOST),
     _worker(after(Write.FAIL), UNHEARD, STORE, way=ANSWER_LOST),
     _worker(before(Write.HOLD), LEFT_TO_A_PERSON, STEP, way=HELD),
@@ -228,7 +228,7 @@ WORKER_EDGES: Final = (
     _worker(after(Write.RESUBMIT), RESUBMITTED_ONCE, _RESULT, way=RESUBMITTED),
     _worker(before(Write.GIVE_BACK), BOUGHT_ONCE, POLL + _RESULT, way=STOPPED),
     _worker(after(Write.GIVE_BACK), BOUGHT_ONCE, _RESULT, way=STOPPED),
-    # The worker that should settle the first one's attempt dies as well.
+    # The worker that should recover the first one's attempt dies as well.
     Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
     Edge(Victim.WORKER, (after(Write.BEGIN), after(Write.DOUBT)), NOT_SENT, LATE_COMMIT),
     Edge(
@@ -276,8 +276,8 @@ VALKEY_EDGES: Final = (
     *_valkey(Write.TASK_ENDED, POLL, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.STORE_RESULT, STORE, promise=TASK_FAILED, way=TASK_FAILS),
     *_valkey(Write.STORED, STORE, promise=TASK_FAILED, way=TASK_FAILS),
-    *_valkey(Write.CLAIM_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
-    *_valkey(Write.PUBLISH_SETTLE, STEP, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.CLAIM_RECOVER, STEP, promise=UNHEARD, way=ANSWER_LOST),
+    *_valkey(Write.PUBLISH_RECOVER, STEP, promise=UNHEARD, way=ANSWER_LOST),
     *_valkey(Write.HOLD, STEP, promise=LEFT_TO_A_PERSON, way=HELD),
     *_valkey(Write.RESUBMIT, STEP + _RESULT, promise=RESUBMITTED_ONCE, way=RESUBMITTED),
     *_valkey(Write.GIVE_BACK, POLL + _RESULT, way=STOPPED),

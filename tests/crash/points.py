@@ -25,7 +25,7 @@ from limner.ledger.scripts.calls import ReportPolls
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
 from provider.transport import Transport
-from worker.dispatcher import TASKS, Clock, Message
+from worker.dispatcher import TASKS, Dispatcher, Message
 from worker.results import ResultStore
 
 TRAIL: Final = "CRASH_TRAIL"
@@ -50,8 +50,8 @@ class Write(StrEnum):
     BEGIN_POLL = "begin_poll"
     POLLED = "polled"
     TASK_ENDED = "task_ended"
-    CLAIM_SETTLE = "claim settle"
-    PUBLISH_SETTLE = "publish settle"
+    CLAIM_RECOVER = "claim recover"
+    PUBLISH_RECOVER = "publish recover"
     FAIL = "fail"
     RESUBMIT = "resubmit"
     HOLD = "hold"
@@ -106,13 +106,13 @@ _TRANSITIONS: Final = {
     "give_back": Write.GIVE_BACK,
 }
 """By the name of the script. Claims are told apart by what there is to claim."""
-_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "poll": Write.CLAIM_POLL, "settle": Write.CLAIM_SETTLE}
+_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "poll": Write.CLAIM_POLL, "recover": Write.CLAIM_RECOVER}
 _PUBLISHES: Final = {
     TASKS["create"]: Write.PUBLISH_CREATE,
     TASKS["poll"]: Write.PUBLISH_POLL,
-    TASKS["settle"]: Write.PUBLISH_SETTLE,
+    TASKS["recover"]: Write.PUBLISH_RECOVER,
 }
-_NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "settle"}
+_NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "recover"}
 """What a claim would take of a job in that state."""
 _STAGES: Final = {
     "/api/v1/jobs/createTask": {
@@ -230,16 +230,16 @@ def _steps_to_claim(store: Store) -> Iterator[Write]:
 
 
 def _round_messages_and_results(crash: Crash) -> None:
-    publish, store = Clock._publish, ResultStore._write
+    publish, store = Dispatcher._publish, ResultStore._write
 
-    def wrapped_publish(clock: Clock, message: Message) -> None:
+    def wrapped_publish(dispatcher: Dispatcher, message: Message) -> None:
         write = _PUBLISHES[message.task]
-        crash.around(write, lambda: publish(clock, message), lambda _answer: write)
+        crash.around(write, lambda: publish(dispatcher, message), lambda _answer: write)
 
     def wrapped_store(results: ResultStore, *result: Any) -> None:
         crash.around(Write.STORE_RESULT, lambda: store(results, *result), lambda _answer: Write.STORE_RESULT)
 
-    Clock._publish = wrapped_publish  # type: ignore[method-assign,assignment]
+    Dispatcher._publish = wrapped_publish  # type: ignore[method-assign,assignment]
     ResultStore._write = wrapped_store  # type: ignore[method-assign,assignment]
 
 

@@ -1,4 +1,4 @@
-"""What the accounts allow, and what may be spent, as the clock claims it."""
+"""What the accounts allow, and what may be spent, as the dispatcher claims it."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ def _quota(name: str, account: Account, settings: Settings) -> Quota:
         polls=account.reads_per_second,
         polls_span=1.0,
         max_in_flight=account.max_in_flight,
-        guard=settings.rate_guard_seconds,
+        margin=settings.rate_margin_seconds,
         account=name,
         key=key_name(account.api_key.get_secret_value()),
     )

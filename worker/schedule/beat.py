@@ -1,6 +1,6 @@
 """Celery beat for the schedule: submits a job at each tick of each entry.
 
-It writes to the ledger and sends no message; a worker's clock does that. The key of a job is made of its
+It writes to the ledger and sends no message; a worker's dispatcher does that. The key of a job is made of its
 entry and tick, so any number of beats may run: the first one buys, the others find the job there.
 """
 

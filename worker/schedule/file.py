@@ -21,7 +21,7 @@ from limner.submission import prepare
 from worker.schedule.ticks import Crontab, Every, Rhythm, Tick, iso
 
 YEAR: Final = 366 * 86_400
-DAWDLE: Final = 60.0
+LATE_BEAT: Final = 60.0
 """Seconds that a tick's key outlasts the latest moment at which a beat finds the tick due."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -57,7 +57,7 @@ class Entry:
             self.request,
             idempotency_key=f"beat:{self.name}:{iso(tick)}",
             # However late another beat is, it must still find the job.
-            idempotency_seconds=max(idempotency_seconds, self.catch_up + DAWDLE),
+            idempotency_seconds=max(idempotency_seconds, self.catch_up + LATE_BEAT),
             priority=self.priority,
             metadata=_marked(self.metadata, self.name, tick),
             lane=self.lane,

@@ -20,16 +20,16 @@ KEEP_EVENTS: Final = 100_000
 """Entries of the event stream, or some more."""
 
 LONGEST_NAP: Final = 1000
-"""No clock sleeps longer without asking what is due."""
+"""No dispatcher sleeps longer without asking what is due."""
 
 TURNS: Final = 10**14
-"""A priority has so many turns: the place in line is (9 - priority) x TURNS + turn."""
+"""A priority has so many turns: the place in the queue is (9 - priority) x TURNS + turn."""
 
-SHORTEST_GUARD: Final = 10
-LONGEST_GUARD: Final = 5000
-"""The bounds of the guard of an account's window, as it is learned."""
-SHORTEST_POLL_GUARD: Final = 30
-LONGEST_POLL_GUARD: Final = 1000
+SHORTEST_MARGIN: Final = 10
+LONGEST_MARGIN: Final = 5000
+"""The bounds of the margin of an account's window, as it is learned."""
+SHORTEST_POLL_MARGIN: Final = 30
+LONGEST_POLL_MARGIN: Final = 1000
 MOST_LATE: Final = 1000
 """The most by which an exchange that dawdled moves its own permit."""
 PATIENCE: Final = 60_000
@@ -39,12 +39,12 @@ most."""
 REMEMBERED: Final = 30_000
 """Permits are kept for so long after they have left their window."""
 AUDIT: Final = 60_000
-"""After so long, a place in flight is compared with the record of the job that holds it."""
+"""After so long, a slot in flight is compared with the record of the job that holds it."""
 MOST_AUDITED: Final = 100
 
-HINT_PAUSE: Final = 1000
+SIGNAL_PAUSE: Final = 1000
 """Between a poll and the next one, if a callback came in the meantime."""
-HINTED: Final = -(10**12)
+SIGNALLED: Final = -(10**12)
 """Added to the place of a poll that a callback asks for, so that it goes before all others."""
 AHEAD: Final = 60_000
 """Added to the place of a late poll, so that those which somebody waits for go before it."""
@@ -58,24 +58,24 @@ MOST_UNSURE: Final = 4
 MOST_LOST: Final = 8
 """Lost tasks of a job that nobody had confirmed, and that are remembered."""
 
-TRY_PARKED: Final = 100
-TRY_PARKED_EVERY: Final = 60_000
+TRY_OVER_BUDGET: Final = 100
+TRY_OVER_BUDGET_EVERY: Final = 60_000
 """Parked jobs that are tried at once for a cap, and how often."""
 MOST_CAPS: Final = 10
 
 CLAIMED_EVERY: Final = 5000
-"""Between two updates of when a speaker last claimed."""
+"""Between two updates of when a registration last claimed."""
 FEWEST_VISITS: Final = 4
 MOST_VISITS: Final = 50
-"""The accounts that a claim visits for the common line at least, if they can send, and in all at most."""
+"""The accounts that a claim visits for the common queue at least, if they can send, and in all at most."""
 PIECE: Final = 50
 """Entries of an index that are read at a time."""
 
-TEND_EVERY: Final = 5000
-MOST_TENDED: Final = 20
-"""The housekeeping of an account comes so often; so many accounts are tended at once."""
-SPEAKER_KEPT: Final = 3_600_000
-"""A speaker that has not claimed for so long is forgotten."""
+MAINTAIN_EVERY: Final = 5000
+MOST_MAINTAINED: Final = 20
+"""The housekeeping of an account comes so often; so many accounts are maintained at once."""
+REGISTRATION_KEPT: Final = 3_600_000
+"""A registration that has not claimed for so long is forgotten."""
 
 LARGE_UNIT: Final = 10**9
 """The weights of a histogram of durations are divided when a new one is larger."""

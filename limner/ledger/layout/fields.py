@@ -62,10 +62,12 @@ FIELDS: Final = (
     Field("waits", Kind.FLAG, "it has not been sent yet, and counts for its lane"),
     Field("lease", Kind.COUNT, "the number of the last lease: older steps are stale", always=True),
     Field("account", Kind.TEXT, "the account that was last chosen to send it"),
-    Field("place", Kind.TEXT, "the account at which it holds a place in flight"),
-    Field("lined_up", Kind.TIME, "start of its wait in line, which does not count against the deadline"),
-    Field("parked", Kind.TEXT, "the cap for whose money it waits apart: day, or lane:NAME"),
-    Field("over", Kind.TEXT, "the cap that it was last told of"),
+    Field("slot", Kind.TEXT, "the account at which it holds a slot in flight"),
+    Field(
+        "ready_since", Kind.TIME, "start of its wait for a permit, which does not count against the deadline"
+    ),
+    Field("over_budget", Kind.TEXT, "the cap for whose money it waits apart: day, or lane:NAME"),
+    Field("over_budget_told", Kind.TEXT, "the cap that it was last told of"),
     Field("attempt", Kind.COUNT, "the number of the last attempt", always=True),
     Field("sent", Kind.TIME, "when the last attempt was sent"),
     Field("permit", Kind.COUNT, "the lease with whose permit the last attempt was sent"),
@@ -77,7 +79,7 @@ FIELDS: Final = (
     Field("hold:N", Kind.AMOUNT, "what is held for the attempt, until its end is known"),
     Field("doubt:N", Kind.AMOUNT, "possible cost of an attempt that nobody waits for"),
     Field("answered", Kind.FLAG, "the quota has learned from the attempt's answer"),
-    Field("pardoned", Kind.COUNT, "attempts that do not count against the maximum"),
+    Field("uncounted", Kind.COUNT, "attempts that do not count against the maximum"),
     Field("faulted", Kind.FLAG, "an attempt met a server fault, behind which a task may have been made"),
     Field("last_error", Kind.JSON, "the last refusal, or why there was no answer"),
     Field(
@@ -100,7 +102,7 @@ FIELDS: Final = (
     ),
     Field("reader", Kind.TEXT, "the account whose key reads that task"),
     Field("accepted", Kind.TIME, "when a task was last named"),
-    Field("hinted", Kind.TIME, "when there was last something new to see"),
+    Field("signalled", Kind.TIME, "when there was last something new to see"),
     Field("pace", Kind.SPAN, "what the poll policy allowed until the next poll"),
     Field(
         "polling",

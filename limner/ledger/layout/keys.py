@@ -23,16 +23,14 @@ class Key:
 JOB: Final = Key("job:", "hash", "the record", "ID")
 LOG: Final = Key("log:", "list", f"what happened to the job, the last {KEEP_LOG} entries", "ID")
 DUE: Final = Key("due", "sorted set", "jobs by the time at which something must happen to them")
-LINE_CREATE: Final = Key(
-    "line:create", "sorted set", "jobs that wait for a permit to be sent, by priority and turn"
+READY: Final = Key("ready", "sorted set", "jobs that wait for a permit to be sent, by priority and turn")
+READY_OF: Final = Key("ready:", "sorted set", "the same, of jobs that name their account", "ACCOUNT")
+READY_POLLS: Final = Key("ready:polls:", "sorted set", "jobs that wait for a permit to be polled", "ACCOUNT")
+OVER_BUDGET: Final = Key(
+    "over-budget", "sorted set", "caps that have no money left, by when that is checked again"
 )
-LINE_CREATE_OF: Final = Key(
-    "line:create:", "sorted set", "the same, of jobs that name their account", "ACCOUNT"
-)
-LINE_POLL: Final = Key("line:poll:", "sorted set", "jobs that wait for a permit to be polled", "ACCOUNT")
-PARKED: Final = Key("parked", "sorted set", "caps that have no money left, by when that is checked again")
-PARKED_FOR: Final = Key(
-    "parked:", "sorted set", "jobs that wait for the money of a cap, by priority and turn", "CAP"
+OVER_BUDGET_OF: Final = Key(
+    "over-budget:", "sorted set", "jobs that wait for the money of a cap, by priority and turn", "CAP"
 )
 TURNS_NOW: Final = Key("turns:now", "hash", "the turn that each priority has come to")
 LANES: Final = Key("lanes:", "sorted set", "the last turn of each lane", "PRIORITY")
@@ -42,18 +40,20 @@ LANES_WAITING: Final = Key(
 EXPIRING: Final = Key("expiring", "sorted set", "jobs that are not sent after a time")
 ACTIVE: Final = Key("active", "sorted set", "accounts that have something of their own to do, by when")
 OPEN: Final = Key("open", "sorted set", "accounts by when they may send again")
-TENDED: Final = Key("tended", "sorted set", "accounts by when their housekeeping was last done")
-SPEAKERS: Final = Key("speakers", "sorted set", "workers with the same settings, by when one last claimed")
-SPEAKER: Final = Key(
-    "speaker:", "hash", "the accounts that such a worker speaks for, with their keys' names", "DIGEST"
+MAINTAINED: Final = Key("maintained", "sorted set", "accounts by when their housekeeping was last done")
+REGISTRATIONS: Final = Key(
+    "registrations", "sorted set", "workers with the same settings, by when one last claimed"
+)
+REGISTRATION: Final = Key(
+    "registration:", "hash", "the accounts that such a worker serves, with their keys' names", "DIGEST"
 )
 WINDOW_CREATE: Final = Key("window:create:", "sorted set", "permits to send, by when they count", "ACCOUNT")
 WINDOW_ANSWER: Final = Key("window:answer:", "sorted set", "answers, by when they came", "ACCOUNT")
 WINDOW_POLL: Final = Key("window:poll:", "sorted set", "permits to poll, by when they count", "ACCOUNT")
 IN_FLIGHT: Final = Key(
-    "in-flight:", "sorted set", "jobs that hold a place, by when that is audited", "ACCOUNT"
+    "in-flight:", "sorted set", "jobs that hold a slot, by when that is audited", "ACCOUNT"
 )
-ACCOUNTS: Final = Key("accounts", "set", "the accounts that workers have spoken for")
+ACCOUNTS: Final = Key("accounts", "set", "the accounts that workers have served")
 QUOTA: Final = Key("quota:", "hash", "an account's limits, and what was learned of them", "ACCOUNT")
 PAUSE: Final = Key("pause:", "hash", "why an account is closed", "ACCOUNT")
 CHECKS: Final = Key("checks", "string", "the number of the last question for a balance")
@@ -63,8 +63,8 @@ MONEY: Final = Key("money:", "hash", "what was spent on a day, counted from 1970
 KEY: Final = Key("key:", "string", "the job of an idempotency key", "DIGEST")
 DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by when it began")
 CALLBACKS: Final = Key("callbacks", "hash", "callbacks counted by what they came to")
-STRAYS: Final = Key("strays", "stream", "callbacks for unknown jobs")
-BELL: Final = Key("bell", "list", "wakes one sleeping clock")
+UNMATCHED_CALLBACKS: Final = Key("unmatched_callbacks", "stream", "callbacks for unknown jobs")
+WAKEUP: Final = Key("wakeup", "list", "wakes one sleeping dispatcher")
 EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
 )

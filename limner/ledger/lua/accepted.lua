@@ -1,4 +1,4 @@
--- Uses: record, journal, quota, pauses, lines, money, tasks, adoption.
+-- Uses: record, journal, quota, pauses, ready, money, tasks, adoption.
 -- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. If the job has ended,
 -- or already has another task, it follows this task too. Returns 'adopted'; 'expected' if the task was known
 -- and is still open; 'repeated' if its end is known; 'mismatched' for no attempt; 'unknown_job'.

@@ -1,4 +1,4 @@
--- Uses: record, journal, lines, money, tasks, adoption.
+-- Uses: record, journal, ready, money, tasks, adoption.
 -- A 'callback' or a 'person' (`by`) names a task for one of the job's attempts; a poll has to confirm it. Returns
 -- 'adopted'; 'expected' if the task was known and is still open; 'repeated' if its end is known; 'mismatched' if the
 -- attempt has another task for sure, or cannot have this one; 'unknown_job'.

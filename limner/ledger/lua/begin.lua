@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, caps.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, caps.
 -- queued -> sending: the attempt is on record before its request goes out. Returns {'granted', attempt, tries,
 -- request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to somebody else, or must
 -- wait again. The same token gets the same grant again, so that a lost answer can be asked for twice.
@@ -7,19 +7,19 @@ if fault then return fault end
 if not job then return {'stale'} end
 
 local function granted()
-  return {'granted', job.attempt, job.attempt - (job.pardoned or 0), job.request, job.account}
+  return {'granted', job.attempt, job.attempt - (job.uncounted or 0), job.request, job.account}
 end
 
 if job.state == 'sending' and of_attempt(job, 'token', job.attempt) == A.token then return granted() end
--- The lease's number stays on the record when it has been used, or has run out: its place in flight does not.
-if job.state ~= 'queued' or job.lease ~= A.lease or not job.place then return {'stale'} end
+-- The lease's number stays on the record when it has been used, or has run out: its slot in flight does not.
+if job.state ~= 'queued' or job.lease ~= A.lease or not job.slot then return {'stale'} end
 
-local waited = math.max(0, NOW - (job.lined_up or NOW))
+local waited = math.max(0, NOW - (job.ready_since or NOW))
 if job.deadline and NOW - waited >= job.deadline then return {'late'} end
 
 local account = job.account
 local permit, window = permit_of_lease(job), WINDOW_CREATE .. account
-local limits = quota_of(account, {'creates_span', 'first_guard', 'guard'})
+local limits = quota_of(account, {'creates_span', 'first_margin', 'margin'})
 local since, pause = tonumber(redis.call('ZSCORE', window, permit)), pause_on(account)
 local cost = cost_of(job, A.prices)
 -- A permit that has left the window does not count there any more: the job takes another turn.
@@ -28,12 +28,12 @@ local wait = lapsed or pause and pause.probe ~= A.job or job.expires and NOW >= 
 local cap, always
 if not wait then cap, always = over_budget(job, cost, A.caps) end
 if wait or cap then
-  if wait then queue_up(job) end
+  if wait then enqueue(job) end
   take_back(job)
   redis.call('ZREM', DUE, A.job)
   if cap then over_the_cap(job, cap, always, A.caps) end
   save(job)
-  ring()
+  notify()
   return {'stale'}
 end
 
@@ -46,7 +46,7 @@ if job.deadline then
 else
   job.deadline, job.allowance = NOW + A.deadline, A.deadline
 end
-job.over, job.answered, job.lined_up = nil, nil, nil
+job.over_budget_told, job.answered, job.ready_since = nil, nil, nil
 leave_lane(job)
 if cost > 0 then hold(job, job.attempt, cost) end
 if pause then try_with('probe', A.job, account, A.send_lease) end

@@ -1,4 +1,4 @@
--- Uses: record, bell, quota, lines.
+-- Uses: record, wakeup, quota, ready.
 -- Polls are about to be made: their permits count from now. `polls` has {job, lease} pairs. Returns {time, records}:
 -- for each poll the record, flat, or {} when the step belongs to somebody else, must wait again because its permit
 -- has left the window and no other one is free, or has a record that cannot be read.
@@ -16,7 +16,7 @@ local function begin(id, lease)
     and counted(window, poll_edge(allowed)) >= allowed.polls then
     take_back_poll(job, job.polling)
     save(job)
-    ring()
+    notify()
     return false
   end
   redis.call('ZADD', window, NOW, permit)

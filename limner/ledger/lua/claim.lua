@@ -1,12 +1,12 @@
--- Uses: record, quota, pauses, lines, money, ends, caps, rooms.
--- Takes what may happen now, and leases each step to the caller, a speaker for some accounts (enlist.lua). Returns
+-- Uses: record, quota, pauses, ready, money, ends, caps, capacity.
+-- Takes what may happen now, and leases each step to the caller, which has registered for some accounts (register.lua). Returns
 -- {steps, unreadable, wait}: steps as {id, step, lease} triples, what is wrong with records that cannot be read, and
--- the milliseconds until there is more to do (-1: not before the bell rings). A step `credits` is about an account, and
--- not a job. Returns 'unknown' for an unregistered speaker.
-local last_claim = tonumber(redis.call('ZSCORE', SPEAKERS, A.speaker))
--- A clock that went back has left the indexes with times to come: enlisting sets them right.
+-- the milliseconds until there is more to do (-1: not before a wake-up). A step `credits` is about an account, and
+-- not a job. Returns 'unknown' for workers that are not registered.
+local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
+-- A clock that went back has left the indexes with times to come: registering sets them right.
 if not last_claim or last_claim > NOW then return 'unknown' end
-if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', SPEAKERS, NOW, A.speaker) end
+if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
 
 local steps, unreadable, wake = {}, {}, FOR_EVER
 
@@ -66,23 +66,23 @@ for place = 1, #entries, 2 do
   elseif job.state == 'queued' then
     redis.call('ZREM', DUE, id)
     take_back(job)
-    queue_up(job, at)
+    enqueue(job, at)
     save(job)
   elseif job.state == 'generating' then
-    wants_poll(job, poll_place(job, at + (job.pace or 0)))
+    wants_poll(job, poll_score(job, at + (job.pace or 0)))
   elseif job.stored then
     -- The late poll of a job that has ended: those that somebody waits for go before.
     wants_poll(job, NOW + AHEAD)
   else
-    lease(job, 'settle', A.lease)
+    lease(job, 'recover', A.lease)
   end
 end
 
-local parked = due(PARKED, MOST_CAPS)
-for place = 1, #parked, 2 do try_parked(parked[place], A.prices, A.caps) end
+local waiting = due(OVER_BUDGET, MOST_CAPS)
+for place = 1, #waiting, 2 do try_over_budget(waiting[place], A.prices, A.caps) end
 
--- The accounts for which something is due, and those that may take what waits in the common line.
-local rooms, free, common = {}, 0, redis.call('ZCARD', LINE_CREATE)
+-- The accounts for which something is due, and those that may take what waits in the common queue.
+local capacities, free, common = {}, 0, redis.call('ZCARD', READY)
 
 local function ask(account)
   local number = redis.call('INCR', CHECKS)
@@ -91,21 +91,21 @@ local function ask(account)
 end
 
 local function visit(account, key)
-  if rooms[account] then return rooms[account] end
-  local room = room_of(account, key, ask, polls[account])
-  if not room then return nil end
-  rooms[account], rooms[#rooms + 1] = room, room
-  free = free + math.max(0, room.free)
-  return room
+  if capacities[account] then return capacities[account] end
+  local capacity = capacity_of(account, key, ask, polls[account])
+  if not capacity then return nil end
+  capacities[account], capacities[#capacities + 1] = capacity, capacity
+  free = free + math.max(0, capacity.free)
+  return capacity
 end
 
 for account in pairs(polls) do
-  local key = redis.call('HGET', SPEAKER .. A.speaker, account)
+  local key = redis.call('HGET', REGISTRATION .. A.registration, account)
   if key then visit(account, key) end
 end
 each_due(ACTIVE, function(account, key)
   visit(account, key)
-  return #rooms < MOST_VISITS
+  return #capacities < MOST_VISITS
 end)
 if common > 0 then
   local visited = 0
@@ -114,7 +114,7 @@ if common > 0 then
     return visited < FEWEST_VISITS or (visited < MOST_VISITS and free < 2 * math.min(common, A.batch))
   end)
 end
-table.sort(rooms, function(one, other) return one.account < other.account end)
+table.sort(capacities, function(one, other) return one.account < other.account end)
 
 -- The jobs in front of a line, as {id, place} pairs.
 local function front(line, count)
@@ -128,25 +128,25 @@ end
 local function in_front(line, count) return front(line, count > 0 and A.caps and count + A.batch or count) end
 
 local total = math.min(free, A.batch)
-local anyones, next_of_anyones = in_front(LINE_CREATE, common > 0 and total or 0), 1
-for _, room in ipairs(rooms) do
-  room.own = in_front(line_of(room.account), math.min(math.max(0, room.free), total))
+local anyones, next_of_anyones = in_front(READY, common > 0 and total or 0), 1
+for _, capacity in ipairs(capacities) do
+  capacity.own = in_front(ready_of(capacity.account), math.min(math.max(0, capacity.free), total))
 end
 
--- The account with the most room takes the next job: the first of the common line or of its own.
-local function roomiest()
+-- The account with the most capacity takes the next job: the first of the common queue or of its own.
+local function freest()
   local best
-  for _, room in ipairs(rooms) do
-    local more = room.free > 0 and (room.own[room.next] or anyones[next_of_anyones])
-    if more and (not best or room.free > best.free) then best = room end
+  for _, capacity in ipairs(capacities) do
+    local more = capacity.free > 0 and (capacity.own[capacity.next] or anyones[next_of_anyones])
+    if more and (not best or capacity.free > best.free) then best = capacity end
   end
   return best
 end
 
-local function take(room)
-  local own, any = room.own[room.next], anyones[next_of_anyones]
+local function take(capacity)
+  local own, any = capacity.own[capacity.next], anyones[next_of_anyones]
   if own and (not any or own[2] <= any[2]) then
-    room.next = room.next + 1
+    capacity.next = capacity.next + 1
     return own[1]
   end
   next_of_anyones = next_of_anyones + 1
@@ -155,16 +155,16 @@ end
 
 local turns = {}
 
-local function send(id, room)
+local function send(id, capacity)
   local job, fault = load(id)
   if not job then
     -- Nothing that can be read says in which line it stood.
-    redis.call('ZREM', LINE_CREATE, id)
-    redis.call('ZREM', line_of(room.account), id)
+    redis.call('ZREM', READY, id)
+    redis.call('ZREM', ready_of(capacity.account), id)
     if fault then set_aside(id, fault) end
     return false
   end
-  leave_line(job)
+  dequeue(job)
   if job.state ~= 'queued' then
     -- A stale entry: the job stands somewhere else by now.
     save(job)
@@ -177,37 +177,37 @@ local function send(id, room)
     save(job)
     return false
   end
-  job.account = room.account
-  enter_flight(job, room.account)
+  job.account = capacity.account
+  enter_flight(job, capacity.account)
   lease(job, 'create', A.lease)
-  redis.call('ZADD', WINDOW_CREATE .. room.account, NOW, permit_of_lease(job))
-  if room.probes then
-    try_with('probe', id, room.account, A.lease)
-    room.closed = NOW + A.lease
+  redis.call('ZADD', WINDOW_CREATE .. capacity.account, NOW, permit_of_lease(job))
+  if capacity.probes then
+    try_with('probe', id, capacity.account, A.lease)
+    capacity.closed = NOW + A.lease
   end
   turns[job.priority] = math.max(turns[job.priority] or 0, job.turn)
   return true
 end
 
 while total > 0 do
-  local room = roomiest()
-  if not room then break end
-  if send(take(room), room) then
-    room.free, room.places, total = room.free - 1, room.places - 1, total - 1
+  local capacity = freest()
+  if not capacity then break end
+  if send(take(capacity), capacity) then
+    capacity.free, capacity.places, total = capacity.free - 1, capacity.places - 1, total - 1
   end
 end
 for priority, turn in pairs(turns) do turn_over(priority, turn) end
 
-local function poll(job, room)
+local function poll(job, capacity)
   job.polling = NOW
   lease(job, 'poll', A.poll_lease)
-  redis.call('ZADD', WINDOW_POLL .. room.account, NOW, permit_of_lease(job))
+  redis.call('ZADD', WINDOW_POLL .. capacity.account, NOW, permit_of_lease(job))
 end
 
 local function into_line(wanted)
   for _, one in ipairs(wanted) do
     redis.call('ZREM', DUE, one.job.id)
-    line_up_poll(one.job, one.place)
+    enqueue_poll(one.job, one.place)
   end
 end
 
@@ -228,24 +228,24 @@ local function granted_polls(line, wanted, permits)
 end
 
 for account, wanted in pairs(polls) do
-  if not rooms[account] then into_line(wanted) end
+  if not capacities[account] then into_line(wanted) end
 end
-for _, room in ipairs(rooms) do
-  local line, limits = LINE_POLL .. room.account, room.limits
-  local permits = math.min(limits.polls - counted(WINDOW_POLL .. room.account, poll_edge(limits)), A.batch)
-  for _, one in ipairs(granted_polls(line, polls[room.account] or {}, permits)) do
+for _, capacity in ipairs(capacities) do
+  local line, limits = READY_POLLS .. capacity.account, capacity.limits
+  local permits = math.min(limits.polls - counted(WINDOW_POLL .. capacity.account, poll_edge(limits)), A.batch)
+  for _, one in ipairs(granted_polls(line, polls[capacity.account] or {}, permits)) do
     local id, job, fault = one[1], one[3]
     if not job then
       redis.call('ZREM', line, id)
       job, fault = load(id)
     end
-    if fault then set_aside(id, fault) elseif job then poll(job, room) end
+    if fault then set_aside(id, fault) elseif job then poll(job, capacity) end
   end
 end
 
-common = redis.call('ZCARD', LINE_CREATE) > 0
-for _, room in ipairs(rooms) do wake_at(plan_next_visit(room, common)) end
-if #rooms >= MOST_VISITS then wake_at(NOW) end
+common = redis.call('ZCARD', READY) > 0
+for _, capacity in ipairs(capacities) do wake_at(plan_next_visit(capacity, common)) end
+if #capacities >= MOST_VISITS then wake_at(NOW) end
 
 local function first_time(index, from)
   local entry = redis.call('ZRANGEBYSCORE', index, from, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -253,7 +253,7 @@ local function first_time(index, from)
 end
 
 first_time(DUE, '-inf')
-first_time(PARKED, '-inf')
+first_time(OVER_BUDGET, '-inf')
 first_time(EXPIRING, '-inf')
 -- Those accounts that this claim might have visited and has not are other workers', or have nothing to do.
 first_time(ACTIVE, after(NOW))

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, pauses.
+-- Uses: record, wakeup, journal, pauses.
 -- What the provider says that an account has left, whose pause is for want of credits. If that is enough, a probe is
 -- sent; else the pause goes on, twice as long, up to `cap`. Returns 1, or 0 if that is not what was asked.
 local pause = pause_on(A.account)
@@ -15,5 +15,5 @@ else
   visit_by(A.account, NOW)
 end
 announce_account(A.account, 'credits', {credits = A.credits / 1e6, needed = needs / 1e6})
-ring()
+notify()
 return 1

@@ -1,4 +1,4 @@
--- Uses: record, bell, pauses, lines.
+-- Uses: record, wakeup, pauses, ready.
 -- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
 -- has begun, and steps that are somebody else's by now, stay as they are. Whether a poll has begun is not on
 -- record: it is made again, and its permit stays used. Returns how many were given back.
@@ -14,13 +14,13 @@ end
 local function give_back(id, kind, lease)
   local job = load(id)
   if not job or job.lease ~= lease or not redis.call('ZSCORE', DUE, id) then return false end
-  if kind == 'create' and job.state == 'queued' and job.place then
+  if kind == 'create' and job.state == 'queued' and job.slot then
     take_back(job)
     redis.call('ZREM', DUE, id)
-    queue_up(job)
+    enqueue(job)
   elseif kind == 'poll' and job.polling then
     take_back_poll(job, job.polling + (ended(job.state) and AHEAD or 0))
-  elseif kind == 'settle' then
+  elseif kind == 'recover' then
     schedule(job, NOW)
   else
     return false
@@ -35,5 +35,5 @@ for _, step in ipairs(A.steps) do
   local given = kind == 'credits' and give_back_credits(id, lease) or kind ~= 'credits' and give_back(id, kind, lease)
   if given then count = count + 1 end
 end
-if count > 0 then ring() end
+if count > 0 then notify() end
 return count

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal.
+-- Uses: record, wakeup, journal.
 -- in_doubt: a person is to decide; asked about again in `delay`. Returns 1, or 0 when the step is stale.
 local job, fault = load(A.job)
 if fault then return fault end

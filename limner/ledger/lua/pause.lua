@@ -1,4 +1,4 @@
--- Uses: record, bell, journal.
+-- Uses: record, wakeup, journal.
 -- By hand: nothing of the account is sent for `length` milliseconds, or until somebody resumes it.
 redis.call('DEL', PAUSE .. A.account)
 redis.call('HSET', PAUSE .. A.account, 'cause', 'by_hand', 'until', int(A.length and NOW + A.length or FOR_EVER),

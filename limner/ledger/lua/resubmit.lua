@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, lines, money, tasks.
+-- Uses: record, wakeup, journal, quota, ready, money, tasks.
 -- in_doubt -> queued: sent again although the attempt may have been accepted. By policy, with the lease, once;
 -- by a person, whenever. Returns the number of times, or 0 when it may not be.
 local job, fault = load(A.job)
@@ -10,7 +10,7 @@ if A.lease and (job.lease ~= A.lease or job.resubmitted) then return 0 end
 
 local attempt = job.doubtful
 -- The doubt was not the job's own time.
-job.held, job.deadline, job.lined_up, job.verdict = nil, nil, nil, nil
+job.held, job.deadline, job.ready_since, job.verdict = nil, nil, nil, nil
 job.state, job.decided, job.resubmitted = 'queued', attempt or 0, (job.resubmitted or 0) + 1
 clear_doubt(job)
 leave_flight(job)

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, pauses.
+-- Uses: record, wakeup, journal, pauses.
 -- A person says that the pause is over. After a pause by hand all goes on; after another one, once a probe is taken.
 -- Returns 1, or 0 if there is no pause.
 local pause = pause_on(A.account)
@@ -10,6 +10,6 @@ else
   nothing_tried(A.account)
   announce_account(A.account, 'resuming', {cause = pause.cause})
   try_at(A.account, NOW)
-  ring()
+  notify()
 end
 return 1

@@ -1,6 +1,6 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks.
 -- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
--- account is sent for a while. An attempt with `pause` or `pardon` does not count against the maximum; the pardon's time is added to the deadline.
+-- account is sent for a while. An attempt with `pause` or `uncounted` does not count against the maximum; the uncounted's time is added to the deadline.
 -- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
 -- stale.
 local job, fault = load(A.job)
@@ -36,12 +36,12 @@ local adopted = go_on_polling(job)
 if not adopted then watch_expiry(job) end
 -- A server fault may be told of a task that was made all the same.
 if A.error.cause == 'server_fault' then job.faulted = 1 end
-if A.pardon or A.pause then
-  job.pardoned = (job.pardoned or 0) + 1
-  if job.pardoned == A.attempt and not adopted then
+if A.uncounted or A.pause then
+  job.uncounted = (job.uncounted or 0) + 1
+  if job.uncounted == A.attempt and not adopted then
     job.deadline = nil
-  elseif A.pardon then
-    job.deadline = job.deadline + A.pardon
+  elseif A.uncounted then
+    job.deadline = job.deadline + A.uncounted
   end
   -- No callback can come for it, and there may be thousands.
   set_of_attempt(job, 'token', A.attempt, nil)

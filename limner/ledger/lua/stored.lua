@@ -1,4 +1,4 @@
--- Uses: record, bell, lines, results, ends.
+-- Uses: record, wakeup, ready, results, ends.
 -- The result of a job that has ended lies in the result backend. If a task of it is still open, polling goes on
 -- quietly, first after `follow`; else the record may go in `ttl`. Returns 1, or 0 when the job has another end
 -- by now, which is then stored over this one.
@@ -8,7 +8,7 @@ if not job or not ended(job.state) then return 0 end
 if job.finished ~= A.finished then
   keep_record(job)
   job.stored = nil
-  leave_poll_line(job)
+  dequeue_poll(job)
   schedule(job, NOW)
   save(job)
   return 0

@@ -1,5 +1,5 @@
--- Uses: record, bell, journal, lines.
--- A new job, unless its id or its idempotency key is known already, or no worker speaks for the account that it
+-- Uses: record, wakeup, journal, ready.
+-- A new job, unless its id or its idempotency key is known already, or no worker serves the account that it
 -- names. Returns {'created'|'known'|'conflict', id} or {'no_account', names}.
 local key = A.key and KEY .. A.key
 if key then
@@ -31,8 +31,8 @@ if key then
   job.key, job.key_ttl = A.key, A.key_ttl
   redis.call('SET', key, A.job)
 end
-queue_up(job)
+enqueue(job)
 announce(job, 'submitted')
 save(job)
-ring()
+notify()
 return {'created', A.job}

@@ -1,6 +1,6 @@
 """The text of a script: what it uses of the layout, its arguments, and only those functions that it calls.
 
-A part or script names the parts that it builds on in its first line, ``-- Uses: record, bell.``
+A part or script names the parts that it builds on in its first line, ``-- Uses: record, wakeup.``
 """
 
 import re

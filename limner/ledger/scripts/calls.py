@@ -109,7 +109,7 @@ class Retry(YesOrNo):
     error: Json
     delay: Milliseconds
     pause: Json | None
-    pardon: Milliseconds | None
+    uncounted: Milliseconds | None
     unsent: bool
 
 

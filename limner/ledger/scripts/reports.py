@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from limner.errors import JobFailed
-from limner.ledger.durations import Lesson
+from limner.ledger.durations import DurationSample
 from limner.ledger.messages import to_micro, to_ms
 from limner.ledger.outcomes import failed, made
 from limner.ledger.scripts.script import counted
@@ -91,7 +91,7 @@ class TaskSucceeded:
     cost: Decimal | None
     ttl: float
     attempt: int | None = None
-    lesson: Lesson | None = None
+    sample: DurationSample | None = None
     """Its duration, for the histogram."""
     result: BackendResult | None = None
     """Stored at once, if this ends the job."""
@@ -106,7 +106,7 @@ class TaskSucceeded:
             "cost": None if self.cost is None else counted("cost", to_micro(self.cost)),
             "ttl": counted("ttl", to_ms(self.ttl)),
             "attempt": self.attempt,
-            "learn": self.lesson and self.lesson.to_json(),
+            "learn": self.sample and self.sample.to_json(),
             "result": self.result and self.result.to_json(),
         }
 

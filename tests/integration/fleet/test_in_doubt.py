@@ -284,9 +284,9 @@ def test_a_worker_that_stops_gives_back_what_it_has_claimed() -> None:
 
         with redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client:
             holding = client.zcard("limner:{main}:in-flight:main")
-            in_line = client.zcard("limner:{main}:line:create")
+            ready = client.zcard("limner:{main}:ready")
         assert holding == states.count("generating")
-        assert in_line == states.count("queued")
+        assert ready == states.count("queued")
         fleet.provider.faults()
         fleet.start_worker()
         for job in jobs:

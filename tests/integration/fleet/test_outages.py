@@ -132,7 +132,7 @@ def test_a_stale_message_does_nothing() -> None:
         job = limner.submit("once")
         assert job.result(WAIT).urls
         app = plain_celery(fleet.redis_url)
-        for name in ("limner.create_task", "limner.check_status", "limner.settle"):
+        for name in ("limner.create_task", "limner.check_status", "limner.recover"):
             for lease in (1, 2, 3, 99):
                 app.send_task(name, args=[lease], task_id=job.id, ignore_result=True)
         marker = limner.submit("marker")
@@ -212,7 +212,7 @@ def test_a_worker_leaves_a_newer_record_alone() -> None:
             ledger = Ledger(client)
             client.hset(ledger.jobs.key(job.id), "v", "99")
             # Due rather than in the line, as a newer version may have put it.
-            client.zrem(ledger.prefix + "line:create", job.id)
+            client.zrem(ledger.prefix + "ready", job.id)
             client.zadd(ledger.prefix + "due", {job.id: 1})
             worker = fleet.start_worker()
             eventually(lambda: f"a job is left alone: job {job.id} has version 99" in worker.log.read_text())

@@ -72,7 +72,7 @@ def states(jobs: Sequence[Job]) -> set[str]:
 
 
 def let_time_pass(limner: Limner) -> None:
-    """Until a job that nobody sends has expired: a clock has ticked, and could have sent others."""
+    """Until a job that nobody sends has expired: a dispatcher has ticked, and could have sent others."""
     with pytest.raises(errors.Expired):
         limner.submit("passing time", expires_in=1.0).result(WAIT)
 

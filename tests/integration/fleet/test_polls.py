@@ -14,7 +14,7 @@ from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
-from worker.services import AFTERMATH
+from worker.services import LEASE_MARGIN
 
 WAIT = 60.0
 JOBS = 40
@@ -56,7 +56,7 @@ def test_polls_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_
         fleet.start_worker(settings={"LIMNER_CONCURRENCY": "8"})
         for job in jobs:
             assert job.result(WAIT).urls
-        assert time.monotonic() - began < float(SLOW["LIMNER_REQUEST_TIMEOUT_SECONDS"]) + AFTERMATH - 10
+        assert time.monotonic() - began < float(SLOW["LIMNER_REQUEST_TIMEOUT_SECONDS"]) + LEASE_MARGIN - 10
         summary = provider.summary()
         assert summary["created"] == JOBS
         assert summary["bought_more_than_once"] == 0

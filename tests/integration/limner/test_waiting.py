@@ -94,7 +94,7 @@ def test_a_redis_that_refuses_to_write_is_a_store_that_is_unavailable() -> None:
 def test_a_short_time_out_is_no_outage_of_an_idle_ledger(valkey_url: str) -> None:
     with Limner(valkey_url, timeout=0.3) as limner:
         began = time.monotonic()
-        limner._ledger.queue.bell().wait(0.5)
+        limner._ledger.queue.wakeup().wait(0.5)
         limner._ledger.journal.events(block=1.0)
         assert time.monotonic() - began < 1.0
 

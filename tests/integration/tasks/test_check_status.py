@@ -26,7 +26,7 @@ from limner.submission import prepare
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http
 from worker.limits.quota import quotas
-from worker.services import POLLS_IN_A_MESSAGE, Fleet, make_fleet
+from worker.services import POLLS_IN_A_MESSAGE, Services, make_services
 
 NOW: Final = round(datetime.now(UTC).timestamp() * 1000)
 LONG: Final = 60.0
@@ -83,7 +83,7 @@ class Provider:
 class World:
     """A worker's collaborators, and the jobs whose tasks it is to poll."""
 
-    fleet: Fleet
+    services: Services
     app: Celery
     module: Any
     provider: Provider
@@ -92,30 +92,30 @@ class World:
 
     def polls(self, count: int) -> list[Claim]:
         """So many polls, each of a job of its own; job and task are named by their number."""
-        jobs = self.fleet.ledger.jobs
-        allowed = quotas(self.fleet.settings)
+        jobs = self.services.ledger.jobs
+        allowed = quotas(self.services.settings)
         for number in range(count):
             request = TextToImage(prompt=f"fox {number}")
             jobs.submit(prepare(request, job_id=f"job-{number}", metadata={"number": number}))
-        for step in self.fleet.ledger.queue.claim(*allowed, money=self.fleet.money).steps:
+        for step in self.services.ledger.queue.claim(*allowed, money=self.services.money).steps:
             grant = jobs.begin(step.job_id, step.lease, f"token of {step.job_id}", deadline=900)
             assert isinstance(grant, Grant)
             jobs.accepted(step.job_id, grant.attempt, task_of(step.job_id), poll_in=0.0)
-        steps = self.fleet.ledger.queue.claim(*allowed, money=self.fleet.money).steps
+        steps = self.services.ledger.queue.claim(*allowed, money=self.services.money).steps
         assert {step.step for step in steps} == {"poll"}
         assert len(steps) == count
         return sorted(steps, key=lambda step: step.job_id)
 
     def record(self, job_id: str) -> Record:
-        found = self.fleet.ledger.jobs.read(job_id)
+        found = self.services.ledger.jobs.read(job_id)
         assert found
         return found
 
     def states(self) -> dict[str, str]:
-        keys = self.fleet.ledger.store.redis.keys(self.fleet.ledger.jobs.key("*"))
+        keys = self.services.ledger.store.redis.keys(self.services.ledger.jobs.key("*"))
         names = [key.rpartition(":")[2] for key in keys]
-        state = self.fleet.ledger.store.redis.hget
-        return {name: state(self.fleet.ledger.jobs.key(name), "state") for name in names}
+        state = self.services.ledger.store.redis.hget
+        return {name: state(self.services.ledger.jobs.key(name), "state") for name in names}
 
     def succeeded(self) -> set[str]:
         """The jobs that have succeeded on the ledger and in Celery's backend."""
@@ -123,10 +123,12 @@ class World:
         return {job_id for job_id in ended if AsyncResult(job_id, app=self.app).state == "SUCCESS"}
 
     def damage(self, job_id: str, name: str, value: str) -> None:
-        self.fleet.ledger.store.redis.hset(self.fleet.ledger.jobs.key(job_id), name, value)
+        self.services.ledger.store.redis.hset(self.services.ledger.jobs.key(job_id), name, value)
 
     def due(self, job_id: str) -> float | None:
-        found: float | None = self.fleet.ledger.store.redis.zscore(f"{self.fleet.ledger.prefix}due", job_id)
+        found: float | None = self.services.ledger.store.redis.zscore(
+            f"{self.services.ledger.prefix}due", job_id
+        )
         return found
 
     def names(self) -> list[str]:
@@ -155,7 +157,7 @@ class Polling:
 
     def _run(self) -> None:
         try:
-            self.world.module.poll(self.world.fleet, self.steps)
+            self.world.module.poll(self.world.services, self.steps)
         except BaseException as error:
             self.error = error
 
@@ -205,19 +207,19 @@ def world(
         )
         app = Celery("results", set_as_current=False)
         app.conf.update(celery_options(settings))
-        fleet = make_fleet(settings, app)
-        world = World(fleet, app, check_status, provider)
-        run = fleet.ledger.store.run
+        services = make_services(settings, app)
+        world = World(services, app, check_status, provider)
+        run = services.ledger.store.run
 
         def listen(script: Any) -> Any:
             world.scripts.append(script)
             return run(script)
 
-        monkeypatch.setattr(fleet.ledger.store, "run", listen)
+        monkeypatch.setattr(services.ledger.store, "run", listen)
         yield world
         provider.let_go()
-        fleet.readers.shutdown()
-        for client in fleet.providers.values():
+        services.readers.shutdown()
+        for client in services.providers.values():
             client.close()
 
 
@@ -313,9 +315,9 @@ class Buggy:
 
 def test_a_poll_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
     steps = world.polls(4)
-    [(account, client)] = world.fleet.providers.items()
+    [(account, client)] = world.services.providers.items()
     buggy: Any = Buggy(client, "task-1")
-    world.fleet = replace(world.fleet, providers={account: buggy})
+    world.services = replace(world.services, providers={account: buggy})
     world.provider.hold("task-2")
     polling = Polling(world, steps)
     eventually(lambda: world.succeeded() == {"job-0", "job-3"})
@@ -327,13 +329,15 @@ def test_a_poll_that_raises_spoils_only_itself(world: World, caplog: pytest.LogC
     # It is polled again when its lease is over.
     due = world.due("job-1")
     assert due
-    assert due / 1000 == pytest.approx(datetime.now(UTC).timestamp() + world.fleet.ledger.leases.poll, abs=20)
+    assert due / 1000 == pytest.approx(
+        datetime.now(UTC).timestamp() + world.services.ledger.leases.poll, abs=20
+    )
 
 
 def test_a_decision_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:
     steps = world.polls(4)
     world.provider.hold(*(task_of(step.job_id) for step in steps))
-    world.fleet.ledger.store.redis.hdel(world.fleet.ledger.jobs.key("job-1"), "deadline")
+    world.services.ledger.store.redis.hdel(world.services.ledger.jobs.key("job-1"), "deadline")
     Polling(world, steps).finish()
     assert world.succeeded() == {"job-0", "job-2", "job-3"}
     assert "job-1" in caplog.text
@@ -421,7 +425,7 @@ def test_the_result_is_that_of_the_record(world: World) -> None:
 def test_the_duration_is_learned(world: World) -> None:
     Polling(world, world.polls(2)).finish()
     kind = "ideogram/v3-text-to-image:BALANCED:1"
-    assert world.fleet.ledger.durations.of(kind).jobs == pytest.approx(2.0, abs=0.01)
+    assert world.services.ledger.durations.of(kind).jobs == pytest.approx(2.0, abs=0.01)
 
 
 @pytest.mark.parametrize("world", ["1"], indirect=True)
@@ -430,14 +434,14 @@ def test_in_another_database_the_result_is_stored_by_a_step_of_its_own(world: Wo
     world.scripts.clear()
     Polling(world, steps).finish()
     assert world.names() == ["begin_polls", "report_polls", "stored"]
-    redis = world.fleet.ledger.store.redis
+    redis = world.services.ledger.store.redis
     assert redis.keys("celery-task-meta-*") == []
     assert Images.model_validate(AsyncResult("job-0", app=world.app).get(timeout=5)) == (
         world.record("job-0").images()
     )
-    assert redis.hget(world.fleet.ledger.jobs.key("job-0"), "stored") == "1"
+    assert redis.hget(world.services.ledger.jobs.key("job-0"), "stored") == "1"
     assert world.due("job-0") is None
-    assert 0 < redis.ttl(world.fleet.ledger.jobs.key("job-0")) <= 3600
+    assert 0 < redis.ttl(world.services.ledger.jobs.key("job-0")) <= 3600
 
 
 @pytest.mark.parametrize("world", ["1"], indirect=True)

@@ -132,7 +132,7 @@ class Bench:
         found: dict[str, Any] = {}
         for key in sorted(self.client.scan_iter(self.ledger.prefix + "*")):
             kind = self.client.type(key)
-            if not key.endswith((":callbacks", ":strays")):
+            if not key.endswith((":callbacks", ":unmatched_callbacks")):
                 found[key] = (
                     self.client.zrange(key, 0, -1, withscores=True)
                     if kind == "zset"
@@ -256,9 +256,9 @@ def test_what_is_not_proven_changes_no_job_and_polls_accepted(
 def test_a_job_that_is_not_known_is_kept_for_a_person(bench: Bench) -> None:
     answer = bench.post("no-such-job")
     assert (answer.status_code, answer.json()) == (200, SUCCESS)
-    assert [(stray.job_id, stray.task_id) for stray in bench.ledger.journal.strays()] == [
-        ("no-such-job", TASK)
-    ]
+    assert [
+        (unmatched.job_id, unmatched.task_id) for unmatched in bench.ledger.journal.unmatched_callbacks()
+    ] == [("no-such-job", TASK)]
     assert bench.everything() == {}
     assert bench.ledger.journal.callback_counts() == {"unknown_job": 1}
 

@@ -1,4 +1,4 @@
-"""The clock: how steps become messages, and how often it asks."""
+"""The dispatcher: how steps become messages, and how often it asks."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -9,7 +9,16 @@ import pytest
 
 from limner.ledger import Claim, Claimed, Leases, Money, Quota
 from worker import dispatcher
-from worker.dispatcher import FIRST_BEHIND, LEAST_GAP, MOST_BEHIND, TASKS, TEND_GAP, Clock, Message, messages
+from worker.dispatcher import (
+    FIRST_BEHIND,
+    LEAST_GAP,
+    MAINTAIN_GAP,
+    MOST_BEHIND,
+    TASKS,
+    Dispatcher,
+    Message,
+    messages,
+)
 from worker.services import POLLS_IN_A_MESSAGE
 
 
@@ -54,7 +63,7 @@ def test_a_message_of_polls_is_named_by_its_jobs() -> None:
     assert second.task_id == "job 8,job 9"
 
 
-@pytest.mark.parametrize("step", ["create", "settle"])
+@pytest.mark.parametrize("step", ["create", "recover"])
 def test_a_step_of_a_job_has_the_job_s_id_and_its_lease(step: Any) -> None:
     assert list(messages([Claim("job", step, 7)])) == [Message(TASKS[step], "job", [7])]
 
@@ -65,13 +74,13 @@ def test_a_question_for_credits_names_the_account() -> None:
 
 
 def test_a_job_with_an_account_s_name_is_no_question_for_its_credits() -> None:
-    both = [Claim("north", "credits", 7), Claim("north", "settle", 7)]
+    both = [Claim("north", "credits", 7), Claim("north", "recover", 7)]
     assert len({message.task_id for message in messages(both)}) == 2
 
 
 def test_other_steps_go_out_one_by_one_in_their_order_and_before_polls() -> None:
     first, *rest = polls(3)
-    steps = [first, Claim("a", "create", 1), *rest, Claim("b", "settle", 2), Claim("c", "create", 3)]
+    steps = [first, Claim("a", "create", 1), *rest, Claim("b", "recover", 2), Claim("c", "create", 3)]
     sent = list(messages(steps))
     assert [message.task_id for message in sent] == ["a", "b", "c", "job 0,job 1,job 2"]
     assert carried(sent[-1]) == [(poll.job_id, poll.lease) for poll in polls(3)]
@@ -93,7 +102,7 @@ class Time:
 
 
 class Stop:
-    """The event with which a clock is stopped; waiting for it takes as long as it says, and no longer."""
+    """The event with which a dispatcher is stopped; a wait takes as long as it says."""
 
     def __init__(self, time: Time) -> None:
         self._time, self._set = time, False
@@ -109,17 +118,17 @@ class Stop:
         return self._set
 
 
-class Bell:
-    """Rings as long after somebody begins to listen as the test says; without that, never."""
+class WakeUp:
+    """Notifies as long after somebody begins to listen as the test says; without that, never."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
-        self.rings: Iterator[float] = iter(())
+        self.notifications: Iterator[float] = iter(())
 
     def wait(self, timeout: float) -> bool:
-        ring = next(self.rings, None)
-        self._time.now += timeout if ring is None else min(ring, timeout)
-        return ring is not None and ring <= timeout
+        notified_in = next(self.notifications, None)
+        self._time.now += timeout if notified_in is None else min(notified_in, timeout)
+        return notified_in is not None and notified_in <= timeout
 
     def close(self) -> None:
         pass
@@ -130,24 +139,24 @@ class Queue:
 
     def __init__(self, time: Time) -> None:
         self._time = time
-        self.rung = Bell(time)
+        self.sleeper = WakeUp(time)
         self.claims: list[float] = []
-        self.tended: list[float] = []
+        self.maintained: list[float] = []
         self.wait: float = 1.0
         self.more = 0
         """So often there is more housekeeping to do at once."""
         self.on_claim: Callable[[], None] = lambda: None
 
-    def bell(self) -> Bell:
-        return self.rung
+    def wakeup(self) -> WakeUp:
+        return self.sleeper
 
     def claim(self, *_quotas: Quota, **_money: Money) -> Claimed:
         self.claims.append(self._time.now)
         self.on_claim()
         return Claimed([], [], self.wait)
 
-    def tend(self) -> bool:
-        self.tended.append(self._time.now)
+    def maintain(self) -> bool:
+        self.maintained.append(self._time.now)
         self.more -= 1
         return self.more >= 0
 
@@ -165,9 +174,9 @@ def queue(time: Time) -> Queue:
 
 
 def run(queue: Queue, time: Time, *, seconds: float) -> None:
-    """Let a clock run for so long; ends the test if it asks without end."""
+    """Let a dispatcher run for so long; ends the test if it asks without end."""
     ledger: Any = SimpleNamespace(queue=queue, leases=Leases())
-    running = Clock(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
+    running = Dispatcher(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
     running._stopped = Stop(time)  # type: ignore[assignment]
     end = time.now + seconds
 
@@ -183,7 +192,7 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-def test_a_busy_clock_leaves_a_gap_between_its_claims(queue: Queue, time: Time) -> None:
+def test_a_busy_dispatcher_leaves_a_gap_between_its_claims(queue: Queue, time: Time) -> None:
     queue.wait = 0.0
     run(queue, time, seconds=0.5)
     assert len(queue.claims) == pytest.approx(0.5 / LEAST_GAP, abs=2)
@@ -191,24 +200,26 @@ def test_a_busy_clock_leaves_a_gap_between_its_claims(queue: Queue, time: Time) 
 
 
 def test_rings_that_come_in_a_rush_are_answered_together(queue: Queue, time: Time) -> None:
-    queue.rung.rings = iter([LEAST_GAP / 5] * 100)
+    queue.sleeper.notifications = iter([LEAST_GAP / 5] * 100)
     run(queue, time, seconds=99.5 * LEAST_GAP)
     assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * 100)
 
 
-def test_an_idle_clock_claims_at_once_when_the_bell_rings(queue: Queue, time: Time) -> None:
-    queue.rung.rings = iter([0.3, 0.2])
+def test_an_idle_dispatcher_claims_at_once_when_the_it_is_notified(queue: Queue, time: Time) -> None:
+    queue.sleeper.notifications = iter([0.3, 0.2])
     run(queue, time, seconds=0.5)
     assert gaps(queue.claims) == pytest.approx([0.3, 0.2], abs=MOMENT)
 
 
-def test_a_clock_wakes_up_when_the_ledger_said_that_there_is_more(queue: Queue, time: Time) -> None:
+def test_a_dispatcher_wakes_up_when_the_ledger_said_that_there_is_more(queue: Queue, time: Time) -> None:
     queue.wait = 0.07
     run(queue, time, seconds=0.2)
     assert gaps(queue.claims)[0] == pytest.approx(0.07, abs=MOMENT)
 
 
-def test_a_clock_that_finds_what_it_woke_for_gone_comes_later_the_next_time(queue: Queue, time: Time) -> None:
+def test_a_dispatcher_that_finds_what_it_woke_for_gone_comes_later_the_next_time(
+    queue: Queue, time: Time
+) -> None:
     queue.wait = 0.07
     run(queue, time, seconds=3.0)
     behind = [gap - queue.wait for gap in gaps(queue.claims)]
@@ -216,15 +227,15 @@ def test_a_clock_that_finds_what_it_woke_for_gone_comes_later_the_next_time(queu
     assert behind == pytest.approx(expected, abs=MOMENT)
 
 
-def test_a_clock_that_was_rung_in_vain_is_no_later_for_that(queue: Queue, time: Time) -> None:
-    queue.wait, queue.rung.rings = 0.07, iter([0.01] * 20)
+def test_a_dispatcher_that_was_woken_in_vain_is_no_later_for_that(queue: Queue, time: Time) -> None:
+    queue.wait, queue.sleeper.notifications = 0.07, iter([0.01] * 20)
     run(queue, time, seconds=0.25)
-    *rung, slept = gaps(queue.claims)[:21]
-    assert max(rung) < queue.wait
+    *wakeup, slept = gaps(queue.claims)[:21]
+    assert max(wakeup) < queue.wait
     assert slept == pytest.approx(0.07, abs=MOMENT)
 
 
-def test_a_clock_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
+def test_a_dispatcher_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
     queue.wait = 3600.0
     run(queue, time, seconds=3.0)
     assert gaps(queue.claims) == pytest.approx([1.0] * 3, abs=MOMENT)
@@ -232,17 +243,17 @@ def test_a_clock_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
 
 def test_housekeeping_is_done_at_once_and_then_every_so_often(queue: Queue, time: Time) -> None:
     queue.wait = 0.1
-    run(queue, time, seconds=4 * TEND_GAP)
-    late = gaps(queue.tended)
-    assert min(late) >= TEND_GAP
-    assert max(late) <= TEND_GAP + queue.wait + MOST_BEHIND + MOMENT
+    run(queue, time, seconds=4 * MAINTAIN_GAP)
+    late = gaps(queue.maintained)
+    assert min(late) >= MAINTAIN_GAP
+    assert max(late) <= MAINTAIN_GAP + queue.wait + MOST_BEHIND + MOMENT
 
 
 @pytest.mark.parametrize("wait", [0.0, 3600.0], ids=["busy", "idle"])
 def test_housekeeping_goes_on_at_once_while_there_is_more(queue: Queue, time: Time, wait: float) -> None:
     queue.wait, queue.more = wait, 3
-    run(queue, time, seconds=TEND_GAP + 1.0)
-    *pieces, later = gaps(queue.tended)
+    run(queue, time, seconds=MAINTAIN_GAP + 1.0)
+    *pieces, later = gaps(queue.maintained)
     assert len(pieces) == 3
     assert max(pieces) <= LEAST_GAP + MOMENT
-    assert later >= TEND_GAP - MOMENT
+    assert later >= MAINTAIN_GAP - MOMENT

@@ -1,4 +1,4 @@
--- Uses: lines, money, tasks, ends.
+-- Uses: ready, money, tasks, ends.
 -- A task becomes one of the job's, and is polled next.
 
 local function to_the_front(tasks, place)

@@ -1,4 +1,4 @@
--- Uses: record, journal, lines, money, ends.
+-- Uses: record, journal, ready, money, ends.
 -- The caps on what may be spent on a day, in all and by lane, and the jobs that wait for money.
 
 -- Which cap the job would break now: 'day', 'lane', or none; and whether it is dearer than all of that cap.
@@ -15,14 +15,14 @@ local function over_budget(job, amount, caps)
 end
 
 -- Parked jobs come back when the day is over, or some of what is held may be free again.
-local function try_parked_at()
-  return math.min((math.floor(NOW / DAY) + 1) * DAY, NOW + TRY_PARKED_EVERY)
+local function try_over_budget_at()
+  return math.min((math.floor(NOW / DAY) + 1) * DAY, NOW + TRY_OVER_BUDGET_EVERY)
 end
 
 -- A job that would break that cap waits apart, or fails if it is set so, or if waiting cannot help.
 local function over_the_cap(job, cap, always, caps)
-  if job.over ~= cap then
-    job.over = cap
+  if job.over_budget_told ~= cap then
+    job.over_budget_told = cap
     announce(job, 'over_budget', {cap = cap})
   end
   if caps.refuse or always then
@@ -32,21 +32,21 @@ local function over_the_cap(job, cap, always, caps)
     return
   end
   local name = cap == 'day' and 'day' or 'lane:' .. job.lane
-  job.parked = name
-  redis.call('ZADD', PARKED_FOR .. name, place_in_line(job), job.id)
-  redis.call('ZADD', PARKED, 'NX', try_parked_at(), name)
+  job.over_budget = name
+  redis.call('ZADD', OVER_BUDGET_OF .. name, score_of(job), job.id)
+  redis.call('ZADD', OVER_BUDGET, 'NX', try_over_budget_at(), name)
 end
 
--- As many as there is money for go back to their places in line.
-local function try_parked(name, prices, caps)
-  local parked, promised, left = PARKED_FOR .. name, 0, false
-  for _, id in ipairs(redis.call('ZRANGE', parked, 0, TRY_PARKED - 1)) do
+-- As many as there is money for go back to their places in the queue.
+local function try_over_budget(name, prices, caps)
+  local waiting, promised, left = OVER_BUDGET_OF .. name, 0, false
+  for _, id in ipairs(redis.call('ZRANGE', waiting, 0, TRY_OVER_BUDGET - 1)) do
     local job, fault = load(id)
     if not job and not fault then
-      redis.call('ZREM', parked, id)
+      redis.call('ZREM', waiting, id)
     elseif fault then
       -- Out of the way of the others, and soon in sight again of whoever can read it.
-      redis.call('ZREM', parked, id)
+      redis.call('ZREM', waiting, id)
       redis.call('ZADD', DUE, NOW + A.lease, id)
     else
       local cost = cost_of(job, prices)
@@ -58,15 +58,15 @@ local function try_parked(name, prices, caps)
         left = true
       else
         promised = promised + cost
-        leave_line(job)
-        queue_up(job)
+        dequeue(job)
+        enqueue(job)
       end
       save(job)
     end
   end
-  if redis.call('ZCARD', parked) == 0 then
-    redis.call('ZREM', PARKED, name)
+  if redis.call('ZCARD', waiting) == 0 then
+    redis.call('ZREM', OVER_BUDGET, name)
   else
-    redis.call('ZADD', PARKED, left and try_parked_at() or NOW, name)
+    redis.call('ZADD', OVER_BUDGET, left and try_over_budget_at() or NOW, name)
   end
 end

@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota, pauses, lines, money, tasks, results.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, results.
 -- The end of a job. It stays due until its result lies in the result backend as well.
 
 -- `result` is the backend's text for this end, if the caller has prepared it (results.lua). `A.store_lease` is for how
@@ -6,11 +6,11 @@
 local function finish(job, state, outcome, detail, event, result)
   if job.state == 'queued' then
     take_back(job)
-    leave_line(job)
+    dequeue(job)
   end
   if job.expires then redis.call('ZREM', EXPIRING, job.id) end
   leave_lane(job)
-  leave_poll_line(job)
+  dequeue_poll(job)
   give_up_probe(job, 0)
   leave_flight(job)
   local waiting = {}
@@ -59,7 +59,7 @@ local function after_the_end(job, tasks, paid, detail, ttl, event)
     if open then
       poll_soon(job)
     else
-      leave_poll_line(job)
+      dequeue_poll(job)
       expire_record(job, ttl)
     end
   end
@@ -83,7 +83,7 @@ local function drop_task(job, verdict, told, detail, event)
   end
   note(job, event, detail)
   job.task_id = nil
-  leave_poll_line(job)
+  dequeue_poll(job)
   leave_flight(job)
   if job.doubtful then
     job.lease, job.state = job.lease + 1, 'in_doubt'

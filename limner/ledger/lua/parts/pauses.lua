@@ -1,4 +1,4 @@
--- Uses: record, bell, journal, quota.
+-- Uses: record, wakeup, journal, quota.
 -- Pauses: nothing of an account is sent until a time, because of something. A pause ends with one request, the
 -- probe: if that is taken, the rest follows; if it is refused for the same reason, the pause is twice as long.
 
@@ -24,7 +24,7 @@ local function reopen(account, why)
   redis.call('DEL', PAUSE .. account)
   announce_account(account, 'resumed', {cause = pause.cause, seconds = (NOW - pause.since) / 1000, why = why})
   try_at(account, NOW)
-  ring()
+  notify()
 end
 
 -- Returns nil if the account is open; else when something can be done about the pause, and how: ask for `credits`, send
@@ -59,12 +59,12 @@ local function give_up_probe(job, delay)
   nothing_tried(account)
   if pause['until'] < NOW + delay then redis.call('HSET', PAUSE .. account, 'until', int(NOW + delay)) end
   try_at(account, NOW + delay)
-  ring()
+  notify()
 end
 
 -- A grant that was not used: its permit and its place are free again, and another job may be the probe.
 local function take_back(job)
-  local account = job.place
+  local account = job.slot
   if not account then return end
   return_permit(WINDOW_CREATE .. account, permit_of_lease(job), account)
   give_up_probe(job, 0)

@@ -1,4 +1,4 @@
--- Uses: record, journal, quota, lines, tasks.
+-- Uses: record, journal, quota, ready, tasks.
 -- generating, or ended with a task that is still open: not ready, poll again in `told.delay`. With `told.task_id`, that
 -- task has its turn after the others; with `sure`, the provider has shown it, as the task of `attempt`. Returns 'held',
 -- or 'stale' when the step is.
@@ -10,7 +10,7 @@ local function polled(told)
   if not job.polling or not redis.call('ZSCORE', DUE, job.id) then return {'stale', {}} end
 
   local reader, delay = reader_of(job), told.delay
-  if (job.hinted or 0) >= job.polling then delay = math.min(delay, HINT_PAUSE) end
+  if (job.signalled or 0) >= job.polling then delay = math.min(delay, SIGNAL_PAUSE) end
   job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
   if told.task_id then note_task_pending(job, told) end
   poll_in(job, delay)

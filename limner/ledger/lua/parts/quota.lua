@@ -1,36 +1,36 @@
--- Uses: record, bell.
--- What an account allows: windows of permits, places in flight, and what has been learned about both.
+-- Uses: record, wakeup.
+-- What an account allows: windows of permits, slots in flight, and what has been learned about both.
 --
 -- A permit is a member JOB:LEASE of a window, by the time at which its request counts. It is given with the
 -- claim and counts from the sending; when the answer is there, it counts from as much later as the exchange took
 -- longer than the quickest one. So a request that dawdled on its way keeps its own successor back for as long,
--- and no other one. The guard covers what that does not see: it is added to the window's length.
+-- and no other one. The margin covers what that does not see: it is added to the window's length.
 
--- The numbers of these names, `first_guard` among them, which stands in for guards that nobody has learned yet; nil for
--- an account that no worker has spoken for.
+-- The numbers of these names, `first_margin` among them, which stands in for margins that nobody has learned yet; nil for
+-- an account that no worker has served.
 local function quota_of(account, names)
   local quota = {}
   for at, value in ipairs(redis.call('HMGET', QUOTA .. account, 'creates', unpack(names))) do
     quota[names[at - 1] or 'creates'] = tonumber(value)
   end
   if not quota.creates then return nil end
-  quota.guard = quota.guard or quota.first_guard
-  quota.poll_guard = quota.poll_guard or math.min(100, quota.first_guard)
+  quota.margin = quota.margin or quota.first_margin
+  quota.poll_margin = quota.poll_margin or math.min(100, quota.first_margin)
   return quota
 end
 
 -- All that a claim needs to know.
 local function limits_of(account)
-  local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_guard', 'guard',
-    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_guard'})
+  local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
+    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   return limits
 end
 
 -- From when on the entries of a window count.
-local function create_edge(limits) return NOW - limits.creates_span - limits.guard end
-local function poll_edge(limits) return NOW - limits.polls_span - limits.poll_guard end
+local function create_edge(limits) return NOW - limits.creates_span - limits.margin end
+local function poll_edge(limits) return NOW - limits.polls_span - limits.poll_margin end
 
 -- An open end of a range of times.
 local function after(time) return '(' .. int(math.floor(time + 0.5)) end
@@ -56,23 +56,23 @@ local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
 local function return_permit(window, permit, account)
   if redis.call('ZREM', window, permit) == 0 then return end
   open_account(account)
-  ring()
+  notify()
 end
 
 -- Places in flight. Each comes up for an audit now and then, which asks the record whether it is still held.
 
 local function leave_flight(job)
-  local account = job.place
+  local account = job.slot
   if not account then return end
-  job.place = nil
+  job.slot = nil
   -- Only of an account that was full does anybody wait for a place.
-  if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and open_account(account) then ring() end
+  if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and open_account(account) then notify() end
 end
 
 local function enter_flight(job, account)
-  if job.place == account then return end
+  if job.slot == account then return end
   leave_flight(job)
-  job.place = account
+  job.slot = account
   redis.call('ZADD', IN_FLIGHT .. account, NOW + AUDIT, job.id)
 end
 
@@ -80,13 +80,13 @@ end
 local function audit_flight(account)
   local flight, gone = IN_FLIGHT .. account, 0
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)) do
-    if redis.call('HGET', JOB .. id, 'place') == account then
+    if redis.call('HGET', JOB .. id, 'slot') == account then
       redis.call('ZADD', flight, NOW + AUDIT, id)
     else
       gone = gone + redis.call('ZREM', flight, id)
     end
   end
-  if gone > 0 and open_account(account) then ring() end
+  if gone > 0 and open_account(account) then notify() end
 end
 
 local function forget_permits(account, limits)
@@ -95,10 +95,10 @@ local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', WINDOW_POLL .. account, '-inf', NOW - limits.polls_span - REMEMBERED)
 end
 
--- Learning. The guard shrinks with every request that is answered as it should be.
+-- Learning. The margin shrinks with every request that is answered as it should be.
 local function learn_from_answer(job, account)
   if not job.sent or job.answered then return end
-  local limits, permit = quota_of(account, {'first_guard', 'guard', 'fastest'}), permit_of(job)
+  local limits, permit = quota_of(account, {'first_margin', 'margin', 'fastest'}), permit_of(job)
   if not limits then return end
   job.answered = 1
   local rtt = math.max(0, NOW - job.sent)
@@ -108,7 +108,7 @@ local function learn_from_answer(job, account)
   redis.call('ZADD', WINDOW_CREATE .. account, 'XX', math.floor(job.sent + late + 0.5), permit)
   redis.call('ZADD', WINDOW_ANSWER .. account, NOW, permit)
   redis.call('HSET', QUOTA .. account, 'fastest', fastest,
-    'guard', math.max(math.min(SHORTEST_GUARD, limits.first_guard), limits.guard * 0.98))
+    'margin', math.max(math.min(SHORTEST_MARGIN, limits.first_margin), limits.margin * 0.98))
 end
 
 -- A request whose answer is not known may have been counted until now.
@@ -127,7 +127,7 @@ local function counted_at_most(account, edge)
 end
 
 -- The provider says that there were too many. If ours can be so many, some were counted later than we thought,
--- and the guard grows. If not, somebody else spends of the same quota, and what the provider took is what is
+-- and the margin grows. If not, somebody else spends of the same quota, and what the provider took is what is
 -- left for us; the longer that goes on, the more rarely it is tried whether there is more again.
 local function too_often(job, account)
   local limits, quota = limits_of(account), QUOTA .. account
@@ -138,7 +138,7 @@ local function too_often(job, account)
   local again = limits.refused_at and NOW - limits.refused_at < limits.creates_span
   if ours >= limits.limit then
     if again then return end
-    redis.call('HSET', quota, 'guard', math.min(LONGEST_GUARD, math.max(100, 2 * limits.guard)))
+    redis.call('HSET', quota, 'margin', math.min(LONGEST_MARGIN, math.max(100, 2 * limits.margin)))
   -- With so few of ours, no share of the quota explains it: the pause is answer enough.
   elseif ours >= limits.creates / 2 then
     -- A quota that was whole for longer than its last trial took is somebody's again, and not still.
@@ -162,16 +162,16 @@ end
 -- Polls do not learn from response times: a window of a second would lose a good part of itself to answers of a third
 -- of one. A read that was refused costs nothing but itself.
 local function polls_too_often(account)
-  local limits = quota_of(account, {'polls_span', 'first_guard', 'poll_guard', 'poll_refused_at'})
+  local limits = quota_of(account, {'polls_span', 'first_margin', 'poll_margin', 'poll_refused_at'})
   -- What was refused in one window is one lesson.
   if not limits or limits.poll_refused_at and NOW - limits.poll_refused_at < limits.polls_span then return end
   redis.call('HSET', QUOTA .. account, 'poll_refused_at', int(NOW),
-    'poll_guard', math.min(LONGEST_POLL_GUARD, math.max(100, 2 * limits.poll_guard)))
+    'poll_margin', math.min(LONGEST_POLL_MARGIN, math.max(100, 2 * limits.poll_margin)))
 end
 
 local function poll_went_well(account)
-  local limits = quota_of(account, {'first_guard', 'poll_guard'})
+  local limits = quota_of(account, {'first_margin', 'poll_margin'})
   if not limits then return end
-  local guard, shortest = limits.poll_guard, math.min(SHORTEST_POLL_GUARD, limits.first_guard)
-  if guard > shortest then redis.call('HSET', QUOTA .. account, 'poll_guard', math.max(shortest, guard * 0.99)) end
+  local margin, shortest = limits.poll_margin, math.min(SHORTEST_POLL_MARGIN, limits.first_margin)
+  if margin > shortest then redis.call('HSET', QUOTA .. account, 'poll_margin', math.max(shortest, margin * 0.99)) end
 end

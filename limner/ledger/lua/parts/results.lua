@@ -1,4 +1,4 @@
--- Uses: lines, tasks.
+-- Uses: ready, tasks.
 -- What follows once the result lies in Celery's result backend; and, where that is this very server, putting it there.
 
 -- Nothing more is due: the record may go when its time is over. The idempotency key outlives the job by its own

@@ -1,4 +1,4 @@
--- Uses: record, quota, lines, money, tasks, ends.
+-- Uses: record, quota, ready, money, tasks, ends.
 -- A task has ended without images, and with it the job, unless another one is open or another attempt is in doubt.
 -- It asks for no lease and returns {what, record}, as task_succeeded does.
 local function task_failed(told)

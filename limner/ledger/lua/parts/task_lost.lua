@@ -1,4 +1,4 @@
--- Uses: record, quota, lines, money, tasks, ends.
+-- Uses: record, quota, ready, money, tasks, ends.
 -- A task is not polled any more: it was never seen, is another job's, or did not end. A job that has no other one is
 -- in doubt again, or what it was before. It asks for no lease and returns {what, record}, as task_succeeded does.
 local function task_lost(told)

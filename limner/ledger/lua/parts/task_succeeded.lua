@@ -1,4 +1,4 @@
--- Uses: record, durations, quota, lines, money, tasks, ends.
+-- Uses: record, durations, quota, ready, money, tasks, ends.
 -- Records that a task made its images. It checks no lease: the provider's word does not depend on who asked. A task's
 -- first end stands, but a lost task can still end. The first such task of a job is its result, even of a
 -- job that had failed. Returns {what, record}: 'ended' if this ended the job, 'late' if it had failed or expired by

@@ -1,4 +1,4 @@
--- Uses: quota, pauses, lines, money.
+-- Uses: quota, pauses, ready, money.
 -- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
 -- One is `sure` when the provider itself has named it, in its answer to the attempt or in a poll's.
 
@@ -19,10 +19,10 @@ local function keep_tasks(job, tasks)
   local reader = task and task.account or before
   if reader == before then return end
   job.reader = reader
-  local place = redis.call('ZSCORE', LINE_POLL .. before, job.id)
+  local place = redis.call('ZSCORE', READY_POLLS .. before, job.id)
   if place then
-    redis.call('ZREM', LINE_POLL .. before, job.id)
-    line_up_poll(job, place)
+    redis.call('ZREM', READY_POLLS .. before, job.id)
+    enqueue_poll(job, place)
   end
 end
 
@@ -55,13 +55,13 @@ end
 local function generate(job, task)
   if job.state == 'queued' then
     take_back(job)
-    leave_line(job)
+    dequeue(job)
   end
   if not job.deadline or job.state == 'in_doubt' or job.state == 'queued' then
     job.deadline = math.max(job.deadline or 0, NOW + (job.allowance or USUAL_TIME))
   end
   job.state, job.task_id = 'generating', task.id
-  job.held, job.lined_up = nil, nil
+  job.held, job.ready_since = nil, nil
   enter_flight(job, task.account or MAIN)
 end
 

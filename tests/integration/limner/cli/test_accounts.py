@@ -16,7 +16,7 @@ from limner.ledger import Closing, Grant, Ledger, Money, Quota
 from tests.paths import ROOT
 
 PATIENCE = 30.0
-NORTH = Quota(20, 10.0, 10, 1.0, 100, guard=0.25, account="north")
+NORTH = Quota(20, 10.0, 10, 1.0, 100, margin=0.25, account="north")
 SOUTH = replace(NORTH, creates=5, account="south")
 PRICES = Money({"BALANCED": Decimal(7)})
 
@@ -90,10 +90,10 @@ def test_quota_shows_every_account(valkey_url: str, ledger: Ledger, limner: Limn
     shown = run(valkey_url, "quota")
     assert (shown.code, shown.err) == (0, "")
     north, south = shown.out.split("account south")
-    assert "1 of 20 requests in 10 s + 0.250 s guard; there is room" in north
+    assert "1 of 20 requests in 10 s + 0.250 s margin; there is room" in north
     assert "1 of 100 tasks" in north
-    assert "2 jobs in the common line\n" in north
-    assert "2 jobs in the common line, 1 for this account alone" in south
+    assert "2 jobs in the common queue\n" in north
+    assert "2 jobs in the common queue, 1 for this account alone" in south
     assert "pause       none" in south
 
 
@@ -101,7 +101,7 @@ def test_quota_as_json_has_a_line_for_each_account(valkey_url: str, ledger: Ledg
     ledger.accounts.pause("south", reason="Invoices first")
     north, south = run(valkey_url, "quota", "--json").objects
     assert (north["account"], north["requests"], north["limit"], north["pause"]) == ("north", 20, 20, None)
-    assert (south["account"], south["requests"], south["guard"]) == ("south", 5, 0.25)
+    assert (south["account"], south["requests"], south["margin"]) == ("south", 5, 0.25)
     assert (south["pause"]["cause"], south["pause"]["ends_by"]) == ("by_hand", "person")
     assert south["pause"]["message"] == "Invoices first"
 
@@ -201,7 +201,7 @@ def test_submit_takes_lane_account_and_expiry(valkey_url: str, ledger: Ledger) -
     assert facts["expires_at"] > facts["created_at"]
     assert facts["ends_at"] > facts["starts_at"]
     line = run(valkey_url, "status", submitted.out.strip()).out
-    assert "number 1 in the line, about 0 s to start, 16 s to the end, expires in " in line
+    assert "number 1 in the queue, about 0 s to start, 16 s to the end, expires in " in line
 
 
 def test_submit_refuses_an_unknown_account(valkey_url: str, ledger: Ledger) -> None:

@@ -96,7 +96,7 @@ def claim(ledger: Ledger, job_id: str) -> Claim:
         for step in ledger.queue.claim(BUDGET).steps:
             if step.job_id == job_id:
                 return step
-        ledger.queue.bell().wait(0.02)
+        ledger.queue.wakeup().wait(0.02)
     raise AssertionError(f"job {job_id} was never due")
 
 
@@ -548,7 +548,7 @@ def test_a_task_id_that_can_be_none_is_refused(url: str, ledger: Ledger, task_id
     assert record.state is JobState.IN_DOUBT
 
 
-def test_callbacks_are_counted_and_strays_are_listed(url: str, ledger: Ledger) -> None:
+def test_callbacks_are_counted_and_unmatched_callbacks_are_listed(url: str, ledger: Ledger) -> None:
     job_id = doubtful(url, ledger)
     record = ledger.jobs.read(job_id)
     assert record

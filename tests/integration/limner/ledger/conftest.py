@@ -75,10 +75,12 @@ class Bench:
 
     def places(self, job_id: str) -> list[str]:
         """In which of the indexes the job stands."""
-        parks = [f"parked:{name}" for name in self.client.zrange(self.ledger.prefix + "parked", 0, -1)]
+        parks = [
+            f"over-budget:{name}" for name in self.client.zrange(self.ledger.prefix + "over-budget", 0, -1)
+        ]
         return [
             name
-            for name in ("due", "line:create", "line:poll:main", *parks)
+            for name in ("due", "ready", "ready:polls:main", *parks)
             if self.client.zscore(self.ledger.prefix + name, job_id) is not None
         ]
 

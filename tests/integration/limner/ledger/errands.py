@@ -22,7 +22,7 @@ def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
 
 
 def first_step(bench: Bench, quota: Quota) -> Claim:
-    """The step that sends the first job of an account that a worker has just spoken for."""
+    """The step that sends the first job of an account that a worker has just begun to serve."""
     claim(bench, quota)
     bench.submit("first", account=quota.account)
     [step] = claim(bench, quota)
@@ -35,14 +35,14 @@ def another_worker(bench: Bench) -> Ledger:
 
 
 def rest(bench: Bench, *quotas: Quota) -> list[Claim]:
-    """What is claimed until the clock may sleep."""
+    """What is claimed until the dispatcher may sleep."""
     steps: list[Claim] = []
     for _ in range(IDLE_CLAIMS):
         claimed = bench.ledger.queue.claim(*quotas)
         steps += claimed.steps
         if not claimed.steps and claimed.wait > 0:
             return steps
-    raise AssertionError("the clock does not come to rest")
+    raise AssertionError("the dispatcher does not come to rest")
 
 
 def send(bench: Bench, step: Claim) -> Grant:
@@ -61,7 +61,7 @@ def of(steps: Sequence[Claim]) -> list[str]:
 
 
 def waiting(bench: Bench, *, pinned: bool, quota: Quota = ONE) -> str:
-    """A job for which there is nothing yet; the clocks have come to rest over it."""
+    """A job for which there is nothing yet; the dispatchers have come to rest over it."""
     job_id = bench.submit("it waits", account=quota.account if pinned else None)
     assert rest(bench, quota) == []
     return job_id

@@ -47,7 +47,7 @@ def succeed(bench: Bench, job_id: str, task_id: str, cost: Decimal | None = None
     return bench.ledger.jobs.task_succeeded(job_id, task_id, [f"https://{task_id}"], cost, ttl=60).what
 
 
-def settle(bench: Bench, job_id: str) -> Claim:
+def recover(bench: Bench, job_id: str) -> Claim:
     [step] = [step for step in bench.claim().steps if step.job_id == job_id]
-    assert step.step == "settle"
+    assert step.step == "recover"
     return step

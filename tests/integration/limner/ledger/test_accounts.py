@@ -146,7 +146,7 @@ def test_each_closed_account_has_a_probe_of_its_own(bench: Bench) -> None:
     assert sorted(str(account(bench, step)) for step in claim(bench)) == ["one", "two"]
 
 
-def test_a_job_that_waits_for_a_closed_account_does_not_wake_the_clocks(bench: Bench) -> None:
+def test_a_job_that_waits_for_a_closed_account_does_not_wake_the_dispatchers(bench: Bench) -> None:
     claim(bench)
     bench.ledger.accounts.pause("two", seconds=60.0)
     bench.submit(account="two")

@@ -94,9 +94,9 @@ def test_a_callback_for_a_refused_attempt_keeps_the_next_one_from_being_sent(
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=delay)
     if delay == 0.0:
         bench.claim(Quota(0, 10.0, 0, 1.0, 100))  # it stands in the line now
-        assert bench.places(job_id) == ["line:create"]
+        assert bench.places(job_id) == ["ready"]
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
-    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["line:poll:main"])
+    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["ready:polls:main"])
     assert [step.step for step in bench.claim().steps] == ["poll"]
 
 
@@ -145,8 +145,8 @@ def test_a_wrong_token_changes_nothing(bench: Bench) -> None:
 
 def test_a_callback_for_an_unknown_job_is_kept_for_a_person(bench: Bench) -> None:
     assert bench.ledger.jobs.called_back("nobody", "token", "T") is Adoption.UNKNOWN_JOB
-    [stray] = bench.ledger.journal.strays()
-    assert (stray.job_id, stray.task_id) == ("nobody", "T")
+    [unmatched] = bench.ledger.journal.unmatched_callbacks()
+    assert (unmatched.job_id, unmatched.task_id) == ("nobody", "T")
     assert bench.ledger.jobs.read("nobody") is None
 
 
@@ -156,9 +156,9 @@ def test_a_job_that_was_never_sent_adopts_nothing(bench: Bench) -> None:
     assert bench.state(job_id) == "queued"
 
 
-def test_no_callback_is_believed_for_an_attempt_that_was_pardoned(bench: Bench) -> None:
+def test_no_callback_is_believed_for_an_attempt_that_was_uncounted(bench: Bench) -> None:
     job_id, grant = bench.sending()
-    assert bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0, pardon=1.0)
+    assert bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0, uncounted=1.0)
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.BAD_TOKEN
 
 

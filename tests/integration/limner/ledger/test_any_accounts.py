@@ -28,7 +28,7 @@ from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.model.world import STORIES
 
 ACCOUNTS: Final = {
-    "main": Quota(3, 10.0, 4, 1.0, 4, guard=0.5),
+    "main": Quota(3, 10.0, 4, 1.0, 4, margin=0.5),
     "north": Quota(2, 10.0, 2, 1.0, 3, account="north", key="n"),
     "south": Quota(1, 10.0, 1, 1.0, 2, account="south"),
 }
@@ -47,7 +47,7 @@ WEIGHTS: Final = {
     "begin": 6,
     "answer": 6,
     "poll": 6,
-    "settle": 3,
+    "recover": 3,
     "read_the_balance": 2,
 }
 SELDOM: Final = ("cancel", "give_back", "crash", "pause", "resume")
@@ -55,7 +55,7 @@ SELDOM: Final = ("cancel", "give_back", "crash", "pause", "resume")
 OF: Final[dict[str, Step]] = {
     "begin": "create",
     "poll": "poll",
-    "settle": "settle",
+    "recover": "recover",
     "read_the_balance": "credits",
 }
 """The step that a worker must have in hand for a move."""
@@ -78,7 +78,7 @@ class Request:
 
 
 class Fleet(RuleBasedStateMachine):
-    """Workers that speak for some of three accounts each, and a provider that does as it likes."""
+    """Workers that serve some of three accounts each, and a provider that does as it likes."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Fleet(RuleBasedStateMachine):
         self.steps: list[Claim] = []
         self.requests: list[Request] = []
         self.sent: dict[str, list[float]] = {name: [] for name in ACCOUNTS}
-        # A job may name an account once a worker has spoken for it.
+        # A job may name an account once a worker has served it.
         self.ledger.queue.claim(*ACCOUNTS.values())
 
     def take(self, kind: Step, draw: Draw) -> Claim:
@@ -208,8 +208,8 @@ class Fleet(RuleBasedStateMachine):
         step, balance = self.take("credits", draw), draw(st.sampled_from([Decimal(0), Decimal(100)]))
         self.ledger.accounts.credits_seen(step.job_id, step.lease, balance, longest=120.0)
 
-    def settle(self, draw: Draw) -> None:
-        step = self.take("settle", draw)
+    def recover(self, draw: Draw) -> None:
+        step = self.take("recover", draw)
         record = self.ledger.jobs.read(step.job_id)
         assert record
         if record.state is JobState.SENDING:
@@ -250,13 +250,13 @@ class Fleet(RuleBasedStateMachine):
     def every_job_stands_in_one_place(self) -> None:
         records = self.records()
         found: Counter[str] = Counter(self.scores("due").keys())
-        found.update(self.scores("line:create").keys())
-        for name in self.scores("parked"):
-            found.update(self.scores(f"parked:{name}").keys())
+        found.update(self.scores("ready").keys())
+        for name in self.scores("over-budget"):
+            found.update(self.scores(f"over-budget:{name}").keys())
         for name in ACCOUNTS:
-            own = self.scores(f"line:create:{name}")
+            own = self.scores(f"ready:{name}")
             assert {self.jobs[job_id] for job_id in own} <= {name}
-            polled = self.scores(f"line:poll:{name}")
+            polled = self.scores(f"ready:polls:{name}")
             assert {records[job_id].get("reader", "main") for job_id in polled} <= {name}
             found.update(own.keys())
             found.update(polled.keys())
@@ -268,7 +268,7 @@ class Fleet(RuleBasedStateMachine):
     def places_in_flight_are_those_of_the_records(self) -> None:
         records = self.records()
         for name, quota in ACCOUNTS.items():
-            held = {job_id for job_id, record in records.items() if record.get("place") == name}
+            held = {job_id for job_id, record in records.items() if record.get("slot") == name}
             assert self.scores(f"in-flight:{name}").keys() == held
             begun = [job_id for job_id in held if records[job_id]["state"] in ("queued", "sending")]
             assert len(begun) <= quota.max_in_flight
@@ -312,7 +312,7 @@ class Fleet(RuleBasedStateMachine):
             if self.field(job_id, "stored") == "None"
         }
         assert not left
-        assert not self.client.zcard(self.ledger.prefix + "line:create")
+        assert not self.client.zcard(self.ledger.prefix + "ready")
 
     def finish(self) -> None:
         for step in list(self.steps):
@@ -323,7 +323,7 @@ class Fleet(RuleBasedStateMachine):
                 if isinstance(grant, Grant):
                     task = f"task of {step.job_id} {grant.attempt}"
                     self.ledger.jobs.accepted(step.job_id, grant.attempt, task, poll_in=3.0)
-        for kind, move in (("poll", self.poll), ("settle", self.settle)):
+        for kind, move in (("poll", self.poll), ("recover", self.recover)):
             while any(step.step == kind for step in self.steps):
                 move(first)
 

@@ -1,7 +1,7 @@
 """What a job costs the server: the commands that its scripts call, as the server itself counts them.
 
 A script of the fleet asks for the TIME besides, which the clock of these tests spares it; it is added here.
-The bell is silent before each script, as where a clock sleeps on it. The budgets are what was measured,
+The wakeup is silent before each script, as where a clock sleeps on it. The budgets are what was measured,
 without slack: whoever needs another command raises the number, and whoever spares one lowers it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from limner.ledger import Claim, Grant, Money, Quota
-from limner.ledger.durations import Lesson, kind_of
+from limner.ledger.durations import DurationSample, kind_of
 from limner.ledger.scripts.reports import BackendResult, Polled, TaskSucceeded
 from limner.models import TextToImage
 from limner.submission import prepare
@@ -23,7 +23,7 @@ from tests.integration.limner.ledger.conftest import Bench
 
 MONEY: Final = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)})
 """Prices and no caps: what a fleet has whose settings say nothing of money."""
-ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, guard=0.25, key="k")
+ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, margin=0.25, key="k")
 OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
 """Commands that the test itself sends; no script calls them."""
 BATCH: Final = 20
@@ -52,14 +52,14 @@ class Bill:
     """How many commands the scripts of each stage have called."""
 
     client: Any
-    bell: str
+    wakeup: str
     calls: dict[str, int] = field(default_factory=dict)
     commands: dict[str, Counter[str]] = field(default_factory=dict)
 
     @contextmanager
     def of(self, stage: str) -> Iterator[None]:
         """Counts the one script that the block runs."""
-        self.client.delete(self.bell)
+        self.client.delete(self.wakeup)
         self.client.config_resetstat()
         yield
         stats = self.client.info("commandstats")
@@ -72,7 +72,7 @@ class Bill:
 
 
 def submit(bench: Bench, number: int) -> str:
-    # As the clock claims it and the worker sends it: with the defaults of a request, in no lane.
+    # As the dispatcher claims it and the worker sends it: with the defaults of a request, in no lane.
     return bench.ledger.jobs.submit(prepare(TextToImage(prompt=f"fox {number}"))).job_id
 
 
@@ -115,7 +115,7 @@ def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
         urls=["https://files/a.png"],
         cost=Decimal(7),
         ttl=86_400,
-        lesson=Lesson.of(kind, 16.0),
+        sample=DurationSample.of(kind, 16.0),
         result=result,
     )
 
@@ -173,11 +173,11 @@ def crowd(bench: Bench, bill: Bill) -> None:
 @pytest.fixture
 def bill(bench: Bench) -> Bill:
     """The bill of a job with two polls, and of claims of twenty, on a server that knows the fleet well."""
-    bell = bench.ledger.prefix + "bell"
-    # By then there are durations, a day's money and a guard that has been learned.
+    wakeup = bench.ledger.prefix + "wakeup"
+    # By then there are durations, a day's money and a margin that has been learned.
     for number in range(3):
-        life(bench, Bill(bench.client, bell), number, polls=2)
-    bill = Bill(bench.client, bell)
+        life(bench, Bill(bench.client, wakeup), number, polls=2)
+    bill = Bill(bench.client, wakeup)
     life(bench, bill, 100, polls=2)
     crowd(bench, bill)
     return bill

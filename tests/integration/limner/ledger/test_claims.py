@@ -1,4 +1,4 @@
-"""Who gets to do what, and when: the window, the cap, the line and the bell."""
+"""Who gets to do what, and when: the window, the cap, the ready queue and the wake-up."""
 
 import threading
 import time
@@ -108,7 +108,7 @@ def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) ->
     bench.now += 20.0
     bench.claim()
     assert bench.ledger.jobs.begin(first, leases[first], "t", deadline=900) == "stale"
-    assert bench.places(first) == ["line:create"]
+    assert bench.places(first) == ["ready"]
 
 
 def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
@@ -119,9 +119,9 @@ def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
     bench.now += bench.ledger.leases.poll
     bench.claim(one_read)
     assert step.job_id in jobs
-    assert bench.places(step.job_id) == ["line:poll:main"]
+    assert bench.places(step.job_id) == ["ready:polls:main"]
     assert not bench.ledger.jobs.polled(step.job_id, step.lease, "waiting", poll_in=2.0)
-    assert bench.places(step.job_id) == ["line:poll:main"]
+    assert bench.places(step.job_id) == ["ready:polls:main"]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
@@ -132,13 +132,13 @@ def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
     assert bench.claim().steps == []
 
 
-def test_an_attempt_whose_lease_is_over_is_settled_and_not_sent_again(bench: Bench) -> None:
+def test_an_attempt_whose_lease_has_expired_is_recovered_and_not_sent_again(bench: Bench) -> None:
     job_id, _ = bench.sending()
     bench.now += bench.ledger.leases.send - 0.001
     assert bench.claim().steps == []
     bench.now += 0.001
     step = bench.claim_one()
-    assert (step.job_id, step.step) == (job_id, "settle")
+    assert (step.job_id, step.step) == (job_id, "recover")
 
 
 def test_higher_priority_goes_first_and_age_decides_among_equals(bench: Bench) -> None:
@@ -151,7 +151,7 @@ def test_higher_priority_goes_first_and_age_decides_among_equals(bench: Bench) -
     assert [step.job_id for step in bench.claim().steps] == [urgent, first, second, slow]
 
 
-def test_concurrent_clocks_never_get_the_same_step(bench: Bench, valkey_url: str) -> None:
+def test_concurrent_dispatchers_never_get_the_same_step(bench: Bench, valkey_url: str) -> None:
     from limner._connection import connect
 
     jobs = {bench.submit(f"fox {number}") for number in range(300)}
@@ -172,20 +172,20 @@ def test_concurrent_clocks_never_get_the_same_step(bench: Bench, valkey_url: str
     assert sorted(taken) == sorted(jobs)
 
 
-def test_a_submission_wakes_a_sleeping_clock(bench: Bench) -> None:
+def test_a_submission_wakes_a_sleeping_dispatcher(bench: Bench) -> None:
     woken: list[float] = []
 
     def sleep() -> None:
-        bench.ledger.queue.bell().wait(4.0)
+        bench.ledger.queue.wakeup().wait(4.0)
         woken.append(time.monotonic())
 
     thread = threading.Thread(target=sleep)
     thread.start()
     time.sleep(0.1)
-    rung = time.monotonic()
+    notified = time.monotonic()
     bench.submit()
     thread.join()
-    assert woken[0] - rung < 2.0
+    assert woken[0] - notified < 2.0
 
 
 def test_nothing_to_do_is_a_nap(bench: Bench) -> None:

@@ -15,8 +15,8 @@ from tests.integration.limner.ledger.stories import (
     UNSENT,
     in_doubt,
     record,
+    recover,
     second_attempt,
-    settle,
     succeed,
 )
 
@@ -29,7 +29,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_sees_leaves_the_job_in_dou
     assert bench.state(job_id) == "in_doubt"
     assert [doubt.job_id for doubt in bench.ledger.jobs.doubts()] == [job_id]
     bench.now += 5.0
-    assert settle(bench, job_id).step == "settle"
+    assert recover(bench, job_id).step == "recover"
 
 
 def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
@@ -130,11 +130,11 @@ def test_the_doubts_of_newer_records_are_for_newer_installations(bench: Bench) -
 
 def test_a_held_job_holds_no_place_and_waits_for_a_person(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
-    assert bench.ledger.jobs.hold(job_id, settle(bench, job_id).lease, ask_again_in=3600.0)
+    assert bench.ledger.jobs.hold(job_id, recover(bench, job_id).lease, ask_again_in=3600.0)
     assert record(bench, job_id).held_at
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     bench.now += 3600.0
-    assert bench.ledger.jobs.hold(job_id, settle(bench, job_id).lease, ask_again_in=3600.0)
+    assert bench.ledger.jobs.hold(job_id, recover(bench, job_id).lease, ask_again_in=3600.0)
     assert bench.events(job_id).count("held") == 1
     assert bench.ledger.jobs.adopt(job_id, "T") is Adoption.ADOPTED
     assert record(bench, job_id).held_at is None
@@ -143,7 +143,7 @@ def test_a_held_job_holds_no_place_and_waits_for_a_person(bench: Bench) -> None:
 def test_the_policy_resubmits_once_and_a_person_whenever(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
     for times, by_policy in enumerate((True, False, False), start=1):
-        lease = settle(bench, job_id).lease
+        lease = recover(bench, job_id).lease
         if not by_policy:
             assert bench.ledger.jobs.resubmit(job_id, lease=lease) == 0
         assert bench.ledger.jobs.resubmit(job_id, lease=lease if by_policy else None) == times
@@ -174,10 +174,10 @@ def test_a_server_fault_is_not_certain_to_cost_nothing(bench: Bench, cause: str,
     assert failure.charged == ("maybe" if found == "in_doubt" else UNSENT.charged)
 
 
-def test_a_message_that_settled_an_attempt_does_not_settle_its_doubt(bench: Bench) -> None:
+def test_a_message_that_recovered_an_attempt_does_not_recover_its_doubt(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.now += bench.ledger.leases.send
-    lease = settle(bench, job_id).lease
+    lease = recover(bench, job_id).lease
     assert bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT], lease=lease) is None
     assert not bench.ledger.jobs.hold(job_id, lease, ask_again_in=5.0)
@@ -193,4 +193,4 @@ def test_a_late_success_is_stored_although_the_failure_was_stored_after_it(bench
     bench.now += 1.0
     assert succeed(bench, job_id, "T") == "late"
     assert not bench.ledger.jobs.stored(job_id, failed.finished_at, ttl=60)
-    assert settle(bench, job_id).step == "settle"
+    assert recover(bench, job_id).step == "recover"

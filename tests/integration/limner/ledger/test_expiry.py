@@ -6,7 +6,7 @@ from limner.errors import Expired, InDoubt, JobFailed
 from limner.ledger import Closing, Grant
 from limner.status import JobState
 from tests.integration.limner.ledger.conftest import Bench, new
-from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, record, settle
+from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, record, recover
 
 CLOSED = Closing("no_credits", 600.0, 900.0)
 
@@ -36,7 +36,7 @@ def test_a_job_that_waits_for_too_long_expires_and_costs_nothing(bench: Bench) -
     bench.ledger.accounts.pause("main")
     job_id = in_time(bench)
     bench.now += 5.0
-    assert [(step.job_id, step.step) for step in bench.claim().steps] == [(job_id, "settle")]
+    assert [(step.job_id, step.step) for step in bench.claim().steps] == [(job_id, "recover")]
     error = failure(bench, job_id)
     assert record(bench, job_id).state is JobState.EXPIRED
     assert isinstance(error, Expired)
@@ -50,7 +50,7 @@ def test_a_job_is_sent_until_its_very_last_moment(bench: Bench) -> None:
     begun(bench, job_id, bench.claim_one().lease)
 
 
-def test_a_clock_wakes_when_a_job_expires(bench: Bench) -> None:
+def test_a_dispatcher_wakes_when_a_job_expires(bench: Bench) -> None:
     bench.ledger.accounts.pause("main")
     in_time(bench)
     assert bench.claim().wait == pytest.approx(5.0)
@@ -126,7 +126,7 @@ def test_a_job_that_is_sent_again_for_its_doubt_expires_like_any_other(bench: Be
     job_id, attempt = sent(bench)
     assert bench.ledger.jobs.doubt(job_id, attempt, NO_ANSWER, grace=10.0)
     bench.now += 10.0
-    assert bench.ledger.jobs.resubmit(job_id, lease=settle(bench, job_id).lease) == 1
+    assert bench.ledger.jobs.resubmit(job_id, lease=recover(bench, job_id).lease) == 1
     bench.claim()
     assert bench.state(job_id) == "expired"
     assert failure(bench, job_id).charged == "maybe"

@@ -1,4 +1,4 @@
-"""Any interleaving of what producers, clocks, workers and the provider do, on a ledger and its model."""
+"""Any interleaving of what producers, dispatchers, workers and the provider do, on a ledger and its model."""
 
 from dataclasses import replace
 from typing import Any
@@ -56,7 +56,7 @@ BEGINNINGS = [
     "claim begin doubt decide claim begin doubt person claim poll-1",
     "claim begin fault cancel",
     "claim begin doubt decide redecide claim begin doubt redecide",
-    "claim begin refuse claim begin pardon",
+    "claim begin refuse claim begin uncounted",
     LOST_ONES,
     "claim begin refuse claim begin callback-1 stop",
     "claim begin refuse claim begin callback-1 reject",
@@ -70,7 +70,7 @@ BEGINNINGS = [
 REFUSAL: dict[str, Any] = {
     "delay": 0.0,
     "pause": None,
-    "pardon": None,
+    "uncounted": None,
     "cause": "maintenance",
     "unsent": False,
 }
@@ -83,7 +83,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "begin": ("begin", {"same_token": False, "off": 0, "lost": False}),
     "refuse": ("the_provider_refuses", REFUSAL),
     "fault": ("the_provider_refuses", {**REFUSAL, "cause": "server_fault"}),
-    "pardon": ("the_provider_refuses", {**REFUSAL, "pardon": 3.0}),
+    "uncounted": ("the_provider_refuses", {**REFUSAL, "uncounted": 3.0}),
     "stop": ("the_provider_refuses", {**REFUSAL, "pause": CAPPED}),
     "broke": ("the_provider_refuses", {**REFUSAL, "pause": BROKE}),
     "unsent": ("the_provider_refuses", {**REFUSAL, "unsent": True}),
@@ -94,9 +94,9 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "accept-1": ("the_provider_accepts", {"which": 1, "whose": "its own", "poll_in": 0.0}),
     "accept-known": ("the_provider_accepts", {"whose": "known", "poll_in": 0.0}),
     "doubt": ("the_answer_is_lost", {"grace": 0.0}),
-    "hold": ("settle", {"policy": "hold"}),
-    "fail": ("settle", {"policy": "fail"}),
-    "resubmit": ("settle", {"policy": "resubmit"}),
+    "hold": ("recover", {"policy": "hold"}),
+    "fail": ("recover", {"policy": "fail"}),
+    "resubmit": ("recover", {"policy": "resubmit"}),
     "callback": ("a_callback_comes", {"forged": None}),
     "callback-1": ("a_callback_comes", {"which": 1, "forged": None}),
     **{f"forged-{number}": ("a_callback_comes", {"forged": number}) for number in range(1, 10)},
@@ -116,7 +116,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Fleet(Attempts, Tasks, Checks):
-    """Producers, two clocks and two workers whose messages may be lost, late, old and double."""
+    """Producers, two dispatchers and two workers whose messages may be lost, late, old and double."""
 
     # Of many rules, Hypothesis leaves some out of each run, and no job would get far without one of these.
     @rule(data=st.data())

@@ -364,7 +364,7 @@ def test_a_grant_over_the_days_cap_is_taken_back_at_its_begin(bench: Bench) -> N
     one, other = creates(bench, money)
     begin(bench, one, money)
     assert begin(bench, other, money) == "stale"
-    assert bench.places(second) == ["parked:day"]
+    assert bench.places(second) == ["over-budget:day"]
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
     assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 1
 
@@ -427,7 +427,7 @@ def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: Caps)
     sending(bench, lane="shop")
     shop, blog = submit(bench, lane="shop"), submit(bench, lane="blog")
     assert [step.job_id for step in creates(bench, money)] == [blog]
-    assert bench.places(shop) == ["parked:lane:shop"]
+    assert bench.places(shop) == ["over-budget:lane:shop"]
 
 
 def test_a_lane_with_a_cap_of_its_own_has_that_one(bench: Bench) -> None:
@@ -442,7 +442,7 @@ def test_a_job_without_a_lane_has_no_lanes_cap(bench: Bench) -> None:
     assert len(creates(bench, capped(lane=Decimal(1)))) == 1
 
 
-def test_clocks_rest_while_a_line_is_over_its_cap(bench: Bench) -> None:
+def test_dispatchers_rest_while_a_line_is_over_its_cap(bench: Bench) -> None:
     money = capped(day=Decimal(7))
     sending(bench)
     for number in range(50):
@@ -476,12 +476,12 @@ def test_a_lane_over_its_cap_costs_nobody_anything_later(bench: Bench) -> None:
     money = capped(lanes={"poor": Decimal(7)})
     sending(bench, lane="poor")
     poor(bench, 1000)
-    while bench.client.zcard(bench.ledger.prefix + "line:create"):
+    while bench.client.zcard(bench.ledger.prefix + "ready"):
         assert creates(bench, money) == []
     bench.now += 60.0
     rich = submit(bench, "rich", lane="rich")
     assert [step.job_id for step in creates(bench, money)] == [rich]
-    assert bench.client.zcard(bench.ledger.prefix + "parked:lane:poor") == 1000
+    assert bench.client.zcard(bench.ledger.prefix + "over-budget:lane:poor") == 1000
 
 
 def test_as_many_come_back_as_there_is_money_for(bench: Bench) -> None:
@@ -495,7 +495,7 @@ def test_as_many_come_back_as_there_is_money_for(bench: Bench) -> None:
     assert len(creates(bench, Money(PRICES))) == 10
 
 
-def test_a_parked_job_is_cancelled_and_expires_like_others(bench: Bench) -> None:
+def test_a_job_over_budget_is_cancelled_and_expires_like_others(bench: Bench) -> None:
     money = capped(day=Decimal(7))
     sending(bench)
     cancelled, late = submit(bench, "cancelled"), submit(bench, "late", expires_in=5.0)
@@ -504,7 +504,7 @@ def test_a_parked_job_is_cancelled_and_expires_like_others(bench: Bench) -> None
     bench.now += 5.0
     creates(bench, money)
     assert (bench.state(cancelled), bench.state(late)) == ("cancelled", "expired")
-    assert bench.client.keys(bench.ledger.prefix + "parked:*") == []
+    assert bench.client.keys(bench.ledger.prefix + "over-budget:*") == []
 
 
 def test_a_job_whose_cap_was_lowered_below_its_price_does_not_wait_either(bench: Bench) -> None:
@@ -514,7 +514,7 @@ def test_a_job_whose_cap_was_lowered_below_its_price_does_not_wait_either(bench:
     bench.now += 60.0
     assert creates(bench, capped(day=Decimal(5))) == []
     assert bench.state(job_id) == "failed"
-    assert bench.client.keys(bench.ledger.prefix + "parked*") == []
+    assert bench.client.keys(bench.ledger.prefix + "over-budget*") == []
 
 
 def test_a_job_that_is_dearer_than_its_whole_cap_does_not_wait_for_ever(bench: Bench) -> None:

@@ -83,13 +83,13 @@ def test_the_next_begin_sees_a_pause_and_leaves_its_permit_and_place(bench: Benc
     refuse(bench, one, send(bench, one))
     assert (one.job_id, other.job_id) == (first, second)
     assert begin(bench, other) == "stale"
-    assert bench.places(second) == ["line:create"]
+    assert bench.places(second) == ["ready"]
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     permits = bench.client.zrange(bench.ledger.prefix + "window:create:main", 0, -1)
     assert permits == [f"{first}:{one.lease}"]
 
 
-def test_the_clock_sleeps_until_the_probe_may_go(bench: Bench) -> None:
+def test_the_dispatcher_sleeps_until_the_probe_may_go(bench: Bench) -> None:
     closed(bench)
     bench.claim()
     assert bench.claim().wait == pytest.approx(60.0)
@@ -180,7 +180,7 @@ def test_a_back_off_is_the_jobs_own_time(bench: Bench) -> None:
 # The probe
 
 
-def test_a_pause_ends_with_one_probe_however_many_clocks_ask(bench: Bench) -> None:
+def test_a_pause_ends_with_one_probe_however_many_dispatchers_ask(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     assert len(creates(bench)) == 1
@@ -507,7 +507,7 @@ def test_a_question_that_is_given_back_is_asked_again(bench: Bench) -> None:
 
 def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
-    for job_id in bench.client.zrange(bench.ledger.prefix + "line:create", 0, -1):
+    for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
     assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(0), longest=200.0)
@@ -516,9 +516,9 @@ def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
     assert [step.step for step in bench.claim().steps] == ["credits"]
 
 
-def test_a_clock_rests_when_there_are_credits_and_no_job_waits(bench: Bench) -> None:
+def test_a_dispatcher_rests_when_there_are_credits_and_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
-    for job_id in bench.client.zrange(bench.ledger.prefix + "line:create", 0, -1):
+    for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
     assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)

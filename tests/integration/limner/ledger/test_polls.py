@@ -10,7 +10,7 @@ from limner.ledger.scripts.reports import Polled, Report, TaskSucceeded
 from limner.status import TaskState
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
-from worker.dispatcher import Clock, messages
+from worker.dispatcher import Dispatcher, messages
 
 WIDE = Quota(1000, 10.0, 1000, 1.0, 1000)
 
@@ -43,10 +43,10 @@ def test_what_has_begun_is_not_given_back(bench: Bench) -> None:
     assert bench.places(step.job_id) == ["due"]
 
 
-# Hints
+# Signals
 
 
-def test_a_flood_of_hints_during_a_poll_leaves_it_valid_and_calls_for_one_more(bench: Bench) -> None:
+def test_a_flood_of_signals_during_a_poll_leaves_it_valid_and_calls_for_one_more(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     step = bench.claim_one()
     for _ in range(50):
@@ -60,45 +60,45 @@ def test_a_flood_of_hints_during_a_poll_leaves_it_valid_and_calls_for_one_more(b
     assert bench.claim_one().step == "poll"
 
 
-def hinted_before_others(bench: Bench) -> str:
-    hinted = bench.generating("hinted", poll_in=600.0)
+def signalled_before_others(bench: Bench) -> str:
+    signalled = bench.generating("signalled", poll_in=600.0)
     for number in range(10):
         bench.generating(f"due {number}", poll_in=2.0)
     bench.now += 30.0
-    bench.ledger.jobs.called_back(hinted, "token", "task of hinted")
-    return hinted
+    bench.ledger.jobs.called_back(signalled, "token", "task of signalled")
+    return signalled
 
 
-def test_a_poll_that_is_given_back_keeps_its_hint(bench: Bench) -> None:
-    hinted = hinted_before_others(bench)
+def test_a_poll_that_is_given_back_keeps_its_signal(bench: Bench) -> None:
+    signalled = signalled_before_others(bench)
     bench.ledger.queue.give_back(bench.claim(ONE_READ).steps)
     bench.now += 1.0
-    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
+    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_poll_that_came_too_late_for_its_permit_keeps_its_hint(bench: Bench) -> None:
-    hinted = hinted_before_others(bench)
+def test_a_poll_that_came_too_late_for_its_permit_keeps_its_signal(bench: Bench) -> None:
+    signalled = signalled_before_others(bench)
     [step] = bench.claim(ONE_READ).steps
     bench.now += 1.0
     [other] = bench.claim(ONE_READ).steps
     assert bench.ledger.jobs.begin_poll(other.job_id, other.lease)
-    assert bench.ledger.jobs.begin_poll(hinted, step.lease) is None
+    assert bench.ledger.jobs.begin_poll(signalled, step.lease) is None
     bench.now += 1.0
-    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
+    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_hint_goes_before_polls_that_are_due_and_wakes_a_clock(bench: Bench) -> None:
-    hinted = bench.generating("hinted", poll_in=600.0)
+def test_a_signal_goes_before_polls_that_are_due_and_wakes_a_dispatcher(bench: Bench) -> None:
+    signalled = bench.generating("signalled", poll_in=600.0)
     bench.generating("due", poll_in=0.0)
     bench.now += 30.0
     bench.claim(NO_READS)
-    bench.client.delete(bench.ledger.prefix + "bell")
-    bench.ledger.jobs.called_back(hinted, "token", "task of hinted")
-    assert bench.client.llen(bench.ledger.prefix + "bell") == 1
-    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [hinted]
+    bench.client.delete(bench.ledger.prefix + "wakeup")
+    bench.ledger.jobs.called_back(signalled, "token", "task of signalled")
+    assert bench.client.llen(bench.ledger.prefix + "wakeup") == 1
+    assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_hint_never_makes_a_poll_later(bench: Bench) -> None:
+def test_a_signal_never_makes_a_poll_later(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0.25)
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
@@ -107,7 +107,7 @@ def test_a_hint_never_makes_a_poll_later(bench: Bench) -> None:
     bench.claim(NO_READS)
     bench.now += 100.0
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
-    score = bench.client.zscore(bench.ledger.prefix + "line:poll:main", job_id)
+    score = bench.client.zscore(bench.ledger.prefix + "ready:polls:main", job_id)
     assert score is not None
     assert score < (START + 0.25) * 1000
 
@@ -205,13 +205,13 @@ def test_a_poll_that_was_reported_is_not_given_back_with_the_others(bench: Bench
     assert {step.job_id for step in polls(bench)} == {step.job_id for step in others}
 
 
-def test_a_clock_that_drains_gives_each_poll_of_its_messages_back(bench: Bench) -> None:
+def test_a_dispatcher_that_drains_gives_each_poll_of_its_messages_back(bench: Bench) -> None:
     many_generating(bench, 20)
     app = Celery("drained", broker="memory://", set_as_current=False)
-    clock = Clock(app, bench.ledger, [WIDE], Money())
-    clock.tick()
+    dispatcher = Dispatcher(app, bench.ledger, [WIDE], Money())
+    dispatcher.tick()
     assert polls(bench) == []
-    clock.give_back()
+    dispatcher.give_back()
     assert len(polls(bench)) == 20
 
 

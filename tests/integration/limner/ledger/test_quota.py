@@ -9,7 +9,7 @@ from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.stories import NO_ANSWER, UNSENT
 
 FOUR = Quota(4, 10.0, 10, 1.0, 100)
-GUARDED = replace(FOUR, guard=1.0)
+WITH_MARGIN = replace(FOUR, margin=1.0)
 TOO_OFTEN = {"cause": "rate_limited", "message": "slow down"}
 BRIEFLY = Closing("rate_limited", 1.0, 60.0)
 
@@ -123,7 +123,7 @@ def test_a_request_whose_worker_died_counts_until_its_lease_is_over(bench: Bench
     [step] = creates(bench)
     grant = send(bench, step)
     bench.now += bench.ledger.leases.send
-    assert [step.step for step in bench.claim(FOUR).steps] == ["settle"]
+    assert [step.step for step in bench.claim(FOUR).steps] == ["recover"]
     assert bench.ledger.jobs.doubt(step.job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert list(window(bench).values()) == [0.0]
 
@@ -141,12 +141,12 @@ def test_a_callback_that_is_quicker_than_the_answer_leaves_the_answer_its_lesson
 
 def test_an_answer_teaches_once(bench: Bench) -> None:
     waiting(bench, 1)
-    [step] = creates(bench, GUARDED)
+    [step] = creates(bench, WITH_MARGIN)
     grant = send(bench, step)
     accept(bench, step, grant, took=0.2)
-    guard = quota(bench, "guard")
+    margin = quota(bench, "margin")
     accept(bench, step, grant, took=5.0)
-    assert (quota(bench, "guard"), quota(bench, "fastest")) == (guard, 200)
+    assert (quota(bench, "margin"), quota(bench, "fastest")) == (margin, 200)
 
 
 def test_a_request_that_never_left_gives_its_permit_back(bench: Bench) -> None:
@@ -189,60 +189,60 @@ def test_a_permit_that_nobody_used_is_free_when_its_lease_is_over(bench: Bench) 
     assert len(creates(bench, wide)) == 4
 
 
-# The guard
+# The margin
 
 
-def test_the_window_is_as_much_longer_as_the_guard_says(bench: Bench) -> None:
+def test_the_window_is_as_much_longer_as_the_margin_says(bench: Bench) -> None:
     waiting(bench, 5)
-    assert len(creates(bench, GUARDED)) == 4
+    assert len(creates(bench, WITH_MARGIN)) == 4
     bench.now += 10.999
-    assert creates(bench, GUARDED) == []
+    assert creates(bench, WITH_MARGIN) == []
     bench.now += 0.001
-    assert len(creates(bench, GUARDED)) == 1
+    assert len(creates(bench, WITH_MARGIN)) == 1
 
 
-def test_the_guard_shrinks_with_every_answer(bench: Bench) -> None:
+def test_the_margin_shrinks_with_every_answer(bench: Bench) -> None:
     waiting(bench, 2)
-    for step in creates(bench, GUARDED):
+    for step in creates(bench, WITH_MARGIN):
         exchange(bench, step)
-    assert quota(bench, "guard") == pytest.approx(1000 * 0.98**2)
+    assert quota(bench, "margin") == pytest.approx(1000 * 0.98**2)
 
 
-def test_the_guard_never_vanishes(bench: Bench) -> None:
-    narrow = replace(FOUR, guard=0.01)
+def test_the_margin_never_vanishes(bench: Bench) -> None:
+    narrow = replace(FOUR, margin=0.01)
     waiting(bench, 4)
     for step in creates(bench, narrow):
         exchange(bench, step)
-    assert quota(bench, "guard") == 10
+    assert quota(bench, "margin") == 10
 
 
 def two_after_a_full_window(bench: Bench) -> list[tuple[Claim, Grant]]:
     """Sent when four others are over, of which the answers came so late that they may count yet."""
     waiting(bench, 60)
-    for step in creates(bench, GUARDED):
+    for step in creates(bench, WITH_MARGIN):
         exchange(bench, step, 0.0)
     late = (bench.now + 2.0) * 1000
     answers = bench.ledger.prefix + "window:answer:main"
     bench.client.zadd(answers, dict.fromkeys(bench.client.zrange(answers, 0, -1), late))
     bench.now += 11.0
-    return [(step, send(bench, step)) for step in creates(bench, GUARDED)[:2]]
+    return [(step, send(bench, step)) for step in creates(bench, WITH_MARGIN)[:2]]
 
 
-def test_a_refusal_that_our_own_requests_explain_widens_the_guard(bench: Bench) -> None:
+def test_a_refusal_that_our_own_requests_explain_widens_the_margin(bench: Bench) -> None:
     [one, _] = two_after_a_full_window(bench)
-    before = quota(bench, "guard")
+    before = quota(bench, "margin")
     assert before
     refuse(bench, *one)
-    assert quota(bench, "guard") == pytest.approx(2 * before)
+    assert quota(bench, "margin") == pytest.approx(2 * before)
     assert quota(bench, "limit") is None
 
 
-def test_refusals_of_the_same_moment_widen_the_guard_once(bench: Bench) -> None:
+def test_refusals_of_the_same_moment_widen_the_margin_once(bench: Bench) -> None:
     [one, other] = two_after_a_full_window(bench)
     refuse(bench, *one)
-    widened = quota(bench, "guard")
+    widened = quota(bench, "margin")
     refuse(bench, *other)
-    assert quota(bench, "guard") == widened
+    assert quota(bench, "margin") == widened
 
 
 # What somebody else leaves
@@ -251,7 +251,7 @@ def test_refusals_of_the_same_moment_widen_the_guard_once(bench: Bench) -> None:
 def test_a_refusal_that_ours_do_not_explain_leaves_what_the_provider_took(bench: Bench) -> None:
     shrunk(bench)
     assert quota(bench, "limit") == 3
-    assert quota(bench, "guard") in (None, 0)
+    assert quota(bench, "margin") in (None, 0)
 
 
 def test_so_few_of_ours_are_no_share_of_the_quota(bench: Bench) -> None:
@@ -316,14 +316,14 @@ def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) ->
     one = replace(FOUR, max_in_flight=1)
     assert creates(bench, one) == []
     bench.now += 60.0
-    bench.ledger.queue.tend()
+    bench.ledger.queue.maintain()
     assert len(creates(bench, one)) == 1
 
 
 def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> None:
     bench.generating("a fox", poll_in=1000.0)
     bench.now += 60.0
-    bench.ledger.queue.tend()
+    bench.ledger.queue.maintain()
     assert places(bench) == 1
 
 
@@ -335,20 +335,20 @@ def test_polls_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
     for step in steps:
         bench.ledger.jobs.begin_poll(step.job_id, step.lease)
         bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
-    assert quota(bench, "poll_guard") == 100
+    assert quota(bench, "poll_margin") == 100
     bench.now += 1.0
     [step, *_] = bench.claim().steps
     bench.ledger.jobs.begin_poll(step.job_id, step.lease)
     bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
-    assert quota(bench, "poll_guard") == 200
+    assert quota(bench, "poll_margin") == 200
 
 
-def test_a_poll_that_sees_the_end_shrinks_the_guard_as_well(bench: Bench) -> None:
+def test_a_poll_that_sees_the_end_shrinks_the_margin_as_well(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
-    bench.client.hset(bench.ledger.prefix + "quota:main", "poll_guard", 100)
+    bench.client.hset(bench.ledger.prefix + "quota:main", "poll_margin", 100)
     assert bench.succeed(job_id)
-    assert quota(bench, "poll_guard") == 99
+    assert quota(bench, "poll_margin") == 99
 
 
 def test_another_quota_is_whole(bench: Bench) -> None:
@@ -359,12 +359,12 @@ def test_another_quota_is_whole(bench: Bench) -> None:
     assert len(creates(bench, replace(FOUR, creates=8))) == 8
 
 
-def test_the_guard_of_polls_shrinks_while_they_are_answered(bench: Bench) -> None:
-    guarded = Quota(20, 10.0, 1, 1.0, 100, guard=0.25)
+def test_the_margin_of_polls_shrinks_while_they_are_answered(bench: Bench) -> None:
+    with_margin = Quota(20, 10.0, 1, 1.0, 100, margin=0.25)
     job_id = bench.generating(poll_in=0.0)
 
     def poll() -> None:
-        [step] = bench.claim(guarded).steps
+        [step] = bench.claim(with_margin).steps
         assert bench.ledger.jobs.begin_poll(job_id, step.lease)
         assert bench.ledger.jobs.polled(job_id, step.lease, "generating", poll_in=0.0)
 
@@ -373,7 +373,7 @@ def test_the_guard_of_polls_shrinks_while_they_are_answered(bench: Bench) -> Non
         bench.now += 1.101
     poll()
     bench.now += 1.029
-    assert bench.claim(guarded).steps == []
+    assert bench.claim(with_margin).steps == []
     bench.now += 0.002
     poll()
 
@@ -384,4 +384,4 @@ def test_a_pause_of_polls_is_learned_from_a_poll_that_came_too_often(bench: Benc
     step = bench.claim_one()
     assert bench.ledger.jobs.begin_poll(job_id, step.lease)
     assert bench.ledger.jobs.polled(job_id, step.lease, "too often", poll_in=2.0, too_often=True)
-    assert quota(bench, "poll_guard") == 100
+    assert quota(bench, "poll_margin") == 100

@@ -15,7 +15,7 @@ from limner.pauses import EndsBy
 from limner.status import JobState, JobStatus
 from tests.integration.limner.ledger.conftest import START, Bench
 
-NORTH = Quota(2, 10.0, 10, 1.0, 5, guard=0.25, account="north", key="k1")
+NORTH = Quota(2, 10.0, 10, 1.0, 5, margin=0.25, account="north", key="k1")
 SOUTH = replace(NORTH, creates=1, account="south", key="k2")
 PRICES = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7)})
 SEVEN, NONE = Decimal(7), Decimal(0)
@@ -75,7 +75,7 @@ def test_an_account_tells_its_quota_and_how_much_of_it_is_used(bench: Bench) -> 
         max_in_flight=5,
         limit=2,
         more_at=None,
-        guard=0.25,
+        margin=0.25,
         used=2,
         next_permit_at=at(10.251),
         in_flight=2,
@@ -214,20 +214,20 @@ def test_a_place_in_the_common_line_is_exact(bench: Bench) -> None:
     low, first, second, high = (bench.submit(priority=priority) for priority in (1, 5, 5, 9))
     bench.client.sadd(bench.ledger.prefix + "accounts", "north")
     bench.submit(account="north", priority=9)
-    places = [bench.ledger.queue.place(job_id)[0] for job_id in (high, first, second, low)]
+    places = [bench.ledger.queue.position(job_id)[0] for job_id in (high, first, second, low)]
     assert places == [1, 2, 3, 4]
 
 
 def test_lanes_share_turns_and_places_say_so(bench: Bench) -> None:
     busy = [bench.submit(lane="busy") for _ in range(3)]
     other = bench.submit(lane="other")
-    assert [bench.ledger.queue.place(job_id)[0] for job_id in busy[1:]] == [3, 4]
+    assert [bench.ledger.queue.position(job_id)[0] for job_id in busy[1:]] == [3, 4]
     # Turns are equal here, and which is first is a matter of chance; but not that they agree.
-    assert {bench.ledger.queue.place(job_id)[0] for job_id in (busy[0], other)} == {1, 2}
+    assert {bench.ledger.queue.position(job_id)[0] for job_id in (busy[0], other)} == {1, 2}
     bench.quota = replace(bench.quota, creates=1)
     [step] = bench.claim().steps
-    assert bench.ledger.queue.place(step.job_id)[0] is None
-    assert bench.ledger.queue.place(other if step.job_id != other else busy[0])[0] == 1
+    assert bench.ledger.queue.position(step.job_id)[0] is None
+    assert bench.ledger.queue.position(other if step.job_id != other else busy[0])[0] == 1
 
 
 def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench) -> None:
@@ -237,22 +237,22 @@ def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench
     bench.submit(account="south")
     first, second = bench.submit(account="north"), bench.submit(account="north")
     bench.submit()
-    assert bench.ledger.queue.place(first) == (4, None)
-    assert bench.ledger.queue.place(second) == (5, None)
+    assert bench.ledger.queue.position(first) == (4, None)
+    assert bench.ledger.queue.position(second) == (5, None)
 
 
 def test_a_job_that_is_in_no_line_has_no_place(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=7)
-    assert bench.ledger.queue.place(job_id) == (None, at(7))
-    assert bench.ledger.queue.place("unknown") == (None, None)
+    assert bench.ledger.queue.position(job_id) == (None, at(7))
+    assert bench.ledger.queue.position("unknown") == (None, None)
 
 
 # Forecasts
 
 
 def test_a_queued_job_is_told_when_it_starts_and_ends(bench: Bench) -> None:
-    bench.quota = replace(bench.quota, creates=2, guard=0.25)
+    bench.quota = replace(bench.quota, creates=2, margin=0.25)
     jobs = [bench.submit() for _ in range(5)]
     bench.claim()
     bench.now += 3.0
@@ -270,7 +270,7 @@ def test_a_queued_job_is_told_when_it_starts_and_ends(bench: Bench) -> None:
 
 
 def test_a_forecast_comes_true(bench: Bench) -> None:
-    bench.quota = replace(bench.quota, creates=3, guard=0.25)
+    bench.quota = replace(bench.quota, creates=3, margin=0.25)
     jobs = [bench.submit() for _ in range(20)]
 
     def take_what_is_there() -> list[str]:

@@ -15,7 +15,7 @@ from celery.result import AsyncResult
 from limner import Images
 from limner.errors import DeadlineExceeded
 from limner.ledger import Grant, Quota
-from limner.ledger.durations import Lesson, kind_of
+from limner.ledger.durations import DurationSample, kind_of
 from limner.ledger.messages import moment
 from limner.ledger.record import Record, TaskEnd
 from limner.ledger.scripts.reports import BackendResult
@@ -173,7 +173,7 @@ def test_the_duration_is_learned_with_the_end(bench: Bench, store: ResultStore) 
         URLS,
         None,
         ttl=900,
-        lesson=Lesson.of(kind, 40.0),
+        sample=DurationSample.of(kind, 40.0),
         result=ahead(bench, store, job),
     )
     after = bench.ledger.durations.of(kind)

@@ -17,8 +17,8 @@ ERROR = {"cause": "rate_limited", "message": "slow down"}
 def test_a_new_job_waits_in_the_line(bench: Bench) -> None:
     job_id = bench.submit()
     assert bench.state(job_id) == "queued"
-    assert bench.places(job_id) == ["line:create"]
-    assert bench.ledger.queue.place(job_id) == (1, None)
+    assert bench.places(job_id) == ["ready"]
+    assert bench.ledger.queue.position(job_id) == (1, None)
 
 
 def test_the_same_key_gives_the_same_job(bench: Bench) -> None:
@@ -136,7 +136,7 @@ def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
     assert {place for job_id in newer for place in bench.places(job_id)} == {"due"}
 
 
-def test_a_pause_stops_the_account_and_pardons_the_attempt(bench: Bench) -> None:
+def test_a_pause_stops_the_account_and_does_not_count_the_attempt(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.submit("a hen")
     bench.ledger.jobs.retry(job_id, grant.attempt, ERROR, delay=0.0, pause=Closing("no_credits", 60.0, 900.0))
@@ -203,7 +203,7 @@ def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
     bench.claim_one()
     bench.succeed(job_id)
     bench.now += bench.ledger.leases.store
-    assert bench.claim_one().step == "settle"
+    assert bench.claim_one().step == "recover"
     assert bench.stored(job_id)
     assert bench.places(job_id) == []
     assert 0 < bench.client.pttl(bench.ledger.jobs.key(job_id)) <= 60_000
@@ -240,7 +240,7 @@ def test_a_job_is_cancelled_from_any_state_and_is_due_for_its_result(bench: Benc
     assert record.failure
     assert record.failure.message == ("unsent" if state == "queued" else "sent")
     assert bench.places(job_id) == ["due"]
-    assert bench.claim_one().step == "settle"
+    assert bench.claim_one().step == "recover"
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
 
 

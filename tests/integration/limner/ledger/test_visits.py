@@ -61,7 +61,7 @@ def test_accounts_at_rest_are_not_visited(bench: Bench) -> None:
 # What makes an account visited again at once, without housekeeping
 
 PINNED: Final = [True, False]
-WHERE: Final = ["a job that names it", "a job of the common line"]
+WHERE: Final = ["a job that names it", "a job of the common queue"]
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
@@ -72,7 +72,7 @@ def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
     bench.ledger.jobs.task_succeeded(step.job_id, f"task of {step.job_id}", ["https://a"], None, ttl=60)
-    assert bench.client.llen(bench.ledger.prefix + "bell") == 1
+    assert bench.client.llen(bench.ledger.prefix + "wakeup") == 1
     assert job_id in of(claim(bench, full))
 
 
@@ -115,7 +115,7 @@ def test_a_permit_that_is_given_back_is_taken_at_once(bench: Bench, pinned: bool
     step = first_step(bench, narrow)
     job_id = waiting(bench, pinned=pinned, quota=narrow)
     bench.ledger.jobs.cancel(step.job_id, Cancelled("unsent"), SENT)
-    assert bench.client.llen(bench.ledger.prefix + "bell") == 1
+    assert bench.client.llen(bench.ledger.prefix + "wakeup") == 1
     assert job_id in of(claim(bench, narrow))
 
 
@@ -279,7 +279,7 @@ def test_a_worker_that_comes_with_another_key_takes_the_account_up_at_once(
     assert of(another_worker(bench).queue.claim(GOOD).steps) == [job_id]
 
 
-def test_refused_keys_of_many_accounts_let_the_clock_sleep(bench: Bench) -> None:
+def test_refused_keys_of_many_accounts_let_the_dispatcher_sleep(bench: Bench) -> None:
     quotas = [replace(quota, key=quota.account) for quota in many(60)]
     rest(bench, *quotas)
     for quota in quotas:
@@ -301,14 +301,14 @@ def generating(bench: Bench, quota: Quota, *, poll_in: float = 600.0) -> str:
     return job_id
 
 
-def test_a_callback_s_hint_is_followed_at_once(bench: Bench) -> None:
+def test_a_callback_s_signal_is_followed_at_once(bench: Bench) -> None:
     job_id = generating(bench, ONE)
     bench.now += 30.0
     bench.ledger.jobs.called_back(job_id, f"token {job_id}", f"task of {job_id}")
     assert [(step.job_id, step.step) for step in claim(bench, ONE)] == [(job_id, "poll")]
 
 
-def test_a_hint_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Bench) -> None:
+def test_a_signal_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Bench) -> None:
     job_id = generating(bench, ONE, poll_in=2.0)
     bench.now += 2.0
     [poll] = claim(bench, ONE)
@@ -372,7 +372,7 @@ def test_a_place_on_one_account_is_found_by_the_common_line_while_another_is_ful
     assert record(bench, job_id).account == account
 
 
-def test_the_clock_sleeps_while_every_account_is_full(bench: Bench) -> None:
+def test_the_dispatcher_sleeps_while_every_account_is_full(bench: Bench) -> None:
     full = replace(ONE, max_in_flight=1)
     claim(bench, full)
     bench.submit("first")
@@ -417,7 +417,7 @@ def test_limits_that_vanish_are_told_again_with_the_next_claim(bench: Bench) -> 
     job_id = bench.submit("a fox", account="one")
     bench.client.delete(bench.ledger.prefix + "quota:one")
     claim(bench, ONE)
-    bench.ledger.queue.tend()
+    bench.ledger.queue.maintain()
     assert of(rest(bench, ONE)) == [job_id]
 
 

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from sandbox.kie.server import SandboxProvider
-from sandbox.rival.process import Spender, SpenderDied
+from sandbox.rival.process import Rival, RivalDied
 from tests.integration.sandbox.conftest import client_of, create, until
 from tests.paths import ROOT
 
 
 def test_it_spends_its_share_evenly_and_ends_by_itself(provider: SandboxProvider) -> None:
-    with Spender(provider.url, share=0.5, creates=20, window=1.0, seconds=0.5) as outside:
+    with Rival(provider.url, share=0.5, creates=20, window=1.0, seconds=0.5) as outside:
         summary = outside.wait(30)
     assert (summary["sent"], summary["accepted"], summary["refused"]) == (5, 5, 0)
     assert not outside.running
@@ -27,34 +27,34 @@ def test_it_counts_what_the_account_refuses_because_others_spend_it_too() -> Non
     with SandboxProvider(creates=3, window_seconds=600) as provider:
         with client_of(provider) as inside:
             assert create(inside, "inside")["code"] == 200
-        with Spender(provider.url, share=1.0, creates=20, window=1.0, seconds=0.25) as outside:
+        with Rival(provider.url, share=1.0, creates=20, window=1.0, seconds=0.25) as outside:
             summary = outside.wait(30)
         assert provider.summary()["calls"]["createTask"] == {"200": 3, "429": 3}
     assert (summary["accepted"], summary["refusals"]) == (2, {"429": 3})
 
 
 def test_a_stop_keeps_the_summary(provider: SandboxProvider) -> None:
-    with Spender(provider.url, share=1.0, creates=20, window=1.0, seconds=600) as outside:
+    with Rival(provider.url, share=1.0, creates=20, window=1.0, seconds=600) as outside:
         until(lambda: provider.summary()["created"] >= 2)
-        with pytest.raises(SpenderDied):
+        with pytest.raises(RivalDied):
             outside.summary()
     assert outside.summary()["accepted"] == provider.summary()["created"] >= 2
 
 
 def test_its_prompts_are_new_with_every_run(provider: SandboxProvider) -> None:
     for _ in range(2):
-        with Spender(provider.url, share=1.0, creates=1, window=0.1, seconds=0.1) as outside:
+        with Rival(provider.url, share=1.0, creates=1, window=0.1, seconds=0.1) as outside:
             outside.wait(30)
     assert provider.summary()["distinct_inputs"] == provider.summary()["created"] == 2
 
 
 def test_a_wrong_plan_is_refused_before_anything_is_started() -> None:
     with pytest.raises(ValueError, match="share"):
-        Spender("http://127.0.0.1:1", share=2.0)
+        Rival("http://127.0.0.1:1", share=2.0)
 
 
 def test_the_command_prints_what_came_of_it(provider: SandboxProvider) -> None:
-    command = [sys.executable, "-m", "sandbox", "spender", "--url", provider.url, "--key", "stolen"]
+    command = [sys.executable, "-m", "sandbox", "rival", "--url", provider.url, "--key", "stolen"]
     plan = ["--share", "0.5", "--creates", "20", "--window", "1", "--seconds", "0.2"]
     done = subprocess.run([*command, *plan], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout) == {

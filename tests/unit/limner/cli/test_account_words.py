@@ -25,7 +25,7 @@ def make_account(**facts: Any) -> AccountStatus:
         "max_in_flight": 100,
         "limit": 20,
         "more_at": None,
-        "guard": 0.25,
+        "margin": 0.25,
         "used": 3,
         "next_permit_at": NOW,
         "in_flight": 37,
@@ -59,10 +59,10 @@ def line(name: str, **facts: Any) -> str:
 def test_an_account_is_told_by_what_may_hold_a_job_up() -> None:
     assert list(account_lines(make_account(), NOW)) == [
         "account main",
-        "  window      3 of 20 requests in 10 s + 0.250 s guard; there is room",
+        "  window      3 of 20 requests in 10 s + 0.250 s margin; there is room",
         "  limit       all 20 of the settings",
         "  in flight   37 of 100 tasks",
-        "  waiting     812 jobs in the common line",
+        "  waiting     812 jobs in the common queue",
         "  reads       10 a second, 4 jobs wait for one",
         "  pause       none",
     ]
@@ -74,7 +74,7 @@ def test_an_account_without_workers_is_told_as_such() -> None:
 
 def test_a_full_window_tells_when_it_has_room_again() -> None:
     full = line("window", used=20, next_permit_at=NOW + timedelta(seconds=1.5))
-    assert full.endswith("20 of 20 requests in 10 s + 0.250 s guard; the next one is free in 1.5 s")
+    assert full.endswith("20 of 20 requests in 10 s + 0.250 s margin; the next one is free in 1.5 s")
 
 
 def test_a_limit_that_was_learned_is_told_with_its_reason() -> None:
@@ -85,7 +85,7 @@ def test_a_limit_that_was_learned_is_told_with_its_reason() -> None:
 
 
 def test_jobs_that_name_the_account_are_told_apart() -> None:
-    assert line("waiting", waiting_own=5) == "812 jobs in the common line, 5 for this account alone"
+    assert line("waiting", waiting_own=5) == "812 jobs in the common queue, 5 for this account alone"
 
 
 @pytest.mark.parametrize(

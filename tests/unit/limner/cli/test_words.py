@@ -213,7 +213,7 @@ def test_an_event_without_its_details_is_told_all_the_same(event: str) -> None:
 
 
 def test_the_standing_of_a_job_names_its_place_and_its_next_step() -> None:
-    assert standing(make_status(position=14), NOW) == "queued, number 14 in the line"
+    assert standing(make_status(position=14), NOW) == "queued, number 14 in the queue"
     generating = make_status(
         state=JobState.GENERATING,
         attempts=1,
@@ -238,7 +238,7 @@ def test_the_forecast_is_told_in_whole_seconds() -> None:
     waiting = make_status(
         position=14, starts_at=NOW + timedelta(seconds=7.2), ends_at=NOW + timedelta(seconds=23.4)
     )
-    assert standing(waiting, NOW) == "queued, number 14 in the line, about 7 s to start, 23 s to the end"
+    assert standing(waiting, NOW) == "queued, number 14 in the queue, about 7 s to start, 23 s to the end"
     under_way = make_status(state=JobState.GENERATING, ends_at=NOW + timedelta(seconds=9))
     assert standing(under_way, NOW) == "generating, about 9 s to the end"
     overdue = make_status(state=JobState.GENERATING, ends_at=NOW - timedelta(seconds=9))

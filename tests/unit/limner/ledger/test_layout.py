@@ -65,7 +65,7 @@ ON_RECORDS: Final = {
     # Whether a job is new, its id or one field tells: that of the key's job may be a large record.
     ("submit", "EXISTS"),
     ("submit", "HGET"),
-    # The audit of places in flight asks a hundred records for one field.
+    # The audit of slots in flight asks a hundred records for one field.
     ("parts/quota", "HGET"),
     # The record goes to the caller, as it was saved.
     ("parts/ends", "HGETALL"),

@@ -95,7 +95,7 @@ def test_a_task_that_is_still_open_may_be_charged() -> None:
 
 
 def test_a_failure_names_its_job_its_task_and_how_often_it_was_sent() -> None:
-    failure = record(InDoubt("?"), attempt="3", pardoned="1", task_id="T").failure
+    failure = record(InDoubt("?"), attempt="3", uncounted="1", task_id="T").failure
     assert failure
     assert failure.details == {"job_id": "job", "task_id": "T", "attempts": 2}
 

@@ -8,7 +8,7 @@ from limner.ledger.messages import Closing, Quota
 
 SPAN, POLL_SPAN = 10_000, 1_000
 REMEMBERED: Final = 30_000
-TEND_EVERY: Final = 5_000
+MAINTAIN_EVERY: Final = 5_000
 MOST_LATE: Final = 1_000
 FOR_EVER: Final = 10**15
 DAY: Final = 86_400_000
@@ -38,13 +38,13 @@ class Pause:
 
 @dataclass
 class Account:
-    """The account as it must be. Its guards are nought; what a 429 teaches is for examples to show."""
+    """The account as it must be. Its margins are nought; what a 429 teaches is for examples to show."""
 
     permits: dict[Permit, tuple[int, int]] = field(default_factory=dict)
-    """When it was given or used, and how many the clock that gave it allowed."""
+    """When it was given or used, and how many the dispatcher that gave it allowed."""
     reads: dict[Permit, int] = field(default_factory=dict)
     fastest: float | None = None
-    tended: int | None = None
+    maintained: int | None = None
     """When the housekeeping was last done; None before the first claim."""
     pause: Pause | None = None
     checks: int = 0
@@ -54,11 +54,11 @@ class Account:
 
     # Windows
 
-    def tend(self, now: int) -> None:
+    def maintain(self, now: int) -> None:
         """Permits are forgotten that count no more, now and then."""
-        if self.tended is None or self.tended > now - TEND_EVERY:
+        if self.maintained is None or self.maintained > now - MAINTAIN_EVERY:
             return
-        self.tended = now
+        self.maintained = now
         self.permits = {
             step: permit for step, permit in self.permits.items() if permit[0] > now - SPAN - REMEMBERED
         }

@@ -1,4 +1,4 @@
-"""Producers, clocks and attempts: what happens to a job until the provider has a task of it."""
+"""Producers, dispatchers and attempts: what happens to a job until the provider has a task of it."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -43,7 +43,7 @@ SECONDS = st.sampled_from([0.0, 0.001, 1.0, 5.0, 5.0, 9.999, 10.0, 20.0, 30.0, 3
 
 
 class Attempts(World):
-    """What producers and clocks do, and workers that send."""
+    """What producers and dispatchers do, and workers that send."""
 
     @move(
         job_id=JOBS,
@@ -98,14 +98,14 @@ class Attempts(World):
         error = SENT_ERROR if sent else UNSENT_ERROR
         life.finish(self.now, JobState.CANCELLED, {"error": error.to_json()}, 0)
 
-    # Clocks
+    # Dispatchers
 
     @move(weight=4, worker=WORKERS, after=SECONDS, quota=QUOTAS, lost=SELDOM)
     def claim(self, worker: int, after: float, quota: Quota, lost: bool) -> None:
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
         claimed = self.ledger.queue.claim(quota, money=MONEY)
-        self.account.tended = self.account.tended or 0
+        self.account.maintained = self.account.maintained or 0
         expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
         assert claimed.unreadable == []
@@ -137,9 +137,9 @@ class Attempts(World):
             self.hands += [InHand(worker, step, "message") for step in claimed.steps]
 
     @move()
-    def tend(self) -> None:
-        self.ledger.queue.tend()
-        self.account.tend(self.now)
+    def maintain(self) -> None:
+        self.ledger.queue.maintain()
+        self.account.maintain(self.now)
 
     @move(when=lambda world: world.hands, which=WHICH)
     def give_back(self, which: int) -> None:
@@ -161,12 +161,12 @@ class Attempts(World):
         if kind == "create":
             assert lease == life.lease
             life.take_back(self.now)
-            life.queue_up(self.now)
+            life.enqueue(self.now)
         elif kind == "poll":
             # The request may have been made: its permit stays used.
             assert life.polling is not None
             behind = AHEAD if life.state.ended else 0
-            life.line_up_poll(life.polling + behind)
+            life.enqueue_poll(life.polling + behind)
             life.polling = None
         else:
             life.wait(self.now)
@@ -231,7 +231,7 @@ class Attempts(World):
         elif self.must_wait_again(life):
             assert answer == "stale"
             life.take_back(self.now)
-            life.queue_up(self.now)
+            life.enqueue(self.now)
         else:
             assert isinstance(answer, Grant)
             self.sent(life, answer, token)
@@ -252,7 +252,7 @@ class Attempts(World):
         allowed = self.account.permits[life.job_id, life.lease][1]
         self.sends.append((self.elapsed, allowed))
         recent = [allowed for time, allowed in self.sends if time > self.elapsed - SPAN]
-        assert len(recent) <= max(recent), "more requests in a span than any clock allowed"
+        assert len(recent) <= max(recent), "more requests in a span than any dispatcher allowed"
 
     @move(
         weight=3,
@@ -260,24 +260,30 @@ class Attempts(World):
         which=WHICH,
         delay=DELAYS,
         pause=st.sampled_from([None, None, None, BUSY, CAPPED, BROKE]),
-        pardon=st.sampled_from([None, None, 3.0]),
+        uncounted=st.sampled_from([None, None, 3.0]),
         cause=st.sampled_from(["maintenance", "maintenance", "server_fault"]),
         unsent=SELDOM,
     )
     def the_provider_refuses(
-        self, which: int, delay: float, pause: Closing | None, pardon: float | None, cause: str, unsent: bool
+        self,
+        which: int,
+        delay: float,
+        pause: Closing | None,
+        uncounted: float | None,
+        cause: str,
+        unsent: bool,
     ) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
         error = {"cause": cause, "message": "no"}
         told = self.ledger.jobs.retry(
-            life.job_id, attempt, error, delay=delay, pause=pause, pardon=pardon, unsent=unsent
+            life.job_id, attempt, error, delay=delay, pause=pause, uncounted=uncounted, unsent=unsent
         )
         assert told == expected
         if expected:
-            pardoned = None if pardon is None else ms(pardon)
-            life.refused(self.now, ms(delay), cause=cause, pardon=pardoned, pause=pause, unsent=unsent)
+            uncounted = None if uncounted is None else ms(uncounted)
+            life.refused(self.now, ms(delay), cause=cause, uncounted=uncounted, pause=pause, unsent=unsent)
         elif life.state.ended:
             life.refused_in_vain(self.now, attempt, pause=pause, unsent=unsent)
 

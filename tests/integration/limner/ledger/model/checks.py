@@ -18,7 +18,7 @@ from tests.integration.limner.ledger.model.life import Life
 from tests.integration.limner.ledger.model.tasks import GRACE, TTL
 from tests.integration.limner.ledger.model.world import ERROR, World
 
-INDEXES: Final = ("due", "line:create", "line:poll:main", "in-flight:main", "expiring")
+INDEXES: Final = ("due", "ready", "ready:polls:main", "in-flight:main", "expiring")
 NOTED_ONLY: Final = {"polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
 """What stands in a job's own log, and is not told to the readers of events."""
 
@@ -42,8 +42,8 @@ class Checks(World):
         prefix, lives = self.ledger.prefix, self.lives.values()
         with self.client.pipeline(transaction=False) as pipe:
             pipe.zrange(prefix + "due", 0, -1, withscores=True)
-            pipe.zrange(prefix + "line:create", 0, -1)
-            pipe.zrange(prefix + "line:poll:main", 0, -1, withscores=True)
+            pipe.zrange(prefix + "ready", 0, -1)
+            pipe.zrange(prefix + "ready:polls:main", 0, -1, withscores=True)
             pipe.zrange(prefix + "in-flight:main", 0, -1)
             pipe.zrange(prefix + "doubts", 0, -1)
             pipe.zrange(prefix + "window:create:main", 0, -1, withscores=True)
@@ -52,9 +52,9 @@ class Checks(World):
             pipe.hgetall(prefix + "callbacks")
             due, create, poll, in_flight, doubts, creates, polls, expiring, counts = pipe.execute()
         assert dict(due) == {life.job_id: life.due for life in lives if life.place == "due"}
-        assert create == self.line("line:create")
-        assert [job_id for job_id, _ in poll] == self.line("line:poll:main")
-        assert dict(poll) == {life.job_id: life.due for life in lives if life.place == "line:poll:main"}
+        assert create == self.line("ready")
+        assert [job_id for job_id, _ in poll] == self.line("ready:polls:main")
+        assert dict(poll) == {life.job_id: life.due for life in lives if life.place == "ready:polls:main"}
         assert set(in_flight) == {life.job_id for life in lives if life.in_flight}
         assert set(doubts) == {life.job_id for life in lives if life.doubtful is not None}
         assert dict(creates) == {
@@ -136,12 +136,12 @@ class Checks(World):
 
     def check_record(self, life: Life, record: Record) -> None:
         assert (record.state, record.attempt, record.lease) == (life.state, life.attempt, life.lease)
-        assert record.tries == life.attempt - life.pardoned
+        assert record.tries == life.attempt - life.uncounted
         assert (record.polls, record.resubmitted) == (life.polls, life.resubmitted)
         assert record.tokens == {attempt: token for token, attempt in life.tokens.items()}
         assert (record.doubtful, record.faulted) == (life.doubtful, life.faulted)
         assert record.task_id == life.task_id
-        assert milliseconds(record.hinted_at) == life.hinted
+        assert milliseconds(record.signalled_at) == life.signalled
         if not life.state.ended:
             assert milliseconds(record.deadline) == life.deadline
             assert milliseconds(record.held_at) == life.held_at

@@ -10,15 +10,15 @@ from tests.integration.limner.ledger.model.account import Permit
 from tests.integration.limner.ledger.model.costs import Costly
 from tests.integration.limner.ledger.model.turns import Lane, Turns
 
-HINT_PAUSE: Final = 1_000
+SIGNAL_PAUSE: Final = 1_000
 AHEAD: Final = 60_000
-HINTED: Final = -(10**12)
+SIGNALLED: Final = -(10**12)
 MOST_UNSURE: Final = 4
 MOST_LOST: Final = 8
 
 OPEN = TaskState.OPEN
 
-Place = Literal["due", "line:create", "line:poll:main"]
+Place = Literal["due", "ready", "ready:polls:main"]
 Source = Literal["answer", "callback", "person"]
 """Who says that a task is an attempt's."""
 
@@ -51,7 +51,7 @@ class Followed(Costly):
     """Whether it stands in the index of those that expire."""
     key: str | None = None
     state: JobState = JobState.QUEUED
-    place: Place | None = "line:create"
+    place: Place | None = "ready"
     due: int = 0
     """The place's score, unless that is the line for attempts."""
     lease: int = 0
@@ -66,7 +66,7 @@ class Followed(Costly):
     """The attempt that each secret proves."""
     grant: Grant | None = None
     deadline: int | None = None
-    lined_up: int | None = None
+    ready_since: int | None = None
     """Since when it waits to be sent again: that is not its own time."""
     allowance: int = 0
     tasks: list[Known] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Followed(Costly):
     """What was between the last poll and the next one."""
     polling: int | None = None
     seen: int | None = None
-    hinted: int | None = None
+    signalled: int | None = None
     polls: int = 0
     doubtful: int | None = None
     """The attempt of which it is not known whether the provider took it."""
@@ -87,7 +87,7 @@ class Followed(Costly):
     """When it has ended: twice, if late success followed upon failure."""
     stored: bool = False
     cancelled_as: JobState | None = None
-    pardoned: int = 0
+    uncounted: int = 0
     faulted: bool = False
     verdict: dict[str, Any] | None = None
     """What a task that failed says of the job, if nothing better comes."""
@@ -110,13 +110,13 @@ class Followed(Costly):
     def wait(self, due: int) -> None:
         self.place, self.due, self.owned = "due", due, False
 
-    def queue_up(self, now: int) -> None:
-        self.place, self.owned = "line:create", False
-        if self.deadline is not None and self.lined_up is None:
-            self.lined_up = now
+    def enqueue(self, now: int) -> None:
+        self.place, self.owned = "ready", False
+        if self.deadline is not None and self.ready_since is None:
+            self.ready_since = now
 
     def waited(self, now: int) -> int:
-        return max(0, now - (now if self.lined_up is None else self.lined_up))
+        return max(0, now - (now if self.ready_since is None else self.ready_since))
 
     def take_back(self, now: int) -> None:
         """A grant that was not used leaves nothing behind."""
@@ -143,13 +143,13 @@ class Followed(Costly):
 
     def queue_poll(self) -> None:
         """Of two that are due, that one goes first which is later in relation to its pace."""
-        self.line_up_poll(self.due + self.pace)
+        self.enqueue_poll(self.due + self.pace)
 
-    def line_up_poll(self, at: int) -> None:
+    def enqueue_poll(self, at: int) -> None:
         """A callback since the last poll goes before."""
-        hinted = self.hinted is not None and self.hinted >= (self.seen or 0)
-        self.place, self.owned = "line:poll:main", False
-        self.due = (self.hinted or 0) + HINTED if hinted else at
+        signalled = self.signalled is not None and self.signalled >= (self.seen or 0)
+        self.place, self.owned = "ready:polls:main", False
+        self.due = (self.signalled or 0) + SIGNALLED if signalled else at
 
     # Tasks
 
@@ -250,15 +250,15 @@ class Followed(Costly):
             self.poll_soon(now)
 
     def poll_soon(self, now: int) -> None:
-        """Never later than it would come anyway, and at most one a second, however many the hints."""
-        self.hinted = now
+        """Never later than it would come anyway, and at most one a second, however many the signals."""
+        self.signalled = now
         if self.polling is not None and self.place == "due":
             return
-        at = now if self.seen is None else self.seen + HINT_PAUSE
-        if self.place == "line:poll:main":
-            self.due = min(now + HINTED, self.due)
+        at = now if self.seen is None else self.seen + SIGNAL_PAUSE
+        if self.place == "ready:polls:main":
+            self.due = min(now + SIGNALLED, self.due)
         elif at <= now:
-            self.place, self.due, self.owned = "line:poll:main", now + HINTED, False
+            self.place, self.due, self.owned = "ready:polls:main", now + SIGNALLED, False
         else:
             self.wait(min(at, self.due) if self.place == "due" else at)
 
@@ -275,9 +275,9 @@ class Followed(Costly):
             # It waited for something else than its task.
             self.deadline = max(self.deadline or 0, now + self.allowance)
         self.state, self.task_id = JobState.GENERATING, self.open_task.task_id
-        if self.place == "line:create":
+        if self.place == "ready":
             self.place = None
-        self.held_at, self.lined_up, self.in_flight = None, None, True
+        self.held_at, self.ready_since, self.in_flight = None, None, True
 
     def go_on_polling(self, now: int) -> bool:
         if not self.open_task:
@@ -289,7 +289,7 @@ class Followed(Costly):
     def polled(
         self, now: int, delay: int, task_id: str | None, *, sure: bool = False, attempt: int | None = None
     ) -> None:
-        hinted = self.hinted is not None and self.polling is not None and self.hinted >= self.polling
+        signalled = self.signalled is not None and self.polling is not None and self.signalled >= self.polling
         self.polls, self.polling, self.seen = self.polls + 1, None, now
         if task_id and (task := self.task(task_id)):
             task.sure, task.attempt = task.sure or sure, attempt or task.attempt
@@ -299,5 +299,5 @@ class Followed(Costly):
             self.tasks.append(task)
             if self.state is JobState.GENERATING and self.open_task:
                 self.task_id = self.open_task.task_id
-        self.poll_in(now, min(delay, HINT_PAUSE) if hinted else delay)
+        self.poll_in(now, min(delay, SIGNAL_PAUSE) if signalled else delay)
         self.log.append("polled")

@@ -38,7 +38,7 @@ class Life(Ending):
 
     def sent(self, now: int, grant: Grant, token: str, *, lease: int, deadline: int) -> None:
         assert grant.attempt == self.attempt + 1
-        assert grant.tries == grant.attempt - self.pardoned
+        assert grant.tries == grant.attempt - self.uncounted
         assert self.state is JobState.QUEUED
         assert not self.open_task, "an attempt is granted beside a task that is open"
         assert token not in self.tokens
@@ -54,7 +54,7 @@ class Life(Ending):
             self.deadline, self.allowance = now + deadline, deadline
         else:
             self.deadline += self.waited(now)
-        self.lined_up = None
+        self.ready_since = None
         self.log.append("sending")
 
     def refused(
@@ -63,7 +63,7 @@ class Life(Ending):
         delay: int,
         *,
         cause: str,
-        pardon: int | None,
+        uncounted: int | None,
         pause: Closing | None,
         unsent: bool,
     ) -> None:
@@ -84,8 +84,8 @@ class Life(Ending):
         adopted = self.go_on_polling(now)
         if not adopted:
             self.watch()
-        if pardon is not None or pause:
-            self.pardon(pardon or 0, adopted)
+        if uncounted is not None or pause:
+            self.do_not_count(uncounted or 0, adopted)
 
     def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
         """The job has ended meanwhile. The attempt costs nothing, and the account is closed all the same."""
@@ -95,11 +95,11 @@ class Life(Ending):
         if pause:
             self.account.close(now, pause, self.job_id, self.cost)
 
-    def pardon(self, time: int, adopted: bool) -> None:
-        self.pardoned += 1
+    def do_not_count(self, time: int, adopted: bool) -> None:
+        self.uncounted += 1
         # No callback is ever believed for it.
         self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
-        if self.pardoned == self.attempt and not adopted:
+        if self.uncounted == self.attempt and not adopted:
             self.deadline = None
         else:
             assert self.deadline is not None
@@ -123,7 +123,7 @@ class Life(Ending):
             self.log.append("held")
 
     def resubmit(self, now: int) -> None:
-        self.state, self.deadline, self.held_at, self.lined_up = JobState.QUEUED, None, None, None
+        self.state, self.deadline, self.held_at, self.ready_since = JobState.QUEUED, None, None, None
         self.decided, self.doubtful, self.in_flight = self.doubtful, None, False
         self.resubmitted, self.verdict = self.resubmitted + 1, None
         self.leave_doubtful(())

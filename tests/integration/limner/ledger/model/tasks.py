@@ -67,7 +67,7 @@ class Tasks(World):
     def a_callback_is_forged(self, which: int, job: str) -> None:
         job_id, attempt, token = newest(self.grants, which)
         if job == "unknown":
-            told = self.ledger.jobs.called_back("nobody", token, "stray")
+            told = self.ledger.jobs.called_back("nobody", token, "unmatched")
             assert told is Adoption.UNKNOWN_JOB
         else:
             other = next((name for name in self.lives if name != job_id), None)
@@ -172,12 +172,12 @@ class Tasks(World):
 
     @move(
         weight=2,
-        when=lambda world: world.messages("settle"),
+        when=lambda world: world.messages("recover"),
         which=WHICH,
         policy=st.sampled_from(["fail", "hold", "resubmit"]),
     )
-    def settle(self, which: int, policy: str) -> None:
-        step = newest(self.messages("settle"), which).step
+    def recover(self, which: int, policy: str) -> None:
+        step = newest(self.messages("recover"), which).step
         life = self.lives[step.job_id]
         if life.state is JobState.SENDING and life.lease == step.lease:
             assert self.ledger.jobs.doubt(life.job_id, life.attempt, ERROR, grace=GRACE)

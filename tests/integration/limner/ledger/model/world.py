@@ -130,7 +130,7 @@ class World(RuleBasedStateMachine):
     def line(self, place: Place) -> list[str]:
         order: Callable[[Life], tuple[int, Any]] = (
             (lambda life: (-life.priority, (life.turn, life.job_id)))
-            if place == "line:create"
+            if place == "ready"
             else (lambda life: (life.due, life.job_id))
         )
         return [life.job_id for life in sorted(self.lives.values(), key=order) if life.place == place]
@@ -143,18 +143,18 @@ class World(RuleBasedStateMachine):
         for life in sorted(late, key=lambda life: (life.due, life.job_id)):
             if life.state is JobState.QUEUED:
                 life.take_back(self.now)
-                life.queue_up(life.due)
+                life.enqueue(life.due)
             elif life.state is JobState.GENERATING:
                 life.queue_poll()
             elif life.stored:
-                life.place, life.due, life.owned = "line:poll:main", self.now + AHEAD, False
+                life.place, life.due, life.owned = "ready:polls:main", self.now + AHEAD, False
             else:
-                steps.append((life.job_id, "settle"))
+                steps.append((life.job_id, "recover"))
         opens = self.account.opens(self.now)
         if opens is not None and opens <= self.now and self.account.asks():
             steps.append(("main", "credits"))
-        create = self.line("line:create")[: self.free_creates(quota, opens)]
-        poll = self.line("line:poll:main")[: self.account.free_reads(self.now, quota)]
+        create = self.line("ready")[: self.free_creates(quota, opens)]
+        poll = self.line("ready:polls:main")[: self.account.free_reads(self.now, quota)]
         return steps + [(job_id, "create") for job_id in create] + [(job_id, "poll") for job_id in poll]
 
     def expire(self) -> None:

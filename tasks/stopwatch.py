@@ -3,7 +3,7 @@
 import time
 
 
-class Watch:
+class Stopwatch:
     """Started when it is made.
 
     The monotonic clock stands still while a virtual machine is suspended, and the other one may be set back.

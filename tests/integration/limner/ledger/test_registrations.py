@@ -1,4 +1,4 @@
-"""What workers tell the ledger of their accounts, and accounts that only other workers speak for."""
+"""What workers tell the ledger of their accounts, and accounts that only other workers serve."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def test_limits_are_told_once_and_not_with_each_claim(bench: Bench, monkeypatch:
     with told(bench, monkeypatch) as names:
         for _ in range(5):
             claim(bench, ONE, TWO)
-    assert names == ["enlist", *["claim"] * 5]
+    assert names == ["register", *["claim"] * 5]
 
 
 def test_limits_that_change_are_told_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_limits_that_change_are_told_once_more(bench: Bench, monkeypatch: pytest
     with told(bench, monkeypatch) as names:
         for _ in range(3):
             claim(bench, ONE, replace(TWO, creates=7))
-    assert names == ["enlist", *["claim"] * 3]
+    assert names == ["register", *["claim"] * 3]
     assert bench.client.hget(bench.ledger.prefix + "quota:two", "creates") == "7"
 
 
@@ -52,7 +52,7 @@ def test_an_emptied_ledger_is_told_again(bench: Bench, monkeypatch: pytest.Monke
     job_id = bench.submit()
     with told(bench, monkeypatch) as names:
         assert of(claim(bench, ONE)) == [job_id]
-    assert names == ["claim", "enlist", "claim"]
+    assert names == ["claim", "register", "claim"]
 
 
 def test_hundreds_of_accounts_are_told_in_pieces_and_all_are_known(
@@ -60,7 +60,7 @@ def test_hundreds_of_accounts_are_told_in_pieces_and_all_are_known(
 ) -> None:
     with told(bench, monkeypatch) as names:
         claim(bench, *many(250))
-    assert names == ["enlist"] * 3 + ["claim"]
+    assert names == ["register"] * 3 + ["claim"]
     assert bench.client.scard(bench.ledger.prefix + "accounts") == 250
 
 
@@ -73,7 +73,7 @@ def test_a_ledger_that_goes_away_in_the_middle_of_being_told_is_told_everything_
     run, pieces = bench.ledger.store.run, []
 
     def once(script: Script[Any]) -> Any:
-        if script.NAME == "enlist":
+        if script.NAME == "register":
             pieces.append(script)
             if len(pieces) == 2:
                 raise StoreUnavailable("gone")
@@ -91,23 +91,23 @@ def test_limits_are_told_again_now_and_then_in_case_that_somebody_else_told_othe
     claim(bench, ONE)
     another_worker(bench).queue.claim(replace(ONE, creates=20))
     assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == "20"
-    bench.ledger.queue._enlist_at = 0.0
+    bench.ledger.queue._register_at = 0.0
     claim(bench, ONE)
     assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == str(ONE.creates)
 
 
-def test_a_speaker_that_has_not_claimed_for_an_hour_is_forgotten_and_makes_itself_known_again(
+def test_a_registration_that_has_not_claimed_for_an_hour_is_forgotten_and_makes_itself_known_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim(bench, ONE)
     bench.now += 3601.0
-    bench.ledger.queue.tend()
-    assert bench.client.zcard(bench.ledger.prefix + "speakers") == 0
-    assert bench.client.keys(bench.ledger.prefix + "speaker:*") == []
+    bench.ledger.queue.maintain()
+    assert bench.client.zcard(bench.ledger.prefix + "registrations") == 0
+    assert bench.client.keys(bench.ledger.prefix + "registration:*") == []
     job_id = bench.submit(account="one")
     with told(bench, monkeypatch) as names:
         assert of(claim(bench, ONE)) == [job_id]
-    assert names == ["claim", "enlist", "claim"]
+    assert names == ["claim", "register", "claim"]
 
 
 # Accounts of other workers
@@ -122,7 +122,7 @@ def test_accounts_of_other_workers_are_not_served(bench: Bench) -> None:
     assert of(other.queue.claim(TWO).steps) == [theirs]
 
 
-@pytest.mark.parametrize("pinned", [True, False], ids=["of its own", "of the common line"])
+@pytest.mark.parametrize("pinned", [True, False], ids=["of its own", "of the common queue"])
 def test_many_accounts_of_others_do_not_starve_ours(bench: Bench, pinned: bool) -> None:
     theirs = many(130, "theirs")
     # With a job each that nobody takes, they come first in the index, for ever.

@@ -1,14 +1,14 @@
 -- When something happens next, and who is told.
 
--- Wakes one clock: they sleep on this list, and one wake-up is enough for all that is due.
-local function ring()
-  if redis.call('LLEN', BELL) == 0 then redis.call('LPUSH', BELL, '1') end
+-- Wakes one dispatcher: they sleep on this list, and one wake-up is enough for all that is due.
+local function notify()
+  if redis.call('LLEN', WAKEUP) == 0 then redis.call('LPUSH', WAKEUP, '1') end
 end
 
--- No clock sleeps longer than a nap, so only what is due before that has to wake one.
+-- No dispatcher sleeps longer than a nap, so only what is due before that has to wake one.
 local function schedule(job, at)
   redis.call('ZADD', DUE, at, job.id)
-  if at < NOW + LONGEST_NAP and redis.call('ZRANGE', DUE, 0, 0)[1] == job.id then ring() end
+  if at < NOW + LONGEST_NAP and redis.call('ZRANGE', DUE, 0, 0)[1] == job.id then notify() end
 end
 
 -- A claim visits the account at that time, at the latest: it has something of its own to do then.

@@ -1,11 +1,11 @@
--- Uses: record, bell.
+-- Uses: record, wakeup.
 -- The lines in which jobs wait for a permit.
 --
 -- A job that has not ended stands in exactly one place: in `due`, by the time at which something must happen to
 -- it, or, when that time has come and it takes a permit to go on, in a line until the permit is free, or apart
 -- (caps.lua) until there is money for it.
 --
--- To be sent, a job waits in the common line, or in that of the account it names: the highest priority first, and
+-- To be sent, a job waits in the common queue, or in that of the account it names: the highest priority first, and
 -- among equals by turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng 1996): a lane's next job gets
 -- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
 -- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
@@ -13,14 +13,14 @@
 -- To be polled, it waits in the line of its account: by when it will be overdue by as much as its policy
 -- allowed between two polls. Of two jobs, that brings the one forward which has waited longer in relation.
 
-local function line_of(account) return account and LINE_CREATE_OF .. account or LINE_CREATE end
+local function ready_of(account) return account and READY_OF .. account or READY end
 
 -- An account's own line may lag behind the others, and there the turn that is next counts as now.
 local function next_turn(priority, lane, pinned)
   local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
   if pinned then
     local base = (9 - priority) * TURNS
-    local front = redis.call('ZRANGEBYSCORE', line_of(pinned), int(base), int(base + now), 'WITHSCORES', 'LIMIT', 0, 1)
+    local front = redis.call('ZRANGEBYSCORE', ready_of(pinned), int(base), int(base + now), 'WITHSCORES', 'LIMIT', 0, 1)
     if front[2] then now = front[2] - base - 1 end
   end
   local lanes = LANES .. priority
@@ -49,14 +49,14 @@ local function turn_over(priority, turn)
   redis.call('ZREMRANGEBYSCORE', LANES .. priority, '-inf', int(turn))
 end
 
-local function place_in_line(job)
+local function score_of(job)
   return (9 - job.priority) * TURNS + job.turn
 end
 
--- Time in line does not count against the deadline: `begin` moves it by that time.
-local function queue_up(job, since)
-  if job.deadline and not job.lined_up then job.lined_up = since or NOW end
-  redis.call('ZADD', line_of(job.pinned), place_in_line(job), job.id)
+-- Time in the queue does not count against the deadline: `begin` moves it by that time.
+local function enqueue(job, since)
+  if job.deadline and not job.ready_since then job.ready_since = since or NOW end
+  redis.call('ZADD', ready_of(job.pinned), score_of(job), job.id)
   if job.pinned then visit_by(job.pinned, NOW) end
 end
 
@@ -65,37 +65,37 @@ local function watch_expiry(job)
   if job.expires then redis.call('ZADD', EXPIRING, job.expires, job.id) end
 end
 
-local function leave_line(job)
-  redis.call('ZREM', line_of(job.pinned), job.id)
-  if not job.parked then return end
-  redis.call('ZREM', PARKED_FOR .. job.parked, job.id)
-  job.parked = nil
+local function dequeue(job)
+  redis.call('ZREM', ready_of(job.pinned), job.id)
+  if not job.over_budget then return end
+  redis.call('ZREM', OVER_BUDGET_OF .. job.over_budget, job.id)
+  job.over_budget = nil
 end
 
 -- The account whose key reads the job's next task.
 local function reader_of(job) return job.reader or MAIN end
 
--- Its place in line if it were due at that time; before all of these if a callback has come since the last poll.
-local function poll_place(job, at)
-  local waiting = job.hinted and job.hinted >= (job.seen or 0)
-  return waiting and job.hinted + HINTED or at
+-- Its place in the queue if it were due at that time; before all of these if a callback has come since the last poll.
+local function poll_score(job, at)
+  local waiting = job.signalled and job.signalled >= (job.seen or 0)
+  return waiting and job.signalled + SIGNALLED or at
 end
 
-local function line_up_poll(job, place)
+local function enqueue_poll(job, place)
   local account = reader_of(job)
-  redis.call('ZADD', LINE_POLL .. account, place, job.id)
+  redis.call('ZADD', READY_POLLS .. account, place, job.id)
   visit_by(account, NOW)
 end
 
-local function leave_poll_line(job)
-  redis.call('ZREM', LINE_POLL .. reader_of(job), job.id)
+local function dequeue_poll(job)
+  redis.call('ZREM', READY_POLLS .. reader_of(job), job.id)
 end
 
 -- A poll that was claimed and not made waits for another permit.
 local function take_back_poll(job, at)
   redis.call('ZREM', DUE, job.id)
   job.polling = nil
-  line_up_poll(job, poll_place(job, at))
+  enqueue_poll(job, poll_score(job, at))
 end
 
 -- The next poll, in `delay` milliseconds.
@@ -105,22 +105,22 @@ local function poll_in(job, delay)
 end
 
 -- Polls come before others when the provider has said that there is something to see. One poll is enough for
--- many hints, and a poll that is under way is followed by another one. No hint makes a poll later.
+-- many signals, and a poll that is under way is followed by another one. No signal makes a poll later.
 local function poll_soon(job)
-  job.hinted = NOW
+  job.signalled = NOW
   local due = tonumber(redis.call('ZSCORE', DUE, job.id))
   if job.polling and due then return end
   local account = reader_of(job)
-  if redis.call('ZSCORE', LINE_POLL .. account, job.id) then
-    redis.call('ZADD', LINE_POLL .. account, 'LT', NOW + HINTED, job.id)
+  if redis.call('ZSCORE', READY_POLLS .. account, job.id) then
+    redis.call('ZADD', READY_POLLS .. account, 'LT', NOW + SIGNALLED, job.id)
     return
   end
-  local at = (job.seen or 0) + HINT_PAUSE
+  local at = (job.seen or 0) + SIGNAL_PAUSE
   if at > NOW then
     if not due or due > at then schedule(job, at) end
   else
     redis.call('ZREM', DUE, job.id)
-    line_up_poll(job, NOW + HINTED)
-    ring()
+    enqueue_poll(job, NOW + SIGNALLED)
+    notify()
   end
 end

@@ -82,11 +82,11 @@ def _row(rate: int) -> list[object]:
         for _, job in jobs.values():
             job.result(PATIENCE)
         ledger = Ledger(connect(fleet.redis_url))
-        hints = {prompt: _hinted(ledger, job.id) for prompt, (_, job) in jobs.items()}
+        signals = {prompt: _signalled(ledger, job.id) for prompt, (_, job) in jobs.items()}
         tasks = [task for task in fleet.provider.ledger() if task["input"]["prompt"] in jobs]
     lags = [task["seen_ms"] - task["finish_ms"] for task in tasks]
     sent = [task["created_ms"] - jobs[task["input"]["prompt"]][0] * 1000 for task in tasks]
-    hinted = [task["seen_ms"] - hints[task["input"]["prompt"]] * 1000 for task in tasks]
+    signalled = [task["seen_ms"] - signals[task["input"]["prompt"]] * 1000 for task in tasks]
     told = [task["callbacks"][0]["at_ms"] - task["finish_ms"] for task in tasks]
     return [
         rate,
@@ -95,17 +95,17 @@ def _row(rate: int) -> list[object]:
         round(max(lags)),
         round(quantile(sent, 0.5)),
         round(quantile(told, 0.5)),
-        *(round(quantile(hinted, q)) for q in (0.5, 0.99)),
+        *(round(quantile(signalled, q)) for q in (0.5, 0.99)),
         *map(round, cpu),
     ]
 
 
-def _hinted(ledger: Ledger, job_id: str) -> float:
+def _signalled(ledger: Ledger, job_id: str) -> float:
     """When the receiver put the last callback of a job on record."""
     record = ledger.jobs.read(job_id)
     assert record
-    assert record.hinted_at
-    return record.hinted_at.timestamp()
+    assert record.signalled_at
+    return record.signalled_at.timestamp()
 
 
 def _cpu(processes: Sequence[psutil.Process]) -> float:

@@ -13,7 +13,7 @@ def of_quota(quota: Quota) -> dict[str, Any]:
         **asdict(quota),
         "creates_span": to_ms(quota.creates_span),
         "polls_span": to_ms(quota.polls_span),
-        "guard": to_ms(quota.guard),
+        "margin": to_ms(quota.margin),
     }
 
 

@@ -1,45 +1,45 @@
--- Uses: quota, pauses, lines.
--- The accounts that a claim visits, and what they have room for.
+-- Uses: quota, pauses, ready.
+-- The accounts that a claim visits, and what they have capacity for.
 --
 -- Two indexes tell which to visit, so that a claim costs what it finds, however many accounts there are: `active` has
 -- those that have something of their own to do, by when (a job that names the account, a poll, the end of a pause),
--- and `open` has each account by when it may send again, for the jobs of the common line.
+-- and `open` has each account by when it may send again, for the jobs of the common queue.
 
--- What the account has room for now. An account whose balance is to be asked for has a step of its own: `ask`.
+-- What the account has capacity for now. An account whose balance is to be asked for has a step of its own: `ask`.
 -- Nothing of an account whose key is refused, unless polls are `wanted`: it stays in sight of workers with another key.
-local function room_of(account, key, ask, wanted)
+local function capacity_of(account, key, ask, wanted)
   local at, way = closed_until(account, key)
-  if way == 'key' and not wanted and redis.call('ZCARD', LINE_POLL .. account) == 0 then return nil end
+  if way == 'key' and not wanted and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then
-    -- Somebody has removed them: the speaker enlists anew with its next claim.
-    redis.call('ZREM', SPEAKERS, A.speaker)
+    -- Somebody has removed them: the registration registers anew with its next claim.
+    redis.call('ZREM', REGISTRATIONS, A.registration)
     return nil
   end
   raise_limit(account, limits)
   local places = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
-  local room = {account = account, limits = limits, places = places, next = 1, free = math.min(limits.limit - used, places)}
-  if not at then return room end
-  room.closed, room.way = at, way
+  local capacity = {account = account, limits = limits, places = places, next = 1, free = math.min(limits.limit - used, places)}
+  if not at then return capacity end
+  capacity.closed, capacity.way = at, way
   if at > NOW then
-    room.free = 0
+    capacity.free = 0
   elseif way == 'credits' then
-    room.free, room.closed = 0, NOW + A.lease
+    capacity.free, capacity.closed = 0, NOW + A.lease
     ask(account)
   else
-    room.free, room.probes = math.min(room.free, 1), true
+    capacity.free, capacity.probes = math.min(capacity.free, 1), true
   end
-  return room
+  return capacity
 end
 
--- Calls `visit` with the accounts of an index that are due and that the speaker speaks for, and the names of their
+-- Calls `visit` with the accounts of an index that are due and that the registration serves, and the names of their
 -- keys, until it wants no more.
 local function each_due(index, visit)
   local from = 0
   repeat
     local accounts = redis.call('ZRANGEBYSCORE', index, '-inf', NOW, 'LIMIT', from, PIECE)
-    local keys = #accounts > 0 and redis.call('HMGET', SPEAKER .. A.speaker, unpack(accounts)) or {}
+    local keys = #accounts > 0 and redis.call('HMGET', REGISTRATION .. A.registration, unpack(accounts)) or {}
     for at, account in ipairs(accounts) do
       if keys[at] and not visit(account, keys[at]) then return end
     end
@@ -49,9 +49,9 @@ end
 
 -- Notes when to visit the account again, and returns when that is worth waking up for. `common` says whether jobs wait
 -- that any account may send.
-local function plan_next_visit(room, common)
-  local account, limits = room.account, room.limits
-  local polls, own = LINE_POLL .. account, redis.call('ZCARD', line_of(account)) > 0
+local function plan_next_visit(capacity, common)
+  local account, limits = capacity.account, capacity.limits
+  local polls, own = READY_POLLS .. account, redis.call('ZCARD', ready_of(account)) > 0
   local again, wake = {}, {}
   if redis.call('ZCARD', polls) > 0 then
     local reads = next_permit_at(WINDOW_POLL .. account, limits.polls, poll_edge(limits))
@@ -59,19 +59,19 @@ local function plan_next_visit(room, common)
   end
 
   local sends = FOR_EVER
-  if room.places > 0 then
+  if capacity.places > 0 then
     sends = next_permit_at(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end
-  sends = math.max(sends, room.closed or 0)
+  sends = math.max(sends, capacity.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
   -- A worker with another key may be the next to come by.
-  if room.way == 'key' then sends = NOW end
+  if capacity.way == 'key' then sends = NOW end
   redis.call('ZADD', OPEN, sends, account)
   if own then again[#again + 1] = sends end
-  if room.closed and room.closed > NOW and room.closed < FOR_EVER then
-    again[#again + 1] = room.closed
-    if room.way == 'credits' then wake[#wake + 1] = room.closed end
+  if capacity.closed and capacity.closed > NOW and capacity.closed < FOR_EVER then
+    again[#again + 1] = capacity.closed
+    if capacity.way == 'credits' then wake[#wake + 1] = capacity.closed end
   end
 
   if #again > 0 then
