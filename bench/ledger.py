@@ -15,7 +15,7 @@ from bench.commandstats import Stats
 from bench.ledger_path import CLAIM, Path, messages
 from bench.report import table
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.scripts.calls import Accepted, Begin, BeginPolls, ReportPolls, Submit
+from limner.ledger.scripts.calls import AcceptedCall, BeginCall, BeginPollsCall, ReportPollsCall, SubmitCall
 from limner.ledger.scripts.script import Script
 from sandbox.local.valkey import EmbeddedValkey
 
@@ -108,29 +108,29 @@ def run() -> Iterator[str]:
 
 def _walk(meter: Meter, jobs: int) -> None:
     path = meter.path
-    with meter.stage("submit", Submit):
+    with meter.stage("submit", SubmitCall):
         for _ in range(jobs):
             path.submit()
     with meter.stage("claim, to send", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin", Begin):
+    with meter.stage("begin", BeginCall):
         sent = [path.begin(step) for step in steps]
-    with meter.stage("accepted", Accepted):
+    with meter.stage("accepted", AcceptedCall):
         for one in sent:
             path.accepted(one)
     with meter.stage("claim, to poll", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_polls", BeginPolls):
+    with meter.stage("begin_polls", BeginPollsCall):
         for together in messages(steps):
             path.begin_polls(together)
-    with meter.stage("report_polls, not ready", ReportPolls):
+    with meter.stage("report_polls, not ready", ReportPollsCall):
         for together in messages(steps):
             path.report(together, over=False)
     with meter.stage("claim, to poll again", ClaimSteps):
         steps = list(path.claims(jobs))
-    with meter.stage("begin_polls again", BeginPolls):
+    with meter.stage("begin_polls again", BeginPollsCall):
         polled = [path.begin_polls(together) for together in messages(steps)]
-    with meter.stage("report_polls, succeeded", ReportPolls):
+    with meter.stage("report_polls, succeeded", ReportPollsCall):
         for together, _records in zip(messages(steps), polled, strict=True):
             path.report(together, over=True)
 

@@ -53,7 +53,7 @@ class AccountOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountSettings:
     """An account with its limits and its key."""
 
     api_key: SecretStr

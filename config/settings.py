@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationError, field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from config.accounts import MAIN, Account, AccountName, AccountOptions, Count, Seconds, checked_key
+from config.accounts import MAIN, AccountName, AccountOptions, AccountSettings, Count, Seconds, checked_key
 
 PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}API_KEY: has no use beside {PREFIX}ACCOUNTS: drop one")
         return self
 
-    def all_accounts(self) -> Mapping[str, Account]:
+    def all_accounts(self) -> Mapping[str, AccountSettings]:
         """Every account with its limits and key, by name; raises SettingsError, which names what is wrong.
 
         A process that has neither a key nor accounts has none.
@@ -158,10 +158,10 @@ class Settings(BaseSettings):
             raise SettingsError(f"{PREFIX}ACCOUNTS: two accounts have the same key")
         return found
 
-    def _account(self, key: str, options: AccountOptions | None = None) -> Account:
+    def _account(self, key: str, options: AccountOptions | None = None) -> AccountSettings:
         limits = ("rate_requests", "rate_seconds", "reads_per_second", "max_in_flight")
         own = {name: getattr(options, name, None) for name in limits}
-        return Account(
+        return AccountSettings(
             api_key=SecretStr(key),
             **{name: getattr(self, name) if value is None else value for name, value in own.items()},
         )

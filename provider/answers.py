@@ -166,7 +166,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFailed:
+class Failed:
     """The task ended without images. ``code`` is the provider's: a number, a word, or None."""
 
     cause: FailCause
@@ -195,4 +195,4 @@ class Unreadable:
     retry_after: float | None = None
 
 
-RecordAnswer = Pending | Done | TaskFailed | NoRecord | Unreadable
+RecordAnswer = Pending | Done | Failed | NoRecord | Unreadable

@@ -12,11 +12,11 @@ from provider.answers import (
     Cause,
     CreateAnswer,
     Done,
+    Failed,
     NoRecord,
     Pending,
     RecordAnswer,
     Refused,
-    TaskFailed,
     Unknown,
     Unreadable,
     Why,
@@ -81,7 +81,7 @@ def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
     if reports_task and isinstance(envelope.data, dict) and clean(envelope.data.get("state")):
         return _task(envelope.data, envelope.message)
     if code == GENERATION_FAILED:
-        return TaskFailed(failure(code, envelope.message), code, envelope.message)
+        return Failed(failure(code, envelope.message), code, envelope.message)
     if envelope.data is None and (reports_task or code in NO_RECORD_CODES):
         return NoRecord(code, envelope.message)
     return _unreadable(envelope, code, http_status, headers)
@@ -139,14 +139,14 @@ def _unreadable(envelope: Envelope, code: int, http_status: int, headers: Mappin
     return Unreadable(why, code, http_status, envelope.message, cause, read_retry_after(headers))
 
 
-def _task(data: Mapping[str, Any], envelope_message: str) -> Pending | Done | TaskFailed:
+def _task(data: Mapping[str, Any], envelope_message: str) -> Pending | Done | Failed:
     state = clean(data.get("state"), 64).lower()
     if state in SUCCESS_STATES:
         return _done(data)
     if state in FAIL_STATES:
         code = _fail_code(data.get("failCode"))
         message = clean(data.get("failMsg")) or envelope_message
-        return TaskFailed(failure(code, message), code, message, data.get("param"))
+        return Failed(failure(code, message), code, message, data.get("param"))
     return Pending(state, state in PENDING_STATES, data.get("param"))
 
 

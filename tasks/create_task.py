@@ -22,7 +22,7 @@ from limner.models import TextToImage, faults
 from limner.status import JobState
 from limner.submission import check_account, prepare
 from tasks.commit import SHORT_PATIENCE, patiently
-from tasks.decisions import Doubt, Fail, Follow, SendAgain, after_create, too_late, without
+from tasks.decisions import Fail, Follow, LeaveInDoubt, SendAgain, after_create, too_late, without
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
 from worker.application import app
@@ -121,7 +121,7 @@ def create(services: Services, job_id: str, lease: int) -> None:
                 ),
                 f"attempt {grant.attempt} of job {job_id} was refused",
             )
-        case Doubt(error):
+        case LeaveInDoubt(error):
             patiently(
                 partial(ledger.jobs.doubt, job_id, grant.attempt, error, grace=services.grace),
                 f"attempt {grant.attempt} of job {job_id} is in doubt",

@@ -14,11 +14,11 @@ from provider import (
     CreateAnswer,
     Disposition,
     Done,
+    Failed,
     NoRecord,
     Pending,
     RecordAnswer,
     Refused,
-    TaskFailed,
     Unknown,
     Unreadable,
     callback_url,
@@ -54,7 +54,7 @@ class SendAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class LeaveInDoubt:
     """Something may have been started."""
 
     error: Mapping[str, Any]
@@ -69,7 +69,7 @@ class Fail:
     """Whether the provider has never had the request."""
 
 
-AfterCreate = Follow | SendAgain | Doubt | Fail
+AfterCreate = Follow | SendAgain | LeaveInDoubt | Fail
 
 
 def after_create(
@@ -92,7 +92,7 @@ def after_create(
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
-            return Doubt(told(answer))
+            return LeaveInDoubt(told(answer))
         case Refused(cause=cause) if cause.disposition is Disposition.STOP:
             closing = pauses.closing(cause, account, answer.retry_after)
             return SendAgain(told(answer), delay=0.0, pause=closing)
@@ -226,7 +226,7 @@ def _over(answer: RecordAnswer, poll: Poll) -> Done | TaskOver | Lost | None:
             return TaskOver(NoImages("The task succeeded without an image"), spent)
         case Done():
             return answer
-        case TaskFailed(cause=cause, code=code, message=message):
+        case Failed(cause=cause, code=code, message=message):
             said = message or "no message"
             error = cause.error(f"The task failed: {cause.value}, code {code}: {said}", {"code": code})
             return TaskOver(error)

@@ -8,7 +8,7 @@ from random import Random
 
 from celery import Celery
 
-from config import Account, Settings
+from config import AccountSettings, Settings
 from limner._connection import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
@@ -62,7 +62,7 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     )
 
 
-def make_provider(settings: Settings, account: Account) -> KieClient:
+def make_provider(settings: Settings, account: AccountSettings) -> KieClient:
     """The client of kie.ai for an account of these settings."""
     total = settings.request_timeout_seconds
     return KieClient(

@@ -26,19 +26,19 @@ from limner.ledger.messages import (
 from limner.ledger.outcomes import failed
 from limner.ledger.record import Record, TaskEnd
 from limner.ledger.scripts.calls import (
-    Accepted,
-    Adopt,
-    Begin,
-    BeginPolls,
-    Cancel,
-    Doubt,
-    Fail,
-    Hold,
-    ReportPolls,
-    Resubmit,
-    Retry,
-    Stored,
-    Submit,
+    AcceptedCall,
+    AdoptCall,
+    BeginCall,
+    BeginPollsCall,
+    CancelCall,
+    DoubtCall,
+    FailCall,
+    HoldCall,
+    ReportPollsCall,
+    ResubmitCall,
+    RetryCall,
+    StoredCall,
+    SubmitCall,
 )
 from limner.ledger.scripts.encoding import of_caps, of_closing, of_prices
 from limner.ledger.scripts.reports import (
@@ -101,9 +101,9 @@ class Jobs:
     # On the way to the provider
 
     @staticmethod
-    def submission(new: Submission) -> Submit:
+    def submission(new: Submission) -> SubmitCall:
         """The call that writes a new job; for asynchronous callers."""
-        return Submit(
+        return SubmitCall(
             job=new.job_id,
             request=new.request,
             digest=new.digest,
@@ -135,7 +135,7 @@ class Jobs:
         grant. Raises NotDurable, after which nothing may be sent.
         """
         [granted] = self.store.run_durably(
-            Begin(
+            BeginCall(
                 job=job_id,
                 lease=lease,
                 token=token,
@@ -155,7 +155,9 @@ class Jobs:
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
-        return self.store.run(Accepted(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in)))
+        return self.store.run(
+            AcceptedCall(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in))
+        )
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
         """A callback names a task. Its token proves the attempt; the task is to be confirmed by a poll."""
@@ -174,14 +176,14 @@ class Jobs:
         if not proven:
             self.journal.count_callback(Adoption.BAD_TOKEN)
             return Adoption.BAD_TOKEN
-        return self.store.run(Adopt(job=job_id, attempt=proven[0], task_id=task_id, by="callback"))
+        return self.store.run(AdoptCall(job=job_id, attempt=proven[0], task_id=task_id, by="callback"))
 
     def adopt(self, job_id: str, task_id: str) -> Adoption:
         """A person says that a task belongs to the job's last attempt; a poll is to confirm it."""
         record = self.read(job_id)
         if record is None:
             return Adoption.UNKNOWN_JOB
-        return self.store.run(Adopt(job=job_id, attempt=record.attempt, task_id=task_id, by="person"))
+        return self.store.run(AdoptCall(job=job_id, attempt=record.attempt, task_id=task_id, by="person"))
 
     def retry(
         self,
@@ -200,7 +202,7 @@ class Jobs:
         count, and neither do these.
         """
         return self.store.run(
-            Retry(
+            RetryCall(
                 job=job_id,
                 attempt=attempt,
                 error=error,
@@ -213,11 +215,11 @@ class Jobs:
 
     def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
         """sending → in_doubt: whether the provider accepted is not known. To be recovered after ``grace``."""
-        return self.store.run(Doubt(job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
+        return self.store.run(DoubtCall(job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
 
     def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
         """in_doubt: leave the decision to a person; the job is to be recovered again after that time."""
-        return self.store.run(Hold(job=job_id, lease=lease, delay=to_ms(ask_again_in)))
+        return self.store.run(HoldCall(job=job_id, lease=lease, delay=to_ms(ask_again_in)))
 
     def resubmit(self, job_id: str, *, lease: int | None = None, attempt: int | None = None) -> int:
         """in_doubt → queued, at the risk of paying twice.
@@ -225,7 +227,7 @@ class Jobs:
         By policy it is done with the lease, and only once; by a person with the attempt that is in doubt.
         Returns how often the job has been resubmitted, 0 if it may not be.
         """
-        return self.store.run(Resubmit(job=job_id, lease=lease, attempt=attempt))
+        return self.store.run(ResubmitCall(job=job_id, lease=lease, attempt=attempt))
 
     # Polls
 
@@ -235,7 +237,9 @@ class Jobs:
         None if a step is stale, or has to wait for another permit; an error for a record that is damaged.
         """
         steps = [(poll.job_id, poll.lease) for poll in polls]
-        return self.store.run(BeginPolls(polls=steps, poll_lease=to_ms(self.leases.poll))) if steps else []
+        return (
+            self.store.run(BeginPollsCall(polls=steps, poll_lease=to_ms(self.leases.poll))) if steps else []
+        )
 
     def begin_poll(self, job_id: str, lease: int) -> Record | None:
         """The same for one; raises the error."""
@@ -247,7 +251,11 @@ class Jobs:
     def report_polls(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
         """Put on record what polls have found, in one script. No report has a part in another's."""
         told = [to_json(report) for report in reports]
-        return self.store.run(ReportPolls(reports=told, store_lease=to_ms(self.leases.store))) if told else []
+        return (
+            self.store.run(ReportPollsCall(reports=told, store_lease=to_ms(self.leases.store)))
+            if told
+            else []
+        )
 
     def report(self, report: Report) -> TaskEnd:
         """The same for one."""
@@ -359,7 +367,7 @@ class Jobs:
         stored; None if the step is stale or an earlier attempt's task is still open.
         """
         return self.store.run(
-            Fail(
+            FailCall(
                 job=job_id,
                 outcome=failed(error),
                 come_from=dict.fromkeys(come_from, True),
@@ -376,7 +384,7 @@ class Jobs:
 
         Returns the state in which the job was found, None for an unknown job. An ended job stays as it is.
         """
-        return self.store.run(Cancel(job=job_id, unsent=failed(unsent), sent=failed(sent), store_lease=0))
+        return self.store.run(CancelCall(job=job_id, unsent=failed(unsent), sent=failed(sent), store_lease=0))
 
     def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
         """The result with which a job ended at that time is in the result backend.
@@ -385,7 +393,7 @@ class Jobs:
         ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
         """
         finished = to_ms(finished_at.timestamp())
-        return self.store.run(Stored(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
+        return self.store.run(StoredCall(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
 
 
 def _readable(job_id: str, fields: Mapping[str, str]) -> Record | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from limner.ledger.layout.events import EVENTS, Event
+from limner.ledger.layout.events import EVENTS, EventType
 from limner.ledger.layout.fields import FIELDS
 from limner.ledger.layout.keys import KEYS
 from limner.ledger.scripts.assembly import names_in, script_text
@@ -55,7 +55,7 @@ _NAME: Final = re.compile(r"job\.(\w+)")
 _OF_ATTEMPT: Final = re.compile(r"set_of_attempt\(job, '(\w+)'")
 
 
-def _told_on(event: Event) -> str:
+def _told_on(event: EventType) -> str:
     if event.of_account:
         return "the stream, about an account"
     return "the job's log" if event.noted else "the job's log and the stream"

@@ -16,7 +16,7 @@ import httpx
 
 from sandbox.kie.faults.faults import Fault
 from sandbox.kie.options import ProviderOptions
-from sandbox.kie.tasks.ledger import Task
+from sandbox.kie.tasks.ledger import KieTask
 from sandbox.kie.tasks.records import callback
 
 __all__ = ["Courier", "signature"]
@@ -49,7 +49,7 @@ class Courier:
             limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE),
         )
 
-    def expect(self, task: Task) -> None:
+    def expect(self, task: KieTask) -> None:
         """Deliver when the task ends, or when its fate says."""
         if task.callback_url is None or task.fate.keys() & {Fault.CALLBACK_LOST, Fault.STUCK}:
             return
@@ -57,7 +57,7 @@ class Courier:
         self._errands.add(errand)
         errand.add_done_callback(self._errands.discard)
 
-    async def deliver(self, task: Task) -> None:
+    async def deliver(self, task: KieTask) -> None:
         """Send it now, and again until the receiver answers 200 or the retries are used up."""
         wait = self._options.callback_spacing / self._options.speed
         for _ in range(self._options.callback_retries + 1):
@@ -76,7 +76,7 @@ class Courier:
         await self.forget()
         await self._client.aclose()
 
-    async def _deliver_in_time(self, task: Task) -> None:
+    async def _deliver_in_time(self, task: KieTask) -> None:
         if Fault.CALLBACK_EARLY in task.fate:
             return  # delivered before the createTask answer
         until_end = task.finish_ms / 1000 - self._now()
@@ -89,7 +89,7 @@ class Courier:
         if Fault.CALLBACK_DUPLICATE in task.fate:
             await self.deliver(task)
 
-    async def _post(self, task: Task) -> int:
+    async def _post(self, task: KieTask) -> int:
         if task.callback_url is None:
             return httpx.codes.OK
         try:
@@ -103,7 +103,7 @@ class Courier:
         task.deliveries.append({"at_ms": int(self._now() * 1000), "status": status})
         return status
 
-    def _body(self, task: Task) -> bytes:
+    def _body(self, task: KieTask) -> bytes:
         body: dict[str, Any] = callback(task, self._base_url, self._options.cost_time)
         if Fault.CALLBACK_TAMPERED in task.fate:
             body["data"].update(state="success", resultJson=FORGED_RESULT)
@@ -111,7 +111,7 @@ class Courier:
             body["data"]["task_id"] = body["data"].pop("taskId")
         return json.dumps(body).encode()
 
-    def _headers(self, task: Task) -> dict[str, str]:
+    def _headers(self, task: KieTask) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
         if self._options.hmac_key and Fault.CALLBACK_UNSIGNED not in task.fate:
             timestamp = int(self._now())

@@ -14,8 +14,8 @@ from sandbox.kie.callbacks import Courier
 from sandbox.kie.faults.faults import CALLBACK_FATES, FATES, Fault, Faults, Rule, load
 from sandbox.kie.options import ProviderOptions, TaskIds
 from sandbox.kie.tasks.latency import DurationProfile, log_normal
-from sandbox.kie.tasks.ledger import Ledger, Task, digest
-from sandbox.kie.tasks.orders import Order
+from sandbox.kie.tasks.ledger import KieLedger, KieTask, digest
+from sandbox.kie.tasks.orders import TaskOrder
 
 __all__ = ["ProviderState"]
 
@@ -53,7 +53,7 @@ class ProviderState:
         self.faults = Faults(load(self.options.faults), self.now)
         self.accounts = Accounts(self.options)
         self.calls = Calls()
-        self.ledger = Ledger(self.options.window_seconds)
+        self.ledger = KieLedger(self.options.window_seconds)
         self._sent: Counter[str] = Counter()
         self._last_id_ms = 0
 
@@ -89,12 +89,12 @@ class ProviderState:
         self.calls.ended(arrival, outcome)
         self.ledger.count(arrival.endpoint, outcome)
 
-    def accept(self, order: Order, rng: random.Random, account: Account, now: float) -> Task:
+    def accept(self, order: TaskOrder, rng: random.Random, account: Account, now: float) -> KieTask:
         """Create a task at ``now``: it exists and is billed, whatever its caller learns of it."""
         task_id = self._task_id(rng)
         seconds = self._durations.seconds(order.rendering_speed, rng)
         fate = self._fate(order, rng)
-        task = Task(
+        task = KieTask(
             id=task_id,
             model=order.model,
             input=order.input,
@@ -137,7 +137,7 @@ class ProviderState:
             "faults": self.faults.to_json(),
         }
 
-    def _fate(self, order: Order, rng: random.Random) -> Mapping[Fault, Rule]:
+    def _fate(self, order: TaskOrder, rng: random.Random) -> Mapping[Fault, Rule]:
         fate = self.faults.draw(FATES, rng)
         return fate | self.faults.draw(CALLBACK_FATES, rng) if order.callback_url else fate
 

@@ -21,7 +21,7 @@ import psutil
 from limner.ledger.layout.keys import JOB
 from limner.ledger.messages import Claimed
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.scripts.calls import ReportPolls
+from limner.ledger.scripts.calls import ReportPollsCall
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
 from provider.transport import Transport
@@ -207,7 +207,7 @@ def _round_the_ledger(crash: Crash) -> None:
         if isinstance(script, ClaimSteps):
             upcoming = None if crash.over else next(_steps_to_claim(store), None)
             return crash.around(upcoming, call, _claimed)
-        if isinstance(script, ReportPolls):
+        if isinstance(script, ReportPollsCall):
             polled = script.reports[0]["what"] == "polled"
             write = Write.POLLED if polled else Write.TASK_ENDED
         elif script.NAME in _TRANSITIONS:

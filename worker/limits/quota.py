@@ -2,7 +2,7 @@
 
 import hashlib
 
-from config import Account, Settings
+from config import AccountSettings, Settings
 from limner.ledger import Caps, Money, Quota
 from provider import PRICES
 
@@ -12,7 +12,7 @@ def quotas(settings: Settings) -> tuple[Quota, ...]:
     return tuple(_quota(name, account, settings) for name, account in settings.all_accounts().items())
 
 
-def _quota(name: str, account: Account, settings: Settings) -> Quota:
+def _quota(name: str, account: AccountSettings, settings: Settings) -> Quota:
     return Quota(
         creates=account.rate_requests,
         creates_span=account.rate_seconds,

@@ -29,7 +29,7 @@ def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submit(Script[Submitted]):
+class SubmitCall(Script[Submitted]):
     """→ queued."""
 
     NAME: ClassVar[str] = "submit"
@@ -50,7 +50,7 @@ class Submit(Script[Submitted]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begin(Script[Grant | Literal["stale", "late"]]):
+class BeginCall(Script[Grant | Literal["stale", "late"]]):
     """queued → sending."""
 
     NAME: ClassVar[str] = "begin"
@@ -70,7 +70,7 @@ class Begin(Script[Grant | Literal["stale", "late"]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted(Script[Adoption]):
+class AcceptedCall(Script[Adoption]):
     """sending, in_doubt, queued → generating."""
 
     NAME: ClassVar[str] = "accepted"
@@ -85,7 +85,7 @@ class Accepted(Script[Adoption]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adopt(Script[Adoption]):
+class AdoptCall(Script[Adoption]):
     """Any state: follow a task that a callback or a person names."""
 
     NAME: ClassVar[str] = "adopt"
@@ -100,7 +100,7 @@ class Adopt(Script[Adoption]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry(YesOrNo):
+class RetryCall(YesOrNo):
     """sending → queued."""
 
     NAME: ClassVar[str] = "retry"
@@ -114,7 +114,7 @@ class Retry(YesOrNo):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt(YesOrNo):
+class DoubtCall(YesOrNo):
     """sending → in_doubt."""
 
     NAME: ClassVar[str] = "doubt"
@@ -125,7 +125,7 @@ class Doubt(YesOrNo):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold(YesOrNo):
+class HoldCall(YesOrNo):
     """in_doubt, for a person."""
 
     NAME: ClassVar[str] = "hold"
@@ -135,7 +135,7 @@ class Hold(YesOrNo):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resubmit(Script[int]):
+class ResubmitCall(Script[int]):
     """in_doubt → queued."""
 
     NAME: ClassVar[str] = "resubmit"
@@ -149,7 +149,7 @@ class Resubmit(Script[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BeginPolls(Script[list[Record | RecordUnreadable | None]]):
+class BeginPollsCall(Script[list[Record | RecordUnreadable | None]]):
     """generating, or ended with an open task."""
 
     NAME: ClassVar[str] = "begin_polls"
@@ -163,7 +163,7 @@ class BeginPolls(Script[list[Record | RecordUnreadable | None]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportPolls(Script[list[TaskEnd | RecordUnreadable]]):
+class ReportPollsCall(Script[list[TaskEnd | RecordUnreadable]]):
     """generating → succeeded, failed, in_doubt, queued; or none of these."""
 
     NAME: ClassVar[str] = "report_polls"
@@ -192,7 +192,7 @@ class ReportPolls(Script[list[TaskEnd | RecordUnreadable]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fail(Script[Record | None]):
+class FailCall(Script[Record | None]):
     """Any of ``come_from`` → failed."""
 
     NAME: ClassVar[str] = "fail"
@@ -211,7 +211,7 @@ class Fail(Script[Record | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cancel(Script[JobState | None]):
+class CancelCall(Script[JobState | None]):
     """Any state that has not ended → cancelled."""
 
     NAME: ClassVar[str] = "cancel"
@@ -226,7 +226,7 @@ class Cancel(Script[JobState | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored(YesOrNo):
+class StoredCall(YesOrNo):
     """Marks an end as stored."""
 
     NAME: ClassVar[str] = "stored"

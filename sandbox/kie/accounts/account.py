@@ -7,7 +7,7 @@ from sandbox.kie.faults.refusals import NO_CREDITS, TOO_OFTEN, Refusal
 from sandbox.kie.limits.holders import MAIN
 from sandbox.kie.limits.windows import Limiter, Window, limiter
 from sandbox.kie.options import ProviderOptions
-from sandbox.kie.tasks.orders import Order
+from sandbox.kie.tasks.orders import TaskOrder
 
 __all__ = ["Account"]
 
@@ -55,7 +55,7 @@ class Account:
         reads.take(now)
         return None
 
-    def can_pay(self, order: Order, now: float) -> Refusal | None:
+    def can_pay(self, order: TaskOrder, now: float) -> Refusal | None:
         return None if order.credits <= self.balance(now) else NO_CREDITS
 
     def book(self, credits_held: float, now: float, ends: float, *, refunded: bool) -> None:

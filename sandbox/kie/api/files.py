@@ -15,7 +15,7 @@ from sandbox.kie.faults.faults import Fault
 from sandbox.kie.faults.refusals import UNAUTHORIZED, Refusal
 from sandbox.kie.state import ProviderState
 from sandbox.kie.tasks.images import Picture, draw
-from sandbox.kie.tasks.ledger import State, Task
+from sandbox.kie.tasks.ledger import KieTask, State
 
 __all__ = ["FilesApi"]
 
@@ -85,7 +85,7 @@ class FilesApi:
             of=task.images,
         )
 
-    def _available(self, task: Task) -> bool:
+    def _available(self, task: KieTask) -> bool:
         now_ms = self._state.now() * 1000
         lifetime_ms = self._state.options.file_seconds / self._state.options.speed * 1000
         return task.state(now_ms) is State.SUCCESS and now_ms < task.finish_ms + lifetime_ms

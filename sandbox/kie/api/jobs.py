@@ -15,8 +15,8 @@ from sandbox.kie.faults.connections import Broken, gateway_page
 from sandbox.kie.faults.faults import CREATE_REFUSED, Fault
 from sandbox.kie.faults.refusals import NO_RECORD, ON_DEMAND, SERVER_ERROR, UNAUTHORIZED, Refusal
 from sandbox.kie.state import ProviderState
-from sandbox.kie.tasks.ledger import CallEnd, Task, digest
-from sandbox.kie.tasks.orders import Order, read_order
+from sandbox.kie.tasks.ledger import CallEnd, KieTask, digest
+from sandbox.kie.tasks.orders import TaskOrder, read_order
 from sandbox.kie.tasks.records import record
 
 __all__ = ["JobsApi"]
@@ -92,7 +92,7 @@ class JobsApi:
         state.ledger.count("credit", "200")
         return self._envelope.ok(caller.account.balance(state.now()))
 
-    def _checked(self, arrival: Arrival, body: Any, rng: random.Random) -> tuple[Order, Caller] | Refusal:
+    def _checked(self, arrival: Arrival, body: Any, rng: random.Random) -> tuple[TaskOrder, Caller] | Refusal:
         caller, now = arrival.caller, arrival.now
         if caller is None or not caller.allowed:
             return UNAUTHORIZED
@@ -103,7 +103,7 @@ class JobsApi:
         order = read_order(body)
         return order if isinstance(order, Refusal) else caller.account.can_pay(order, now) or (order, caller)
 
-    def _readable(self, arrival: Arrival, task_id: str | None, task: Task | None) -> Task | Refusal:
+    def _readable(self, arrival: Arrival, task_id: str | None, task: KieTask | None) -> KieTask | Refusal:
         caller, now = arrival.caller, arrival.now
         if caller is None or not caller.allowed:
             return UNAUTHORIZED
@@ -124,7 +124,7 @@ class JobsApi:
         return self._envelope.refusal(SERVER_ERROR, rng)
 
     async def _answer(
-        self, wait: float, request: Request, arrival: Arrival, task: Task, rng: random.Random
+        self, wait: float, request: Request, arrival: Arrival, task: KieTask, rng: random.Random
     ) -> Response:
         state = self._state
         if slow := state.faults.strikes(Fault.SLOW_ANSWER, rng):

@@ -13,7 +13,7 @@ from sandbox.kie.faults.faults import Fault, Rule
 from sandbox.kie.limits.holders import MAIN
 from sandbox.kie.limits.peaks import Peak
 
-__all__ = ["CallEnd", "Ledger", "State", "Task", "digest"]
+__all__ = ["CallEnd", "KieLedger", "KieTask", "State", "digest"]
 
 WAITING_SHARE: Final = 0.15
 """The part of a task's duration that it shows as ``waiting``."""
@@ -43,7 +43,7 @@ class CallEnd(StrEnum):
 
 
 @dataclass(slots=True)
-class Task:
+class KieTask:
     """A task that exists. Times are epoch milliseconds."""
 
     id: str
@@ -101,18 +101,18 @@ class Task:
         }
 
 
-class Ledger:
+class KieLedger:
     """The tasks by id, in the order of their creation, and the counters."""
 
     def __init__(self, window_seconds: float) -> None:
-        self.tasks: dict[str, Task] = {}
+        self.tasks: dict[str, KieTask] = {}
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._bought: Counter[str] = Counter()
         self._window_ms = window_seconds * 1000
         # The limit is an account's, so what another creates meanwhile is none of it.
         self._peaks: defaultdict[str, Peak] = defaultdict(lambda: Peak(self._window_ms))
 
-    def add(self, task: Task) -> None:
+    def add(self, task: KieTask) -> None:
         self.tasks[task.id] = task
         self._bought[task.digest] += 1
         self._peaks[task.account].add(task.created_ms)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sandbox.kie.faults.refusals import Refusal
 
-__all__ = ["CREDITS_PER_IMAGE", "MODEL", "PIXELS", "Order", "read_order"]
+__all__ = ["CREDITS_PER_IMAGE", "MODEL", "PIXELS", "TaskOrder", "read_order"]
 
 MODEL: Final = "ideogram/v3-text-to-image"
 MAX_TEXT: Final = 5000
@@ -38,7 +38,7 @@ _ENUMS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Order:
+class TaskOrder:
     """A createTask body that would be accepted. ``input`` is whole, with the fields that are ignored."""
 
     model: str
@@ -52,7 +52,7 @@ class Order:
         return CREDITS_PER_IMAGE[self.rendering_speed] * self.images
 
 
-def read_order(body: Any) -> Order | Refusal:
+def read_order(body: Any) -> TaskOrder | Refusal:
     """Check a body as the provider does: unknown fields are ignored, enums are case-sensitive."""
     if not isinstance(body, dict):
         return Refusal(422, "The request body is not a JSON object.")
@@ -65,7 +65,7 @@ def read_order(body: Any) -> Order | Refusal:
         if text := check(given):
             return Refusal(500, text)
     callback = body.get("callBackUrl")
-    return Order(
+    return TaskOrder(
         model=MODEL,
         input=given,
         callback_url=callback if isinstance(callback, str) and callback else None,

@@ -6,14 +6,14 @@ from typing import Any
 from sandbox.kie.faults.failures import DEFAULT_FAILURE, FAILURES
 from sandbox.kie.faults.faults import Fault
 from sandbox.kie.options import CostTime
-from sandbox.kie.tasks.ledger import State, Task
+from sandbox.kie.tasks.ledger import KieTask, State
 
 __all__ = ["callback", "record", "result_urls"]
 
 UNKNOWN_STATE = "postprocessing"
 
 
-def result_urls(task: Task, base_url: str) -> list[str]:
+def result_urls(task: KieTask, base_url: str) -> list[str]:
     """Where the images of a finished task are; an empty string for one that was withheld (contract 2.2)."""
     urls = [f"{base_url}/files/{task.id}_{index}.png" for index in range(task.images)]
     if Fault.NO_URLS in task.fate:
@@ -25,7 +25,7 @@ def result_urls(task: Task, base_url: str) -> list[str]:
     return urls
 
 
-def record(task: Task, now_ms: float, base_url: str, unit: CostTime) -> dict[str, Any]:
+def record(task: KieTask, now_ms: float, base_url: str, unit: CostTime) -> dict[str, Any]:
     """``data`` of a recordInfo answer."""
     state = task.state(now_ms)
     data: dict[str, Any] = {
@@ -49,7 +49,7 @@ def record(task: Task, now_ms: float, base_url: str, unit: CostTime) -> dict[str
     return data
 
 
-def callback(task: Task, base_url: str, unit: CostTime) -> dict[str, Any]:
+def callback(task: KieTask, base_url: str, unit: CostTime) -> dict[str, Any]:
     """The body that a callback of the finished task carries, whatever the time."""
     failed = Fault.TASK_FAIL in task.fate
     data: dict[str, Any] = {
@@ -66,18 +66,18 @@ def callback(task: Task, base_url: str, unit: CostTime) -> dict[str, Any]:
     return {"code": 200, "msg": "Playground task completed successfully.", "data": data}
 
 
-def _param(task: Task, *, input_again_encoded: bool) -> str:
+def _param(task: KieTask, *, input_again_encoded: bool) -> str:
     # Observed in recordInfo: a JSON string whose input is a JSON string once more; callbacks encode it once.
     given = json.dumps(task.input, ensure_ascii=False) if input_again_encoded else task.input
     param = {"input": given, "callBackUrl": task.callback_url, "model": task.model}
     return json.dumps(param, ensure_ascii=False)
 
 
-def _ended(task: Task) -> dict[str, Any]:
+def _ended(task: KieTask) -> dict[str, Any]:
     return {"completeTime": int(task.finish_ms), "updateTime": int(task.finish_ms)}
 
 
-def _success(task: Task, base_url: str, unit: CostTime) -> dict[str, Any]:
+def _success(task: KieTask, base_url: str, unit: CostTime) -> dict[str, Any]:
     span_ms = int(task.finish_ms) - task.created_ms
     data = {
         **_ended(task),
@@ -91,12 +91,12 @@ def _success(task: Task, base_url: str, unit: CostTime) -> dict[str, Any]:
     return data
 
 
-def _failure(task: Task) -> dict[str, Any]:
+def _failure(task: KieTask) -> dict[str, Any]:
     code, text = FAILURES[task.fate[Fault.TASK_FAIL].variant or DEFAULT_FAILURE]
     return {**_ended(task), "failCode": code, "failMsg": text}
 
 
-def _result_json(task: Task, base_url: str) -> Any:
+def _result_json(task: KieTask, base_url: str) -> Any:
     result = {"resultUrls": result_urls(task, base_url)}
     if Fault.RESULT_NULL in task.fate:
         return None

@@ -20,7 +20,7 @@ from config.celery_options import celery_options
 from limner import Images
 from limner.ledger import Claim, Grant
 from limner.ledger.record import Record
-from limner.ledger.scripts.calls import ReportPolls
+from limner.ledger.scripts.calls import ReportPollsCall
 from limner.models import TextToImage
 from limner.submission import prepare
 from tests.conftest import eventually
@@ -136,7 +136,7 @@ class World:
 
     def reported(self) -> list[int]:
         """How many polls each report had."""
-        return [len(script.reports) for script in self.scripts if isinstance(script, ReportPolls)]
+        return [len(script.reports) for script in self.scripts if isinstance(script, ReportPollsCall)]
 
 
 def task_of(job_id: str) -> str:

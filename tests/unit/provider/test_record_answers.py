@@ -13,9 +13,9 @@ from provider import (
     Cause,
     Done,
     FailCause,
+    Failed,
     NoRecord,
     Pending,
-    TaskFailed,
     Unreadable,
     Why,
     read_credits,
@@ -37,9 +37,9 @@ def done(**data: Any) -> Done:
     return answer
 
 
-def failed(**data: Any) -> TaskFailed:
+def failed(**data: Any) -> Failed:
     answer = read_record(200, {}, record(**{"state": "fail", **data}))
-    assert isinstance(answer, TaskFailed)
+    assert isinstance(answer, Failed)
     return answer
 
 
@@ -207,9 +207,9 @@ def test_a_fail_code_is_a_number_a_word_or_nothing(sent: Any, read: int | str | 
 
 def test_an_envelope_of_failed_generation_is_a_failed_task() -> None:
     with_data = read_record(200, {}, record(501, "Playground task failed.", state="fail", failCode="500"))
-    assert with_data == TaskFailed(FailCause.PROVIDER_FAULT, 500, "Playground task failed.")
+    assert with_data == Failed(FailCause.PROVIDER_FAULT, 500, "Playground task failed.")
     bare = read_record(501, {}, b'{"code":501,"msg":"Generation failed","data":null}')
-    assert bare == TaskFailed(FailCause.PROVIDER_FAULT, 501, "Generation failed")
+    assert bare == Failed(FailCause.PROVIDER_FAULT, 501, "Generation failed")
 
 
 @pytest.mark.parametrize("as_status", [False, True])
@@ -318,7 +318,7 @@ def test_no_answer_raises_and_what_it_yields_is_bounded(
         case Pending(state, _):
             assert state.isprintable()
             assert 0 < len(state) <= 64
-        case TaskFailed(_, _, message) | NoRecord(_, message) | Unreadable(message=message):
+        case Failed(_, _, message) | NoRecord(_, message) | Unreadable(message=message):
             assert message.isprintable()
             assert len(message) <= 500
     read_credits(status, headers, raw)

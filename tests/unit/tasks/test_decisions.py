@@ -14,17 +14,17 @@ from provider import (
     Disposition,
     Done,
     FailCause,
+    Failed,
     NoRecord,
     Pending,
     RecordAnswer,
     Refused,
-    TaskFailed,
     Unknown,
     Unreadable,
     Why,
 )
 from tasks import decisions
-from tasks.decisions import AfterPoll, Doubt, Fail, Follow, Lost, Poll, PollAgain, SendAgain, TaskOver
+from tasks.decisions import AfterPoll, Fail, Follow, LeaveInDoubt, Lost, Poll, PollAgain, SendAgain, TaskOver
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
 from worker.polling.policies import LatePolls, ProviderAdvice
@@ -34,7 +34,9 @@ BACKOFF = Backoff(base=2.0, cap=60.0)
 PAUSES = Pauses(short=(2.0, 60.0), long=(60.0, 900.0), keys={"north": "a name"})
 
 
-def after_create(answer: Accepted | Refused | Unknown, tries: int = 1) -> Follow | SendAgain | Doubt | Fail:
+def after_create(
+    answer: Accepted | Refused | Unknown, tries: int = 1
+) -> Follow | SendAgain | LeaveInDoubt | Fail:
     return decisions.after_create(
         answer,
         tries=tries,
@@ -57,7 +59,7 @@ def test_an_accepted_task_is_followed() -> None:
 
 def test_an_unknown_outcome_is_a_doubt_whatever_the_attempt() -> None:
     for tries in (1, 8, 100):
-        assert isinstance(after_create(Unknown(Why.TIMED_OUT, None, None, "?"), tries), Doubt)
+        assert isinstance(after_create(Unknown(Why.TIMED_OUT, None, None, "?"), tries), LeaveInDoubt)
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.LATER])
@@ -146,7 +148,7 @@ def test_a_success_without_images_is_its_own_failure_and_is_paid_for() -> None:
 
 @pytest.mark.parametrize("cause", list(FailCause))
 def test_a_failed_task_ends_in_the_error_of_its_cause(cause: FailCause) -> None:
-    end = after_poll(TaskFailed(cause, "501", "it broke"))
+    end = after_poll(Failed(cause, "501", "it broke"))
     assert isinstance(end, TaskOver)
     assert type(end.error) is cause.error
     assert "it broke" in str(end.error)
@@ -168,7 +170,7 @@ def test_a_task_that_the_provider_gives_to_another_job_is_not_adopted() -> None:
     for answer in (
         Pending("waiting", known_state=True, param=theirs),
         Done(("https://a/1.png",), None, None, None, param=json.dumps(theirs)),
-        TaskFailed(FailCause.MODERATION, "422", "no", param=json.dumps(json.dumps(theirs))),
+        Failed(FailCause.MODERATION, "422", "no", param=json.dumps(json.dumps(theirs))),
     ):
         assert isinstance(after_poll(answer, tokens=[TOKEN]), Lost)
         assert not isinstance(after_poll(answer, tokens=[]), Lost)

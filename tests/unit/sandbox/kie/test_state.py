@@ -2,8 +2,8 @@ from sandbox.kie.accounts.calls import CREATE, READ
 from sandbox.kie.faults.faults import Fault
 from sandbox.kie.options import ProviderOptions, TaskIds
 from sandbox.kie.state import ProviderState
-from sandbox.kie.tasks.ledger import Task
-from sandbox.kie.tasks.orders import MODEL, Order
+from sandbox.kie.tasks.ledger import KieTask
+from sandbox.kie.tasks.orders import MODEL, TaskOrder
 
 
 def run(prompts: list[str], **options: object) -> dict[str, tuple[str, float, list[Fault]]]:
@@ -12,13 +12,13 @@ def run(prompts: list[str], **options: object) -> dict[str, tuple[str, float, li
     state = ProviderState(chosen, "http://base.test", clock=lambda: 1_000.0)
     became = {}
     for prompt in prompts:
-        order = Order(MODEL, {"prompt": prompt}, None, "TURBO", 1)
+        order = TaskOrder(MODEL, {"prompt": prompt}, None, "TURBO", 1)
         task = state.accept(order, state.randomness(prompt), state.accounts["main"], state.now())
         became[prompt] = (task.id, task.finish_ms, list(task.fate))
     return became
 
 
-def accept(state: ProviderState, order: Order) -> Task:
+def accept(state: ProviderState, order: TaskOrder) -> KieTask:
     return state.accept(order, state.randomness("kite"), state.accounts["main"], state.now())
 
 
@@ -36,7 +36,7 @@ def test_another_seed_and_no_seed_give_other_fates() -> None:
 
 def test_the_same_request_twice_makes_two_tasks() -> None:
     state = ProviderState(ProviderOptions(seed=5), "http://base.test")
-    order = Order(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
+    order = TaskOrder(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
     ids = [accept(state, order).id for _ in range(2)]
     assert len(set(ids)) == len(state.ledger.tasks) == 2
 
@@ -45,7 +45,7 @@ def test_task_ids_come_in_the_documented_form_and_do_not_repeat() -> None:
     state = ProviderState(
         ProviderOptions(task_ids=TaskIds.IDEOGRAM), "http://base.test", clock=lambda: 1_765_180_579.3
     )
-    order = Order(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
+    order = TaskOrder(MODEL, {"prompt": "kite"}, None, "TURBO", 1)
     ids = [accept(state, order).id for _ in range(2)]
     assert ids == ["task_ideogram_1765180579300", "task_ideogram_1765180579301"]
 
@@ -78,7 +78,7 @@ def test_a_latency_leaves_a_seeded_run_as_it_is() -> None:
 def test_the_summary_tells_each_account_and_all_together() -> None:
     options = ProviderOptions(accounts="north=n1+n2,south=s1,west=w1", credits=100, seed=5)
     state = ProviderState(options, "http://base.test", clock=lambda: 1_000.0)
-    order = Order(MODEL, {"prompt": "kite"}, None, "QUALITY", 1)
+    order = TaskOrder(MODEL, {"prompt": "kite"}, None, "QUALITY", 1)
     for key, tasks in [("n1", 2), ("s1", 1)]:
         for _ in range(tasks):
             arrival = state.arrived(CREATE, f"Bearer {key}")

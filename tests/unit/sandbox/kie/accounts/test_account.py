@@ -3,11 +3,11 @@ import pytest
 from sandbox.kie.accounts.account import Account
 from sandbox.kie.faults.refusals import NO_CREDITS, TOO_OFTEN
 from sandbox.kie.options import ProviderOptions
-from sandbox.kie.tasks.orders import MODEL, Order
+from sandbox.kie.tasks.orders import MODEL, TaskOrder
 
 
-def order(images: int = 1) -> Order:
-    return Order(MODEL, {"prompt": "a"}, None, "QUALITY", images)
+def order(images: int = 1) -> TaskOrder:
+    return TaskOrder(MODEL, {"prompt": "a"}, None, "QUALITY", images)
 
 
 @pytest.mark.parametrize(

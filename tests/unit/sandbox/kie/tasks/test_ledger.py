@@ -6,13 +6,13 @@ import pytest
 
 from sandbox.kie.faults.faults import Fault, Rule
 from sandbox.kie.options import CostTime
-from sandbox.kie.tasks.ledger import Ledger, State, Task, digest
+from sandbox.kie.tasks.ledger import KieLedger, KieTask, State, digest
 from sandbox.kie.tasks.records import callback, record
 
 BASE = "http://files.test"
 
 
-def task(number: int = 0, **changes: Any) -> Task:
+def task(number: int = 0, **changes: Any) -> KieTask:
     given = changes.pop("input", {"prompt": f"kite {number}"})
     facts: dict[str, Any] = {
         "id": f"{number:032x}",
@@ -26,7 +26,7 @@ def task(number: int = 0, **changes: Any) -> Task:
         "finish_ms": 1_010_900,
         "fate": {},
     }
-    return Task(**{**facts, **changes})
+    return KieTask(**{**facts, **changes})
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_credits_are_held_until_a_failure_returns_them() -> None:
 
 
 def test_equal_inputs_are_bought_more_than_once_whatever_their_order() -> None:
-    ledger = Ledger(10.0)
+    ledger = KieLedger(10.0)
     ledger.add(task(1, input={"prompt": "a", "seed": 1}))
     ledger.add(task(2, input={"seed": 1, "prompt": "a"}))
     ledger.add(task(3, input={"prompt": "b"}))
@@ -53,14 +53,14 @@ def test_equal_inputs_are_bought_more_than_once_whatever_their_order() -> None:
 
 
 def test_the_most_creates_in_any_window_is_remembered() -> None:
-    ledger = Ledger(10.0)
+    ledger = KieLedger(10.0)
     for number, second in enumerate([0, 1, 2, 9, 10, 11, 40]):
         ledger.add(task(number, created_ms=second * 1000))
     assert ledger.summary(50_000)["most_creates_in_window"] == 4
 
 
 def test_rows_are_found_by_prompt_and_show_who_asked() -> None:
-    ledger = Ledger(10.0)
+    ledger = KieLedger(10.0)
     ledger.add(task(1))
     ledger.add(task(2))
     [row] = ledger.rows(1_020_000, prompt="kite 2")
@@ -70,7 +70,7 @@ def test_rows_are_found_by_prompt_and_show_who_asked() -> None:
 
 
 def test_a_hundred_thousand_tasks_are_summed_up_in_linear_time() -> None:
-    ledger = Ledger(10.0)
+    ledger = KieLedger(10.0)
     for number in range(100_000):
         ledger.add(task(number, created_ms=number))
     began = time.perf_counter()

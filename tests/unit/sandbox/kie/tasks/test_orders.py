@@ -3,29 +3,29 @@ from typing import Any
 import pytest
 
 from sandbox.kie.faults.refusals import Refusal
-from sandbox.kie.tasks.orders import MODEL, Order, read_order
+from sandbox.kie.tasks.orders import MODEL, TaskOrder, read_order
 
 
-def read(**given: Any) -> Order | Refusal:
+def read(**given: Any) -> TaskOrder | Refusal:
     return read_order({"model": MODEL, "input": {"prompt": "a kite", **given}})
 
 
 def test_defaults_are_one_balanced_image() -> None:
     order = read()
-    assert isinstance(order, Order)
+    assert isinstance(order, TaskOrder)
     assert (order.rendering_speed, order.images, order.credits) == ("BALANCED", 1, 7.0)
 
 
 @pytest.mark.parametrize(("speed", "price"), [("TURBO", 14.0), ("BALANCED", 28.0), ("QUALITY", 40.0)])
 def test_the_price_is_per_image(speed: str, price: float) -> None:
     order = read(rendering_speed=speed, num_images="4")
-    assert isinstance(order, Order)
+    assert isinstance(order, TaskOrder)
     assert order.credits == price
 
 
 def test_unknown_fields_are_ignored_and_kept() -> None:
     order = read(style_codes=["0011AABB"], colour="red")
-    assert isinstance(order, Order)
+    assert isinstance(order, TaskOrder)
     assert order.input["colour"] == "red"
 
 
