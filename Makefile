@@ -14,7 +14,7 @@ help:
 	@echo "make demo    one run from prompt to image against the stand-in for kie.ai, without a key"
 	@echo "make up      the local fleet, until Ctrl-C"
 	@echo "make test    all tests"
-	@echo "make lint    format, style, types and import contracts"
+	@echo "make lint    format, style, spelling, types and import contracts"
 	@echo "make bench   the measurements that docs quote"
 	@echo "make lock    the lock files anew from pyproject.toml; ARGS=--upgrade takes newer releases"
 	@echo "make clean   remove what was generated, the environment too"
@@ -42,6 +42,7 @@ test: .venv
 lint: .venv
 	$(RUN) ruff format --check .
 	$(RUN) ruff check .
+	$(RUN) codespell_lib
 	$(RUN) mypy
 	.venv/bin/lint-imports
 
