@@ -1,16 +1,16 @@
 """What holds for the repository as a whole."""
 
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.paths import ROOT
+from tests.repository import ROOT, committed
 
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 PIN = re.compile(
@@ -23,16 +23,11 @@ MACHINE = re.compile(r"(?<![\w.~-])/(?:root|work|home/\w+|Users/\w+)/")
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
     """The text files that are committed, or would be."""
-    if not (ROOT / ".git").exists():
+    names = committed()
+    if not names:
         pytest.skip("an exported tree has no list of its files")
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    found = {}
-    for name in filter(None, listed.split("\0")):
-        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b"\0"
-        if b"\0" not in content:
-            found[name] = content.decode()
-    return found
+    contents = {name: (ROOT / name).read_bytes() for name in names}
+    return {name: content.decode() for name, content in contents.items() if b"\0" not in content}
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +90,48 @@ def test_every_target_of_the_makefile_is_explained() -> None:
     targets = re.findall(r"^(\.?[a-z]+):", makefile, re.MULTILINE)
     explained = re.findall(r'@echo "make (\S+)', makefile)
     assert sorted(explained) == sorted({*targets} - {"help"})
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict[Any, Any]:
+    """What the forge runs. YAML reads its key ``on`` as true."""
+    parsed: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    return parsed
+
+
+def test_the_forge_runs_what_everybody_runs_and_may_only_read(workflow: dict[Any, Any]) -> None:
+    assert workflow["permissions"] == {"contents": "read"}
+    [job] = workflow["jobs"].values()
+    assert "permissions" not in job
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    used = [step["uses"].split("@")[0] for step in job["steps"] if "uses" in step]
+    assert used == ["actions/checkout", "actions/setup-python"]
+
+
+def test_the_forge_has_every_python_and_system_of_the_classifiers(
+    workflow: dict[Any, Any], project: dict[str, Any]
+) -> None:
+    promised = project["project"]["classifiers"]
+    pythons = {
+        each.rsplit(" ", 1)[1] for each in promised if each.startswith("Programming Language :: Python")
+    }
+    [job] = workflow["jobs"].values()
+    matrix = job["strategy"]["matrix"]
+    assert sorted(matrix["python"]) == sorted(pythons)
+    systems = {*matrix["os"], *(each["os"] for each in matrix["include"])}
+    assert {system.split("-")[0] for system in systems} == {"ubuntu", "macos"}
+    assert {each.split(" :: ")[1] for each in promised if each.startswith("Operating System")} == {
+        "MacOS",
+        "POSIX",
+    }
+
+
+def test_the_hooks_are_the_quick_part_of_make_lint() -> None:
+    lint = (ROOT / "Makefile").read_text().split("\nlint:", 1)[1].split("\n\n", 1)[0]
+    [repo] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repo["repo"] == "local"
+    for hook in repo["hooks"]:
+        program, *rest = hook["entry"].split()
+        assert Path(program).parent == Path(".venv/bin")
+        command = " ".join([Path(program).name, *(word for word in rest if not word.startswith("-"))])
+        assert f"$(RUN) {command}" in lint
