@@ -1,0 +1,69 @@
+"""The code of the README and of docs/: blocks of Python, and commands for a shell."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tests.repository import ROOT
+
+__all__ = ["PAGES", "Block", "Command", "blocks", "commands", "read"]
+
+PAGES: Final = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md"))),
+]
+
+_FENCE: Final = re.compile(
+    r"^(?:<!-- not run: (?P<reason>.+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+_SPAN: Final = re.compile(r"`([^`]+)`")
+_COMMAND: Final = re.compile(r"(?:python -m|make)\s")
+_SHELLS: Final = frozenset({"sh", "console"})
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block, the line of its page at which its text begins, and why it cannot be run, if so."""
+
+    language: str
+    text: str
+    line: int
+    not_run: str | None
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and where it stands."""
+
+    text: str
+    place: str
+
+
+def read(page: str) -> str:
+    """The page's text."""
+    return (ROOT / page).read_text("utf-8")
+
+
+def blocks(text: str) -> list[Block]:
+    """All fenced blocks of a page; ``<!-- not run: REASON -->`` before one says why it cannot be run."""
+    return [
+        Block(found["language"], found["text"], text.count("\n", 0, found.start("text")) + 1, found["reason"])
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def commands(page: str) -> Iterator[Command]:
+    """The calls of our own programs and of make, in blocks for a shell and between back-quotes."""
+    text = read(page)
+    for block in blocks(text):
+        if block.language in _SHELLS:
+            for line, command in enumerate(block.text.splitlines(), block.line):
+                if _COMMAND.match(command := command.removeprefix("$ ").removeprefix(".venv/bin/")):
+                    yield Command(command, f"{page}:{line}")
+    prose = _FENCE.sub(lambda fence: "\n" * fence[0].count("\n"), text)
+    for span in _SPAN.finditer(prose):
+        if _COMMAND.match(span[1]):
+            yield Command(" ".join(span[1].split()), f"{page}:{prose.count(chr(10), 0, span.start()) + 1}")
