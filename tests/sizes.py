@@ -50,8 +50,9 @@ def _functions(
     tree: ast.AST, within: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for node in ast.iter_child_nodes(tree):
-        named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        place = (*within, node.name) if named else within
+        place = within
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            place = (*within, node.name)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield ".".join(place), node
         yield from _functions(node, place)
