@@ -6,7 +6,7 @@ RUN = .venv/bin/python -m
 LOCK = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links $(ARGS) pyproject.toml
 
-.PHONY: help .venv demo up test lint bench lock clean
+.PHONY: help .venv demo up test lint bench lock release clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    format, style, spelling, types and import contracts"
 	@echo "make bench   the measurements that docs quote"
 	@echo "make lock    the lock files anew from pyproject.toml; ARGS=--upgrade takes newer releases"
+	@echo "make release a source distribution and a wheel of HEAD in dist/, checked; nothing is uploaded"
 	@echo "make clean   remove what was generated, the environment too"
 
 .venv: .venv/.locked
@@ -54,6 +55,9 @@ lock: .venv
 	$(LOCK) --all-extras --group dev --group tools -o requirements/dev.lock
 	$(LOCK) --extra sandbox --group tools -c requirements/dev.lock -o requirements/local.lock
 	$(LOCK) --extra fleet -c requirements/dev.lock -o requirements/fleet.lock
+
+release: .venv
+	@$(RUN) release
 
 clean:
 	rm -rf .venv .limner build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,18 +2,13 @@
 
 import json
 import subprocess
-import sys
-import venv
-import zipfile
-from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
 from packaging.metadata import Metadata
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from limner import JobState, Limner
+from release.archives import build, install, metadata_of, wanted_in_wheel, wheel_files
 from sandbox.local.fleet import CHECKOUT
 
 PRODUCER = """
@@ -29,68 +24,25 @@ print(json.dumps({"job": job.id, "found": found, "limner": importlib.util.find_s
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "build",
-        "--wheel",
-        "--no-isolation",
-        "--outdir",
-        str(folder),
-        str(CHECKOUT),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    build(CHECKOUT, folder, "wheel")
     (path,) = folder.glob("*.whl")
     return path
 
 
 @pytest.fixture(scope="module")
 def metadata(wheel: Path) -> Metadata:
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        return Metadata.from_email(archive.read(name))
-
-
-def closure(requirements: list[Requirement]) -> dict[str, Distribution]:
-    """The installed distributions that these need, and those that they need in turn, without extras."""
-    found: dict[str, Distribution] = {}
-    waiting = [*requirements]
-    while waiting:
-        requirement = waiting.pop()
-        name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
-            continue
-        found[name] = distribution(name)
-        waiting += map(Requirement, found[name].requires or [])
-    return found
+    return metadata_of(wheel)
 
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that holds the wheel and what its metadata asks for."""
-    folder = tmp_path_factory.mktemp("backend")
-    venv.create(folder, symlinks=True)
-    interpreter = folder / "bin" / "python"
-    install = ["install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check", str(wheel)]
-    subprocess.run([sys.executable, "-m", "pip", "--python", str(interpreter), *install], check=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    # No index is reached: the distributions are lent from the environment that runs the tests.
-    for lent in closure(metadata.requires_dist or []).values():
-        for name in {file.parts[0] for file in lent.files or []} - {"..", "__pycache__"}:
-            (packages / name).symlink_to(Path(str(lent.locate_file(name))))
-    return interpreter
+    return install(wheel, metadata.requires_dist or [], tmp_path_factory.mktemp("backend"))
 
 
 def test_it_holds_limner_whole_and_nothing_else(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    package = CHECKOUT / "limner"
-    assert names == {
-        path.relative_to(CHECKOUT).as_posix()
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+    names = wheel_files(wheel)
+    assert names == wanted_in_wheel(CHECKOUT)
     assert {"limner/py.typed", "limner/ledger/lua/submit.lua"} <= names
 
 

@@ -1,0 +1,104 @@
+"""``python -m release`` in a repository of its own, which is a copy of this one."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.repository import ROOT, committed
+
+
+@dataclass
+class Copy:
+    """A repository that holds what this one does."""
+
+    folder: Path
+
+    def git(self, *arguments: str) -> None:
+        who = ["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def write(self, name: str, old: str, new: str) -> None:
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "A change")
+
+    def release(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "release"], cwd=self.folder, capture_output=True, text=True, check=False
+        )
+
+    def refusal(self) -> str:
+        done = self.release()
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert not (self.folder / "dist").exists()
+        return done.stderr
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    names = committed()
+    if not names:
+        pytest.skip("an exported tree has no list of its files")
+    for name in names:
+        target = tmp_path / "copy" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    made = Copy(tmp_path / "copy")
+    made.git("init", "--quiet", "--initial-branch", "main")
+    (made.folder / "CHANGELOG.md").write_text("# Changelog\n\n## 0.1.0 (2026-11-28)\n\nThe first version.\n")
+    made.commit()
+    return made
+
+
+def test_a_commit_becomes_two_archives_and_nothing_that_lies_about_does(copy: Copy) -> None:
+    copy.git("tag", "v0.1.0")
+    (copy.folder / "limner" / "celerybeat-schedule").write_text("hidden by .gitignore")
+    done = copy.release()
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = sorted(path.name for path in (copy.folder / "dist").iterdir())
+    assert built == ["limner-0.1.0-py3-none-any.whl", "limner-0.1.0.tar.gz"]
+    assert done.stdout.endswith("0.1.0 is in dist/. Nothing was uploaded.\n")
+
+
+def test_what_is_not_committed_is_named(copy: Copy) -> None:
+    (copy.folder / "limner" / "new.py").touch()
+    assert "commit these first, or remove them:\n?? limner/new.py" in copy.refusal()
+
+
+def test_a_version_without_its_date_is_told_what_to_write(copy: Copy) -> None:
+    copy.write("CHANGELOG.md", "2026-11-28", "unreleased")
+    copy.commit()
+    assert "CHANGELOG.md does not date 0.1.0: write '## 0.1.0 (YEAR-MONTH-DAY)'" in copy.refusal()
+
+
+def test_a_version_that_the_changelog_does_not_know_is_refused(copy: Copy) -> None:
+    copy.write("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
+    copy.commit()
+    assert "pyproject.toml says 0.2.0, and the newest heading of CHANGELOG.md is 0.1.0" in copy.refusal()
+
+
+def test_a_version_is_released_once(copy: Copy) -> None:
+    copy.git("tag", "v0.1.0")
+    copy.write("README.md", "Limner", "Limner!")
+    copy.commit()
+    assert "v0.1.0 is the tag of another commit" in copy.refusal()
+
+
+def test_a_tag_that_says_another_version_is_refused(copy: Copy) -> None:
+    copy.git("tag", "v0.3.0")
+    assert "this commit has the tag v0.3.0, and pyproject.toml says 0.1.0" in copy.refusal()
+
+
+def test_an_archive_that_lacks_a_file_is_refused(copy: Copy) -> None:
+    copy.write("pyproject.toml", 'packages = ["limner"]', 'packages = ["limner"]\nexclude = ["submit.lua"]')
+    copy.commit()
+    assert "limner/ledger/lua/submit.lua is missing" in copy.refusal()
