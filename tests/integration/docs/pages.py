@@ -1,4 +1,4 @@
-"""The code of the README and of docs/: blocks of Python, and commands for a shell."""
+"""The code of the documentation: blocks of Python, and commands for a shell."""
 
 import re
 from collections.abc import Iterator
@@ -9,11 +9,9 @@ from tests.repository import ROOT
 
 __all__ = ["PAGES", "Block", "Command", "blocks", "commands", "read"]
 
-PAGES: Final = [
-    "README.md",
-    "CONTRIBUTING.md",
-    *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md"))),
-]
+PAGES: Final = sorted(
+    path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))
+)
 
 _FENCE: Final = re.compile(
     r"^(?:<!-- not run: (?P<reason>.+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
