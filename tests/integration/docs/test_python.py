@@ -14,8 +14,8 @@ from celery import Celery
 
 from limner import Limner
 from limner.errors import InDoubt
-from sandbox.fleet import LocalFleet
-from sandbox.server import SandboxProvider
+from sandbox.kie.server import SandboxProvider
+from sandbox.local.fleet import LocalFleet
 from tests.integration.docs.pages import PAGES, Block, blocks, read
 
 REDIS: Final = "redis://localhost:6379/0"

@@ -17,7 +17,7 @@ from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 WAIT = 60.0
 

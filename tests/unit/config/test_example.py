@@ -3,7 +3,7 @@
 import re
 
 from config import Settings
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 EXAMPLE = ROOT / ".env.example"
 SETTING = re.compile(r"^#?(LIMNER_\w+)=(.*)$", re.MULTILINE)

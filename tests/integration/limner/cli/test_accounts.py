@@ -13,7 +13,7 @@ import pytest
 from limner import InvalidRequest, Limner
 from limner._connection import connect
 from limner.ledger import Closing, Grant, Ledger, Money, Quota
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 PATIENCE = 30.0
 NORTH = Quota(20, 10.0, 10, 1.0, 100, margin=0.25, account="north")

@@ -23,7 +23,7 @@ from limner.errors import GenerationFailed
 from limner.ledger import Claim, Ledger, Quota
 from limner.status import JobState
 from sandbox.local.valkey import EmbeddedValkey
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 PATIENCE = 30.0
 BUDGET = Quota(creates=1000, creates_span=1.0, polls=1000, polls_span=1.0, max_in_flight=1000)

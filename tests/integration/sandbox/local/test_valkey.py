@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from sandbox.local.valkey import EmbeddedValkey, ValkeyError
 from tests.integration.sandbox.conftest import until
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 
 def connected(server: EmbeddedValkey) -> redis.Redis:

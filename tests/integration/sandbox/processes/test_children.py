@@ -13,7 +13,7 @@ import pytest
 from sandbox.kie.server import ProviderDied, SandboxProvider
 from sandbox.processes.children import WATCHER, Child
 from tests.integration.sandbox.conftest import client_of, create, until
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -9,7 +9,7 @@ import pytest
 from sandbox.kie.server import SandboxProvider
 from sandbox.rival.process import Rival, RivalDied
 from tests.integration.sandbox.conftest import client_of, create, until
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 
 def test_it_spends_its_share_evenly_and_ends_by_itself(provider: SandboxProvider) -> None:

@@ -16,8 +16,8 @@ from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
-from tests.paths import ROOT
 from tests.processes import wait_until
+from tests.repository import ROOT
 
 EVERY_SECOND = '[kite]\nevery = 1\nrequest = { prompt = "a red kite" }\n'
 

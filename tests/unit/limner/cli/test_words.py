@@ -26,7 +26,7 @@ from limner.errors import (
 from limner.job import Cancellation
 from limner.models import Images, TextToImage
 from limner.status import Event, JobState, JobStatus, LogEntry, Task, TaskState
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too many."}

@@ -19,7 +19,7 @@ from limner.ledger.record import _TOKEN, Record
 from limner.ledger.scripts import assembly
 from limner.ledger.scripts.script import Script
 from limner.ledger.tables import within
-from tests.paths import ROOT
+from tests.repository import ROOT
 
 PAGE: Final = ROOT / "docs" / "ledger.md"
 

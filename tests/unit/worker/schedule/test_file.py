@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from limner.models import TextToImage
-from tests.paths import ROOT
+from tests.repository import ROOT
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Crontab, Every
 
