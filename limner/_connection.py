@@ -114,7 +114,8 @@ def record_error(said: str) -> RecordUnreadable | None:
             return RecordTooNew(f"{what}: update this installation")
         case "OLDER":
             return RecordUnreadable(
-                f"{what}: let workers of the version that wrote it finish its jobs, then update"
+                f"{what}: let workers of the version that wrote it finish its jobs, then update, as "
+                "docs/operations.md says"
             )
         case "BROKEN":
             return RecordUnreadable(what)

@@ -17,7 +17,7 @@ from celery.signals import worker_shutdown
 
 from config import Settings
 from limner._connection import record_error
-from limner.errors import StoreUnavailable
+from limner.errors import LimnerError, RecordUnreadable, StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.limits.quota import money, quotas
 from worker.services import POLLS_IN_A_MESSAGE, make_ledger
@@ -95,7 +95,7 @@ class Dispatcher(threading.Thread):
                 if nap > 0 and not self._stopped.is_set():
                     self._sleep(nap)
                 self._back()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, RecordUnreadable) as error:
                 self._gone(error)
             except Exception:
                 # A dispatcher that dies would silence the worker while its heart still beats.
@@ -197,7 +197,7 @@ class Dispatcher(threading.Thread):
             if producer is not None:
                 producer.connection.release()
 
-    def _gone(self, error: StoreUnavailable) -> None:
+    def _gone(self, error: LimnerError) -> None:
         if not self._away:
             logger.error("the dispatcher stands still: %s", error)
         self._away = True

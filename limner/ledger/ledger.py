@@ -1,7 +1,8 @@
 """The ledger by its parts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import redis
 
@@ -14,8 +15,16 @@ from limner.ledger.journal import Journal
 from limner.ledger.learned import Learned
 from limner.ledger.messages import Durability, Leases
 from limner.ledger.queue import Queue
+from limner.ledger.scripts.script import YesOrNo
 from limner.ledger.store import Store
 from limner.ledger.ticks import Ticks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckLayout(YesOrNo):
+    """A question for the layout, which is refused if it is another one."""
+
+    NAME: ClassVar[str] = "check_layout"
 
 
 class Ledger:
@@ -59,6 +68,10 @@ class Ledger:
     def prefix(self) -> str:
         """The prefix of all keys."""
         return self.store.prefix
+
+    def check_layout(self) -> None:
+        """Raises RecordUnreadable for a ledger of another version, RecordTooNew for a newer one's."""
+        self.store.run(CheckLayout())
 
     def server_facts(self) -> dict[str, Any]:
         """The server's INFO."""

@@ -36,6 +36,7 @@ def _facts(settings: Settings) -> dict[str, object]:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
+            ledger.check_layout()
             return ledger.server_facts()
         except StoreUnavailable as error:
             if time.monotonic() >= deadline:

@@ -15,7 +15,7 @@ import celery.beat
 
 from config import Settings
 from limner._connection import connect
-from limner.errors import StoreUnavailable
+from limner.errors import RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Tick, due, iso, resume
@@ -138,7 +138,7 @@ class Scheduler(celery.beat.Scheduler):
         """Submit what is due; returns the seconds until there is more to do."""
         try:
             upcoming = self._timekeeper.run(int(time.time()))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, RecordUnreadable) as error:
             if not self._away:
                 logger.warning("the schedule stands still: %s", error)
             self._away = True

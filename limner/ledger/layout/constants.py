@@ -6,8 +6,8 @@ from typing import Final
 from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 
-VERSION: Final = 4
-"""The layout of a record. A record of another version is left to those who can read it."""
+VERSION: Final = 5
+"""The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
 FOR_EVER: Final = 10**15

@@ -72,6 +72,8 @@ ENDED: Final = Key("ended:", "channel", "tells that the job has ended", "ID")
 MARK: Final = Key("mark", "string", "written before WAITAOF, so that it waits for all earlier writes")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each schedule")
 
+LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")
+
 KEYS: Final = {name: key for name, key in globals().items() if isinstance(key, Key)}
 """By the name that scripts and Python have for each."""
 

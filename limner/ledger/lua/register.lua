@@ -1,6 +1,8 @@
--- Uses: wakeup.
+-- Uses: layout, wakeup.
 -- Registers workers with the same settings: their accounts' limits and the names of their keys.
 -- Returns the number of accounts.
+local refusal = other_layout()
+if refusal then return refusal end
 for _, quota in ipairs(A.quotas) do
   local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'polls', quota.polls,
     'polls_span', quota.polls_span, 'max_in_flight', quota.max_in_flight, 'first_margin', quota.margin}

@@ -1,6 +1,8 @@
--- Uses: record, wakeup, journal, ready.
+-- Uses: layout, record, wakeup, journal, ready.
 -- A new job, unless its id or its idempotency key is known already, or no worker serves the account that it
 -- names. Returns {'created'|'known'|'conflict', id} or {'no_account', names}.
+local refusal = other_layout()
+if refusal then return refusal end
 local key = A.key and KEY .. A.key
 if key then
   local known = redis.call('GET', key)

@@ -168,6 +168,19 @@ def test_a_worker_with_wrong_settings_names_them_all(valkey_url: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_a_worker_refuses_a_ledger_of_before_and_says_how_to_drain_it() -> None:
+    import redis
+
+    with EmbeddedValkey(aof=True) as valkey, redis.Redis.from_url(valkey.url) as client:
+        client.sadd("limner:{main}:accounts", "main")
+        ended = start_worker({"LIMNER_REDIS_URL": valkey.url, "LIMNER_API_KEY": "k"})
+    assert ended.returncode == 1
+    assert "the ledger has layout of before 5, known is 5" in ended.stderr
+    assert "let workers of the version that wrote it finish its jobs" in ended.stderr
+    assert "docs/operations.md" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_worker_that_cannot_reach_redis_gives_up_with_a_clear_message() -> None:
     with EmbeddedValkey() as valkey:
         url = valkey.url

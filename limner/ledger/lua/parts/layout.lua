@@ -1,0 +1,14 @@
+-- The layout of the ledger itself.
+
+-- Refuses a ledger of another layout: what is in it stays as it is, for workers of the version that wrote it.
+-- Returns nil for a ledger of this layout, and for an empty one, which has it from now on.
+local function other_layout()
+  local layout = redis.call('GET', LAYOUT)
+  if tonumber(layout) == VERSION then return nil end
+  if not layout and redis.call('EXISTS', EVENTS, ACCOUNTS) == 0 then
+    redis.call('SET', LAYOUT, VERSION)
+    return nil
+  end
+  local age = layout and tonumber(layout) > VERSION and 'NEWER' or 'OLDER'
+  return redis.error_reply(age .. ' the ledger has layout ' .. (layout or 'of before 5') .. ', known is ' .. VERSION)
+end
