@@ -202,7 +202,7 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
         case Done(urls, spent, created_ms, completed_ms):
             sample = None
             if created_ms is not None and completed_ms is not None:
-                # The contract's costTime has no certain unit (2.1).
+                # The unit of costTime is not certain (contract 2.1).
                 kind = kind_of(request_of(record))
                 sample = services.ledger.durations.sample(kind, (completed_ms - created_ms) / 1000)
             return TaskSucceeded(

@@ -105,7 +105,7 @@ def after_create(
         case Refused(cause=cause):
             details: dict[str, Any] = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
             if cause is Cause.SERVER_FAULT:
-                # The contract calls it ambiguous (1.4).
+                # A task may exist behind it (contract 1.4).
                 details["charged"] = "maybe"
             return Fail(cause.error(_refusal(answer, tries), details), unsent=cause is Cause.NOT_CONNECTED)
 
