@@ -1,4 +1,4 @@
-"""How Limner speaks to kie.ai: one client, and the tables of what its answers mean."""
+"""The client for kie.ai's job API, and the tables of what its answers mean."""
 
 from provider.answers import (
     Accepted,

@@ -1,7 +1,7 @@
-"""What the provider can have meant: one frozen dataclass for each kind of answer.
+"""The possible meanings of an answer of the provider: one frozen dataclass for each.
 
-A createTask ends in a :data:`CreateAnswer`, a recordInfo in a :data:`RecordAnswer`. Which wire answer becomes
-which is a table in :mod:`provider.codes`; what a job does next follows from the members here alone.
+A createTask ends in a :data:`CreateAnswer`, a recordInfo in a :data:`RecordAnswer`. The tables in
+:mod:`provider.codes` map wire answers to these classes; a job's next step depends on these classes alone.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from limner.errors import (
 
 
 class Disposition(StrEnum):
-    """What a refusal means for the job and the fleet. In every case no task was started."""
+    """The consequence of a refusal for the job and the fleet. In every case no task was started."""
 
     LATER = "later"
     """The same request may be sent again after a back-off."""
@@ -34,7 +34,7 @@ class Disposition(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why the provider refused."""
+    """The reason for which the provider refused."""
 
     RATE_LIMITED = "rate_limited"
     MAINTENANCE = "maintenance"
@@ -48,7 +48,7 @@ class Cause(StrEnum):
 
     @property
     def disposition(self) -> Disposition:
-        """What follows for the job and the fleet."""
+        """The consequence for the job and the fleet."""
         return _REFUSALS[self][0]
 
     @property
@@ -71,7 +71,7 @@ _REFUSALS: Final[Mapping[Cause, tuple[Disposition, type[JobFailed]]]] = {
 
 
 class FailCause(StrEnum):
-    """Why an accepted task failed (contract 2.3)."""
+    """The reason for which an accepted task failed (contract 2.3)."""
 
     MODERATION = "moderation"
     BAD_INPUT = "bad_input"
@@ -80,7 +80,7 @@ class FailCause(StrEnum):
 
     @property
     def error(self) -> type[JobFailed]:
-        """The error of a job whose task failed so."""
+        """The error of a job whose task failed for this reason."""
         return _FAILURES[self]
 
 
@@ -93,7 +93,7 @@ _FAILURES: Final[Mapping[FailCause, type[JobFailed]]] = {
 
 
 class Why(StrEnum):
-    """Why an answer says nothing certain."""
+    """The reason for which an answer is inconclusive."""
 
     NOT_CONNECTED = "not_connected"
     TIMED_OUT = "timed_out"
@@ -107,7 +107,7 @@ class Why(StrEnum):
     NO_TASK_ID = "no_task_id"
     BAD_DATA = "bad_data"
     REFUSED = "refused"
-    """The read itself was refused: the answer's ``cause`` says why."""
+    """The read itself was refused; the answer's ``cause`` is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Certainly no task was started. ``retry_after`` is in seconds, None if the provider named no time."""
+    """No task was started, for certain. ``retry_after`` is in seconds, None if the provider named no time."""
 
     cause: Cause
     code: int | None
@@ -130,7 +130,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The task may have been started: never send the request again blindly (contract 1.6)."""
+    """The task may have been started: the request must not be sent again blindly (contract 1.6)."""
 
     why: Why
     code: int | None
@@ -141,13 +141,13 @@ class Unknown:
 CreateAnswer = Accepted | Refused | Unknown
 
 
-# The request as the provider kept it, unread; its callback URL holds a secret, so it is not shown.
+# The request as the provider stored it, not parsed. Its callback URL holds a secret, so repr() omits it.
 _PARAM: Final[Any] = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """The task is not finished. A state that no documentation names counts as unfinished."""
+    """The task is not finished. An undocumented state counts as unfinished."""
 
     state: str
     known_state: bool
@@ -185,7 +185,8 @@ class NoRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The answer says nothing about the task: read again. ``cause`` is set if the read was refused."""
+    """The answer says nothing about the task, which must be read again. ``cause`` is set if the read was
+    refused."""
 
     why: Why
     code: int | None

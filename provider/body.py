@@ -1,4 +1,4 @@
-"""Reading an answer's body within bounds, before and after decompression."""
+"""Reading an answer's body within a size limit, before and after decompression."""
 
 import zlib
 from typing import Final
@@ -11,7 +11,7 @@ _ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
 
 
 class UnusableBody(Exception):
-    """The body cannot be had; ``why`` says for what reason."""
+    """The body cannot be used; ``why`` is the reason."""
 
     def __init__(self, why: Why) -> None:
         super().__init__(why.value)

@@ -32,7 +32,7 @@ _SHORTEST_REAL_KEY: Final = 16
 _NEVER_SENT: Final = (
     httpcore.ConnectError,
     httpcore.ConnectTimeout,
-    # The client was closed between the poll the connection and its use.
+    # The client was closed after the connection was chosen and before it was used.
     httpcore.ConnectionNotAvailable,
     httpcore.ProxyError,
 )
@@ -46,10 +46,10 @@ _BROKEN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds: for each single operation, and in total for request and answer.
+    """Limits in seconds: for each single operation, and in total for the request and its answer.
 
-    A createTask takes 0.4 to 0.8 s, a recordInfo 0.2 to 0.4 s (contract 1.2). The patience beyond that is
-    cheap compared with a job in doubt. A step's lease must be longer than ``total``.
+    A createTask takes 0.4 to 0.8 s, a recordInfo 0.2 to 0.4 s (contract 1.2). Waiting longer is cheap
+    compared with a job in doubt. A step's lease must be longer than ``total``.
     """
 
     connect: float = 5.0
@@ -62,7 +62,7 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 class ProviderError(LimnerError):
-    """The provider did not answer a question about the account; ``answer`` says what came instead."""
+    """The provider did not answer a question about the account; ``answer`` is what it sent instead."""
 
     def __init__(self, message: str, answer: Unreadable) -> None:
         super().__init__(message, answer)
@@ -87,14 +87,14 @@ class _NoAnswer:
 
 
 class KieClient:
-    """Speaks to kie.ai's job API. Thread-safe; nothing is ever sent twice.
+    """A client of kie.ai's job API. It is thread-safe, and never sends a request twice.
 
-    Each exchange has a connection of its own while it lasts.
+    Each exchange uses a connection that no other exchange uses at the same time.
 
-    Redirects are not followed and cookies not kept: httpcore, which sends the requests, knows neither (the
-    provider sets a JSESSIONID with every answer, contract 1.2). Of the environment, the proxy variables and
-    ``SSL_CERT_FILE`` / ``SSL_CERT_DIR`` are heeded when the client is made, since a fleet behind a firewall
-    needs them; a ``.netrc`` has no say over the key.
+    Redirects are not followed and cookies are not kept: httpcore, which sends the requests, supports neither
+    (the provider sets a JSESSIONID with every answer, contract 1.2). The client reads the proxy variables,
+    ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` from the environment when it is made, since a fleet behind a
+    firewall needs them. A ``.netrc`` does not replace the key.
 
     Raises :class:`limner.errors.InvalidRequest`, which names the setting, for an unusable URL or key.
     """
@@ -112,8 +112,8 @@ class KieClient:
         self._api_key = SecretStr(checked_api_key(api_key))
         self._total = timeouts.total
         self._max_body_bytes = max_body_bytes
-        each = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
-        self._requests = Requests(self._api_url, self._api_key, user_agent, each)
+        limits = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
+        self._requests = Requests(self._api_url, self._api_key, user_agent, limits)
         self._transport = Transport(
             self._requests.origin, httpx.create_ssl_context(), environment_proxy(self._api_url)
         )
@@ -128,11 +128,11 @@ class KieClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections of all threads. What is asked afterwards is not sent."""
+        """Close the connections of all threads. Later requests are not sent."""
         self._transport.close()
 
     def create_task(self, request: TextToImage, callback_url: str | None = None) -> CreateAnswer:
-        """Ask for images: one POST, sent at most once, whose outcome is always one of three."""
+        """Ask for images with one POST, which is sent at most once."""
         content = encode(create_body(request, callback_url))
         answer = self._ask(self._requests.post(CREATE_PATH, content))
         if isinstance(answer, _Answer):
@@ -142,7 +142,7 @@ class KieClient:
         return Unknown(answer.why, None, answer.http_status, answer.message)
 
     def record_info(self, task_id: str) -> RecordAnswer:
-        """Read how a task is doing."""
+        """Read the state of a task."""
         answer = self._ask(self._requests.get(f"{RECORD_PATH}?taskId={quote(task_id, safe='')}"))
         if isinstance(answer, _Answer):
             return read_record(answer.http_status, answer.headers, answer.body)
@@ -151,7 +151,7 @@ class KieClient:
     def credits(self) -> Decimal:
         """The account's balance in credits. Raises :class:`ProviderError`.
 
-        A good check of the URL and the key; it proves nothing about generation (contract 1.4).
+        The call checks the URL and the key; it proves nothing about generation (contract 1.4).
         """
         answer = self._ask(self._requests.get(CREDIT_PATH))
         if isinstance(answer, _Answer):
@@ -182,7 +182,7 @@ class KieClient:
 
     def _without_key(self, body: bytes) -> bytes:
         # An answer may quote the key ("invalid key …"), and its message goes to logs and records. A short key
-        # is a made-up one, which may well be part of a word, a task id or a URL.
+        # is a made-up one, and may occur by chance in a word, a task id or a URL.
         key = self._api_key.get_secret_value().encode()
         return body if len(key) < _SHORTEST_REAL_KEY else body.replace(key, b"***")
 

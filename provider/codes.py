@@ -1,4 +1,4 @@
-"""The tables of contract 1.4 and 2.3: which code and which words mean which cause."""
+"""The tables of contract 1.4 and 2.3, which map codes and message texts to causes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,7 +24,7 @@ CODES: Final[Mapping[int, Cause]] = MappingProxyType(
         505: Cause.DISABLED,
     }
 )
-"""The code of a well-formed envelope. One that is not here is not known to be a refusal."""
+"""The cause by the code of a well-formed envelope. Any other code is not known to be a refusal."""
 
 OVERLOADED_CODES: Final = frozenset({500, 501})
 """Codes under which the provider reports several causes; the message tells them apart."""
@@ -44,15 +44,16 @@ WORDS: Final[tuple[tuple[Cause, tuple[str, ...]], ...]] = (
     (Cause.NO_CREDITS, _CREDIT_WORDS),
     (Cause.DISABLED, ("temporarily paused",)),
 )
-"""What the message of an overloaded code contains, in order of precedence, without regard to case."""
+"""Substrings of an overloaded code's message, with their causes. The order is the precedence, and case is
+ignored."""
 
 PLAIN_STATUSES: Final[Mapping[int, Cause]] = MappingProxyType(
     {429: Cause.RATE_LIMITED, 455: Cause.MAINTENANCE}
 )
-"""HTTP statuses that are a refusal without an envelope too.
+"""HTTP statuses that are a refusal even without an envelope.
 
 A limiter answers 429 in place of the server behind it (RFC 6585), and nobody but the provider uses 455. Every
-other status may come from a gateway that had already passed the request on, so without an envelope it proves
+other status may come from a gateway that had already forwarded the request, so without an envelope it proves
 nothing: a 401 or 404 page leaves a createTask in doubt, which costs a poll instead of a second purchase.
 """
 
@@ -76,11 +77,11 @@ FAIL_CODES: Final[Mapping[str, FailCause]] = MappingProxyType(
         "402": FailCause.NO_CREDITS,
     }
 )
-"""A task's ``failCode`` in lower case. One that is not here is the provider's fault."""
+"""The cause by a task's ``failCode`` in lower case. Any other code is a fault of the provider."""
 
 
 def refusal(code: int, message: str) -> Cause | None:
-    """Why an envelope with this code refuses, or None if the code is not known to be a refusal."""
+    """The cause of a refusal with this code, or None if the code is not known to be a refusal."""
     if code in OVERLOADED_CODES:
         text = message.casefold()
         for cause, words in WORDS:
@@ -90,7 +91,10 @@ def refusal(code: int, message: str) -> Cause | None:
 
 
 def failure(code: int | str | None, message: str) -> FailCause:
-    """Why a task failed. Moderation goes first: the provider reports it under codes of bad input."""
+    """The cause of a task's failure.
+
+    Moderation is checked first, because the provider reports it under codes of bad input.
+    """
     text = f"{code} {message}".casefold()
     if any(word in text for word in MODERATION_WORDS):
         return FailCause.MODERATION

@@ -1,8 +1,8 @@
-"""Sockets that keep to the deadline of the whole exchange.
+"""Sockets that obey one deadline for the whole exchange.
 
-HTTP clients time single reads and writes, so a peer that drips a byte a second holds a worker for ever. These
-streams cut every wait to what is left of the exchange, and send nothing once it is over: a step whose lease
-has run out must not buy images any more.
+HTTP clients limit single reads and writes, so a peer that sends a byte a second blocks a worker forever.
+These streams limit every wait to the time left of the exchange, and send nothing after the deadline: a step
+whose lease has expired must not buy images.
 """
 
 import ssl
@@ -16,7 +16,7 @@ import httpcore
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer: when it must be over (monotonic seconds), and what has happened so far."""
+    """One request and its answer: the deadline in monotonic seconds, and the progress so far."""
 
     ends_at: float = 0.0
     sent: bool = False
@@ -27,13 +27,13 @@ class Exchange:
         self.ends_at, self.sent, self.received = ends_at, False, False
 
     def left(self, timeout: float | None) -> float:
-        """Seconds that an operation may still take; zero or less if the exchange is over."""
+        """The seconds that an operation may still take; zero or less after the deadline."""
         left = self.ends_at - time.monotonic()
         return left if timeout is None else min(left, timeout)
 
 
 class DeadlineStream(httpcore.NetworkStream):
-    """A stream whose operations end with the exchange that is under way."""
+    """A stream whose operations end at the deadline of the current exchange."""
 
     def __init__(self, stream: httpcore.NetworkStream, exchange: Exchange) -> None:
         self._stream = stream
@@ -69,9 +69,9 @@ class DeadlineStream(httpcore.NetworkStream):
 
 
 class DeadlineBackend(httpcore.NetworkBackend):
-    """Opens such streams.
+    """Opens streams with the exchange's deadline.
 
-    The system's name resolution cannot be timed; if it overruns, nothing is sent.
+    The system's name resolution has no time limit; if it ends after the deadline, nothing is sent.
     """
 
     def __init__(self, exchange: Exchange) -> None:

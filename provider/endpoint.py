@@ -1,4 +1,4 @@
-"""Where the provider is and how to get there: the checks of the settings that a client is built from."""
+"""The provider's address, the key and the proxy: the checks of the settings that a client is made from."""
 
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -23,14 +23,14 @@ def checked_api_url(api_url: str) -> str:
         usable = False
     if not usable or not api_url.isascii() or not api_url.isprintable() or " " in api_url:
         raise InvalidRequest("LIMNER_API_URL must be an http or https URL such as https://api.kie.ai")
-    # The URL is not shown: what stands before the @ may be a password.
+    # The message omits the URL, because a password may precede the @.
     if "@" in parts.netloc or "?" in api_url or "#" in api_url:
         raise InvalidRequest("LIMNER_API_URL must have no user, password, query or fragment")
     return api_url.rstrip("/")
 
 
 def checked_api_key(api_key: SecretStr) -> str:
-    """The key, fit for a header. Raises :class:`InvalidRequest`, which does not show it."""
+    """The key, usable in a header. Raises :class:`InvalidRequest`, whose message omits the key."""
     key = api_key.get_secret_value()
     if not key:
         raise InvalidRequest("LIMNER_API_KEY is empty")
@@ -44,7 +44,7 @@ def checked_api_key(api_key: SecretStr) -> str:
 def environment_proxy(api_url: str) -> httpcore.Proxy | None:
     """The proxy that HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY name for the URL, if any.
 
-    Raises :class:`InvalidRequest` for a proxy that is not spoken to by HTTP.
+    Raises :class:`InvalidRequest` for a proxy that is not an HTTP proxy.
     """
     target = urlsplit(api_url)
     proxies = getproxies()

@@ -1,7 +1,7 @@
-"""The provider's envelope ``{"code": …, "msg": …, "data": …}``, read tolerantly and within bounds.
+"""The provider's envelope ``{"code": …, "msg": …, "data": …}``, read tolerantly and with size limits.
 
-Everything here comes from outside. No function raises, and no text leaves it longer than its bound or with a
-control character in it.
+All input comes from outside. No function raises, and no returned text exceeds its limit or contains a control
+character.
 """
 
 import json
@@ -17,7 +17,7 @@ MAX_TASK_ID: Final = 256
 MAX_URL: Final = 2048
 MAX_URLS: Final = 16
 MOST_CREDITS: Final = 1_000_000_000
-"""No task costs so much, and no account has it; what is told of such sums is not believed."""
+"""More than any task costs or any account holds; a larger sum is discarded as invalid."""
 
 _MAX_CODE: Final = 999_999
 _JSON_LAYERS: Final = 3
@@ -55,7 +55,7 @@ def read_json(text: bytes | str) -> object:
 
 
 def read_nested(value: object) -> object:
-    """A value that the provider may send as itself or as JSON in a string, or in a string in a string."""
+    """The value, decoded if the provider sent it as JSON in a string, or in a string in a string."""
     for _ in range(_JSON_LAYERS):
         if not isinstance(value, str):
             break
@@ -64,9 +64,10 @@ def read_nested(value: object) -> object:
 
 
 def read_code(value: object) -> int | None:
-    """A code as a number; None if it is not one, -1 if it is none that a code can have.
+    """A code as a number; None if it is not a number, -1 if it is outside the range of codes.
 
-    A string of digits counts: to take ``"429"`` for no code would put in doubt what was answered clearly.
+    A string of digits is accepted: if ``"429"`` were not a code, a clear refusal would leave the job in
+    doubt.
     """
     number = read_integer(value)
     if number is None and (isinstance(value, bool) or not isinstance(value, int | Decimal)):
@@ -87,10 +88,9 @@ def read_integer(value: object) -> int | None:
 
 
 def read_decimal(value: object) -> Decimal | None:
-    """A number of credits, to six places, sent as a number or as a string; None if it is none, or no such
-    sum.
+    """A number of credits, to six places, sent as a number or as a string; None for any other value.
 
-    The ledger counts in millionths, exactly up to some billions of credits.
+    The ledger counts in millionths, and is exact up to some billions of credits.
     """
     if isinstance(value, bool):
         return None
@@ -121,7 +121,7 @@ def read_urls(value: object) -> tuple[str, ...]:
 
 
 def read_retry_after(headers: Mapping[str, str], *, at_most: float = 3600.0) -> float | None:
-    """The seconds of a ``Retry-After`` header, None without one or if it holds a date.
+    """The seconds of a ``Retry-After`` header; None without one or if it holds a date.
 
     The provider sends none (contract 1.2); an intermediary might.
     """
@@ -133,13 +133,13 @@ def clean(value: object, limit: int = MAX_MESSAGE) -> str:
     """Text from outside for logs and records: printable, single-spaced, bounded; "" if it is not text."""
     if not isinstance(value, str):
         return ""
-    # The first cut keeps a megabyte of message from being scanned; white space may fill a part of it.
+    # The first cut avoids scanning a megabyte of message; it is generous because white space may be removed.
     printable = "".join(char if char.isprintable() else " " for char in value[: 4 * limit])
     return " ".join(printable.split())[:limit]
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body that is not an envelope, for the person who has to find out what it was."""
+    """The beginning of a body that is not an envelope, for the person who investigates it."""
     return clean(body[: 4 * MAX_MESSAGE].decode("utf-8", "replace"), 200)
 
 
@@ -155,7 +155,7 @@ def _exact(text: str) -> Decimal | None:
 
 
 def _bounded(value: Decimal) -> Decimal | None:
-    # An exponent is cheap to send and costs gigabytes to expand: 1e999999 must not reach int() or format().
+    # An exponent is cheap to send and takes gigabytes to expand: 1e999999 must not reach int() or format().
     if not value.is_finite() or value.copy_abs() >= 10**15:
         return None
     exponent = value.as_tuple().exponent

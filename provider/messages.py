@@ -1,7 +1,7 @@
-"""HTTP messages as httpcore takes and gives them.
+"""HTTP messages in httpcore's form.
 
-httpx's own client builds, merges and checks far more for each exchange than this API needs: measured, its
-layers took half of the CPU of an exchange. So what all requests have in common is prepared once.
+httpx's own client builds, merges and checks far more for each exchange than this API needs: in a measurement,
+its layers took half of the CPU of an exchange. So the common parts of all requests are prepared once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ _JSON: Final = (b"Content-Type", b"application/json")
 
 
 class Requests:
-    """Makes the requests of one client: they differ in their path and content alone.
+    """Makes the requests of one client, which differ only in their method, path and content.
 
     ``timeouts`` are those of httpcore, in seconds: connect, read and write.
     """
@@ -26,27 +26,28 @@ class Requests:
         url = httpx.URL(api_url)
         at = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=b"/")
         self.origin = at.origin
-        """Where all of them go."""
+        """The destination of all requests."""
         self._scheme, self._host, self._port = at.scheme, at.host, at.port
         self._base = url.raw_path.rstrip(b"/")
         self._extensions: dict[str, Any] = {"timeout": dict(timeouts)}
         self._common = [
             (b"Host", url.netloc),
-            # Without it, a proxy that speaks HTTP/1.0 hangs up after each answer.
+            # Without it, an HTTP/1.0 proxy closes the connection after each answer.
             (b"Connection", b"keep-alive"),
             (b"Accept", b"application/json"),
-            # Answers are a kilobyte or two. What is compressed all the same is decoded within bounds.
+            # Answers are a kilobyte or two. A body that is compressed nevertheless is decoded with a size
+            # limit.
             (b"Accept-Encoding", b"identity"),
             (b"Authorization", b"Bearer " + api_key.get_secret_value().encode()),
             (b"User-Agent", user_agent.encode()),
         ]
 
     def get(self, path: str) -> httpcore.Request:
-        """A request for what is at ``path``, which is ASCII and may have a query."""
+        """A GET request for ``path``, which is ASCII and may have a query."""
         return self._request("GET", path, self._common, None)
 
     def post(self, path: str, content: bytes) -> httpcore.Request:
-        """A request that sends JSON to ``path``."""
+        """A POST request with JSON for ``path``."""
         length = (b"Content-Length", b"%d" % len(content))
         return self._request("POST", path, [*self._common, _JSON, length], content)
 
@@ -60,7 +61,7 @@ class Requests:
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """An answer's headers by their names in small letters; the values of a repeated one, with commas."""
+    """An answer's headers by their lower-case names; the values of a repeated header are joined by commas."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

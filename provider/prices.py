@@ -1,7 +1,7 @@
-"""What a request is expected to cost.
+"""The expected cost of a request.
 
-The provider changes prices unannounced (contract 6): ``creditsConsumed`` of a finished task is the truth, and
-this table is for estimates and for tasks that name no cost.
+The provider changes prices without notice (contract 6): ``creditsConsumed`` of a finished task is
+authoritative, and this table is for estimates and for tasks that report no cost.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from limner.models import RenderingSpeed, TextToImage
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """Credits per image by rendering speed, as they stood on a day."""
+    """Credits per image by rendering speed, as of a date."""
 
     as_of: date
     credits_per_image: Mapping[RenderingSpeed, Decimal]

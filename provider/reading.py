@@ -1,6 +1,6 @@
-"""From a status, headers and bytes to what they mean: pure functions that never raise.
+"""Pure functions that turn a status, headers and bytes into an answer's meaning. They never raise.
 
-``body`` is complete and decoded. An exchange that broke off has no body, and is the client's to report.
+``body`` is complete and decoded. The client itself reports an exchange that broke off, which has no body.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ from provider.envelope import (
 OK: Final = 200
 GENERATION_FAILED: Final = 501
 NO_RECORD_CODES: Final = frozenset({404, 422})
-"""How recordInfo says "no such task" when ``data`` is null (contract 2.4)."""
+"""The codes of recordInfo that mean "no such task" when ``data`` is null (contract 2.4)."""
 
 PENDING_STATES: Final = frozenset({"waiting", "queuing", "generating"})
 SUCCESS_STATES: Final = frozenset({"success"})
@@ -46,7 +46,7 @@ FAIL_STATES: Final = frozenset({"fail", "failed"})
 
 
 def read_create(http_status: int, headers: Mapping[str, str], body: bytes) -> CreateAnswer:
-    """What an answer to createTask means (contract 1.4).
+    """The meaning of an answer to createTask (contract 1.4).
 
     Accepted needs an HTTP 2xx, the code 200 and a task id. Refused needs a known code in a JSON envelope, or
     a status of :data:`~provider.codes.PLAIN_STATUSES`, and no task id. All else is Unknown.
@@ -72,7 +72,7 @@ def read_create(http_status: int, headers: Mapping[str, str], body: bytes) -> Cr
 
 
 def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> RecordAnswer:
-    """What an answer to recordInfo means (contract 2.1 to 2.5)."""
+    """The meaning of an answer to recordInfo (contract 2.1 to 2.5)."""
     envelope = read_envelope(body)
     code = _code(envelope, http_status)
     if envelope is None or code is None:
@@ -88,9 +88,9 @@ def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> Re
 
 
 def callback_url(answer: RecordAnswer) -> str | None:
-    """The callback URL with which a task was asked for, if the provider tells it (contract 2.1).
+    """The callback URL of the request for a task, if the provider reports it (contract 2.1).
 
-    ``param`` is JSON within JSON in more than one shape, so it is read only where something depends on it.
+    ``param`` is JSON within JSON in more than one shape, so it is parsed only for callers that need it.
     """
     param = read_nested(getattr(answer, "param", None))
     url = param.get("callBackUrl") if isinstance(param, dict) else None
@@ -110,8 +110,8 @@ def read_credits(http_status: int, headers: Mapping[str, str], body: bytes) -> D
 
 
 def _code(envelope: Envelope | None, http_status: int) -> int | None:
-    # The body's code goes before the HTTP status, which often is an intermediary's. For the same reason a
-    # status stands in for a missing code only if it reports success.
+    # The body's code takes precedence over the HTTP status, which often is an intermediary's. For the same
+    # reason a status replaces a missing code only if it reports success.
     if envelope is None:
         return None
     return envelope.code if envelope.code is not None or not _is_2xx(http_status) else http_status

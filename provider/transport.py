@@ -1,7 +1,8 @@
-"""As many connections as there are exchanges at once, straight on httpcore.
+"""A pool with one connection for each concurrent exchange, built directly on httpcore.
 
-The one that was used last is taken first, so that those of a busy moment grow old and are closed. httpcore's
-own pool is scanned under a lock for each request: measured, that takes more CPU than the exchange itself.
+The most recently used connection is taken first, so that the extra ones of a busy moment expire and are
+closed. httpcore's own pool is scanned under a lock for each request: in a measurement, that took more CPU
+than the exchange itself.
 """
 
 import logging
@@ -20,16 +21,16 @@ import httpcore
 from provider.deadline import DeadlineBackend, Exchange
 
 KEEPALIVE_SECONDS: Final = 30.0
-"""Below the idle time-outs that servers commonly have (nginx: 75 s), so that they seldom hang up first: a
-POST on a connection that the server is just closing is in doubt."""
+"""Below the usual idle time-outs of servers (nginx: 75 s), so that the server seldom closes first: a POST on
+a connection that the server is just closing leaves the job in doubt."""
 
 
 # At DEBUG, httpcore prints answers' headers and the bytes of malformed ones, which may quote the API key.
 logging.getLogger("httpcore").setLevel(logging.INFO)
 
 
-class _Line:
-    """A connection that is made anew once it cannot be used any more."""
+class _Connection:
+    """A connection that is replaced when it can no longer be used."""
 
     def __init__(
         self,
@@ -39,20 +40,20 @@ class _Line:
         backend: httpcore.NetworkBackend,
     ) -> None:
         self._origin = origin
-        # Only makes the connections, since it knows each kind of proxy. It keeps none of them, and gets no
-        # request: to find the one connection of a thread, it would do its scans several times an exchange.
+        # The pool only makes the connections, because it supports every kind of proxy. It keeps none of them
+        # and handles no request: its scans would run several times an exchange.
         self._maker = httpcore.ConnectionPool(
             ssl_context=ssl_context,
             proxy=proxy,
             keepalive_expiry=KEEPALIVE_SECONDS,
-            # Connecting again would do no harm, but the caller's clock spaces the attempts.
+            # A second attempt to connect would be harmless, but the caller's back-off spaces the attempts.
             retries=0,
             network_backend=backend,
         )
         self._connection: httpcore.ConnectionInterface | None = None
 
     def ready(self) -> httpcore.ConnectionInterface:
-        """The last exchange's connection, or a new one if that is broken, idle for too long, or hung up."""
+        """The last exchange's connection, or a new one if that is broken, idle for too long, or closed."""
         connection = self._connection
         if connection is None or not connection.is_available() or connection.has_expired():
             self.close()
@@ -65,8 +66,8 @@ class _Line:
                 self._connection.close()
 
 
-class _Lane:
-    """A connection, and the exchange that is under way on it."""
+class _PoolEntry:
+    """A connection, and its current exchange."""
 
     def __init__(
         self, origin: httpcore.Origin, ssl_context: ssl.SSLContext, proxy: httpcore.Proxy | None
@@ -74,13 +75,13 @@ class _Lane:
         self.pid = os.getpid()
         self.idle_since = 0.0
         self.exchange = Exchange()
-        self.line = _Line(origin, ssl_context, proxy, DeadlineBackend(self.exchange))
+        self.connection = _Connection(origin, ssl_context, proxy, DeadlineBackend(self.exchange))
 
 
 class Transport:
-    """Sends requests to ``origin``, each once, on a connection that no other exchange uses meanwhile.
+    """Sends requests to ``origin``, each once, on a connection that no other exchange uses at the same time.
 
-    Raises httpcore's exceptions as they are, since the kind of the exception tells whether bytes went out.
+    Raises httpcore's exceptions unchanged, since their type shows whether any byte was sent.
     """
 
     def __init__(
@@ -91,61 +92,61 @@ class Transport:
         self._proxy = proxy
         self._lock = threading.Lock()
         self._closed = False
-        self._idle: deque[_Lane] = deque()
-        """The one that was used last at the end."""
-        self._lanes: weakref.WeakSet[_Lane] = weakref.WeakSet()
+        self._idle: deque[_PoolEntry] = deque()
+        """Idle connections; the most recently used one is the last."""
+        self._entries: weakref.WeakSet[_PoolEntry] = weakref.WeakSet()
 
     @contextmanager
     def send(self, request: httpcore.Request, ends_at: float) -> Iterator[httpcore.Response]:
-        """The answer with its body still to be read. After the block, the connection is others' to use.
+        """Send the request; the answer's body is still to be read. After the block, the connection is free.
 
-        The exchange must be over, with the reading, at ``ends_at`` in monotonic seconds.
+        The exchange, including the reading of the body, must end by ``ends_at`` in monotonic seconds.
         """
-        lane = self._take()
+        entry = self._take()
         try:
-            lane.exchange.begin(ends_at)
-            response = lane.line.ready().handle_request(request)
+            entry.exchange.begin(ends_at)
+            response = entry.connection.ready().handle_request(request)
             try:
-                if not lane.exchange.received:
-                    # A server that answers one request twice leaves the second answer in the parser's buffer,
-                    # and the next job would take another job's task for its own.
+                if not entry.exchange.received:
+                    # A server that answers one request twice leaves the second answer in the parser's buffer.
+                    # The next job would then adopt another job's task.
                     raise httpcore.RemoteProtocolError("the answer was there before the request was sent")
                 yield response
             finally:
                 response.close()
         finally:
-            self._put_back(lane)
+            self._put_back(entry)
 
     def close(self) -> None:
-        """Close all connections; what is under way on them breaks off."""
+        """Close all connections; exchanges on them break off."""
         with self._lock:
             self._closed = True
             self._idle.clear()
-            lanes = list(self._lanes)
-        for lane in lanes:
-            lane.line.close()
+            entries = list(self._entries)
+        for entry in entries:
+            entry.connection.close()
 
-    def _take(self) -> _Lane:
+    def _take(self) -> _PoolEntry:
         with self._lock:
             if self._closed:
                 raise httpcore.ConnectError("the client is closed")
-            # A forked child must not speak on its parent's connection.
-            while self._idle and (lane := self._idle.pop()):
-                if lane.pid == os.getpid():
-                    return lane
-            lane = _Lane(self._origin, self._ssl_context, self._proxy)
-            self._lanes.add(lane)
-        return lane
+            # A forked child must not use its parent's connection.
+            while self._idle and (entry := self._idle.pop()):
+                if entry.pid == os.getpid():
+                    return entry
+            entry = _PoolEntry(self._origin, self._ssl_context, self._proxy)
+            self._entries.add(entry)
+        return entry
 
-    def _put_back(self, lane: _Lane) -> None:
-        lane.idle_since = now = time.monotonic()
-        too_old: list[_Lane] = []
+    def _put_back(self, entry: _PoolEntry) -> None:
+        entry.idle_since = now = time.monotonic()
+        expired: list[_PoolEntry] = []
         with self._lock:
             if self._closed:
-                too_old.append(lane)
+                expired.append(entry)
             else:
-                self._idle.append(lane)
+                self._idle.append(entry)
             while self._idle and now - self._idle[0].idle_since > KEEPALIVE_SECONDS:
-                too_old.append(self._idle.popleft())
-        for each in too_old:
-            each.line.close()
+                expired.append(self._idle.popleft())
+        for entry in expired:
+            entry.connection.close()

@@ -10,8 +10,8 @@ from limner.models import MODEL, TextToImage
 def create_body(request: TextToImage, callback_url: str | None = None) -> dict[str, Any]:
     """The body of a createTask.
 
-    Defaults are sent explicitly, since newer documentation states none. The number of images is a string,
-    and is left out for one image, since newer documentation does not name the field (contract 5.2).
+    Defaults are sent explicitly, since newer documentation states none. The number of images is a string, and
+    is omitted for one image, since newer documentation does not name the field (contract 5.2).
     """
     given: dict[str, Any] = {
         "prompt": request.prompt,
@@ -41,5 +41,5 @@ def encode(body: dict[str, Any]) -> bytes:
 
 
 def request_digest(request: TextToImage) -> str:
-    """The SHA-256, in hex, of what would be sent. The callback differs between attempts and is left out."""
+    """The SHA-256, in hex, of the body without the callback URL, which differs between attempts."""
     return hashlib.sha256(encode(create_body(request))).hexdigest()

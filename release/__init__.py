@@ -1,1 +1,1 @@
-"""Making a release: what must hold before, and the two archives with their checks. Nothing is uploaded."""
+"""Making a release: the checks of the commit, and the two archives with theirs. Nothing is uploaded."""

@@ -1,4 +1,4 @@
-"""``python -m release``: both archives of the commit that is checked out, in dist/, checked."""
+"""``python -m release``: build both archives of the commit that is checked out, and check them."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ print(version("limner"))
 
 
 def main() -> int:
-    """Build, check, and put into dist/ what passes."""
+    """Build both archives, check them, and move them into dist/."""
     try:
         version = checked_version(ROOT)
         with tempfile.TemporaryDirectory(prefix="limner-release-") as name:
@@ -48,31 +48,31 @@ def main() -> int:
 
 def _build(folder: Path, version: str) -> list[Path]:
     source, built = folder / "source", folder / "built"
-    # A clone has what is committed, and no file that .gitignore hides from a look at the tree.
+    # A clone holds only committed files, while the working tree may have files that .gitignore hides.
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(source)], check=True)
-    when = subprocess.run(
+    committed_at = subprocess.run(
         ["git", "log", "-1", "--format=%ct"], cwd=source, check=True, capture_output=True, text=True
     )
-    # The time in the archives is the commit's, so that they are the same whoever builds them.
-    build(source, built, env={**os.environ, "SOURCE_DATE_EPOCH": when.stdout.strip()})
+    # The archives carry the commit's time, so that every build of it gives the same bytes.
+    build(source, built, env={**os.environ, "SOURCE_DATE_EPOCH": committed_at.stdout.strip()})
     sdist, wheel = built / f"limner-{version}.tar.gz", built / f"limner-{version}-py3-none-any.whl"
     _same("built", {path.name for path in built.iterdir()}, {sdist.name, wheel.name})
     _same(sdist.name, sources_in(sdist), wanted_in_sdist(source))
     _same(wheel.name, wheel_files(wheel), wanted_in_wheel(source))
     needed = metadata_of(wheel).requires_dist or []
-    for archive, and_besides in ((sdist, [BACKEND]), (wheel, [])):
-        python = install(archive, [*needed, *and_besides], folder / f"with {archive.suffix}")
-        done = subprocess.run(
+    for archive, backend in ((sdist, [BACKEND]), (wheel, [])):
+        python = install(archive, [*needed, *backend], folder / f"with {archive.suffix}")
+        trial = subprocess.run(
             [python, "-I", "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=False
         )
-        if done.stdout.strip() != version:
-            raise Refused(f"{archive.name} does not work: {done.stdout}{done.stderr}")
+        if trial.stdout.strip() != version:
+            raise Refused(f"{archive.name} does not work: {trial.stdout}{trial.stderr}")
     return [sdist, wheel]
 
 
-def _same(what: str, found: set[str], wanted: set[str]) -> None:
-    faults = [f"{name} is missing" for name in sorted(wanted - found)]
-    faults += [f"{name} does not belong there" for name in sorted(found - wanted)]
+def _same(what: str, actual: set[str], wanted: set[str]) -> None:
+    faults = [f"{name} is missing" for name in sorted(wanted - actual)]
+    faults += [f"{name} does not belong there" for name in sorted(actual - wanted)]
     if faults:
         raise Refused(f"{what}: {'; '.join(faults)}")
 

@@ -1,4 +1,4 @@
-"""The source distribution and the wheel: building them, what they hold, and installing them."""
+"""The source distribution and the wheel: building, listing and installing them."""
 
 import subprocess
 import sys
@@ -31,9 +31,9 @@ BACKEND: Final = Requirement("hatchling")
 def build(
     source: Path, folder: Path, *kinds: Literal["sdist", "wheel"], env: Mapping[str, str] | None = None
 ) -> None:
-    """Build into ``folder``; without ``kinds`` both, the wheel from the unpacked source distribution.
+    """Build archives into ``folder``: by default both, the wheel from the unpacked source distribution.
 
-    The backend is that of this environment, so no index is asked. Raises CalledProcessError.
+    The backend is the one of this environment, so no index is used. Raises CalledProcessError.
     """
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
     options = [f"--{kind}" for kind in kinds]
@@ -41,24 +41,24 @@ def build(
 
 
 def wheel_files(wheel: Path) -> set[str]:
-    """What a wheel brings, besides its metadata."""
+    """The files in a wheel, without its metadata."""
     with zipfile.ZipFile(wheel) as archive:
         return {name for name in archive.namelist() if ".dist-info/" not in name}
 
 
 def wanted_in_wheel(source: Path) -> set[str]:
-    """What a wheel is to bring: the package with its Lua, whole."""
+    """The files that a wheel must hold: the whole package with its Lua scripts."""
     return _files(source, ["limner"])
 
 
 def sources_in(sdist: Path) -> set[str]:
-    """What a source distribution holds."""
+    """The files in a source distribution."""
     with tarfile.open(sdist) as archive:
         return {name.partition("/")[2] for name in archive.getnames()}
 
 
 def wanted_in_sdist(source: Path) -> set[str]:
-    """What a source distribution is to hold: what pyproject.toml includes, and what builds it."""
+    """The files that a source distribution must hold: those that pyproject.toml includes or a build needs."""
     project = tomllib.loads((source / "pyproject.toml").read_text("utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
     return _files(source, [name.removeprefix("/") for name in included]) | {
@@ -69,16 +69,16 @@ def wanted_in_sdist(source: Path) -> set[str]:
 
 
 def _files(source: Path, names: Iterable[str]) -> set[str]:
-    found = [path for name in names for path in (source / name, *(source / name).rglob("*"))]
+    paths = [path for name in names for path in (source / name, *(source / name).rglob("*"))]
     return {
         path.relative_to(source).as_posix()
-        for path in found
+        for path in paths
         if path.is_file() and "__pycache__" not in path.parts
     }
 
 
 def metadata_of(wheel: Path) -> Metadata:
-    """What a wheel says of itself."""
+    """A wheel's metadata."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         return Metadata.from_email(archive.read(name))
@@ -87,14 +87,14 @@ def metadata_of(wheel: Path) -> Metadata:
 def install(archive: Path, needed: Iterable[Requirement], folder: Path) -> Path:
     """Install an archive into a new environment in ``folder``, and return the interpreter there.
 
-    No index is reached: ``needed``, and what these need, is lent from the environment that runs this.
+    No index is used: ``needed`` and their dependencies are linked from the environment that runs this.
     """
     venv.create(folder, symlinks=True)
     interpreter = folder / "bin" / "python"
     (packages,) = folder.glob("lib/python*/site-packages")
-    for lent in _closure([*needed]).values():
-        for name in {file.parts[0] for file in lent.files or []} - {"..", "__pycache__"}:
-            (packages / name).symlink_to(Path(str(lent.locate_file(name))))
+    for installed in _closure([*needed]).values():
+        for name in {file.parts[0] for file in installed.files or []} - {"..", "__pycache__"}:
+            (packages / name).symlink_to(Path(str(installed.locate_file(name))))
     pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "--disable-pip-version-check"]
     options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "install", *options, str(archive)], check=True)
@@ -102,14 +102,14 @@ def install(archive: Path, needed: Iterable[Requirement], folder: Path) -> Path:
 
 
 def _closure(requirements: list[Requirement]) -> dict[str, Distribution]:
-    """The installed distributions that these need, and those that they need in turn, without extras."""
-    found: dict[str, Distribution] = {}
+    """The installed distributions of these requirements and of their dependencies, without extras."""
+    closure: dict[str, Distribution] = {}
     waiting = [*requirements]
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
-        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if name in closure or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
             continue
-        found[name] = distribution(name)
-        waiting += map(Requirement, found[name].requires or [])
-    return found
+        closure[name] = distribution(name)
+        waiting += map(Requirement, closure[name].requires or [])
+    return closure

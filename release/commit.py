@@ -1,4 +1,4 @@
-"""The commit that is released: which version it is, and whether it is fit to be one."""
+"""The commit that is released: its version, and the checks that it must pass."""
 
 import re
 import subprocess
@@ -13,14 +13,14 @@ _NEWEST: Final = re.compile(r"^## (\S+)(?: \((.*)\))?$", re.MULTILINE)
 
 
 class Refused(Exception):
-    """The commit, or what was built from it, is no release; the message says what to do."""
+    """The commit, or an archive built from it, cannot be released; the message says what to do."""
 
 
 def checked_version(root: Path) -> str:
     """The version of the commit that is checked out.
 
     Raises :class:`Refused` if something is not committed, if the changelog does not date this version as its
-    newest, or if a tag says that the version is another commit, or the commit another version.
+    newest, or if a tag gives the version to another commit, or the commit another version.
     """
     if changes := _git(root, "status", "--porcelain"):
         raise Refused(f"commit these first, or remove them:\n{changes}")
@@ -52,5 +52,5 @@ def _check_tags(root: Path, version: str) -> None:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout.rstrip()
+    result = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return result.stdout.rstrip()
