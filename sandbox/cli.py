@@ -39,12 +39,12 @@ def valkey(
     ] = None,
 ) -> None:
     """Run an embedded Valkey until Ctrl-C, and print its URL."""
-    over = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: over.set())
+        signal.signal(number, lambda *_: stopped.set())
     with EmbeddedValkey(port=port or None, data_dir=data_dir) as server:
         typer.echo(server.url)
-        over.wait()
+        stopped.wait()
 
 
 def _announce(url: str, ready_fd: int, options: ProviderOptions) -> None:
@@ -57,7 +57,7 @@ def _announce(url: str, ready_fd: int, options: ProviderOptions) -> None:
 
 
 def _signature() -> inspect.Signature:
-    # Typer reads a command's options from its signature; the dataclass is the one place that lists them.
+    # Typer reads a command's options from its signature, and only the dataclass lists them.
     ready_fd = inspect.Parameter(
         "ready_fd",
         inspect.Parameter.KEYWORD_ONLY,
@@ -77,7 +77,7 @@ def _signature() -> inspect.Signature:
 
 
 provider.__signature__ = _signature()  # type: ignore[attr-defined]
-provider.__annotations__ = {name: each.annotation for name, each in _signature().parameters.items()}
+provider.__annotations__ = {name: parameter.annotation for name, parameter in _signature().parameters.items()}
 app.command()(provider)
 app.command()(valkey)
 app.command()(rival)

@@ -1,7 +1,7 @@
-"""The provider's callbacks: one POST when a task ends, signed if a key is set, and repeated if it fails.
+"""The provider's callbacks: one POST when a task ends, signed if a key is set, and retried if it fails.
 
-Contract 3.3: 15 s for the receiver, one delivery and three retries, no redirects. The spacing of the retries
-is not published.
+Contract 3.3: a time-out of 15 s, one delivery and three retries, no redirects. The spacing of the retries is
+not published.
 """
 
 import asyncio
@@ -22,25 +22,27 @@ from sandbox.kie.tasks.records import callback
 __all__ = ["Courier", "signature"]
 
 AT_ONCE: Final = 12
-"""Callbacks under way. httpcore polls all its connections for each request: many make each one slow."""
+"""The most concurrent callbacks. httpcore scans all its connections for each request, so that many of them
+slow down every request."""
 FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
 
 
 def signature(key: str, task_id: str, timestamp: int) -> str:
-    """``X-Webhook-Signature``: base64 of HMAC-SHA256 over ``taskId.timestamp``. It covers nothing else."""
+    """``X-Webhook-Signature``: base64 of HMAC-SHA256 over ``taskId.timestamp``, and over nothing else."""
     signed = hmac.new(key.encode(), f"{task_id}.{timestamp}".encode(), hashlib.sha256)
     return base64.b64encode(signed.digest()).decode()
 
 
 class Courier:
-    """Delivers callbacks, each in an asyncio task of its own that lasts until the delivery has ended."""
+    """Delivers callbacks, each in its own asyncio task, which lasts until the delivery has ended."""
 
     def __init__(self, options: ProviderOptions, base_url: str, now: Callable[[], float]) -> None:
         self._options = options
         self._base_url = base_url
         self._now = now
         self._errands: set[asyncio.Task[None]] = set()
-        # Waiting here is in turn and free; in the client's pool it is neither, once hundreds wait.
+        # The semaphore is first come, first served, and waiting costs no CPU. The client's pool is neither
+        # when hundreds wait.
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._client = httpx.AsyncClient(
             timeout=options.callback_timeout,
@@ -50,7 +52,7 @@ class Courier:
         )
 
     def expect(self, task: KieTask) -> None:
-        """Deliver when the task ends, or when its fate says."""
+        """Schedule the delivery for the task's end, or for the time that its fate chooses."""
         if task.callback_url is None or task.fate.keys() & {Fault.CALLBACK_LOST, Fault.STUCK}:
             return
         errand = asyncio.create_task(self._deliver_in_time(task))
@@ -58,7 +60,7 @@ class Courier:
         errand.add_done_callback(self._errands.discard)
 
     async def deliver(self, task: KieTask) -> None:
-        """Send it now, and again until the receiver answers 200 or the retries are used up."""
+        """Send the callback now, and retry until the receiver answers 200 or the retries are used up."""
         wait = self._options.callback_spacing / self._options.speed
         for _ in range(self._options.callback_retries + 1):
             if await self._post(task) == httpx.codes.OK:
@@ -67,7 +69,7 @@ class Courier:
             wait *= 2
 
     async def forget(self) -> None:
-        """Give up what is still to be delivered."""
+        """Cancel all pending deliveries."""
         for errand in list(self._errands):
             errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The stand-in's behaviour as data, which the command line and ``SandboxProvider`` share."""
+"""The stand-in's options, which the command line and ``SandboxProvider`` share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,14 +12,14 @@ __all__ = ["CostTime", "NoData", "ProviderOptions", "TaskIds"]
 
 
 class TaskIds(StrEnum):
-    """The two forms of a task id: what the traffic shows, and what the documentation shows (contract 1.2)."""
+    """The two forms of a task id: the observed one and the documented one (contract 1.2)."""
 
     HEX = "hex"
     IDEOGRAM = "ideogram"
 
 
 class NoData(StrEnum):
-    """What an error's envelope does with ``data`` (contract 1.4)."""
+    """The ``data`` of an error's envelope (contract 1.4)."""
 
     NULL = "null"
     ABSENT = "absent"
@@ -34,7 +34,7 @@ class CostTime(StrEnum):
 
 @dataclass(frozen=True)
 class ProviderOptions:
-    """Every field is also an option of ``python -m sandbox provider``."""
+    """The options. Every field is also an option of ``python -m sandbox provider``."""
 
     host: str = field(default="127.0.0.1", metadata={"help": "The address to listen on."})
     port: int = field(default=0, metadata={"help": "0 takes a free one, and prints it."})
@@ -91,7 +91,7 @@ class ProviderOptions:
     faults: str = field(default="", metadata={"help": "Faults as JSON, or the name of a file with it."})
 
     def __post_init__(self) -> None:
-        """Raises :class:`ValueError` that names the option, or the fault, that is wrong."""
+        """Check the options. Raises :class:`ValueError`, which names the invalid option or fault."""
         for name in ("speed", "window_seconds", "callback_timeout"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: must be above 0")
@@ -108,7 +108,7 @@ class ProviderOptions:
 
     @property
     def key_holders(self) -> Mapping[str, tuple[str, ...]]:
-        """The keys of each account by its name. With ``accounts``, ``keys`` are nobody's."""
+        """The keys of each account by its name. With ``accounts``, ``keys`` is ignored."""
         return key_holders(self.accounts, self.keys)
 
     @property
@@ -117,7 +117,7 @@ class ProviderOptions:
         return frozenset(key for keys in self.key_holders.values() for key in keys)
 
     def arguments(self) -> list[str]:
-        """The command line that gives these options; those at their default are left out."""
+        """The command line for these options, without those at their defaults."""
         return [
             part
             for option in fields(self)

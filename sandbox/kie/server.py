@@ -1,4 +1,4 @@
-"""Running the stand-in: in this process, or as a child for tests, the demo and users' own CI."""
+"""Running the stand-in: in this process, or in a child for tests, the demo and users' own CI."""
 
 import atexit
 import json
@@ -30,7 +30,7 @@ class ProviderDied(RuntimeError):
 
 
 def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. ``ready`` gets the URL once connections are accepted.
+    """Serve until SIGTERM or SIGINT. ``ready`` is called with the URL once connections are accepted.
 
     Raises :class:`OSError` if the address cannot be bound.
     """
@@ -53,13 +53,13 @@ def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
 
 
 class SandboxProvider:
-    """The stand-in in a process of its own, as a context manager::
+    """The stand-in in its own process, as a context manager::
 
         with SandboxProvider(speed=20, faults={"create_429": 0.1}) as provider:
             Client(provider.url, key="sandbox-key")
 
     Keywords are the fields of :class:`~sandbox.kie.options.ProviderOptions`, which raises :class:`ValueError`
-    for a wrong one; ``faults`` may be a mapping. The process never outlives the one that started it.
+    for an invalid one; ``faults`` may be a mapping. The process never outlives the one that started it.
     """
 
     def __init__(self, *, faults: Mapping[str, Any] | str = "", **options: Any) -> None:
@@ -72,7 +72,7 @@ class SandboxProvider:
 
     @property
     def url(self) -> str:
-        """The start of every path, such as ``http://127.0.0.1:41234``; empty before the start."""
+        """The base of every path, such as ``http://127.0.0.1:41234``; empty before the start."""
         return self._url
 
     @property
@@ -88,22 +88,22 @@ class SandboxProvider:
         self.stop()
 
     def start(self, *, output: IO[bytes] | None = None) -> Self:
-        """Start it and wait until it accepts connections. Raises :class:`ProviderDied` if it does not.
+        """Start the process and wait until it accepts connections. Raises :class:`ProviderDied` on failure.
 
-        ``output`` takes what it writes; by default that is this process' own output.
+        ``output`` receives its standard output and error; the default is this process' own.
         """
         atexit.register(self.stop)
-        ready, said = os.pipe()
+        ready, announcement = os.pipe()
         try:
-            argv = [sys.executable, "-m", "sandbox", "provider", "--ready-fd", str(said)]
+            argv = [sys.executable, "-m", "sandbox", "provider", "--ready-fd", str(announcement)]
             self._child = Child(
                 [*argv, *self.options.arguments()],
                 output=output,
                 env=with_checkout(os.environ),
-                pass_fds=[said],
+                pass_fds=[announcement],
             )
         finally:
-            os.close(said)
+            os.close(announcement)
         with os.fdopen(ready) as pipe:
             self._url = pipe.readline().strip()  # ends at once if the child does
         if not self._url:
@@ -113,7 +113,7 @@ class SandboxProvider:
         return self
 
     def stop(self) -> None:
-        """End it in order."""
+        """Stop the process in an orderly way."""
         if os.getpid() != self._owner:
             return  # a forked copy of the owner runs the same atexit handlers
         atexit.unregister(self.stop)
@@ -125,32 +125,32 @@ class SandboxProvider:
             self._child = None
 
     def kill(self) -> None:
-        """End it at once (SIGKILL), and its memory with it."""
+        """Kill the process (SIGKILL). Its memory is lost."""
         self._live().kill()
 
     def restart(self) -> None:
-        """Start it again on the same port, with an empty ledger."""
+        """Restart the process on the same port, with an empty ledger."""
         port = httpx.URL(self._url).port
         self.stop()
         self.options = replace(self.options, port=port or 0)
         self.start()
 
     def faults(self, **changes: Any) -> dict[str, Any]:
-        """Change the faults that are named, such as ``create_429={"next": 3}``; all that are on then.
+        """Change the named faults, such as ``create_429={"next": 3}``; return all active ones.
 
         Raises :class:`ValueError` for a fault that does not exist.
         """
         return self._change("/sandbox/faults", changes)
 
     def set_credits(self, credits_left: float, account: str = MAIN) -> None:
-        """Leave an account that much to spend now, as a top-up does.
+        """Set the credits that an account can spend now, as a top-up does.
 
-        Raises :class:`ValueError` for an account that does not exist, or less than 0.
+        Raises :class:`ValueError` for an account that does not exist, or a negative amount.
         """
         self._change("/sandbox/account", {"account": account, "credits": credits_left})
 
     def revoke(self, key: str) -> None:
-        """Answer that key 401 from now on. Raises :class:`ValueError` for a key of no account."""
+        """Refuse a key with 401 from now on. Raises :class:`ValueError` for a key of no account."""
         self._change("/sandbox/account", {"revoke": key})
 
     def restore(self, key: str) -> None:
@@ -158,33 +158,33 @@ class SandboxProvider:
         self._change("/sandbox/account", {"restore": key})
 
     def ledger(self, *, prompt: str | None = None) -> list[dict[str, Any]]:
-        """Every task that was ever created, oldest first, or those with exactly that prompt."""
+        """Every task ever created, oldest first, or those with exactly that prompt."""
         params = {} if prompt is None else {"prompt": prompt}
         return list(self._http().get("/sandbox/ledger", params=params).raise_for_status().json()["tasks"])
 
     def summary(self) -> dict[str, Any]:
-        """The ledger's figures and counters, of all accounts together and under ``accounts`` of each."""
+        """The ledger's figures and counters: the totals, and each account's under ``accounts``."""
         response = self._http().get("/sandbox/ledger", params={"summary": "1"})
         return dict(response.raise_for_status().json())
 
     def calls(self, *, after: int = 0) -> list[dict[str, Any]]:
-        """The createTask and recordInfo calls, in the order of their arrival, from number ``after`` + 1 on.
+        """The createTask and recordInfo calls from number ``after`` + 1 on, in the order of their arrival.
 
         Each has its ``number`` (from 1), ``at_ms`` (arrival in epoch milliseconds), ``endpoint``,
-        ``account`` and ``key`` (the key's place in its account, from 0; both None for a key of nobody),
-        ``outcome`` (the code, the kind of non-answer, or ``pending``) and ``task_id``. The stand-in keeps the
-        last million.
+        ``account`` and ``key`` (the key's index in its account, from 0; both None for an unknown key),
+        ``outcome`` (the code, the kind of its absence, or ``pending``) and ``task_id``. The stand-in keeps
+        the last million calls.
         """
-        found: list[dict[str, Any]] = []
+        calls: list[dict[str, Any]] = []
         more = True
         while more:
             page = self._http().get("/sandbox/calls", params={"after": after}).raise_for_status().json()
-            found += page["calls"]
-            after, more = (found[-1]["number"] if found else after), page["more"]
-        return found
+            calls += page["calls"]
+            after, more = (calls[-1]["number"] if calls else after), page["more"]
+        return calls
 
     def reset(self) -> None:
-        """Forget every task, call and count, and go back to the credits, keys and faults of the start."""
+        """Forget every task, call and count, and restore the credits, keys and faults of the start."""
         self._http().post("/sandbox/reset").raise_for_status()
 
     def _change(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:

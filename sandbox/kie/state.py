@@ -1,4 +1,4 @@
-"""Everything that the stand-in remembers while it runs."""
+"""The stand-in's whole state."""
 
 import random
 import secrets
@@ -25,9 +25,9 @@ _NOTHING_BOUGHT: Final = {"created": 0, "billed": 0.0, "most_creates_in_window":
 class ProviderState:
     """The accounts, the calls, the ledger, the faults and the courier of one provider.
 
-    Every call draws from a random generator seeded with the run's seed, the request's content and how often
-    that content was sent before. So a seed gives the same fate to the same requests in whatever order they
-    arrive.
+    Every call has its own random generator, seeded with the run's seed, the request's content and the number
+    of earlier calls with that content. So a seed gives the same fate to the same requests in any order of
+    arrival.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ProviderState:
         self._last_id_ms = 0
 
     async def reset(self) -> None:
-        """Back to how it was started: no tasks, no counts, the credits, keys and faults of the start."""
+        """Restore the state of the start: no tasks or counts, and the initial credits, keys and faults."""
         await self.courier.forget()
         self._begin()
 
@@ -72,8 +72,10 @@ class ProviderState:
         return random.Random(f"{self.seed}/{content}/{self._sent[content]}")
 
     def latency(self, endpoint: str, content: str) -> float:
-        """The seconds until a call is answered, given its content; a generator of their own draws them, so
-        that they change nothing else of a seeded run."""
+        """The seconds until a call is answered, given its content.
+
+        A separate generator draws them, so that latencies change nothing else in a seeded run.
+        """
         median, sigma = self._latencies[endpoint], self.options.latency_sigma
         if not median or not sigma:
             return median
@@ -81,16 +83,16 @@ class ProviderState:
         return log_normal(median, sigma, rng)
 
     def arrived(self, endpoint: str, authorization: str | None, task_id: str | None = None) -> Arrival:
-        """Enter a createTask or recordInfo call into the log; limits judge it by the moment of this."""
+        """Log the arrival of a createTask or recordInfo call; limits count the call at this time."""
         return self.calls.arrived(endpoint, self.now(), self.accounts.caller(authorization), task_id)
 
     def ended(self, arrival: Arrival, outcome: str) -> None:
-        """A call ended with that code, or that kind of non-answer."""
+        """Log a call's outcome: the code of the answer, or the kind of its absence."""
         self.calls.ended(arrival, outcome)
         self.ledger.count(arrival.endpoint, outcome)
 
     def accept(self, order: TaskOrder, rng: random.Random, account: Account, now: float) -> KieTask:
-        """Create a task at ``now``: it exists and is billed, whatever its caller learns of it."""
+        """Create a task at ``now``. It exists and is billed even if its caller never learns of it."""
         task_id = self._task_id(rng)
         seconds = self._durations.seconds(order.rendering_speed, rng)
         fate = self._fate(order, rng)
@@ -115,7 +117,7 @@ class ProviderState:
         return task
 
     def summary(self) -> dict[str, Any]:
-        """The ledger's figures, where all accounts stand together, and under ``accounts`` each of them."""
+        """The ledger's figures: the totals, and each account's under ``accounts``."""
         now = self.now()
         bought = self.ledger.by_account(now * 1000)
         accounts = {

@@ -1,4 +1,4 @@
-"""A whole fleet on this machine: Valkey, the stand-in for kie.ai, and Limner's own, as real processes."""
+"""A complete fleet of real processes on this machine: Valkey, the stand-in for kie.ai, and Limner's own."""
 
 import atexit
 import contextlib
@@ -27,7 +27,9 @@ __all__ = ["CHECKOUT", "FleetError", "FleetProcess", "LocalFleet"]
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PREFIX: Final = "LIMNER_"
-START_SECONDS: Final = 60.0  # a worker alone is ready in 1 s; a dozen at once on a busy CI machine are not
+START_SECONDS: Final = (
+    60.0  # one worker is ready in 1 s, but a dozen at once on a busy CI machine need longer
+)
 DRAIN_SECONDS: Final = 10.0
 HEALTH_SECONDS: Final = 2.0
 TAIL_LINES: Final = 15
@@ -36,7 +38,7 @@ _QUIET: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat")
 
 
 class FleetError(RuntimeError):
-    """A process of the fleet ended by itself or did not get ready; the message has the tail of its log."""
+    """A process of the fleet ended by itself or did not become ready; the message has the tail of its log."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class FleetProcess:
 
     name: str
     log: Path
-    """What it wrote to standard output and standard error."""
+    """The file with its standard output and standard error."""
     child: Child = field(repr=False)
     is_ready: Callable[[], bool] = field(repr=False)
 
@@ -58,17 +60,20 @@ class FleetProcess:
         return self.child.running
 
     def check(self) -> None:
-        """Raises :class:`FleetError` if it has ended."""
+        """Check that the process runs. Raises :class:`FleetError` if it has ended."""
         if not self.running:
             raise FleetError(f"{self.name} ended with status {self.child.returncode}.\n{self.tail()}")
 
     def tail(self) -> str:
-        """The last lines of its log."""
+        """The last lines of the process' log."""
         lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join([f"The end of {self.log}:", *lines])
 
     def wait_until_ready(self, deadline: float) -> None:
-        """Raises :class:`FleetError` if it ends, or is not ready at ``deadline`` (of ``time.monotonic``)."""
+        """Wait until the process is ready.
+
+        Raises :class:`FleetError` if it ends, or is not ready at ``deadline`` (of ``time.monotonic``).
+        """
         while not self.is_ready():
             self.check()
             if time.monotonic() > deadline:
@@ -86,13 +91,14 @@ class LocalFleet:
             Limner(fleet.redis_url).submit("a red kite")
 
     ``settings`` are LIMNER_* variables of Limner's processes, which inherit none from this one and read no
-    ``.env``. They also decide what is started: the embedded Valkey unless LIMNER_REDIS_URL is among them,
-    the stand-in unless LIMNER_API_URL or LIMNER_API_KEY is. ``valkey`` and ``provider``, not yet started, set
-    how these two behave, and are started whatever the settings say. With ``callbacks`` there is a receiver,
-    and the workers ask the provider to call it; if the stand-in signs, its key is set.
+    ``.env``. The settings also decide which servers are started: the embedded Valkey unless they have
+    LIMNER_REDIS_URL, and the stand-in unless they have LIMNER_API_URL or LIMNER_API_KEY. ``valkey`` and
+    ``provider``, not yet started, replace the default servers, and are started regardless of the settings.
+    With ``callbacks`` there is a receiver, and the workers ask the provider to call it; if the stand-in
+    signs, the receiver gets its key.
 
-    Logs go to ``log_dir``, or to a temporary folder that goes with the fleet. Every process is in a session
-    of its own, so Ctrl-C in a terminal reaches only this one, and none outlives it.
+    Logs go to ``log_dir``, or to a temporary folder that is removed with the fleet. Every process has its own
+    session, so Ctrl-C in a terminal reaches only this one, and none outlives it.
     """
 
     def __init__(
@@ -112,7 +118,7 @@ class LocalFleet:
         """The embedded Valkey; None if the settings name another server."""
         real = self._settings.get("LIMNER_API_URL") or self._settings.get("LIMNER_API_KEY")
         self.provider = provider or (None if real else SandboxProvider())
-        """The stand-in for kie.ai; None if the settings lead elsewhere."""
+        """The stand-in for kie.ai; None if the settings name another provider."""
         self._initial_workers = workers
         self._with_beat = beat
         self._with_callbacks = callbacks
@@ -128,7 +134,7 @@ class LocalFleet:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The LIMNER_* variables that lead a process to this fleet."""
+        """The LIMNER_* variables that connect a process to this fleet."""
         return MappingProxyType(self._environment)
 
     @property
@@ -137,12 +143,12 @@ class LocalFleet:
 
     @property
     def api_url(self) -> str | None:
-        """Where the workers find the provider; None for the real one at its usual address."""
+        """The workers' URL of the provider; None for the real one at its usual address."""
         return self._environment.get("LIMNER_API_URL")
 
     @property
     def workers(self) -> Sequence[FleetProcess]:
-        """Every worker that was started, in order; also those that were killed."""
+        """Every worker ever started, in order, including killed ones."""
         return tuple(self._workers)
 
     @property
@@ -151,7 +157,7 @@ class LocalFleet:
 
     @property
     def callbacks(self) -> FleetProcess | None:
-        """The callback receiver; also one that was killed."""
+        """The callback receiver, even after it was killed."""
         return self._callbacks
 
     @property
@@ -169,7 +175,7 @@ class LocalFleet:
     def start(self) -> Self:
         """Start everything and wait until it is ready.
 
-        Raises :class:`FleetError`, or what the Valkey or the stand-in raises.
+        Raises :class:`FleetError`, or an error of the Valkey or the stand-in.
         """
         atexit.register(self.stop)
         self._temporary = Path(tempfile.mkdtemp(prefix="limner-fleet-"))
@@ -191,22 +197,22 @@ class LocalFleet:
     def start_worker(
         self, *, settings: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
     ) -> FleetProcess:
-        """One more worker, ready when this returns. Raises :class:`FleetError`.
+        """Start one more worker and wait until it is ready. Raises :class:`FleetError`.
 
-        ``settings`` are variables for it alone, and ``arguments`` go to its ``celery worker``.
+        ``settings`` are variables for this worker alone, and ``arguments`` go to its ``celery worker``.
         """
         worker = self._spawn_worker(settings or {}, arguments)
         self._wait_for([worker])
         return worker
 
     def kill_worker(self, index: int) -> None:
-        """End a worker at once (SIGKILL) and wait until it is gone."""
+        """Kill a worker (SIGKILL) and wait until it has ended."""
         self._workers[index].child.kill()
 
     def start_callbacks(self) -> FleetProcess:
-        """The callback receiver again, at the same address, ready when this returns.
+        """Restart the callback receiver at the same address and wait until it is ready.
 
-        Raises :class:`FleetError`, also if the fleet is one without callbacks.
+        Raises :class:`FleetError`, also if the fleet was made without callbacks.
         """
         if self._callbacks is None:
             raise FleetError("This fleet has no callbacks: make it with callbacks=True.")
@@ -216,20 +222,20 @@ class LocalFleet:
         return self._callbacks
 
     def kill_callbacks(self) -> None:
-        """End the callback receiver at once (SIGKILL), if there is one, and wait until it is gone.
+        """Kill the callback receiver (SIGKILL), if there is one, and wait until it has ended.
 
-        Its address stays open: callbacks that come meanwhile wait until it is started again.
+        Its address stays open: callbacks wait there until the receiver is restarted.
         """
         if self._callbacks is not None:
             self._callbacks.child.kill()
 
     def check(self) -> None:
-        """Raises :class:`FleetError` if any worker, beat, or the callback receiver has ended."""
+        """Check all processes. Raises :class:`FleetError` if a worker, beat, or the receiver has ended."""
         for process in filter(None, [*self._workers, self._beat, self._callbacks]):
             process.check()
 
     def stop(self) -> None:
-        """End it in order: beat, the workers once their tasks are done (10 s at most), what they spoke to."""
+        """Stop beat, then the workers after their current tasks (10 s at most), then the servers."""
         if os.getpid() != self._owner:
             return  # a forked copy of the owner runs the same atexit handlers
         _end(filter(None, [self._beat]))
@@ -247,7 +253,7 @@ class LocalFleet:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
-        atexit.unregister(self.stop)  # last: a stop that is interrupted is done again when Python ends
+        atexit.unregister(self.stop)  # last, so that an interrupted stop is repeated when Python ends
 
     @property
     def _work_dir(self) -> Path:
@@ -256,20 +262,24 @@ class LocalFleet:
         return self._temporary
 
     def _start_servers(self) -> dict[str, str]:
-        found = {"LIMNER_SCHEDULE_FILE": str(CHECKOUT / "config" / "schedule.toml"), **self._settings}
+        environment = {
+            "LIMNER_SCHEDULE_FILE": str(CHECKOUT / "config" / "schedule.toml"),
+            **self._settings,
+        }
         if self.valkey is not None:
-            found["LIMNER_REDIS_URL"] = self.valkey.start().url
+            environment["LIMNER_REDIS_URL"] = self.valkey.start().url
         if self.provider is not None:
             with (self.log_dir / "provider.log").open("ab") as output:
-                found["LIMNER_API_URL"] = self.provider.start(output=output).url
-            if "LIMNER_ACCOUNTS" not in found:
-                found["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
-        return found
+                environment["LIMNER_API_URL"] = self.provider.start(output=output).url
+            if "LIMNER_ACCOUNTS" not in environment:
+                environment["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
+        return environment
 
     def _listen(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        # What it accepts inherits this. To uvicorn a socket that it is handed is no TCP socket, and without
-        # it every answer, written as head and body, waits 40 ms for the client's delayed acknowledgement.
+        # Accepted connections inherit this option, which uvicorn does not set on a socket that is passed to
+        # it. Without it every answer, written as head and body, waits 40 ms for the client's delayed
+        # acknowledgement.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         address = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._environment["LIMNER_CALLBACK_URL"] = address
@@ -304,7 +314,7 @@ class LocalFleet:
 
     def _spawn_beat(self) -> FleetProcess:
         log = self.log_dir / "beat.log"
-        started = log.stat().st_size if log.exists() else 0  # a kept log has the last run's lines
+        started = log.stat().st_size if log.exists() else 0  # the log may have lines of an earlier run
         return self._spawn(
             "beat", self._celery("beat"), lambda: b"beat: Starting" in log.read_bytes()[started:]
         )
@@ -341,7 +351,7 @@ def _end(processes: Iterable[FleetProcess]) -> None:
     children = [process.child for process in processes]
     for child in children:
         child.signal(signal.SIGTERM)
-        child.signal(signal.SIGCONT)  # a stopped process acts on SIGTERM only once it goes on
+        child.signal(signal.SIGCONT)  # a stopped process acts on SIGTERM only when it continues
     deadline = time.monotonic() + DRAIN_SECONDS
     for child in children:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -357,5 +367,5 @@ def _is_healthy(address: str) -> bool:
 
 
 def _inherited() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return with_checkout(kept)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return with_checkout(inherited)

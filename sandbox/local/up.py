@@ -1,4 +1,4 @@
-"""``python -m sandbox up``: a local fleet that lasts until it is stopped, and keeps its jobs between runs."""
+"""``python -m sandbox up``: a local fleet that runs until it is stopped, and keeps its jobs between runs."""
 
 import contextlib
 import fcntl
@@ -28,19 +28,19 @@ CHECK_SECONDS: Final = 1.0
 
 
 class AlreadyUp(RuntimeError):
-    """Another ``up`` has this folder."""
+    """Another ``up`` uses this folder."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """The port and password of the kept Valkey: a backend's URL outlives a restart of the fleet."""
+    """The port and password of the Valkey, stored so that its URL stays the same after a restart."""
 
     port: int
     password: str
 
     @classmethod
     def kept_in(cls, path: Path) -> Self:
-        """What the file says; a new file, for its owner alone, if there is none."""
+        """Read the file; if there is none, make one that only its owner can read."""
         if path.exists():
             return cls(**json.loads(path.read_text()))
         with socket.create_server((HOST, 0)) as free:
@@ -51,9 +51,9 @@ class Access:
 
 
 def user_settings() -> dict[str, str]:
-    """The LIMNER_* variables of the environment and, behind them, of ``.env``; empty ones are left out."""
-    found: Mapping[str, str | None] = {**dotenv_values(CHECKOUT / ".env"), **os.environ}
-    return {name: value for name, value in found.items() if name.startswith(PREFIX) and value}
+    """The LIMNER_* variables of the environment, or else of ``.env``, without empty ones."""
+    variables: Mapping[str, str | None] = {**dotenv_values(CHECKOUT / ".env"), **os.environ}
+    return {name: value for name, value in variables.items() if name.startswith(PREFIX) and value}
 
 
 def up(
@@ -98,7 +98,7 @@ def _run(folder: Path, lock_file: Path, workers: int, speed: float) -> None:
         provider=None if real else SandboxProvider(speed=speed),
         log_dir=folder / "log",
     ) as fleet:
-        _tell(lock_file, {"pid": os.getpid(), "redis_url": fleet.redis_url})
+        _write_facts(lock_file, {"pid": os.getpid(), "redis_url": fleet.redis_url})
         typer.echo(_welcome(fleet))
         while True:
             time.sleep(CHECK_SECONDS)
@@ -109,7 +109,7 @@ def _kept_valkey(folder: Path) -> EmbeddedValkey:
     path = folder / "valkey.json"
     access = Access.kept_in(path)
     try:
-        # Bound for a moment, only to tell a taken port from every other reason not to start.
+        # Bound for a moment, only to distinguish a port in use from every other failure to start.
         socket.create_server((HOST, access.port)).close()
     except OSError as error:
         raise FleetError(
@@ -120,13 +120,13 @@ def _kept_valkey(folder: Path) -> EmbeddedValkey:
 
 
 def _welcome(fleet: LocalFleet) -> str:
-    drawn_by = (
+    provider = (
         "the real provider, for credits" if fleet.provider is None else f"the stand-in, {fleet.api_url}"
     )
-    called_back = "" if fleet.callbacks is None else " and a callback receiver"
+    receiver = "" if fleet.callbacks is None else " and a callback receiver"
     return "\n".join(
         [
-            f"The fleet is up: {len(fleet.workers)} worker(s), beat{called_back}; images by {drawn_by}.",
+            f"The fleet is up: {len(fleet.workers)} worker(s), beat{receiver}; images by {provider}.",
             f"Logs: {fleet.log_dir}",
             "",
             "In another terminal, or in a backend's environment:",
@@ -143,17 +143,17 @@ def _welcome(fleet: LocalFleet) -> str:
 def _alone_in(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "up.lock"
-    # The kernel gives the lock back when this process ends, however it ends; the file itself stays.
+    # The kernel releases the lock when this process ends, even by SIGKILL; the file itself stays.
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyUp(_who_is_up(folder, file.read())) from None
-        _tell(path, {"pid": os.getpid()})
+        _write_facts(path, {"pid": os.getpid()})
         yield path
 
 
-def _tell(lock_file: Path, facts: Mapping[str, Any]) -> None:
+def _write_facts(lock_file: Path, facts: Mapping[str, Any]) -> None:
     lock_file.write_text(json.dumps(facts))
 
 
@@ -161,6 +161,6 @@ def _who_is_up(folder: Path, text: str) -> str:
     try:
         facts = json.loads(text)
     except ValueError:
-        facts = {}  # read between its truncation and its writing
+        facts = {}  # the file was read between its truncation and its writing
     where = f" Use it: LIMNER_REDIS_URL={facts['redis_url']}" if "redis_url" in facts else ""
     return f"A fleet is up in {folder} already, as process {facts.get('pid', 'unknown')}.{where}"

@@ -1,4 +1,4 @@
-"""A real Valkey server, started from a wheel or from the PATH, for the demo, the tests and users' own CI."""
+"""A real Valkey server from a wheel or the PATH, for the demo, the tests and users' own CI."""
 
 import atexit
 import contextlib
@@ -21,7 +21,7 @@ from sandbox.processes.children import Child
 __all__ = ["EmbeddedValkey", "ValkeyError"]
 
 HOST: Final = "127.0.0.1"
-START_SECONDS: Final = 30.0  # a large append-only file is read before the first answer
+START_SECONDS: Final = 30.0  # the server reads a large append-only file before its first answer
 STOP_SECONDS: Final = 10.0
 PORT_ATTEMPTS: Final = 8
 
@@ -29,15 +29,15 @@ AppendFsync = Literal["always", "everysec", "no"]
 
 
 class EmbeddedValkey:
-    """A server on a loopback port of its own, as a context manager::
+    """A server on its own loopback port, as a context manager::
 
         with EmbeddedValkey() as valkey:
             redis.Redis.from_url(valkey.url)
 
-    Without ``data_dir`` it works in a temporary folder that goes with it, and keeps nothing unless ``aof`` is
-    true. With ``data_dir`` the folder stays, the append-only file is on, and the folder is stamped with the
-    server's name and version: an older server, or another one, would open it as an empty database without an
-    error, so it is refused. It never outlives the process that started it.
+    Without ``data_dir`` it works in a temporary folder that is removed with it, and stores nothing unless
+    ``aof`` is true. With ``data_dir`` the folder stays, the append-only file is on, and the folder is marked
+    with the server's name and version. An older server, or another one, is refused, because it would open the
+    folder as an empty database without an error. The server never outlives the process that started it.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """Where to connect; the same after :meth:`restart`."""
+        """The URL for clients, which stays the same after :meth:`restart`."""
         return f"redis://:{self._password}@{HOST}:{self.port}/0"
 
     @property
@@ -83,7 +83,7 @@ class EmbeddedValkey:
         self.stop()
 
     def start(self) -> Self:
-        """Start the server and wait until it answers. Raises :class:`ValkeyError` if it does not."""
+        """Start the server and wait until it answers. Raises :class:`ValkeyError` on failure."""
         if self._child is not None and self._child.running:
             raise ValkeyError("The server is already running.")
         if self._folder is None:
@@ -98,7 +98,7 @@ class EmbeddedValkey:
         return self
 
     def stop(self) -> None:
-        """End the server in order, and remove its folder if that was a temporary one."""
+        """Stop the server in an orderly way, and remove its folder if that is a temporary one."""
         if os.getpid() != self._owner:
             return  # a forked copy of the owner runs the same atexit handlers
         atexit.unregister(self.stop)
@@ -110,22 +110,22 @@ class EmbeddedValkey:
         self._folder = None
 
     def kill(self) -> None:
-        """End the server at once (SIGKILL). The folder stays, for :meth:`restart`."""
+        """Kill the server (SIGKILL). The folder stays, for :meth:`restart`."""
         self._live().kill()
 
     def restart(self) -> None:
-        """Start it again with the same port, password and folder; one that still runs is stopped first."""
+        """Restart the server with the same port, password and folder; a running one is stopped first."""
         if self._folder is None:
             raise ValkeyError("The server was stopped and its folder given up: call start().")
         self._live().stop(STOP_SECONDS)
         self._launch(self._folder)
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): connections stay open, and nothing is answered."""
+        """Freeze the server (SIGSTOP): connections stay open, but nothing is answered."""
         self._live().signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a frozen server go on (SIGCONT)."""
+        """Continue a frozen server (SIGCONT)."""
         self._live().signal(signal.SIGCONT)
 
     def _live(self) -> Child:
@@ -153,7 +153,7 @@ class EmbeddedValkey:
         raise ValkeyError(f"{binary} did not start on {HOST}:{port}. Its last lines: {' | '.join(log_lines)}")
 
     def _configuration(self, folder: Path, port: int) -> str:
-        # Sent over standard input, so that the password is in no argument list and no file.
+        # The configuration goes to standard input, so that the password is in no argument list and no file.
         return "\n".join(
             [
                 f"bind {HOST}",
@@ -170,7 +170,7 @@ class EmbeddedValkey:
         )
 
     def _answers(self, port: int, deadline: float) -> bool:
-        # Only our own server knows the password, so an AUTH that succeeds also proves whose port it is.
+        # Only our own server knows the password, so a successful AUTH also proves that the port is ours.
         while self._live().running and time.monotonic() < deadline:
             with (
                 contextlib.suppress(OSError),
@@ -185,9 +185,9 @@ class EmbeddedValkey:
 
 
 def _temporary_folder() -> Path:
-    # An owner that was killed could not remove its folder. Its pid is in the name, so the next owner does.
+    # A killed owner could not remove its folder. The name has its pid, so the next owner can remove it.
     for folder in Path(tempfile.gettempdir()).glob("limner-valkey-*-*"):
-        with contextlib.suppress(OSError, ValueError):  # not ours, or just removed by another
+        with contextlib.suppress(OSError, ValueError):  # not ours, or just removed by another process
             if not _alive(int(folder.name.split("-")[2])) and not _in_use(folder):
                 shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"limner-valkey-{os.getpid()}-"))
@@ -213,8 +213,8 @@ def _in_use(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[int]:
-    # The server inherits the lock and nobody else keeps it, so it lasts exactly as long as the server: two
-    # servers never append to the same file.
+    # Only the server inherits and keeps the lock, so it lasts exactly as long as the server. Two servers
+    # never append to the same file.
     lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + 5  # a killed server's rewrite child may hold it a moment longer
@@ -232,11 +232,11 @@ def _locked(folder: Path) -> Iterator[int]:
 
 
 def _free_port() -> int:
-    # A port with a connection in TIME_WAIT is handed to nobody who asks for "any", while a server that names
-    # it may bind it. So twelve servers that start at once do not take each other's.
+    # The kernel does not give a port with a connection in TIME_WAIT to a request for any free port, but a
+    # server can bind it by its number. So servers that start at the same time do not take each other's ports.
     with socket.create_server((HOST, 0)) as listener:
         port: int = listener.getsockname()[1]
         with socket.create_connection((HOST, port)):
             accepted, _ = listener.accept()
-            accepted.close()  # who closes first keeps the TIME_WAIT
+            accepted.close()  # the side that closes first keeps the TIME_WAIT
     return port

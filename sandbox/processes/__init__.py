@@ -1,1 +1,1 @@
-"""Processes that end with whoever started them, and signals that end a program."""
+"""Processes that end with their parent, and signals that end a program."""

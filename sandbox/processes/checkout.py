@@ -1,4 +1,4 @@
-"""Where the sandbox is, for the processes that it starts."""
+"""The environment with which child processes find the sandbox."""
 
 import os
 from collections.abc import Mapping
@@ -11,6 +11,6 @@ _CHECKOUT: Final = Path(__file__).parents[2]
 
 
 def with_checkout(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which ``python -m sandbox`` runs from any folder: it is not installed."""
+    """The environment with the checkout on PYTHONPATH, because the sandbox is not installed."""
     paths = [str(_CHECKOUT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}

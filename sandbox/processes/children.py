@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 _PR_SET_PDEATHSIG: Final = 1
 
-# Where the kernel offers no death signal (macOS), a sibling watches: it is the owner's own child, so a change
-# of its parent means that the owner is gone. An inherited pipe would not do: forked pool children keep it.
+# Where the kernel has no parent-death signal (macOS), a sibling process watches. It is the owner's own child,
+# so a change of its parent means that the owner has ended. An inherited pipe would not work, because forked
+# pool children keep it open.
 WATCHER: Final = """
 import os, signal, sys, time
 owner, child = int(sys.argv[1]), int(sys.argv[2])
@@ -32,10 +33,10 @@ os.kill(child, signal.SIGKILL)
 
 
 class Child:
-    """A process in a session of its own, so that the terminal's Ctrl-C reaches only its owner.
+    """A process in its own session, so that the terminal's Ctrl-C reaches only its owner.
 
-    It is killed when its owner ends, even by SIGKILL. In a forked copy of the owner every method that
-    would end it does nothing: the copy does not own it.
+    It is killed when its owner ends, even by SIGKILL. In a forked copy of the owner, the methods that end the
+    process do nothing, because the copy does not own it.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Child:
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        """Start ``argv``. ``stdin`` is written and closed; ``output`` takes stdout and stderr.
+        """Start ``argv``. ``stdin`` is written and closed; ``output`` receives stdout and stderr.
 
         Raises :class:`OSError` if the program cannot be run.
         """
@@ -81,30 +82,30 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status, negative for a signal; None while it runs."""
+        """The exit status, negative for a signal; None while the process runs."""
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, unless the process has ended or belongs to another owner."""
+        """Send a signal, unless the process has ended or has another owner."""
         if os.getpid() == self._owner:
             self._process.send_signal(number)
 
     def wait(self, seconds: float) -> int:
-        """The exit status. Raises :class:`subprocess.TimeoutExpired` if it still runs after ``seconds``."""
+        """Wait for the exit status. Raises :class:`subprocess.TimeoutExpired` after ``seconds``."""
         return self._process.wait(seconds)
 
     def stop(self, grace_seconds: float) -> None:
-        """Ask it to end (SIGTERM), and kill it if it has not ended after the grace time."""
+        """Ask the process to end (SIGTERM), and kill it if it still runs after the grace time."""
         if os.getpid() != self._owner:
             return
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)  # a stopped process acts on SIGTERM only once it goes on
+        self.signal(signal.SIGCONT)  # a stopped process acts on SIGTERM only when it continues
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
         self.kill()
 
     def kill(self) -> None:
-        """End it at once (SIGKILL) and wait until it is gone."""
+        """Kill the process (SIGKILL) and wait until it has ended."""
         if os.getpid() != self._owner:
             return
         for process in filter(None, (self._watcher, self._process)):
@@ -124,14 +125,14 @@ def _arm_death_signal() -> Callable[[], None] | None:
 
     def arm() -> None:
         prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != owner:  # the owner died before the call: the signal would never come
+        if os.getppid() != owner:  # the owner died before the call, so the signal would never be sent
             os._exit(1)
 
     return arm
 
 
 def _by_immortal_thread(call: Callable[[], T]) -> T:
-    # Linux sends the death signal when the *thread* that forked ends. A server started in a pool's thread
+    # Linux sends the death signal when the *thread* that forked ends. A server started by a pool's thread
     # would die with that thread, so one thread that never ends does all the forking.
     future: Future[T] = Future()
 
@@ -147,7 +148,7 @@ def _by_immortal_thread(call: Callable[[], T]) -> T:
 
 @functools.cache
 def _forker(_pid: int) -> "SimpleQueue[Callable[[], None]]":
-    # One a process: a fork copies the queue but not the thread.
+    # Cached by process id, because a fork copies the queue but not the thread.
     calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def serve() -> None:

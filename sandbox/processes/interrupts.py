@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception, so that a program stops what it started in both cases."""
+"""Ctrl-C and SIGTERM as one exception, so that a program cleans up in both cases."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ __all__ = ["Interrupted", "interruptible"]
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN: Final = 0.01
-"""Seconds until a signal that Python could not raise is sent again."""
+"""Seconds until a signal whose exception Python dropped is sent again."""
 
 
 class Interrupted(BaseException):
@@ -22,14 +22,15 @@ class Interrupted(BaseException):
         super().__init__(signal.Signals(number).name)
         self.number = number
         self.exit_code = 128 + number
-        """What a shell expects of a program that a signal has ended."""
+        """The exit code of a program that a signal has ended, by the convention of shells."""
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """For the main thread of a program: each of the signals raises :class:`Interrupted` in the body.
+    """Raise :class:`Interrupted` in the body on each of the signals. Only for a program's main thread.
 
-    Once one has left the body, further ones are ignored, so that nothing disturbs what is cleaned up last.
+    After the exception has left the body, further signals are ignored, so that they do not interrupt the
+    cleanup.
     """
     before = {number: signal.signal(number, _interrupt) for number in _SIGNALS}
     after: dict[signal.Signals, object] = dict(before)
@@ -51,7 +52,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 @contextlib.contextmanager
 def _never_ignored() -> Iterator[None]:
     # Python drops an exception that is raised inside a finalizer or a weak reference's callback. A signal may
-    # arrive just there, so it is sent once more, from another thread: here it would be dropped again.
+    # arrive there, so it is sent again from another thread; an exception in this hook would be dropped too.
     report = sys.unraisablehook
 
     def send_again(dropped: "sys.UnraisableHookArgs") -> None:

@@ -1,1 +1,1 @@
-"""A rival: somebody else who spends of the same quota."""
+"""A rival: another client that spends the same quota."""

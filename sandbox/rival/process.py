@@ -1,4 +1,4 @@
-"""``python -m sandbox rival``, and the same as a child process for tests and benches."""
+"""``python -m sandbox rival``, and the rival as a child process for tests and benches."""
 
 import asyncio
 import contextlib
@@ -39,9 +39,9 @@ def rival(
     seconds: Annotated[float, typer.Option(help="When to stop.")] = Plan.seconds,
     report_fd: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
-    """Spend a share of an account's createTask quota from outside, and print what came of it as JSON.
+    """Spend a share of an account's createTask quota from outside, and print a summary as JSON.
 
-    It stops by itself, or earlier with Ctrl-C, and then still prints.
+    It stops by itself, or earlier on Ctrl-C, and prints the summary in both cases.
     """
     try:
         plan = Plan(share=share, creates=creates, window=window, seconds=seconds)
@@ -75,14 +75,15 @@ async def _spend(plan: Plan, url: str, key: str, ready: Callable[[], None]) -> d
 
 
 class Rival:
-    """The second client in a process of its own, as a context manager::
+    """The second client in its own process, as a context manager::
 
         with SandboxProvider() as provider, Rival(provider.url, share=0.25) as outside:
             ...
         outside.summary()["accepted"]
 
-    Keywords are the fields of :class:`~sandbox.rival.spending.Plan`, which raises :class:`ValueError` for a
-    wrong one. The process never outlives the one that started it, nor its plan by more than an answer's time.
+    Keywords are the fields of :class:`~sandbox.rival.spending.Plan`, which raises :class:`ValueError` for an
+    invalid one. The process never outlives the one that started it, and outlives its plan by at most one
+    answer's time.
     """
 
     def __init__(self, url: str, *, key: str = "sandbox-key", **plan: Any) -> None:
@@ -106,36 +107,36 @@ class Rival:
         self.stop()
 
     def start(self) -> Self:
-        """Start it and wait until it sends. Raises :class:`RivalDied` if it does not."""
-        report, said = os.pipe()
+        """Start the process and wait until it is ready to send. Raises :class:`RivalDied` on failure."""
+        report_read, report_write = os.pipe()
         try:
             options = [
                 part for name, value in asdict(self.plan).items() for part in (f"--{name}", str(value))
             ]
-            argv = [sys.executable, "-m", "sandbox", "rival", "--report-fd", str(said), *options]
+            argv = [sys.executable, "-m", "sandbox", "rival", "--report-fd", str(report_write), *options]
             self._child = Child(
                 [*argv, "--url", self._url, "--key", self._key],
                 env=with_checkout(os.environ),
-                pass_fds=[said],
+                pass_fds=[report_write],
             )
         finally:
-            os.close(said)
-        self._report = os.fdopen(report)
+            os.close(report_write)
+        self._report = os.fdopen(report_read)
         if self._report.readline().strip() != READY:  # ends at once if the child does
             self.stop()
             raise RivalDied("The rival did not start; see its message on standard error.")
         return self
 
     def stop(self) -> None:
-        """Send no more, wait for the answers that are still to come, and keep the summary."""
+        """Stop sending, wait for outstanding answers, and keep the summary."""
         if self._child is not None:
             self._child.stop(STOP_SECONDS)
             self._collect()
 
     def wait(self, seconds: float) -> dict[str, Any]:
-        """The summary once it has ended by itself.
+        """Wait until the plan has ended, and return the summary.
 
-        Raises :class:`subprocess.TimeoutExpired` if it still runs after ``seconds``.
+        Raises :class:`subprocess.TimeoutExpired` if the process still runs after ``seconds``.
         """
         if self._child is not None:
             self._child.wait(seconds)
@@ -143,9 +144,9 @@ class Rival:
         return self.summary()
 
     def summary(self) -> dict[str, Any]:
-        """What the requests were answered, as :meth:`sandbox.rival.spending.Spent.to_json` has it.
+        """The counts of answers, in the form of :meth:`sandbox.rival.spending.Spent.to_json`.
 
-        Raises :class:`RivalDied` if it has not ended in order.
+        Raises :class:`RivalDied` if the process has not ended normally.
         """
         if self._summary is None:
             raise RivalDied("There is no summary before the rival is stopped, nor if it was killed.")
@@ -155,6 +156,6 @@ class Rival:
         self._child = None
         if self._report is not None:
             with self._report as report:
-                text = report.read()  # far less than a pipe holds, so the child never waited for this
+                text = report.read()  # far smaller than a pipe's buffer, so the child never blocked on it
             self._report = None
             self._summary = json.loads(text) if text else None

@@ -1,6 +1,6 @@
-"""A second client of an account: how it spends its share of the createTask quota, evenly and from outside.
+"""A second client of an account, which spends a share of the createTask quota at an even rate.
 
-Limits are an account's (contract 1.5), and whoever else has a key of it spends them too, unseen.
+Limits apply to an account (contract 1.5), so another holder of a key spends them too, invisibly to the fleet.
 """
 
 import asyncio
@@ -17,23 +17,23 @@ from sandbox.kie.tasks.orders import MODEL
 __all__ = ["PROMPT", "UNANSWERED", "Plan", "Spent", "sender", "spend"]
 
 PROMPT: Final = "outside "
-"""How every prompt of the second client begins, so that ledgers can be told apart."""
+"""The prefix of all prompts of the second client, which identifies its tasks in the ledger."""
 UNANSWERED: Final = "unanswered"
 """The outcome of a request without a code: it may have created a task."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is spent. Raises :class:`ValueError` that names what is out of range."""
+    """The rate and the duration of the spending. Raises :class:`ValueError`, which names an invalid field."""
 
     share: float = 0.25
-    """Of the account's quota, above 0 and at most 1."""
+    """The share of the account's quota, above 0 and at most 1."""
     creates: int = 20
     """The account's quota: createTask calls per window."""
     window: float = 10.0
-    """In seconds."""
+    """The length of the quota's window in seconds."""
     seconds: float = 60.0
-    """When it is over."""
+    """The duration of the spending."""
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -51,18 +51,19 @@ class Plan:
 
     @property
     def requests(self) -> int:
-        """How many there are at most: those that begin before it is over."""
+        """The most requests: those that begin before the end."""
         return math.ceil(self.seconds / self.interval)
 
 
 @dataclass
 class Spent:
-    """What the requests were answered, by code."""
+    """The counts of answers by code."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def to_json(self, plan: Plan) -> dict[str, Any]:
-        """``accepted``, ``refused`` and ``unanswered`` add up to ``sent``; ``refusals`` are by code."""
+        """The summary: ``sent`` is the sum of ``accepted``, ``refused`` and ``unanswered``; ``refusals`` has
+        codes."""
         refusals = {code: n for code, n in self.outcomes.items() if code not in ("200", UNANSWERED)}
         return {
             "sent": self.outcomes.total(),
@@ -77,10 +78,10 @@ class Spent:
 async def spend(
     plan: Plan, send: Callable[[int], Awaitable[str]], is_over: Callable[[float], Awaitable[bool]]
 ) -> Spent:
-    """Send the plan's requests, never two within less than its interval, and wait for their answers.
+    """Send the plan's requests, at least its interval apart, and wait for their answers.
 
-    ``send`` sends the request of that number and returns the code. ``is_over`` waits for so many seconds, or
-    until it is known that the rest is not wanted, and then returns True.
+    ``send`` sends the request with a number and returns the code. ``is_over`` waits for a number of seconds,
+    and returns True, at once if possible, when the spending is to stop.
     """
     spent = Spent()
 
@@ -89,7 +90,8 @@ async def spend(
 
     async with asyncio.TaskGroup() as requests:
         for number in range(plan.requests):
-            # From this request and not from the first: one that came late does not draw the next near.
+            # The interval counts from this request and not from the first, so that the next one never comes
+            # too soon after a late one.
             requests.create_task(count(number))
             if await is_over(plan.interval):
                 break
@@ -97,7 +99,7 @@ async def spend(
 
 
 def sender(client: httpx.AsyncClient, name: str) -> Callable[[int], Awaitable[str]]:
-    """A ``send`` for :func:`spend`; ``name`` tells these prompts from those of another run."""
+    """A ``send`` for :func:`spend`; ``name`` distinguishes its prompts from those of another run."""
 
     async def send(number: int) -> str:
         given = {"prompt": f"{PROMPT}{name} {number}", "rendering_speed": "TURBO"}

@@ -1,1 +1,1 @@
-"""Accounts: whose key calls, how often, and with how many credits."""
+"""Accounts: their keys, credits, limits and calls."""

@@ -13,7 +13,7 @@ __all__ = ["Account"]
 
 
 class Account:
-    """What may be sent, and what it costs. Times are seconds of one clock, and are arguments."""
+    """One account's keys, credits and limits. Times are seconds of one clock, and are arguments."""
 
     def __init__(self, options: ProviderOptions, name: str = MAIN) -> None:
         """Raises :class:`KeyError` for an account that the options do not name."""
@@ -43,12 +43,13 @@ class Account:
         self._revoked.discard(key)
 
     def may_create(self, now: float) -> Refusal | None:
-        """Refused for its rate, or for too many running tasks. The API does not tell the two apart."""
+        """The refusal for too high a rate or too many running tasks, which the API does not distinguish; or
+        None."""
         full = self._max_running and self.running(now) >= self._max_running
         return TOO_OFTEN if full or not self._creates.allows(now) else None
 
     def may_read(self, key: str, now: float) -> Refusal | None:
-        """Refused for its rate; a read that is let through is counted."""
+        """The refusal for too high a rate, or None; an allowed read is counted."""
         reads = self._reads.get(key) or self._reads.setdefault(key, self._new_reads())
         if not reads.allows(now):
             return TOO_OFTEN
@@ -59,7 +60,7 @@ class Account:
         return None if order.credits <= self.balance(now) else NO_CREDITS
 
     def book(self, credits_held: float, now: float, ends: float, *, refunded: bool) -> None:
-        """Count an accepted task and hold its credits, until ``ends`` if they come back then."""
+        """Count an accepted task and hold its credits. A ``refunded`` task returns them at ``ends``."""
         self._creates.take(now)
         self._balance -= credits_held
         heapq.heappush(self._running, ends)
@@ -67,7 +68,7 @@ class Account:
             heapq.heappush(self._refunds, (ends, credits_held))
 
     def set_balance(self, credits_left: float, now: float) -> None:
-        """Leave that much to spend now; what is held for running tasks still comes back if they fail."""
+        """Set the credits that can be spent now; credits held for running tasks still return if they fail."""
         self._balance += credits_left - self.balance(now)
 
     def balance(self, now: float) -> float:
@@ -76,7 +77,7 @@ class Account:
         return self._balance
 
     def running(self, now: float) -> int:
-        """How many tasks have not ended."""
+        """The number of tasks that have not ended."""
         while self._running and self._running[0] <= now:
             heapq.heappop(self._running)
         return len(self._running)

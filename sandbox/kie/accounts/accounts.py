@@ -1,4 +1,4 @@
-"""All accounts of the stand-in: who calls, and what is changed about them by hand."""
+"""All accounts of the stand-in: finding a call's account, and changes by hand."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -12,28 +12,28 @@ __all__ = ["Accounts", "Caller", "InvalidChange"]
 
 
 class InvalidChange(ValueError):
-    """A change names what does not exist, or is no change; the message names the field."""
+    """A change names something that does not exist, or is empty; the message names the field."""
 
 
 class Caller(NamedTuple):
-    """Whose key a call carries."""
+    """The account and the key of a call."""
 
     account: Account
     key: str
 
     @property
     def allowed(self) -> bool:
-        """Whether the key has not been revoked."""
+        """True unless the key has been revoked."""
         return not self.account.is_revoked(self.key)
 
     @property
     def key_index(self) -> int:
-        """The key's place among its account's, from 0: it is told in the key's stead."""
+        """The key's index among its account's keys, from 0. Logs show it instead of the key."""
         return self.account.keys.index(self.key)
 
 
 class Accounts:
-    """By name. Keys, credits, limits and running tasks of one have no effect on another."""
+    """The accounts by name. The keys, credits, limits and running tasks of one do not affect another."""
 
     def __init__(self, options: ProviderOptions) -> None:
         self._accounts = {name: Account(options, name) for name in options.key_holders}
@@ -45,28 +45,29 @@ class Accounts:
         return iter(self._accounts.values())
 
     def caller(self, authorization: str | None) -> Caller | None:
-        """Who sent that ``Authorization`` header; None for a key of nobody."""
+        """The sender of an ``Authorization`` header; None for an unknown key."""
         for account in self:
             if (key := account.key(authorization)) is not None:
                 return Caller(account, key)
         return None
 
     def change(self, changes: Any, now: float) -> dict[str, Any]:
-        """Set ``credits`` of an ``account``, or ``revoke`` or ``restore`` a key; what the account is then.
+        """Set ``credits`` of an ``account``, or ``revoke`` or ``restore`` a key; return the account's new
+        state.
 
-        A key finds its account, so that ``account`` may be left out. Raises :class:`InvalidChange`, and then
-        changes nothing.
+        A key identifies its account, so ``account`` may be omitted. Raises :class:`InvalidChange` and changes
+        nothing if any part is invalid.
         """
         if not isinstance(changes, Mapping) or not changes.keys() & _CHANGES.keys():
             raise InvalidChange(f"an object with one of {', '.join(_CHANGES)} is wanted")
         if unknown := changes.keys() - _CHANGES.keys() - {"account"}:
             raise InvalidChange(f"{', '.join(sorted(map(str, unknown)))}: no such field")
-        asked = [(name, changes[name]) for name in _CHANGES if name in changes]
-        account = self._meant(changes)
-        for name, value in asked:
+        requested = [(name, changes[name]) for name in _CHANGES if name in changes]
+        account = self._account_of(changes)
+        for name, value in requested:
             if problem := _CHECKS[name](account, value):
                 raise InvalidChange(f"{name}: {problem}")
-        for name, value in asked:
+        for name, value in requested:
             _CHANGES[name](account, value, now)
         return {
             "account": account.name,
@@ -74,22 +75,22 @@ class Accounts:
             "revoked": [index for index, key in enumerate(account.keys) if account.is_revoked(key)],
         }
 
-    def _meant(self, changes: Mapping[str, Any]) -> Account:
+    def _account_of(self, changes: Mapping[str, Any]) -> Account:
         name = changes.get("account")
         if name is not None:
-            found = next((account for account in self if account.name == name), None)
-            if found is None:
+            account = next((account for account in self if account.name == name), None)
+            if account is None:
                 raise InvalidChange(
                     f"account: {name!r} does not exist; there are {', '.join(self._accounts)}"
                 )
-            return found
+            return account
         key = changes.get("revoke") or changes.get("restore")
         if key is None:
             raise InvalidChange(f"account: which one? There are {', '.join(self._accounts)}")
-        found = next((account for account in self if key in account.keys), None)
-        if found is None:
+        account = next((account for account in self if key in account.keys), None)
+        if account is None:
             raise InvalidChange("revoke and restore: no account has that key")
-        return found
+        return account
 
 
 _CHANGES: Final[Mapping[str, Callable[[Account, Any, float], None]]] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""Every createTask and recordInfo call: when it arrived, whose it was and how it ended."""
+"""The log of createTask and recordInfo calls: arrival, account and outcome of each."""
 
 import itertools
 import sys
@@ -13,7 +13,7 @@ __all__ = ["CREATE", "PENDING", "READ", "Arrival", "Calls"]
 CREATE: Final = "createTask"
 READ: Final = "recordInfo"
 KEPT: Final = 1_000_000
-"""Calls in the log, about 150 MB; the oldest are dropped for newer ones."""
+"""The most calls in the log, about 150 MB; the oldest are dropped for newer ones."""
 PAGE: Final = 10_000
 PENDING: Final = "pending"
 """The outcome of a call that is still being answered."""
@@ -26,17 +26,17 @@ class Arrival(NamedTuple):
     """From 1, in the order of arrival."""
     endpoint: str
     now: float
-    """When the whole request was there, in epoch seconds: the moment at which limits judge it."""
+    """The arrival of the whole request, in epoch seconds. Limits count the call at this time."""
     caller: Caller | None
-    """None for a key of nobody."""
+    """None for an unknown key."""
 
 
-# A tuple of plain values and no object: the garbage collector stops polling it.
+# A tuple of plain values instead of an object: the garbage collector stops tracking it.
 _Kept = tuple[float, str, str | None, int | None, str, str | None]
 
 
 class Calls:
-    """The log, and by account how calls ended and how many reads of each key came in one second."""
+    """The log of calls and, for each account, the outcomes of its calls and the peak of its reads."""
 
     def __init__(self) -> None:
         self._log: deque[_Kept] = deque(maxlen=KEPT)
@@ -49,21 +49,21 @@ class Calls:
     def arrived(
         self, endpoint: str, now: float, caller: Caller | None, task_id: str | None = None
     ) -> Arrival:
-        """Enter a call, whatever will become of it; reads count towards their key's peak."""
+        """Log a call on its arrival; a read counts towards its key's peak."""
         self._arrived += 1
-        whose, key = (caller.account.name, caller.key_index) if caller else (None, None)
-        self._log.append((now * 1000, endpoint, whose, key, PENDING, task_id))
-        if endpoint == READ and whose is not None and key is not None:
-            self._reads[whose, key].add(now)
+        account, key = (caller.account.name, caller.key_index) if caller else (None, None)
+        self._log.append((now * 1000, endpoint, account, key, PENDING, task_id))
+        if endpoint == READ and account is not None and key is not None:
+            self._reads[account, key].add(now)
         return Arrival(self._arrived, endpoint, now, caller)
 
     def created(self, arrival: Arrival, task_id: str) -> None:
-        """A createTask call made that task, whatever its caller will learn of it."""
+        """Log the task that a createTask call created, even if its caller never learns of it."""
         self._change(arrival, task_id=task_id)
 
     def ended(self, arrival: Arrival, outcome: str) -> None:
-        """How it ended: the code that was answered, or the kind of non-answer."""
-        # A few dozen outcomes for a million calls.
+        """Log a call's outcome: the code of the answer, or the kind of its absence."""
+        # A million calls share a few dozen outcomes.
         self._change(arrival, outcome=sys.intern(str(outcome)))
         if arrival.caller is not None:
             self._outcomes[arrival.caller.account.name][arrival.endpoint][outcome] += 1
@@ -71,18 +71,18 @@ class Calls:
     def page(self, after: int) -> dict[str, Any]:
         """The calls that arrived after number ``after``, oldest first, at most :data:`PAGE` of them.
 
-        ``more`` says whether there are later ones.
+        ``more`` is true if there are later ones.
         """
         dropped = self._arrived - len(self._log)
         first = max(after - dropped, 0)
-        found = itertools.islice(self._log, first, first + PAGE)
+        page = itertools.islice(self._log, first, first + PAGE)
         return {
-            "calls": [_to_json(dropped + first + place, kept) for place, kept in enumerate(found, 1)],
+            "calls": [_to_json(dropped + first + place, kept) for place, kept in enumerate(page, 1)],
             "more": first + PAGE < len(self._log),
         }
 
     def of(self, account: str, keys: int) -> dict[str, Any]:
-        """An account's outcomes by endpoint, and the peak of each of its ``keys`` by the key's index."""
+        """An account's outcomes by endpoint, and the read peaks of its ``keys`` keys by index."""
         return {
             "calls": self._outcomes.get(account, {}),
             "most_reads_in_second": [
@@ -92,11 +92,11 @@ class Calls:
 
     @property
     def most_reads_in_second(self) -> int:
-        """Of any one key, accepted or not."""
+        """The highest peak of any single key, including refused reads."""
         return max((peak.most for peak in self._reads.values()), default=0)
 
     def _change(self, arrival: Arrival, *, outcome: str | None = None, task_id: str | None = None) -> None:
-        # Near the end of the deque, where it is reached fast.
+        # The call is near the end of the deque, where access by index is fast.
         place = arrival.number - 1 - (self._arrived - len(self._log))
         if 0 <= place < len(self._log):
             at_ms, endpoint, account, key, was, task = self._log[place]

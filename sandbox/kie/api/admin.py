@@ -1,4 +1,4 @@
-"""What a test or a curious person asks the stand-in itself. No API key is needed."""
+"""The stand-in's own API for tests and people. It needs no API key."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,9 +17,9 @@ class AdminApi:
         self._state = state
 
     async def ledger(self, request: Request) -> Response:
-        """``GET /sandbox/ledger``: the summary, and ``tasks`` unless ``summary=1``.
+        """``GET /sandbox/ledger``: the summary, with ``tasks`` unless ``summary=1``.
 
-        ``prompt=…`` keeps only the tasks with exactly that prompt.
+        ``prompt=…`` selects the tasks with exactly that prompt.
         """
         answer = self._state.summary()
         if request.query_params.get("summary") != "1":
@@ -28,7 +28,7 @@ class AdminApi:
         return JSONResponse(answer)
 
     async def faults(self, request: Request) -> Response:
-        """``POST /sandbox/faults``: change those that are named; answers with all that are on."""
+        """``POST /sandbox/faults``: change the named faults; the answer has all active ones."""
         try:
             self._state.faults.update(await request.json())
         except (InvalidFault, ValueError, AttributeError) as error:
@@ -36,14 +36,15 @@ class AdminApi:
         return JSONResponse(self._state.faults.to_json())
 
     async def calls(self, request: Request) -> Response:
-        """``GET /sandbox/calls?after=N``: those that arrived after number N, a page of them at a time."""
+        """``GET /sandbox/calls?after=N``: one page of the calls that arrived after number N."""
         after = request.query_params.get("after", "0")
         if not (after.isascii() and after.isdigit()):
             return JSONResponse({"error": "after: a number of 0 or more is wanted"}, 400)
         return JSONResponse(self._state.calls.page(int(after)))
 
     async def account(self, request: Request) -> Response:
-        """``POST /sandbox/account``: top up, revoke or restore a key; answers with how it stands then."""
+        """``POST /sandbox/account``: top up, revoke or restore a key; the answer has the account's new
+        state."""
         try:
             changed = self._state.accounts.change(await request.json(), self._state.now())
         except (InvalidChange, ValueError) as error:
@@ -51,10 +52,10 @@ class AdminApi:
         return JSONResponse(changed)
 
     async def reset(self, _request: Request) -> Response:
-        """``POST /sandbox/reset``: forget everything; credits, keys and faults as they were at start."""
+        """``POST /sandbox/reset``: forget everything; restore the credits, keys and faults of the start."""
         await self._state.reset()
         return JSONResponse({"reset": True})
 
     async def healthz(self, _request: Request) -> Response:
-        """``GET /sandbox/healthz``."""
+        """``GET /sandbox/healthz``: the health check."""
         return JSONResponse({"ok": True, "created": len(self._state.ledger.tasks), "seed": self._state.seed})

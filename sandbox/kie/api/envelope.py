@@ -1,4 +1,4 @@
-"""The JSON envelope that every answer comes in, whole or broken (contract 1.2, 1.3)."""
+"""The JSON envelope of every answer, complete or broken (contract 1.2, 1.3)."""
 
 import json
 import random
@@ -16,7 +16,7 @@ from sandbox.kie.tasks.ledger import CallEnd
 
 __all__ = ["BROKEN_ANSWERS", "Envelope"]
 
-# As on the wire: a cookie that nobody asked for, no Retry-After and no rate-limit header.
+# As observed on the wire: an unneeded cookie, no Retry-After and no rate-limit header.
 _HEADERS = {
     "content-type": "application/json;charset=UTF-8",
     "set-cookie": "JSESSIONID=5A0DB0C5E6F94B1DA7; Path=/; HttpOnly",
@@ -24,7 +24,7 @@ _HEADERS = {
 
 
 class Envelope:
-    """Builds the answers in the dialect that the options ask for."""
+    """Builds the answers in the dialect that the options choose."""
 
     def __init__(self, options: ProviderOptions) -> None:
         self._message_key = options.message_key
@@ -35,7 +35,7 @@ class Envelope:
         return Response(self.success(data), headers=_HEADERS)
 
     def refusal(self, refusal: Refusal, rng: random.Random) -> Response:
-        """An error: in the body of an HTTP 200, or for some share of them as a real HTTP status."""
+        """An error in the body of an HTTP 200 or, for a configured share, with a real HTTP status."""
         content: dict[str, Any] = {"code": refusal.code, self._message_key: refusal.text}
         if self._no_data is NoData.NULL:
             content["data"] = None
@@ -74,4 +74,4 @@ BROKEN_ANSWERS: Mapping[Fault, tuple[CallEnd, Answer]] = MappingProxyType(
         Fault.RESET_MID_BODY: (CallEnd.RESET_MID_BODY, _reset_mid_body),
     }
 )
-"""What the caller gets in place of the ids of a task that was accepted (contract 1.6)."""
+"""By fault, the broken answer that replaces the ids of an accepted task (contract 1.6)."""

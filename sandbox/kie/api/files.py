@@ -1,4 +1,4 @@
-"""Result files and their download links (contract 4). The images are drawn when they are fetched."""
+"""Result files and their download links (contract 4). An image is drawn when it is fetched."""
 
 import asyncio
 import functools
@@ -24,25 +24,29 @@ _FOREIGN: Final = Refusal(422, "url is wrong")
 _NAME: Final = re.compile(r"(?P<task_id>\w+)_(?P<index>\d)\.png")
 _FAULTS: Final = (Fault.FILE_404, Fault.FILE_HTML, Fault.FILE_TRUNCATED)
 
-# A page that shows a result asks for it more than once; 32 images are about 10 MB.
+# A page that shows a result fetches it more than once; 32 images are about 10 MB.
 _drawn = functools.lru_cache(maxsize=32)(draw)
 
 
 class FilesApi:
-    """The endpoints for files; like the real host, they take no API key and refuse a missing User-Agent."""
+    """The endpoints for files. Like the real host, they need no API key and refuse a missing User-Agent."""
 
     def __init__(self, state: ProviderState) -> None:
         self._state = state
         self._envelope = Envelope(state.options)
 
     async def file(self, request: Request) -> Response:
-        """``GET /files/{task id}_{index}.png``, until the file expires, or the link's ``until`` before it."""
+        """``GET /files/{task id}_{index}.png``: an image, until the file or the link (``until``) expires."""
         state = self._state
         if not request.headers.get("user-agent"):
             return self._counted(PlainTextResponse("Forbidden", 403))
         fault = state.faults.first(_FAULTS, state.randomness(request.url.path))
         picture = self._picture(request.path_params["name"])
-        if picture is None or fault is Fault.FILE_404 or self._link_over(request.query_params.get("until")):
+        if (
+            picture is None
+            or fault is Fault.FILE_404
+            or self._link_expired(request.query_params.get("until"))
+        ):
             return self._counted(PlainTextResponse("Not Found", 404))
         if fault is Fault.FILE_HTML:
             return self._counted(gateway_page(200))
@@ -53,7 +57,7 @@ class FilesApi:
         return self._counted(Response(png, media_type="image/png"))
 
     async def download_url(self, request: Request) -> Response:
-        """``POST /api/v1/common/download-url``: a link to one of the provider's own files, for 20 minutes."""
+        """``POST /api/v1/common/download-url``: a link for 20 minutes to one of the provider's own files."""
         state = self._state
         rng = state.randomness("download-url")
         caller = state.accounts.caller(request.headers.get("authorization"))
@@ -90,7 +94,7 @@ class FilesApi:
         lifetime_ms = self._state.options.file_seconds / self._state.options.speed * 1000
         return task.state(now_ms) is State.SUCCESS and now_ms < task.finish_ms + lifetime_ms
 
-    def _link_over(self, until: str | None) -> bool:
+    def _link_expired(self, until: str | None) -> bool:
         return until is not None and not (until.isdigit() and self._state.now() * 1000 < int(until))
 
     def _counted(self, response: Response) -> Response:

@@ -27,9 +27,9 @@ _READ: Final = (Fault.RECORD_DROP, Fault.RECORD_HTML, Fault.RECORD_500)
 
 
 class JobsApi:
-    """The endpoints. Each answer is counted under its code, or the kind of its absence.
+    """The endpoints of jobs. Each answer is counted under its code, or the kind of its absence.
 
-    What a call is answered is decided when it arrives; with a latency, the caller learns it later.
+    The answer is decided when the call arrives; a configured latency delays only its delivery.
     """
 
     def __init__(self, state: ProviderState) -> None:
@@ -37,7 +37,7 @@ class JobsApi:
         self._envelope = Envelope(state.options)
 
     async def create_task(self, request: Request) -> Response:
-        """``POST /api/v1/jobs/createTask``."""
+        """``POST /api/v1/jobs/createTask``: create a task."""
         state = self._state
         body = _parsed(await request.body())
         model, given = (body.get("model"), body.get("input")) if isinstance(body, dict) else (None, None)
@@ -60,31 +60,31 @@ class JobsApi:
         return await self._answer(wait, request, arrival, task, rng)
 
     async def record_info(self, request: Request) -> Response:
-        """``GET /api/v1/jobs/recordInfo?taskId=…``."""
+        """``GET /api/v1/jobs/recordInfo?taskId=…``: read a task."""
         state = self._state
         task_id = request.query_params.get("taskId")
         task = state.ledger.tasks.get(task_id or "")
-        # A known task's own id, and not one more copy of it for each read.
+        # The log reuses a known task's id string instead of one more copy for each read.
         arrival = state.arrived(READ, request.headers.get("authorization"), task.id if task else task_id)
         content = f"record {task_id}"
         rng = state.randomness(content)
         wait = state.latency(READ, content)
         if fault := state.faults.first(_READ, rng):
             return await self._later(wait, request, arrival, fault, self._broken_read(fault, rng))
-        found = self._readable(arrival, task_id, task)
-        if isinstance(found, Refusal):
-            refusal = self._envelope.refusal(found, rng)
-            return await self._later(wait, request, arrival, str(found.code), refusal)
-        found.reads += 1
+        readable = self._readable(arrival, task_id, task)
+        if isinstance(readable, Refusal):
+            refusal = self._envelope.refusal(readable, rng)
+            return await self._later(wait, request, arrival, str(readable.code), refusal)
+        readable.reads += 1
         now_ms = arrival.now * 1000
-        shown = self._envelope.ok(record(found, now_ms, state.base_url, state.options.cost_time))
+        shown = self._envelope.ok(record(readable, now_ms, state.base_url, state.options.cost_time))
         answer = await self._later(wait, request, arrival, "200", shown)
-        if answer is shown and found.seen_ms is None and found.finish_ms <= now_ms:
-            found.seen_ms = int(state.now() * 1000)
+        if answer is shown and readable.seen_ms is None and readable.finish_ms <= now_ms:
+            readable.seen_ms = int(state.now() * 1000)
         return answer
 
     async def credit(self, request: Request) -> Response:
-        """``GET /api/v1/chat/credit``: ``data`` is a bare number."""
+        """``GET /api/v1/chat/credit``: the balance, a bare number in ``data``."""
         state = self._state
         caller = state.accounts.caller(request.headers.get("authorization"))
         if caller is None or not caller.allowed:
@@ -160,7 +160,7 @@ def _parsed(body: bytes) -> Any:
 
 
 async def _client_left_within(seconds: float, request: Request) -> bool:
-    await request.body()  # what comes after the whole request can only be the client's end
+    await request.body()  # after the whole request, only a disconnect can arrive
     try:
         message = await asyncio.wait_for(request.receive(), seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""The stand-in for kie.ai as an ASGI app: which path leads where."""
+"""The stand-in for kie.ai as an ASGI app, with its routes."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ __all__ = ["provider_app"]
 
 
 def provider_app(options: ProviderOptions, base_url: str) -> Starlette:
-    """The app; ``base_url`` is where it is reached, for the URLs of results.
+    """The app. ``base_url`` is its own address, which begins the URLs of results.
 
     It needs :class:`sandbox.kie.faults.connections.Breakable` as uvicorn's HTTP protocol.
     """

@@ -1,1 +1,1 @@
-"""Faults: what goes wrong on demand, and how it polls on the wire."""
+"""Faults: the errors on demand, and their form on the wire."""

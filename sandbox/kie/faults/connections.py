@@ -1,7 +1,7 @@
-"""Answers that break off: what a client sees when a proxy or a network fails it.
+"""Answers that break off, as a client sees them when a proxy or a network fails.
 
-ASGI offers no way to end a connection without an answer, so the protocol class puts its transport where the
-response can reach it.
+ASGI offers no way to end a connection without an answer, so the protocol class exposes its transport to the
+response.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ _CANNOT_OVERTAKE_SECONDS: Final = 0.05
 
 
 class Breakable(H11Protocol):
-    """uvicorn's protocol; ``scope["state"]["transport"]`` is the connection."""
+    """uvicorn's protocol, with the connection in ``scope["state"]["transport"]``."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # asyncio does this only for sockets made with an explicit protocol number. Without it every answer,
-        # written as head and body, waits 40 ms for the client's delayed acknowledgement.
+        # asyncio sets TCP_NODELAY only on sockets made with an explicit protocol number. Without it every
+        # answer, written as head and body, waits 40 ms for the client's delayed acknowledgement.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class Broken(Response):
-    """Ends the connection after ``part`` of an answer, or without a single byte of one."""
+    """An answer that ends the connection after ``part`` of its body, or without a single byte."""
 
     def __init__(self, part: bytes = b"", *, reset: bool) -> None:
-        """``reset``: the client sees a reset connection; otherwise an orderly end of it."""
+        """With ``reset``, the client sees a reset connection; otherwise an orderly close."""
         super().__init__()
         self._part = part
         self._reset = reset
@@ -46,7 +46,7 @@ class Broken(Response):
             headers = [(b"content-type", b"application/json;charset=UTF-8"), (b"content-length", length)]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
-            await asyncio.sleep(_CANNOT_OVERTAKE_SECONDS)  # a reset may discard what it overtakes
+            await asyncio.sleep(_CANNOT_OVERTAKE_SECONDS)  # a reset may discard data that is still in transit
         if self._reset and not transport.is_closing():
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
@@ -57,6 +57,6 @@ class Broken(Response):
 
 
 def gateway_page(status: int) -> Response:
-    """What an intermediary says in the API's place: HTML without a code (contract 1.4)."""
+    """The answer of an intermediary instead of the API: HTML without a code (contract 1.4)."""
     page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1></body></html>"
     return Response(page, status, media_type="text/html")

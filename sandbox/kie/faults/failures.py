@@ -1,4 +1,4 @@
-"""How a task fails, as ``recordInfo`` and the callback tell it (contract 2.3)."""
+"""The failures of a task, as ``recordInfo`` and the callback report them (contract 2.3)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

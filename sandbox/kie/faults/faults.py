@@ -1,9 +1,10 @@
-"""What goes wrong on purpose: each fault by probability, or for the next n calls, switched at run time.
+"""Faults on demand, by probability or for the next n calls, which can be switched at run time.
 
-As JSON, one key a fault. The value is a probability (``0.05``), or an object with any of ``probability``,
-``next`` (the next n calls, before the probability is asked), ``seconds`` and ``variant``; ``null`` and ``0``
-switch it off. Faults that take seconds also accept a bare number of them, for every call. For every other one
-``seconds`` is how long it stays on: ``{"create_455": {"seconds": 3}}`` is maintenance for three seconds.
+The JSON form has one key for each fault. The value is a probability (``0.05``), or an object with any of
+``probability``, ``next`` (the next n calls, for certain), ``seconds`` and ``variant``; ``null`` and ``0``
+switch the fault off. Faults that take seconds also accept a bare number of them, for every call. For the
+other faults ``seconds`` is the time for which the fault stays on: ``{"create_455": {"seconds": 3}}`` is
+maintenance for three seconds.
 """
 
 import json
@@ -35,8 +36,9 @@ class InvalidFault(ValueError):
 
 
 class Fault(StrEnum):
-    """A fault's name says the call that it strikes: ``create_``, ``record_``, ``callback_``, ``file_``; those
-    without such a start strike the createTask call or, from ``task_fail`` on, the task's own fate."""
+    """The faults. The prefix of a name is the call that it affects: ``create_``, ``record_``, ``callback_``,
+    ``file_``; names without a prefix affect the createTask call or, from ``task_fail`` on, the task's own
+    fate."""
 
     # createTask refused, in the envelope (contract 1.4)
     CREATE_401 = "create_401"
@@ -50,7 +52,8 @@ class Fault(StrEnum):
     CREATE_500_PAUSED = "create_500_paused"
     CREATE_505 = "create_505"
     UNKNOWN_CODE = "unknown_code"
-    # createTask without a clear answer; before: no task exists; after: it exists and is billed (contract 1.6)
+    # createTask without a clear answer; before: no task exists; after: a task exists and is billed (contract
+    # 1.6)
     DROP_BEFORE_ACCEPT = "drop_before_accept"
     HTML_BEFORE = "html_before"
     ACCEPT_THEN_DROP = "accept_then_drop"
@@ -95,56 +98,56 @@ class Fault(StrEnum):
 _NAMES: Final = tuple(Fault)
 
 CREATE_REFUSED: Final = _NAMES[_NAMES.index(Fault.CREATE_401) : _NAMES.index(Fault.DROP_BEFORE_ACCEPT)]
-"""createTask answers with an error and creates nothing."""
+"""Faults with which createTask answers with an error and creates nothing."""
 FATES: Final = _NAMES[_NAMES.index(Fault.TASK_FAIL) : _NAMES.index(Fault.RECORD_500)]
-"""Drawn once for each task, when it is created."""
+"""Faults that are drawn once for each task, when it is created."""
 CALLBACK_FATES: Final = _NAMES[_NAMES.index(Fault.CALLBACK_LOST) : _NAMES.index(Fault.FILE_404)]
-"""Drawn likewise, for tasks that have a callback."""
+"""Faults that are drawn in the same way, but only for tasks with a callback."""
 TIMED: Final = frozenset({Fault.SLOW_ANSWER, Fault.RECORD_NULL_SECONDS, Fault.CALLBACK_LATE})
-"""The faults that take seconds. They are real seconds, which ``speed`` does not divide."""
+"""The faults that take seconds: real seconds, which ``speed`` does not divide."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """When a fault strikes, and with what."""
+    """The condition under which a fault strikes, and its parameters."""
 
     probability: float = 0.0
     next: int = 0
-    """The next n calls are struck for certain."""
+    """The number of next calls that the fault strikes for certain."""
     seconds: float = 0.0
-    """What the faults in :data:`TIMED` take; for the others, when they are over, with 0 for never."""
+    """For faults in :data:`TIMED`, their delay; for the others, the time until they end, 0 for never."""
     variant: str = ""
     """For ``task_fail``: a key of :data:`sandbox.kie.faults.failures.FAILURES`."""
 
 
 class Faults:
-    """The faults that are switched on. ``clock`` gives seconds, for those that end by themselves."""
+    """The active faults. ``clock`` gives seconds, for faults that end by themselves."""
 
     def __init__(
         self, rules: Mapping[str, Any] | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._rules: dict[Fault, Rule] = {}
-        self._over: dict[Fault, float] = {}
+        self._ends: dict[Fault, float] = {}
         self._clock = clock
         self.update(rules or {})
 
     def update(self, changes: Mapping[str, Any]) -> None:
-        """Change the faults that are named and leave the others.
+        """Change the named faults and leave the others as they are.
 
-        Raises :class:`InvalidFault` that names the fault, and then changes nothing.
+        Raises :class:`InvalidFault`, which names the fault, and then changes nothing.
         """
         for fault, rule in [(_named(name), _rule(name, value)) for name, value in changes.items()]:
-            self._over.pop(fault, None)
+            self._ends.pop(fault, None)
             if rule.probability or rule.next:
                 self._rules[fault] = rule
                 if rule.seconds and fault not in TIMED:
-                    self._over[fault] = self._clock() + rule.seconds
+                    self._ends[fault] = self._clock() + rule.seconds
             else:
                 self._rules.pop(fault, None)
 
     def strikes(self, fault: Fault, rng: random.Random) -> Rule | None:
         """The rule if the fault strikes this call, else None."""
-        self._end_those_over()
+        self._drop_ended()
         rule = self._rules.get(fault)
         if rule is None:
             return None
@@ -157,7 +160,7 @@ class Faults:
         return rule if rng.random() < rule.probability else None
 
     def draw(self, faults: tuple[Fault, ...], rng: random.Random) -> dict[Fault, Rule]:
-        """Those of ``faults`` that strike, with their rules."""
+        """The members of ``faults`` that strike, with their rules."""
         if self._rules.keys().isdisjoint(faults):
             return {}
         drawn = {fault: self.strikes(fault, rng) for fault in faults}
@@ -170,18 +173,18 @@ class Faults:
         return next((fault for fault in faults if self.strikes(fault, rng)), None)
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """What :meth:`update` accepts; of a fault that ends by itself, the ``seconds`` that are left."""
-        self._end_those_over()
+        """The active faults in the form that :meth:`update` accepts, with the ``seconds`` that are left."""
+        self._drop_ended()
         now = self._clock()
-        left = {fault: {"seconds": over - now} for fault, over in self._over.items()}
+        left = {fault: {"seconds": end - now} for fault, end in self._ends.items()}
         return {fault.value: asdict(rule) | left.get(fault, {}) for fault, rule in self._rules.items()}
 
-    def _end_those_over(self) -> None:
-        if not self._over:
+    def _drop_ended(self) -> None:
+        if not self._ends:
             return
         now = self._clock()
-        for fault in [fault for fault, over in self._over.items() if now >= over]:
-            del self._over[fault]
+        for fault in [fault for fault, end in self._ends.items() if now >= end]:
+            del self._ends[fault]
             self._rules.pop(fault, None)
 
 

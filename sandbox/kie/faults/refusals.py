@@ -1,4 +1,4 @@
-"""The errors that the provider answers with, as code and text (contract 1.4)."""
+"""The provider's errors, as code and text (contract 1.4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["NO_CREDITS", "NO_RECORD", "ON_DEMAND", "SERVER_ERROR", "TOO_OFTEN", 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An envelope with an error: nothing was created, nothing is charged."""
+    """An envelope with an error: nothing was created and nothing is charged."""
 
     code: int
     text: str
@@ -41,4 +41,4 @@ ON_DEMAND: Mapping[Fault, Refusal] = MappingProxyType(
         Fault.UNKNOWN_CODE: Refusal(777, "Something unheard of."),
     }
 )
-"""What createTask answers while the fault is on."""
+"""The answer of createTask while the fault is on."""

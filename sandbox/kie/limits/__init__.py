@@ -1,1 +1,1 @@
-"""Limits on calls: windows, keys, and how close to them callers came."""
+"""Limits on calls: their windows, their keys, and the peaks that callers reached."""

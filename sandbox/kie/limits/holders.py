@@ -1,4 +1,4 @@
-"""Which account holds which API keys, as the options write it."""
+"""The API keys of each account, parsed from the options."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from typing import Final
 __all__ = ["MAIN", "key_holders"]
 
 MAIN: Final = "main"
-"""The account's name where there is only one."""
+"""The name of the only account."""
 
 
 def key_holders(accounts: str, keys: str) -> Mapping[str, tuple[str, ...]]:
-    """The keys of each account, by its name and in the order written.
+    """The keys of each account by its name, in the given order.
 
-    ``accounts`` is ``"north=key-1+key-2,south=key-3"``. Empty, there is one account with ``keys``, which are
-    separated by commas. Raises :class:`ValueError` that names the option, and no key.
+    ``accounts`` is ``"north=key-1+key-2,south=key-3"``. If it is empty, one account has all ``keys``, which
+    are separated by commas. Raises :class:`ValueError`, whose message names the option but no key.
     """
     if not accounts.strip():
         stripped = (key.strip() for key in keys.split(","))

@@ -1,4 +1,4 @@
-"""The most that happened in any sliding window."""
+"""The peak number of events in any sliding window."""
 
 from collections import deque
 
@@ -6,8 +6,11 @@ __all__ = ["Peak"]
 
 
 class Peak:
-    """``length`` is of the same unit as the times, which must not go back. Two events that are exactly
-    ``length`` apart are in no window together, as with :class:`sandbox.kie.limits.windows.SlidingWindow`."""
+    """The most events in any window of ``length``, in the unit of the times, which must not decrease.
+
+    Two events that are exactly ``length`` apart share no window, as with
+    :class:`sandbox.kie.limits.windows.SlidingWindow`.
+    """
 
     def __init__(self, length: float) -> None:
         self._length = length

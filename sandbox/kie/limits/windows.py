@@ -1,6 +1,6 @@
-"""What an account may send: 20 accepted createTask calls in 10 s, 10 recordInfo calls a second.
+"""An account's rate limits: 20 accepted createTask calls in 10 s, 10 recordInfo calls a second.
 
-Contract 1.5 and 2.5. Whether the real window slides is not published, so three ways of counting are offered.
+Contract 1.5 and 2.5. It is not published whether the real window slides, so there are three ways of counting.
 Times are seconds of any clock, and are arguments.
 """
 
@@ -12,7 +12,7 @@ __all__ = ["FixedWindow", "Limiter", "SlidingWindow", "TokenBucket", "Unlimited"
 
 
 class Window(StrEnum):
-    """How calls are counted."""
+    """The ways of counting calls."""
 
     SLIDING = "sliding"
     FIXED = "fixed"
@@ -24,7 +24,7 @@ class Limiter(Protocol):
     """Counts accepted calls only: a refused one costs nothing."""
 
     def allows(self, now: float) -> bool:
-        """Whether a call at ``now`` would be accepted; counts nothing."""
+        """True if a call at ``now`` would be accepted; counts nothing."""
 
     def take(self, now: float) -> None:
         """Count an accepted call."""
@@ -35,7 +35,7 @@ class Unlimited:
         return True
 
     def take(self, now: float) -> None:
-        """Nothing is counted."""
+        """Count nothing."""
 
 
 class SlidingWindow:

@@ -1,1 +1,1 @@
-"""Tasks: what was asked for, how long it takes, and what comes of it."""
+"""Tasks: their requests, durations and results."""

@@ -1,4 +1,4 @@
-"""The pictures: the prompt's own words on a coloured ground, so that a person sees what was asked for."""
+"""The pictures: the prompt on a coloured background, so that a person can match result and request."""
 
 import colorsys
 import contextlib
@@ -20,7 +20,7 @@ MARGIN: Final = 0.08
 LINE_HEIGHT: Final = 1.25
 SMALLEST_TEXT: Final = 13
 
-# Pillow's own font has ASCII and little else. Other scripts are drawn if the system has one of these.
+# Pillow's own font covers little more than ASCII. Other scripts need one of these fonts on the system.
 WIDER_FONTS: Final = (
     "NotoSansCJK-Regular.ttc",
     "PingFang.ttc",
@@ -38,7 +38,7 @@ FontOfSize = Callable[[int], ImageFont.FreeTypeFont]
 
 @dataclass(frozen=True)
 class Picture:
-    """What decides a picture: the same values give the same bytes."""
+    """The parameters of a picture: equal parameters give equal bytes."""
 
     prompt: str
     image_size: str = "square_hd"
@@ -46,7 +46,7 @@ class Picture:
     style: str = "AUTO"
     seed: int | None = None
     number: int = 1
-    """Which of ``of`` images it is, from 1."""
+    """The number of the image among ``of``, from 1."""
     of: int = 1
 
     @property
@@ -59,7 +59,7 @@ class Picture:
 
 
 def draw(picture: Picture) -> bytes:
-    """A PNG in the size asked for. Raises :class:`KeyError` for an unknown ``image_size``."""
+    """A PNG of the picture's size. Raises :class:`KeyError` for an unknown ``image_size``."""
     width, height = PIXELS[picture.image_size]
     prompt = picture.prompt.encode("utf-8", "replace").decode()  # a lone surrogate cannot be drawn
     key = hashlib.sha256(f"{prompt}|{picture.seed}|{picture.number}".encode()).digest()

@@ -1,8 +1,8 @@
-"""How long a generation takes, and an answer.
+"""The durations of generations and of answers.
 
-No figures for Ideogram on kie.ai are published. The medians follow from what its other image models and other
-resellers of Ideogram show; the shape and the tail are assumptions (contract 6). Answers were observed to take
-0.4 to 0.8 s for createTask and 0.2 to 0.4 s for recordInfo (contract 1.2).
+No figures for Ideogram on kie.ai are published. The medians are derived from its other image models and from
+other resellers of Ideogram; the shape and the tail are assumptions (contract 6). Observed answers took 0.4 to
+0.8 s for createTask and 0.2 to 0.4 s for recordInfo (contract 1.2).
 """
 
 import math
@@ -18,23 +18,25 @@ MEDIAN_SECONDS: Mapping[str, float] = MappingProxyType({"TURBO": 8.0, "BALANCED"
 
 @dataclass(frozen=True)
 class DurationProfile:
-    """Log-normal round a median per rendering speed, with a few tasks that take minutes."""
+    """Log-normal durations around a median per rendering speed, with a few tasks that take minutes."""
 
     median: float = 0.0
     """In seconds; 0 for :data:`MEDIAN_SECONDS`."""
     sigma: float = 0.3
     tail: float = 0.01
-    """The share of tasks that take as long as ``tail_seconds`` says."""
+    """The share of tasks with a duration in the range ``tail_seconds``."""
     tail_seconds: tuple[float, float] = (120.0, 600.0)
     fixed: float = 0.0
-    """Every task takes this long instead; 0 for as described."""
+    """The seconds of every task, in place of a draw; 0 to draw."""
     speed: float = 1.0
-    """Divides everything."""
+    """The divisor of every duration."""
 
     def seconds(self, rendering_speed: str, rng: random.Random) -> float:
-        """The duration of one task. Raises :class:`KeyError` for an unknown rendering speed
-        without a ``median``."""
-        # Always two draws, so that a changed option does not shift what follows them.
+        """The duration of one task in seconds.
+
+        Raises :class:`KeyError` for an unknown rendering speed without a ``median``.
+        """
+        # Always two draws, so that a changed option does not shift the draws that follow.
         usual = log_normal(self.median or MEDIAN_SECONDS[rendering_speed], self.sigma, rng)
         place = rng.random()
         if self.fixed:

@@ -1,4 +1,4 @@
-"""Every task that was ever created, and what every call was answered: the independent witness of a test."""
+"""The record of every task ever created and of every answer: the independent witness of a test."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from sandbox.kie.limits.peaks import Peak
 __all__ = ["CallEnd", "KieLedger", "KieTask", "State", "digest"]
 
 WAITING_SHARE: Final = 0.15
-"""The part of a task's duration that it shows as ``waiting``."""
+"""The share of a task's duration in the state ``waiting``."""
 
 
 class State(StrEnum):
@@ -29,7 +29,7 @@ class State(StrEnum):
 
 
 class CallEnd(StrEnum):
-    """How the createTask call that created a task ended."""
+    """The end of the createTask call that created a task."""
 
     PENDING = "pending"
     ANSWERED = "answered"
@@ -54,18 +54,18 @@ class KieTask:
     credits: float
     """The price: held at creation, taken on success, returned on failure (contract 2.3)."""
     digest: str
-    """Of the model and the input: equal requests have equal digests."""
+    """The digest of the model and the input: equal requests have equal digests."""
     created_ms: int
     finish_ms: float
-    """When it ends; infinite for one that is stuck."""
+    """The end of the task; infinite for a stuck one."""
     fate: Mapping[Fault, Rule]
     account: str = MAIN
-    """The account whose key created it: no other sees it (contract 2.4)."""
+    """The account whose key created the task. No other account sees it (contract 2.4)."""
     ended: CallEnd = CallEnd.PENDING
     reads: int = 0
-    """How many recordInfo calls have asked for it."""
+    """The number of recordInfo calls for the task."""
     seen_ms: int | None = None
-    """When a recordInfo call first showed that it had ended."""
+    """The time of the first recordInfo answer that showed the task's end."""
     deliveries: list[dict[str, Any]] = field(default_factory=list)
     """Each attempt at a callback: ``at_ms`` and ``status`` (0: no answer)."""
 
@@ -76,7 +76,7 @@ class KieTask:
         return State.WAITING if now_ms < self.created_ms + waiting else State.GENERATING
 
     def billed(self, now_ms: float) -> float:
-        """The credits held or taken for it."""
+        """The credits held or charged for the task."""
         return 0.0 if self.state(now_ms) is State.FAIL else self.credits
 
     def to_json(self, now_ms: float) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class KieLedger:
         self._calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._bought: Counter[str] = Counter()
         self._window_ms = window_seconds * 1000
-        # The limit is an account's, so what another creates meanwhile is none of it.
+        # The limit applies to each account, so tasks of other accounts do not count.
         self._peaks: defaultdict[str, Peak] = defaultdict(lambda: Peak(self._window_ms))
 
     def add(self, task: KieTask) -> None:
@@ -118,7 +118,7 @@ class KieLedger:
         self._peaks[task.account].add(task.created_ms)
 
     def count(self, endpoint: str, outcome: str) -> None:
-        """Count a call under the code, or the kind of non-answer, that it got."""
+        """Count a call under the code of its answer, or the kind of its absence."""
         self._calls[endpoint][outcome] += 1
 
     def rows(self, now_ms: float, *, prompt: str | None = None) -> list[dict[str, Any]]:
@@ -127,9 +127,9 @@ class KieLedger:
         return [task.to_json(now_ms) for task in wanted]
 
     def summary(self, now_ms: float) -> dict[str, Any]:
-        """The figures, in time linear in the number of tasks.
+        """The figures of all tasks, in time linear in the number of tasks.
 
-        ``most_creates_in_window`` is that of the one account with the most.
+        ``most_creates_in_window`` is the highest of all accounts.
         """
         tasks = self.tasks.values()
         return {
@@ -159,6 +159,6 @@ class KieLedger:
 
 
 def digest(model: str, given: Any) -> str:
-    """A short name for what is asked for, whatever the order of its keys."""
+    """A short digest of a request, independent of the order of its keys."""
     canonical = json.dumps([model, given], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""What a createTask body asks for, or why it is refused: the provider's own checks (contract 1.4, 5.1)."""
+"""The order in a createTask body, or its refusal by the provider's own checks (contract 1.4, 5.1)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ PIXELS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "landscape_16_9": (1024, 576),
     }
 )
-"""Width and height. Not documented by the provider; these are the presets of the API that its own is shaped
-after (contract 5.2)."""
+"""Width and height. The provider does not document them; these are the presets of the API that its own is
+modelled on (contract 5.2)."""
 
 _ENUMS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -39,7 +39,7 @@ _ENUMS: Mapping[str, frozenset[str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class TaskOrder:
-    """A createTask body that would be accepted. ``input`` is whole, with the fields that are ignored."""
+    """A valid createTask body. ``input`` is complete and includes ignored fields."""
 
     model: str
     input: dict[str, Any]

@@ -14,7 +14,7 @@ UNKNOWN_STATE = "postprocessing"
 
 
 def result_urls(task: KieTask, base_url: str) -> list[str]:
-    """Where the images of a finished task are; an empty string for one that was withheld (contract 2.2)."""
+    """The URLs of a finished task's images; an empty string for a withheld one (contract 2.2)."""
     urls = [f"{base_url}/files/{task.id}_{index}.png" for index in range(task.images)]
     if Fault.NO_URLS in task.fate:
         return []
@@ -26,7 +26,7 @@ def result_urls(task: KieTask, base_url: str) -> list[str]:
 
 
 def record(task: KieTask, now_ms: float, base_url: str, unit: CostTime) -> dict[str, Any]:
-    """``data`` of a recordInfo answer."""
+    """The ``data`` of a recordInfo answer."""
     state = task.state(now_ms)
     data: dict[str, Any] = {
         "taskId": task.id,
@@ -50,7 +50,7 @@ def record(task: KieTask, now_ms: float, base_url: str, unit: CostTime) -> dict[
 
 
 def callback(task: KieTask, base_url: str, unit: CostTime) -> dict[str, Any]:
-    """The body that a callback of the finished task carries, whatever the time."""
+    """The body of the finished task's callback, at any time."""
     failed = Fault.TASK_FAIL in task.fate
     data: dict[str, Any] = {
         "taskId": task.id,
@@ -67,7 +67,7 @@ def callback(task: KieTask, base_url: str, unit: CostTime) -> dict[str, Any]:
 
 
 def _param(task: KieTask, *, input_again_encoded: bool) -> str:
-    # Observed in recordInfo: a JSON string whose input is a JSON string once more; callbacks encode it once.
+    # Observed in recordInfo: a JSON string whose input is a JSON string again; callbacks encode it once.
     given = json.dumps(task.input, ensure_ascii=False) if input_again_encoded else task.input
     param = {"input": given, "callBackUrl": task.callback_url, "model": task.model}
     return json.dumps(param, ensure_ascii=False)
