@@ -1,4 +1,5 @@
-"""``python -m bench [NAME …]``: measure, and print a table for each. Without a name, all of them."""
+"""``python -m bench [NAME …]``: run benches and print their tables. Without a name, run all the short
+ones."""
 
 import sys
 
@@ -40,11 +41,11 @@ LONG = {
     "reads": reads.run,
     "signals": signals.run,
 }
-"""Those that take minutes, or the better part of an hour, run only when they are asked for."""
+"""Benches that take minutes, or most of an hour, and so run only by name."""
 
 
 def main(names: list[str]) -> int:
-    """Run the benches of these names."""
+    """Run the named benches, or all the short ones."""
     known = {**BENCHES, **LONG}
     unknown = sorted(set(names) - set(known))
     if unknown:

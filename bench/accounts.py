@@ -1,4 +1,4 @@
-"""The cost of many accounts, of which few have work: a claim's time, and a worker's CPU."""
+"""The cost of many accounts when few of them have work: a claim's time, and a worker's CPU."""
 
 import json
 import os
@@ -22,7 +22,7 @@ JOBS: Final = int(os.environ.get("BENCH_ACCOUNTS_JOBS", "600"))
 WARM_UP: Final = 90
 PACE: Final = 60.0
 CHUNK: Final = 6
-"""Jobs submitted at a time, the same number for each account with work."""
+"""Jobs submitted at a time, equally many for each account with work."""
 ROUNDS: Final = int(os.environ.get("BENCH_ACCOUNTS_ROUNDS", "3"))
 CLAIMS: Final = 200
 GRANTS: Final = 5
@@ -77,13 +77,13 @@ def _names(accounts: int) -> list[str]:
 
 
 def _busy(names: list[str]) -> list[str]:
-    # Spread over the whole list, as they would be by chance.
+    # Spread over the whole list, as in a real configuration.
     return [names[place * len(names) // BUSY] for place in range(BUSY)] if len(names) >= BUSY else names
 
 
 @dataclass
 class _Kind:
-    """Claims of one kind, as measured."""
+    """The measurements of one kind of claim."""
 
     scripts: list[float] = field(default_factory=list)
     trips: list[float] = field(default_factory=list)
@@ -105,7 +105,7 @@ def _claims(accounts: int) -> list[object]:
     with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
         path = Path(valkey.url, [roomy(name) for name in names])
         for _ in range(accounts // MOST_VISITS + 2):
-            path.claim()  # with the first, the accounts are known; each polls so many of them for once
+            path.claim()  # the first registers the accounts; each visits MOST_VISITS of them
         for number in range(GRANTS):
             assert path.submit(busy[number % len(busy)]).outcome == "created"
         for _ in range(CLAIMS):

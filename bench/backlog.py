@@ -1,8 +1,8 @@
 """The cost of a long queue of waiting jobs: memory, claims, an urgent job's wait, and an idle worker's CPU.
 
-One Valkey whose queue grows, and one with lanes. Claims are made as a worker's dispatcher makes them, and
-given back at once, so that the queue keeps its length. Urgent jobs go through a real worker whose account has
-one permit at a time: whatever waits, they are to take the very next one.
+One Valkey has a growing queue, and another one has lanes. Claims are made as a worker's dispatcher makes
+them, and given back at once, so that the queue keeps its length. Urgent jobs go through a real worker whose
+account has one permit at a time: they must take the next permit, however long the queue is.
 """
 
 import os
@@ -30,15 +30,15 @@ from sandbox.local.valkey import EmbeddedValkey
 MOST: Final = int(os.environ.get("BENCH_BACKLOG_JOBS", "1000000"))
 SIZES: Final = tuple(sorted({min(size, MOST) for size in (1_000, 100_000, 1_000_000)}))
 WATCHED: Final = (0, min(100_000, MOST))
-"""The lengths of the line at which an idle worker's CPU is read."""
+"""The queue lengths at which an idle worker's CPU is measured."""
 CHUNK: Final = 1000
 LANES: Final = 1000
 CLAIMS: Final = 500
 GRANTS: Final = 5
-"""Permits that a claim finds free."""
+"""The free permits of each claim."""
 URGENT: Final = 50
 INTERVAL: Final = 0.3
-"""Seconds from one permit to the next, without the margin."""
+"""Seconds between two permits, without the margin."""
 IDLE_SECONDS: Final = 20.0
 PATIENCE: Final = 120.0
 COSTS: Final = (
@@ -69,17 +69,17 @@ def run() -> Iterator[str]:
     costs: list[list[object]] = []
     urgent: list[list[object]] = []
     idle: list[list[object]] = []
-    with _Line(lanes=0) as line:
+    with _Backlog(lanes=0) as backlog:
         for size in sorted({0, *SIZES}):
-            line.fill_to(size)
+            backlog.fill_to(size)
             if size:
-                costs.append(line.costs())
-            line.start_worker()
-            urgent.append(line.urgent())
-            line.pause()
+                costs.append(backlog.costs())
+            backlog.start_worker()
+            urgent.append(backlog.urgent())
+            backlog.pause()
             if size in WATCHED:
-                idle.append(line.idle())
-            line.stop_worker()
+                idle.append(backlog.idle())
+            backlog.stop_worker()
     yield f"A prompt of {len(PROMPT)} characters; {CLAIMS} claims of each kind, milliseconds.\n"
     yield from table(COSTS, costs)
     yield (
@@ -89,17 +89,17 @@ def run() -> Iterator[str]:
     yield from table(URGENT_HEAD, urgent)
     yield f"\nThe account paused by hand; user and system time in {IDLE_SECONDS:.0f} s, % of a core:\n"
     yield from table(["jobs in the queue", "worker", "Valkey"], idle)
-    yield f"\nThe same line in {LANES:,} lanes:\n"
+    yield f"\nThe same queue in {LANES:,} lanes:\n"
     costs = []
-    with _Line(lanes=LANES) as line:
+    with _Backlog(lanes=LANES) as backlog:
         for size in SIZES:
-            line.fill_to(size)
-            costs.append(line.costs())
+            backlog.fill_to(size)
+            costs.append(backlog.costs())
     yield from table(COSTS, costs)
 
 
-class _Line(ExitStack):
-    """A fleet without a worker, and the line of its account."""
+class _Backlog(ExitStack):
+    """A fleet without a worker at first, and its queue of waiting jobs."""
 
     def __init__(self, *, lanes: int) -> None:
         super().__init__()
@@ -124,40 +124,40 @@ class _Line(ExitStack):
         self._client: Any = self.enter_context(connect(self._fleet.redis_url, timeout=60.0))
         self._ledger = Ledger(self._client)
         self._producer = self.enter_context(Limner(self._fleet.redis_url))
-        self._each = 0.0
+        self._bytes_a_job = 0.0
         self._producer.submit("a first boat: with it, the scripts are loaded")
 
     def fill_to(self, size: int) -> None:
-        """Submit what is missing, in chunks, from processes of their own."""
+        """Submit the missing jobs, in chunks, from separate processes."""
         if self._filled == size:
             return
         before = self._used()
         with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
             chunk = min(CHUNK, size - self._filled)
             starts = range(self._filled, size, chunk)
-            submitted = [pool.submit(_submit, self._fleet.redis_url, at, chunk, self._lanes) for at in starts]
-            for one in submitted:
-                one.result()
+            chunks = [pool.submit(_submit, self._fleet.redis_url, at, chunk, self._lanes) for at in starts]
+            for submitted in chunks:
+                submitted.result()
         count = chunk * len(starts)
         self._filled += count
-        # A fork of millions of pages, and the disk, are not what is measured.
+        # The fork and the disk writes of a rewrite would distort the measurement.
         while self._client.info("persistence")["aof_rewrite_in_progress"]:
             time.sleep(0.2)
-        self._each = (self._used() - before) / count
+        self._bytes_a_job = (self._used() - before) / count
 
     def _used(self) -> int:
         return int(self._client.info("memory")["used_memory"])
 
     def costs(self) -> list[object]:
-        """A row: bytes a job, and how long claims take."""
+        """The row of bytes a job and claim times."""
         granted = self._claims(Quota(GRANTS, 1.0, 10, 1.0, 1_000_000), GRANTS)
-        # One permit, given and kept: none is free for longer than the measurement takes.
-        one = Quota(1, 3600.0, 10, 1.0, 1_000_000)
-        held = self._ledger.queue.claim(one).steps
-        refused = self._claims(one, 0)
+        # The only permit is taken and kept, so that none becomes free during the measurement.
+        single = Quota(1, 3600.0, 10, 1.0, 1_000_000)
+        held = self._ledger.queue.claim(single).steps
+        refused = self._claims(single, 0)
         self._ledger.queue.give_back(held)
         marks = [1000 * quantile(times, q) for times in (granted, refused) for q in (0.5, 0.99)]
-        return [f"{self._filled:,}", self._lanes or 1, round(self._each), *marks]
+        return [f"{self._filled:,}", self._lanes or 1, round(self._bytes_a_job), *marks]
 
     def _claims(self, quota: Quota, expected: int) -> list[float]:
         times = []
@@ -170,32 +170,33 @@ class _Line(ExitStack):
         return times
 
     def start_worker(self) -> None:
-        """One worker."""
+        """Start one worker."""
         self._fleet.start_worker()
 
     def pause(self) -> None:
-        """Send nothing any more, and wait until all that was sent has ended on the ledger."""
+        """Pause the account, and wait until all sent jobs have ended in the ledger."""
         self._producer.pause(reason="measured")
         deadline = time.monotonic() + PATIENCE
         while self._producer.accounts()[0].in_flight and time.monotonic() < deadline:
             time.sleep(0.2)
 
     def stop_worker(self) -> None:
-        """End it in order, and open the account for whoever comes next."""
+        """Stop the worker in an orderly way, and resume the account for the next one."""
         self._fleet.workers[-1].child.stop(15)
         self._ledger.accounts.resume("main")
 
     def urgent(self) -> list[object]:
-        """A row: what becomes of jobs that go before all others."""
+        """The row of urgent jobs' waits."""
         witness = self._fleet.provider
         assert witness
         seen = _number_of_calls(witness)
-        told: dict[str, float] = {}
+        submitted: dict[str, float] = {}
         for number in range(URGENT):
-            # At any moment between two permits, and not so often that the urgent jobs wait for each other.
+            # At a random moment between two permits, and so seldom that urgent jobs do not wait for each
+            # other.
             time.sleep(INTERVAL * (1.5 + self._random.random()))
             prompt = f"urgent {self._filled} {number}"
-            told[prompt] = 1000 * time.time()
+            submitted[prompt] = 1000 * time.time()
             self._producer.submit(prompt, priority=9)
         time.sleep(2.0)
         calls = [call for call in witness.calls(after=seen) if call["endpoint"] == "createTask"]
@@ -203,7 +204,7 @@ class _Line(ExitStack):
         others = sorted(call["at_ms"] for call in calls)
         waits, before = [], []
         for task in witness.ledger():
-            if (begun := told.get(task["input"]["prompt"])) is None:
+            if (begun := submitted.get(task["input"]["prompt"])) is None:
                 continue
             arrived = arrivals[task["task_id"]]
             waits.append(arrived - begun)
@@ -218,7 +219,7 @@ class _Line(ExitStack):
         ]
 
     def idle(self) -> list[object]:
-        """A row: the CPU of a worker that may send nothing."""
+        """The row of the CPU of a worker that may send nothing."""
         assert self._fleet.valkey
         processes = [psutil.Process(pid) for pid in (self._fleet.workers[-1].pid, self._fleet.valkey.pid)]
         before = [sum(process.cpu_times()[:2]) for process in processes]
@@ -251,5 +252,5 @@ def _number_of_calls(witness: SandboxProvider) -> int:
 
 
 def _between(moments: Sequence[float], begin: float, end: float) -> int:
-    """How many of the moments, in order, lie between the two."""
+    """The number of sorted ``moments`` between ``begin`` and ``end``."""
     return max(0, bisect_right(moments, end) - 1 - bisect_right(moments, begin))

@@ -1,7 +1,7 @@
-"""How soon the callback receiver answers, and what a callback costs it, at several offered loads.
+"""The callback receiver's response time, and its CPU a callback, at several offered loads.
 
-The receiver is a real uvicorn process. Callbacks are sent over loopback at fixed times, whether or not the
-ones before are answered, and each answer's time counts from when its callback was due.
+The receiver is a real uvicorn process. Callbacks are sent over loopback at fixed times, regardless of
+outstanding answers, and each response time counts from the time at which its callback was due.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ KINDS: Final = ("first of its task", "duplicate", "forged token", "forged signat
 def run() -> Iterator[str]:
     """The table."""
     rows = []
-    # Without a worker: nobody else uses the machine, and tasks stay as they are.
+    # Without a worker, nothing else uses the machine, and tasks keep their state.
     with _fleet() as fleet, connect(fleet.redis_url) as client:
         ledger = Ledger(client)
         assert fleet.callbacks
@@ -67,22 +67,22 @@ def _fleet() -> LocalFleet:
 
 
 def _jobs(ledger: Ledger, count: int) -> list[str]:
-    """Jobs whose task the provider works on; a job's task has the job's id."""
+    """Jobs with a running task of the provider. The task's id is the job's id."""
     ledger.jobs.submit_many([prepare(TextToImage(prompt="a boat")) for _ in range(count)])
-    found: list[str] = []
-    while len(found) < count:
+    job_ids: list[str] = []
+    while len(job_ids) < count:
         for step in ledger.queue.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
             assert ledger.jobs.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
             ledger.jobs.accepted(step.job_id, 1, step.job_id, poll_in=3600)
-            found.append(step.job_id)
-    return found
+            job_ids.append(step.job_id)
+    return job_ids
 
 
 def _requests(kind: str, jobs: Sequence[str]) -> list[bytes]:
-    one = jobs[0]
+    first = jobs[0]
     return [
         _request(
-            job if kind == "first of its task" else one,
+            job if kind == "first of its task" else first,
             token="forged" if kind == "forged token" else TOKEN,
             key="forged" if kind == "forged signature" else KEY,
         )
@@ -103,14 +103,15 @@ def _request(job: str, *, token: str, key: str) -> bytes:
 
 
 async def _send(url: str, requests: Sequence[bytes], rate: int) -> tuple[list[float], int]:
-    """Send them at that rate; the milliseconds of each, and how many were not answered with 200."""
+    """Send the requests at a rate; return the milliseconds of each, and the number of answers other than
+    200."""
     parts = urlsplit(url)
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(CONNECTIONS):
         free.put_nowait(await asyncio.open_connection(parts.hostname, parts.port))
     began = time.perf_counter()
 
-    async def one(number: int, request: bytes) -> tuple[float, bool]:
+    async def send_one(number: int, request: bytes) -> tuple[float, bool]:
         due = began + number / rate
         await asyncio.sleep(due - time.perf_counter())
         reader, writer = await free.get()
@@ -122,7 +123,7 @@ async def _send(url: str, requests: Sequence[bytes], rate: int) -> tuple[list[fl
         free.put_nowait((reader, writer))
         return took, head.startswith(b"HTTP/1.1 200")
 
-    answers = await asyncio.gather(*(one(number, request) for number, request in enumerate(requests)))
+    answers = await asyncio.gather(*(send_one(number, request) for number, request in enumerate(requests)))
     while not free.empty():
         _, writer = free.get_nowait()
         writer.close()

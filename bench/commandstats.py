@@ -1,7 +1,7 @@
-"""The server's own account of what it did: commands, time in scripts, and CPU.
+"""The server's own statistics: commands, time in scripts, and CPU.
 
-A command that a script calls is counted like one that a client sends, and the script as ``evalsha`` besides,
-with the time of all that it calls.
+The server counts a command that a script calls like one that a client sends. It also counts the script itself
+as ``evalsha``, with the time of all its calls.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ SCRIPTS: Final = frozenset({"evalsha", "eval"})
 OVERHEAD: Final = frozenset(
     {"info", "config", "script", "client", "auth", "hello", "select", "ping", "command", "readonly"}
 )
-"""What connecting and measuring send."""
+"""The commands of connecting and measuring."""
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,15 @@ class Stats:
     scripts: int
     script_seconds: float
     cpu: float
-    """User and system time of the whole process: also of the thread that writes the append-only file."""
+    """User and system time of the whole process, including the thread that writes the append-only file."""
 
     @classmethod
     def read(cls, client: Any) -> "Stats":
-        """Read the server's own figures. Its CPU is more finely told there than by the OS' 10 ms ticks."""
-        told, cpu = client.info("commandstats"), client.info("cpu")
+        """Read the server's own figures. Their CPU time is finer than the OS' ticks of 10 ms."""
+        statistics, cpu = client.info("commandstats"), client.info("cpu")
         calls: dict[str, int] = {}
         scripts, microseconds = 0, 0
-        for name, counted in told.items():
+        for name, counted in statistics.items():
             command = name.removeprefix("cmdstat_").partition("|")[0]
             if command in SCRIPTS:
                 scripts += counted["calls"]
@@ -51,5 +51,5 @@ class Stats:
 
     @property
     def commands(self) -> int:
-        """All commands but the scripts themselves: those that scripts call, and those that clients send."""
+        """The number of commands that scripts call and clients send, without the scripts themselves."""
         return sum(self.calls.values())

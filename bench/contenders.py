@@ -1,4 +1,4 @@
-"""Those whose CPU is compared: each as a context that starts its workers, and hands out what to measure."""
+"""The contenders whose CPU is compared: contexts that start workers and yield the processes to measure."""
 
 import asyncio
 import contextlib
@@ -25,24 +25,25 @@ from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
 
 PACE: Final = float(os.environ.get("BENCH_CPU_PACE", "60"))
-"""Jobs a second: less than a worker can do, so that polls come when they are due."""
+"""Jobs a second: less than a worker's capacity, so that polls are on time."""
 CHUNK: Final = 6
 """Jobs submitted at a time."""
 PATIENCE: Final = 120.0
 POLL_AGAIN: Final = 0.05
-"""Seconds between two questions for a result. A subscription would now and then miss its message."""
+"""Seconds between two reads of a result. A subscription would sometimes miss its message."""
 THREADS: Final = 32
-"""Of a Celery worker, Limner's or plain."""
+"""Threads of a Celery worker, Limner's or plain."""
 COROUTINES: Final = 1000
-"""Of a taskiq worker: a task that sleeps holds one."""
+"""Coroutines of a taskiq worker. A sleeping task occupies one."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """The length of tasks at the stand-in, and the poll intervals of those who learn nothing.
+    """The duration of tasks at the stand-in, and the poll intervals of the contenders without a learned
+    policy.
 
-    The intervals are chosen so that all make as many polls: Celery's own come out some tenths of a second
-    longer than what is asked for.
+    The intervals are chosen so that all contenders make equally many polls: Celery's actual intervals are
+    some tenths of a second longer than requested.
     """
 
     name: str
@@ -51,26 +52,26 @@ class Load:
     celery_every: float
     """Seconds from one poll of plain Celery to the next."""
     taskiq_every: float
-    """The same of taskiq."""
+    """Seconds from one poll of taskiq to the next."""
     usual: float
-    """Seconds that Limner takes to be usual before it has learned anything."""
+    """The usual duration in seconds that Limner assumes before it has learned anything."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A contender at work."""
+    """A running contender."""
 
     pids: Sequence[int]
-    """Its workers. Their children are measured with them."""
+    """Process ids of its workers. Their child processes are measured with them."""
     redis_url: str
     provider: SandboxProvider
     submit: Callable[[Sequence[str]], Sequence[Any]] = field(repr=False)
-    """Submits jobs of these prompts, and returns what waits for them."""
+    """Submits jobs with these prompts, and returns handles to wait for."""
     wait: Callable[[Sequence[Any]], None] = field(repr=False)
-    """Until all of those have their result."""
+    """Waits until all of those have their result."""
 
     def finish(self, count: int) -> None:
-        """So many jobs at an even pace, until the last result is there."""
+        """Submit ``count`` jobs at an even pace, and wait for the last result."""
         sent: list[Any] = []
         began = time.monotonic()
         for start in range(0, count, CHUNK):
@@ -81,13 +82,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Others:
-    """The server of those who are compared with Limner: their clients are bound to it when imported."""
+    """The contenders other than Limner, with their server. Their clients connect to it at import."""
 
     valkey: EmbeddedValkey
 
     @contextlib.contextmanager
     def celery(self, load: Load, level: str = "WARNING") -> Iterator[Running]:
-        """The chain of two tasks that retry themselves."""
+        """A worker of the plain Celery chain of two tasks that retry themselves."""
         with fleets.provider(**load.tasks) as provider, self._connected(provider):
             from bench.plain_celery import submit
 
@@ -107,7 +108,8 @@ class Others:
 
     @contextlib.contextmanager
     def taskiq(self, load: Load, level: str = "WARNING") -> Iterator[Running]:
-        """The two coroutines. The process that minds taskiq's one worker counts as well."""
+        """A worker of the two taskiq coroutines. The supervisor of taskiq's one worker is measured as
+        well."""
         with fleets.provider(**load.tasks) as provider, self._connected(provider):
             from bench.plain_taskiq import broker, create_task
 
@@ -122,7 +124,7 @@ class Others:
                     while not await broker.result_backend.is_result_ready(result):
                         await asyncio.sleep(POLL_AGAIN)
 
-            # The queue is there from now on: messages of before would be nobody's.
+            # The broker creates its queue here; a message sent earlier would reach no worker.
             _loop().run(broker.startup())
             command = ["taskiq", "worker", "bench.plain_taskiq:broker", "-w", "1"]
             with _worker([*command, "--max-async-tasks", str(COROUTINES), "--log-level", level]) as pid:
@@ -146,7 +148,7 @@ class Others:
 
 @contextlib.contextmanager
 def limner(load: Load, level: str = "WARNING", workers: int = 1, **settings: str) -> Iterator[Running]:
-    """Limner's workers, with a server of their own."""
+    """Limner's workers, with their own server."""
     settings.setdefault("LIMNER_USUAL_SECONDS", json.dumps({"BALANCED": load.usual}))
     with (
         fleets.fleet(
@@ -180,7 +182,7 @@ def _worker(command: Sequence[str]) -> Iterator[int]:
     finally:
         children = psutil.Process(worker.pid).children(recursive=True) if worker.running else []
         worker.stop(10)
-        # taskiq's minder goes before its worker, which would take the next one's messages meanwhile.
+        # taskiq's supervisor ends before its worker, which could take the next contender's messages.
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
@@ -188,5 +190,5 @@ def _worker(command: Sequence[str]) -> Iterator[int]:
 
 @cache
 def _loop() -> asyncio.Runner:
-    """The one loop of this process, since the broker's connections are bound to theirs."""
+    """The one event loop of this process, because the broker's connections are bound to their loop."""
     return asyncio.Runner()

@@ -1,4 +1,4 @@
-"""CPU a job: the workers', against plain Celery and taskiq at as many polls, and the server's."""
+"""CPU a job of the workers and the server, compared with plain Celery and taskiq at equally many polls."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -36,18 +36,19 @@ TWO: Final = Load(
     taskiq_every=2.05,
     usual=3.0,
 )
-"""Tasks of one length are seen with one poll by who learns it; these are spread, and take about two."""
+"""Tasks with a spread of durations, which take about two polls. Tasks of a constant duration take only one
+poll of a policy that learns it."""
 
 LIMNER, CELERY, TASKIQ = "Limner", "plain Celery", "taskiq"
 Name = tuple[str, str]
-"""Who, and in which circumstances."""
+"""The contender and the circumstances."""
 MANY: Final = f"one poll, {WORKERS} workers"
 INFO: Final = "one poll, at INFO"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a job: milliseconds of the workers' CPU, polls, and what it was to the server.
+    """The cost of a job: milliseconds of the workers' CPU, polls, and the server's work.
 
     ``resident`` is the workers' memory at the end, in MB.
     """
@@ -67,7 +68,7 @@ class Cost:
 
 
 def measure(contender: AbstractContextManager[Running]) -> Cost:
-    """Run the warm-up and then the jobs, and read all clocks before and after."""
+    """Run the warm-up and then the jobs, and read all CPU times before and after."""
     with contender as running, connect(running.redis_url) as server:
         running.finish(WARM_UP)
         processes = [
@@ -92,17 +93,17 @@ def measure(contender: AbstractContextManager[Running]) -> Cost:
 
 def _times(processes: list[psutil.Process]) -> tuple[float, float]:
     times = [process.cpu_times() for process in processes]
-    return sum(one.user for one in times), sum(one.system for one in times)
+    return sum(cpu.user for cpu in times), sum(cpu.system for cpu in times)
 
 
 def run() -> Iterator[str]:
-    """The tables: medians of some rounds, in turns, because the machine is shared."""
+    """The tables: medians of several alternating rounds, because the machine is shared."""
     rounds: list[Mapping[Name, Cost]] = []
     with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
         contenders = _contenders(Others(valkey))
         for _ in range(ROUNDS):
             rounds.append({name: measure(start()) for name, start in contenders.items()})  # noqa: PERF401 - long
-    medians = {name: _median([one[name] for one in rounds]) for name in contenders}
+    medians = {name: _median([costs[name] for costs in rounds]) for name in contenders}
     yield (
         f"{JOBS} jobs, {PACE:.0f} a second, no callbacks, one worker process except in one row, `appendfsync "
         f"always`; the median of {ROUNDS} rounds, in turns.\n"
@@ -126,15 +127,15 @@ def run() -> Iterator[str]:
 
 
 def _contenders(others: Others) -> dict[Name, Callable[[], AbstractContextManager[Running]]]:
-    found: dict[Name, Callable[[], AbstractContextManager[Running]]] = {}
+    contenders: dict[Name, Callable[[], AbstractContextManager[Running]]] = {}
     starts = {LIMNER: limner, CELERY: others.celery, TASKIQ: others.taskiq}
     for load in (ONE, TWO):
         for who, start in starts.items():
-            found[who, load.name] = partial(start, load)
+            contenders[who, load.name] = partial(start, load)
     for who in (LIMNER, CELERY):
-        found[who, INFO] = partial(starts[who], ONE, "INFO")
-    found[LIMNER, MANY] = partial(limner, ONE, workers=WORKERS)
-    return found
+        contenders[who, INFO] = partial(starts[who], ONE, "INFO")
+    contenders[LIMNER, MANY] = partial(limner, ONE, workers=WORKERS)
+    return contenders
 
 
 def _median(costs: list[Cost]) -> Cost:
@@ -142,8 +143,8 @@ def _median(costs: list[Cost]) -> Cost:
 
 
 def _ratios(rounds: list[Mapping[Name, Cost]]) -> Iterator[list[object]]:
-    def row(name: str, found: list[float]) -> list[object]:
-        return [name, *found, quantile(found, 0.5)]
+    def row(name: str, ratios: list[float]) -> list[object]:
+        return [name, *ratios, quantile(ratios, 0.5)]
 
     pairs: list[tuple[str, Name, Name]] = [
         (f"Limner of {other}, {what}", (LIMNER, what), (other, what))
@@ -152,14 +153,14 @@ def _ratios(rounds: list[Mapping[Name, Cost]]) -> Iterator[list[object]]:
     pairs.append((f"Limner of {CELERY}, {INFO}", (LIMNER, INFO), (CELERY, INFO)))
     pairs += [(f"{who} at INFO, of WARNING", (who, INFO), (who, ONE.name)) for who in (LIMNER, CELERY)]
     pairs.append((f"Limner's {WORKERS} workers of one", (LIMNER, MANY), (LIMNER, ONE.name)))
-    for told, this, that in pairs:
-        yield row(told, [one[this].total / one[that].total for one in rounds])
+    for name, this, that in pairs:
+        yield row(name, [costs[this].total / costs[that].total for costs in rounds])
     for other, polls in product((CELERY, TASKIQ), (1.0, 2.0)):
-        told = f"Limner of {other} at exactly {polls:.1f} polls"
-        yield row(told, [_at(one, LIMNER, polls) / _at(one, other, polls) for one in rounds])
+        name = f"Limner of {other} at exactly {polls:.1f} polls"
+        yield row(name, [_at(costs, LIMNER, polls) / _at(costs, other, polls) for costs in rounds])
 
 
 def _at(costs: Mapping[Name, Cost], who: str, polls: float) -> float:
-    """What a job with so many polls costs somebody, on the line through the two loads."""
+    """A contender's cost of a job at a number of polls, by linear interpolation between the two loads."""
     few, more = costs[who, ONE.name], costs[who, TWO.name]
     return few.total + (more.total - few.total) / (more.polls - few.polls) * (polls - few.polls)

@@ -1,4 +1,4 @@
-"""Every edge of the crash matrix, and whether its promise was kept."""
+"""The results of every edge of the crash matrix."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tests.crash.trial import Finding, try_all
 
 
 def run() -> Iterator[str]:
-    """The table, and the log of each job for which a promise was broken."""
+    """The table, and the log of each job with a broken promise."""
     findings = try_all(EDGES)
     yield from table(
         ["killed", "at", "callbacks", "the job is", "promised", "ended", "seconds", "kept"],

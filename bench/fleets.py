@@ -1,4 +1,4 @@
-"""The fleets that are measured: roomy limits, so that only the work itself is seen."""
+"""The fleets that are measured, with limits so high that they have no effect."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ ROOMY = {
 
 
 def provider(duration: float = 0.0, **options: Any) -> SandboxProvider:
-    """A stand-in without limits, whose tasks take that many seconds, or as long as its options say."""
+    """A stand-in without limits, whose tasks take ``duration`` seconds, or the time that its options
+    choose."""
     return SandboxProvider(duration=duration, creates=0, reads=0, **options)
 
 
@@ -27,7 +28,7 @@ def fleet(
     appendfsync: AppendFsync = "everysec",
     **settings: str,
 ) -> LocalFleet:
-    """A fleet on a Valkey with an append-only file, and on a stand-in of that duration or on ``witness``."""
+    """A fleet with an append-only Valkey, and with a stand-in of that duration or ``witness``."""
     return LocalFleet(
         workers=workers,
         settings={**ROOMY, **settings},

@@ -1,4 +1,4 @@
-"""From ``submit`` to the provider's acceptance, one job at a time on an idle fleet."""
+"""The latency from ``submit`` to the provider's acceptance, one job at a time on an idle fleet."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def run() -> Iterator[str]:
             time.sleep(0.02)
         while fleet.provider.summary()["created"] < JOBS:
             time.sleep(0.05)
-        # created_ms has whole milliseconds: rounded down, on average half of one too small.
+        # created_ms is rounded down to whole milliseconds, so on average it is half of one too small.
         waits = [
             task["created_ms"] + 0.5 - begun[task["input"]["prompt"]] for task in fleet.provider.ledger()
         ]

@@ -1,4 +1,4 @@
-"""The ledger alone, without workers: what each script costs, and how many jobs a second one server holds."""
+"""The ledger alone, without workers: the cost of each script, and the jobs a second of one server."""
 
 import os
 import time
@@ -22,7 +22,7 @@ from sandbox.local.valkey import EmbeddedValkey
 JOBS: Final = int(os.environ.get("BENCH_LEDGER_JOBS", "1000"))
 CLIENTS: Final = (1, 4)
 IN_AIR: Final = 200
-"""Jobs that a driving client has submitted and not yet seen off."""
+"""The most jobs that a client has submitted and that have not ended."""
 
 STAGES: Final = (
     "stage",
@@ -59,13 +59,14 @@ class Stage:
 
     @property
     def a_job(self) -> tuple[float, ...]:
-        """Of a job: calls of the script, redis.calls, and ms in scripts, of Valkey's CPU, of the client's."""
+        """The amounts of a job: script calls, redis.calls, ms in scripts, ms of Valkey's CPU and of the
+        client's."""
         did = self.did
         milliseconds = (1000 * seconds for seconds in (did.script_seconds, did.cpu, self.client))
         return tuple(amount / JOBS for amount in (did.scripts, did.commands, *milliseconds))
 
     def row(self) -> list[object]:
-        """Its row of the table."""
+        """The stage's row of the table."""
         calls = self.did.scripts
         a_call = [self.did.commands / calls, 1e6 * self.did.script_seconds / calls]
         return [self.name, *a_call, *self.a_job, len(self.script.text().splitlines())]
@@ -73,14 +74,14 @@ class Stage:
 
 @dataclass
 class Meter:
-    """Measures stage after stage."""
+    """Measures one stage after the other."""
 
     path: Path
     stages: list[Stage] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str, script: type[Script[Any]]) -> Iterator[None]:
-        """Measure the block as that stage of all jobs."""
+        """Measure the block as one stage of all jobs."""
         self.path.client.config_resetstat()
         before, busy = Stats.read(self.path.client), time.process_time()
         yield
@@ -92,7 +93,7 @@ def run() -> Iterator[str]:
     """The tables."""
     with EmbeddedValkey(aof=True, appendfsync="always") as valkey:
         path = Path(valkey.url)
-        _walk(Meter(path), 1)  # with it, the scripts are loaded
+        _walk(Meter(path), 1)  # loads the scripts
         path.client.flushall()
         meter = Meter(path)
         _walk(meter, JOBS)
@@ -116,8 +117,8 @@ def _walk(meter: Meter, jobs: int) -> None:
     with meter.stage("begin", BeginCall):
         sent = [path.begin(step) for step in steps]
     with meter.stage("accepted", AcceptedCall):
-        for one in sent:
-            path.accepted(one)
+        for attempt in sent:
+            path.accepted(attempt)
     with meter.stage("claim, to poll", ClaimSteps):
         steps = list(path.claims(jobs))
     with meter.stage("begin_polls", BeginPollsCall):
@@ -143,7 +144,7 @@ def _ceiling(clients: int) -> list[object]:
             driven = [pool.submit(_drive, valkey.url, JOBS // clients) for _ in range(clients)]
             ready.wait(60)
             before, began = Stats.read(watch.client), time.monotonic()
-            busy = sum(each.result() for each in driven)
+            busy = sum(client.result() for client in driven)
             seconds = time.monotonic() - began
             did = Stats.read(watch.client).since(before)
     jobs = JOBS // clients * clients
@@ -164,13 +165,13 @@ _done: "Synchronized[int]"
 
 
 def _share(ready: Barrier, done: "Synchronized[int]") -> None:
-    # They are handed to a process when it is spawned, or not at all.
+    # Shared objects can only be passed to a process when it is spawned.
     global _ready, _done
     _ready, _done = ready, done
 
 
 def _drive(url: str, jobs: int) -> float:
-    """Submit so many, and take whatever is there until all clients' are done; returns seconds of CPU."""
+    """Submit jobs, and claim steps until the jobs of all clients have ended; return the seconds of CPU."""
     path, submitted = Path(url), 0
     _ready.wait(60)
     all_jobs = jobs * (_ready.parties - 1)

@@ -1,4 +1,4 @@
-"""A job's way through the ledger as the workers walk it: the only place of the benches that says how."""
+"""A job's path through the ledger, as the workers take it, in one place for all benches."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,57 +30,57 @@ from provider import PRICES
 from worker.services import POLLS_IN_A_MESSAGE
 
 CLAIM: Final = 20
-"""Steps that a claim takes at most."""
+"""The most steps of a claim."""
 REQUEST: Final = TextToImage(prompt="a boat at dawn, fishing nets drying, low golden light on wet planks")
 URL: Final = "https://tempfile.aiquickdraw.com/ideogram/0f6a1c9e5b7d4f2f8f7d1c3b5a697881_1764288000.png"
 RESULT: Final = (
     '{"status": "SUCCESS", "result": {"urls": ["' + URL + '"], "finished_at": "',
     '"}}' + 700 * " ",
 )
-"""As long as a result is."""
+"""A result's text of a realistic length, without its time."""
 MONEY: Final = Money({str(speed): price for speed, price in PRICES.credits_per_image.items()}, Caps())
-"""As a worker without caps asks."""
+"""The prices and caps of a worker without caps."""
 
 
 def roomy(account: str = MAIN) -> Quota:
-    """More than a bench uses."""
+    """A quota larger than any bench needs."""
     return Quota(1_000_000, 10.0, 1_000_000, 1.0, 1_000_000, account=account)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A job whose request is out."""
+    """A job whose request has been sent."""
 
     job_id: str
     attempt: int
 
 
 def messages(polls: Sequence[Claim]) -> Iterator[Sequence[Claim]]:
-    """The polls of a claim as they travel: several in a message."""
+    """The polls of a claim in batches of one message each."""
     for start in range(0, len(polls), POLLS_IN_A_MESSAGE):
         yield polls[start : start + POLLS_IN_A_MESSAGE]
 
 
 class Path:
-    """One client of the ledger. Each method is one stage of one job; only claims take many."""
+    """One client of the ledger. Each method is one stage of a job."""
 
     def __init__(self, url: str, quotas: Sequence[Quota] = (roomy(),)) -> None:
-        # redis-py's annotations cannot tell decoded answers from bytes.
+        # redis-py's annotations do not distinguish decoded answers from bytes.
         self.client: Any = connect(url, timeout=60.0)
         self._ledger = Ledger(self.client)
         self._quotas = quotas
         self._numbers = count()
 
     def submit(self, account: str | None = None) -> Submitted:
-        """A new job, of any account or of that one only."""
+        """Submit a new job, for any account or only for the given one."""
         return self._ledger.jobs.submit(prepare(REQUEST, account=account))
 
     def claim(self) -> list[Claim]:
-        """Up to ``CLAIM`` steps that may happen now."""
+        """Claim up to ``CLAIM`` steps that are due."""
         return self._ledger.queue.claim(*self._quotas, money=MONEY, batch=CLAIM).steps
 
     def claims(self, steps: int) -> Iterator[Claim]:
-        """So many steps, which must be there."""
+        """Claim ``steps`` steps, which must be due."""
         while steps > 0:
             claimed = self.claim()
             assert claimed, f"{steps} steps are missing"
@@ -88,31 +88,31 @@ class Path:
             yield from claimed
 
     def give_back(self, steps: Sequence[Claim]) -> None:
-        """Steps that were claimed, as a worker does that ends."""
+        """Give back claimed steps, as a worker does when it ends."""
         self._ledger.queue.give_back(steps)
 
     def begin(self, step: Claim) -> Sent:
-        """Put an attempt on record."""
+        """Record an attempt."""
         token = f"{next(self._numbers):032x}"
         grant = self._ledger.jobs.begin(step.job_id, step.lease, token, deadline=900.0, money=MONEY)
         assert isinstance(grant, Grant), grant
         return Sent(step.job_id, grant.attempt)
 
     def accepted(self, sent: Sent) -> None:
-        """The provider has named the task, which is to be polled at once."""
+        """Record the provider's task, which is due for a poll at once."""
         self._ledger.jobs.accepted(sent.job_id, sent.attempt, _task(sent.job_id), poll_in=0.0)
 
     def begin_polls(self, steps: Sequence[Claim]) -> list[int]:
-        """The records for the polls of a message; returns the number of polls before."""
+        """Begin the polls of a message; return each job's number of earlier polls."""
         records = self._ledger.jobs.begin_polls(steps)
         polls = [record.polls for record in records if isinstance(record, Record)]
         assert len(polls) == len(steps), f"{steps} are stale"
         return polls
 
     def report(self, steps: Sequence[Claim], *, over: bool) -> None:
-        """The tasks have made their images; or they were not ready, and are polled again at once.
+        """Report that the tasks succeeded (``over``), or were not ready and are due again at once.
 
-        An end is learned from, and its result lies in Celery's backend with it.
+        A success also records a sample of the duration, and stores the result in Celery's backend.
         """
         for answer in self._ledger.jobs.report_polls([self._found(step, over) for step in steps]):
             assert isinstance(answer, TaskEnd), answer

@@ -1,8 +1,8 @@
-"""What there is to keep a rate with, in Celery or in a process of one's own. For comparison only.
+"""The rate limiters that Celery or a single process offers. For comparison only.
 
-BENCH_LIMITER chooses: ``celery``, the task's ``rate_limit``; or ``process``, an exact sliding window in the
-memory of each worker. BENCH_REQUESTS and BENCH_SECONDS are what each worker is allowed. What the provider
-refuses all the same is sent again, with exponential back-off and full jitter.
+BENCH_LIMITER chooses ``celery``, the task's ``rate_limit``, or ``process``, an exact sliding window in the
+memory of each worker. BENCH_REQUESTS and BENCH_SECONDS are each worker's quota. A refused request is retried
+with exponential back-off and full jitter.
 """
 
 import os
@@ -44,7 +44,7 @@ def _take_turn() -> None:
     rate_limit=f"{60 * REQUESTS / SECONDS:.0f}/m" if KIND == "celery" else None,
 )
 def create_task(self, prompt):  # type: ignore[no-untyped-def]
-    """One POST; refused ones again after a back-off of up to a minute."""
+    """Send one POST; retry a refused one after a back-off of up to a minute."""
     if KIND == "process":
         _take_turn()
     body = {"model": "ideogram/v3-text-to-image", "input": {"prompt": prompt}}

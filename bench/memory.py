@@ -1,4 +1,4 @@
-"""Resident memory with jobs in flight, and what a waiting job costs in Valkey."""
+"""Resident memory with jobs in flight, and a waiting job's memory in Valkey."""
 
 import time
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ def run() -> Iterator[str]:
         while fleet.provider.summary()["created"] < IN_FLIGHT:
             time.sleep(0.1)
         busy = worker.memory_info().rss / 1e6
-        each = (client.info("memory")["used_memory"] - empty) / (2 * IN_FLIGHT)
+        bytes_a_job = (client.info("memory")["used_memory"] - empty) / (2 * IN_FLIGHT)
     yield from table(
         ["worker, idle, MB", f"worker, {IN_FLIGHT} jobs in flight, MB", "Valkey, bytes a job"],
-        [[idle, busy, round(each)]],
+        [[idle, busy, round(bytes_a_job)]],
     )

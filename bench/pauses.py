@@ -1,8 +1,8 @@
-"""What a fleet at full speed sends after the provider has closed, and how it begins again.
+"""The requests of a fleet at full speed after the provider has closed, and its resumption.
 
-Four worker processes send some 90 requests a second, and are refused: for maintenance (455), for want of
-credits (402), for the key (401). An answer takes 0.1 s, so what was sent in the 0.1 s before the first
-refusal was answered could not be known to be in vain; everything later could.
+Four worker processes send some 90 requests a second, and are refused for maintenance (455), missing credits
+(402) or the key (401). An answer takes 0.1 s, so requests sent in the 0.1 s before the first refusal arrived
+are unavoidable; all later ones are avoidable.
 """
 
 import re
@@ -24,7 +24,7 @@ RATE: Final = 100
 LATENCY: Final = 0.1
 PAUSE: Final = 3.0
 CLOSED: Final = 10.0
-"""Seconds of maintenance, and until somebody tops up or restores the key."""
+"""Seconds of maintenance, and until the credits are topped up or the key is restored."""
 RUNNING: Final = 5.0
 JOBS: Final = 6000
 PATIENCE: Final = 60.0
@@ -51,11 +51,11 @@ HEAD_END: Final = (
 
 @dataclass(frozen=True)
 class Trouble:
-    """How the provider closes."""
+    """A way in which the provider closes."""
 
     code: str
-    told: str
-    """The cause by its name in the fleet's log."""
+    logged: str
+    """The name of the cause in the fleet's log."""
 
 
 TROUBLES: Final = (
@@ -84,13 +84,13 @@ def run() -> Iterator[str]:
 
 
 def _round(trouble: Trouble, number: int) -> tuple[list[object], list[object]]:
-    """Two rows: how the fleet stops, and how it begins again."""
+    """The two rows of one round: the fleet's stop and its resumption."""
     settings = {
-        # A tenth of a second at a time: a whole second's permits would go out in one burst each second.
+        # A window of a tenth of a second: the permits of a whole second would go out in one burst.
         "LIMNER_RATE_REQUESTS": str(RATE // 10),
         "LIMNER_RATE_SECONDS": "0.1",
         "LIMNER_RATE_MARGIN_SECONDS": "0.01",
-        "LIMNER_READS_PER_SECOND": "1",  # reads are no matter here
+        "LIMNER_READS_PER_SECOND": "1",  # reads do not matter here
         "LIMNER_MAX_IN_FLIGHT": "100000",
         "LIMNER_PAUSE_SECONDS": str(PAUSE),
     }
@@ -106,7 +106,7 @@ def _round(trouble: Trouble, number: int) -> tuple[list[object], list[object]]:
         producer = stack.enter_context(Limner(fleet.redis_url))
         witness = fleet.provider
         assert witness
-        producer.submit_many(f"boat {each}" for each in range(JOBS))
+        producer.submit_many(f"boat {job}" for job in range(JOBS))
         time.sleep(RUNNING)
         _close(witness, trouble)
         closed = time.time()
@@ -130,7 +130,7 @@ def _close(witness: SandboxProvider, trouble: Trouble) -> None:
 
 
 def _reopen(witness: SandboxProvider, producer: Limner, trouble: Trouble, closed: float) -> float:
-    """Apply the remedy; when that was."""
+    """Apply the remedy; return its time."""
     if trouble.code == "455":
         return closed + CLOSED
     if trouble.code == "402":
@@ -151,10 +151,13 @@ def _before(witness: SandboxProvider, moment: float) -> int:
 
 
 def _by_process(fleet: LocalFleet, trouble: Trouble) -> Counter[str]:
-    """How many refusals each worker process has met, by its log."""
-    told = re.compile(rf"attempt \d+: SendAgain.*'{trouble.told}'")
+    """The number of refusals in the log of each worker process."""
+    refusal = re.compile(rf"attempt \d+: SendAgain.*'{trouble.logged}'")
     return Counter(
-        {worker.name: len(told.findall(worker.log.read_text(errors="replace"))) for worker in fleet.workers}
+        {
+            worker.name: len(refusal.findall(worker.log.read_text(errors="replace")))
+            for worker in fleet.workers
+        }
     )
 
 
@@ -164,7 +167,7 @@ def _begin(
     refused = [call["at_ms"] for call in calls if call["outcome"] == trouble.code]
     first = refused[0]
     answered = first + 1000 * LATENCY
-    # The first probe comes after the first pause: what comes earlier was not held back in time.
+    # The first probe comes after the first pause; earlier requests leaked into the pause.
     leaked = [at for at in refused if at < first + 1000 * PAUSE - 500]
     before = sum(1 for call in calls if first - 2000 <= call["at_ms"] < first) / 2
     return [

@@ -1,4 +1,4 @@
-"""What a team would write first: a chain of two Celery tasks that retry themselves. For comparison only."""
+"""A team's first draft with Celery: a chain of two tasks that retry themselves. For comparison only."""
 
 import os
 
@@ -34,7 +34,7 @@ def create_task(self, prompt):  # type: ignore[no-untyped-def]
 
 @app.task(bind=True, max_retries=400)
 def check_status(self, task_id, poll_every):  # type: ignore[no-untyped-def]
-    """GET recordInfo until it has ended; returns the result."""
+    """GET recordInfo until the task has ended; returns the result."""
     data = http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id}).json()["data"]
     if data["state"] != "success":
         raise self.retry(countdown=poll_every, exc=TryLaterError(data["state"]))
@@ -42,6 +42,6 @@ def check_status(self, task_id, poll_every):  # type: ignore[no-untyped-def]
 
 
 def submit(prompt: str, poll_every: float):  # type: ignore[no-untyped-def]
-    """Send the chain, which polls each so many seconds; returns the AsyncResult of its end."""
+    """Send the chain, which polls every ``poll_every`` seconds; returns the AsyncResult of its last task."""
     polls = check_status.s(poll_every).set(countdown=poll_every)
     return chain(create_task.s(prompt), polls).apply_async()

@@ -1,8 +1,8 @@
 """A team's first draft with taskiq: two coroutines, of which the second sleeps between its polls.
 
-For comparison only. It takes the way that costs a worker the least: a coroutine that sleeps is neither sent
-again nor scheduled, so a job is two messages whatever its polls. In return, its polls end with the worker,
-and begin again when another one takes the message over, ten minutes later by default.
+For comparison only. This design has the lowest cost for a worker: a sleeping coroutine is neither sent again
+nor scheduled, so a job is two messages regardless of its polls. In return, its polls end with the worker, and
+restart when another worker takes the message over, by default ten minutes later.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ async def create_task(prompt: str, result_id: str, poll_every: float) -> str:
 
 @broker.task
 async def check_status(task_id: str, poll_every: float) -> str:
-    """GET recordInfo until it has ended; returns the result."""
+    """GET recordInfo until the task has ended; returns the result."""
     for _ in range(400):
         await asyncio.sleep(poll_every)
         answer = (await http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id})).json()

@@ -1,7 +1,8 @@
-"""When to poll: the learned policy against fixed intervals, back-off, the provider's advice and the optimum.
+"""A simulation that compares the learned poll policy with simpler ones and with the optimum.
 
-A simulation in which time is a number. Tasks begin evenly spaced; each is polled when its policy says so, and
-a poll that finds it ended teaches the learned policy its duration. A poll takes no time.
+The others are fixed intervals, back-off and the provider's advice. Time is a number. Tasks begin evenly
+spaced, and each is polled at the times of its policy. From a poll that finds the task ended, the learned
+policy learns its duration. A poll takes no time.
 """
 
 import heapq
@@ -31,30 +32,30 @@ Draw = Callable[[Random], float]
 
 @dataclass(frozen=True)
 class Profile:
-    """Durations as a provider might have them."""
+    """A plausible distribution of a provider's durations."""
 
     name: str
     kind: str
     draw: Draw
     lag_goal: float | None = None
-    """The part of fixed polling's lag that is aimed at."""
+    """The goal for the lag, as a share of fixed polling's."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of a task."""
+    """The polls and the lag of a task."""
 
     reads: int
     lag: float
 
 
 def log_normal(median: float, sigma: float) -> Draw:
-    """Durations of that median in seconds."""
+    """Log-normal durations with a median in seconds."""
     return lambda random: median * math.exp(random.gauss(0.0, sigma))
 
 
 def mixed(share: float, rare: Draw, usual: Draw) -> Draw:
-    """The rare ones with that probability."""
+    """A mixture: ``rare`` with probability ``share``, else ``usual``."""
     return lambda random: (rare if random.random() < share else usual)(random)
 
 
@@ -92,7 +93,7 @@ PROFILES: Final = (
 
 @dataclass(frozen=True)
 class Fixed:
-    """A poll every so many seconds."""
+    """Polls at a fixed interval in seconds."""
 
     pause: float
 
@@ -103,7 +104,7 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Doubling:
-    """Exponential back-off: polls the ages 1, 3, 7, 15 … s, a minute apart at most."""
+    """Exponential back-off: polls at the ages 1, 3, 7, 15 … s, at most a minute apart."""
 
     def next_poll(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollPolicy
         """Seconds until the next poll."""
@@ -111,8 +112,8 @@ class Doubling:
 
 
 class Optimum:
-    """The best times for a distribution that is known, the ends of ``sample``: every 0.1 s for a minute, then
-    every second."""
+    """The best poll times for the known distribution ``sample``, on a grid of 0.1 s for a minute, then of 1
+    s."""
 
     AGES: Final = (*(step / 10 for step in range(600)), *(float(step) for step in range(60, 651)))
 
@@ -134,20 +135,20 @@ class Optimum:
 
     def next_poll(self, age: float, since_callback: float | None = None) -> float:  # noqa: ARG002 - as PollPolicy
         """Seconds until the next poll."""
-        # Ages are sums of pauses, and so a little off the grid.
+        # Ages are sums of pauses, and deviate from the grid by rounding errors.
         place = bisect_right(self.AGES, age + 1e-6) - 1
         return self.AGES[self._next[place]] - age if place < len(self.AGES) - 1 else 10.0
 
 
 class Online:
-    """The learned policy at a price, which learns from the polls and is renewed as in the fleet."""
+    """The learned policy at a price, which learns from polls and is refreshed as in the fleet."""
 
     def __init__(self, kind: str, c: float) -> None:
         self._durations, self._c, self._until = Durations.unlearned(kind), c, 0.0
         self._policy = Learned(self._durations, c)
 
     def learn(self, seconds: float) -> None:
-        """Count a duration."""
+        """Learn a duration."""
         self._durations = self._durations.learned(seconds)
 
     def policy(self, now: float) -> PollPolicy:
@@ -164,7 +165,7 @@ def simulate(
     rate: float = 1.0,
     learn: Callable[[float], None] = lambda _: None,
 ) -> list[Seen]:
-    """What becomes of tasks that begin at ``rate`` a second, each in its place."""
+    """Simulate tasks that begin at ``rate`` a second; the results are in their order."""
     seen: list[Seen] = [Seen(0, 0.0)] * len(durations)
     polls = [(number / rate, number, 0) for number in range(len(durations))]
     while polls:
@@ -183,7 +184,7 @@ def _by(policy: PollPolicy, durations: Sequence[float]) -> list[Seen]:
 
 
 def as_many_reads(durations: Sequence[float], reads: float) -> Fixed:
-    """The fixed interval at which these tasks take so many reads on average."""
+    """The fixed interval at which these tasks take ``reads`` reads on average."""
     low, high = 0.05, 200.0
     for _ in range(50):
         middle = math.sqrt(low * high)
@@ -194,21 +195,21 @@ def as_many_reads(durations: Sequence[float], reads: float) -> Fixed:
 
 def mean_reads(seen: Sequence[Seen]) -> float:
     """Polls per task."""
-    return sum(one.reads for one in seen) / len(seen)
+    return sum(task.reads for task in seen) / len(seen)
 
 
 def mean_lag(seen: Sequence[Seen]) -> float:
     """Seconds from a task's end to the poll that sees it."""
-    return sum(one.lag for one in seen) / len(seen)
+    return sum(task.lag for task in seen) / len(seen)
 
 
 def p99(seen: Sequence[Seen]) -> float:
-    """The lag that one task in a hundred has to bear, in seconds."""
-    return quantile([one.lag for one in seen], 0.99)
+    """The 99th percentile of the lag in seconds."""
+    return quantile([task.lag for task in seen], 0.99)
 
 
 def cost_of(seen: Sequence[Seen], c: float) -> float:
-    """What the policies are measured by, in seconds a task."""
+    """The cost by which policies are compared, in seconds a task."""
     return c * mean_reads(seen) + mean_lag(seen)
 
 
@@ -265,7 +266,7 @@ def _compare(profile: Profile, c: float, goals: list[list[object]]) -> Iterator[
     seen = {"learned": learned}
     seen |= {name: _by(policy, tested) for name, policy in policies.items()}
     best = cost_of(seen["optimum"], c)
-    yield from table(HEAD, [_row(name, one, c, best) for name, one in seen.items()])
+    yield from table(HEAD, [_row(name, results, c, best) for name, results in seen.items()])
     cost = cost_of(learned, c) / best
     as_optimal = _by(as_many_reads(tested, mean_reads(seen["optimum"])), tested)
     fixed = seen[f"fixed {even.pause:.2f} s (equal reads)"]
@@ -278,7 +279,7 @@ def _compare(profile: Profile, c: float, goals: list[list[object]]) -> Iterator[
 
 
 def _row(name: str, seen: Sequence[Seen], c: float, best: float) -> list[object]:
-    lags = [one.lag for one in seen]
+    lags = [task.lag for task in seen]
     marks = [quantile(lags, q) for q in (0.5, 0.95, 0.99)]
     return [name, mean_reads(seen), mean_lag(seen), *marks, cost_of(seen, c), cost_of(seen, c) / best]
 
@@ -291,7 +292,7 @@ def _beginning(profile: Profile) -> list[object]:
     parts = (slice(0, 20), slice(20, 50), slice(50, 200), slice(200, 400))
     random = Random(SEED)
     best = Optimum([profile.draw(random) for _ in range(100_000)], 1.0)
-    found: list[list[Seen]] = [[] for _ in parts]
+    learned: list[list[Seen]] = [[] for _ in parts]
     optimal: list[list[Seen]] = [[] for _ in parts]
     for _ in range(FLEETS):
         durations = [profile.draw(random) for _ in range(400)]
@@ -299,32 +300,32 @@ def _beginning(profile: Profile) -> list[object]:
         seen = simulate(durations, online.policy, rate=0.5, learn=online.learn)
         ideal = _by(best, durations)
         for place, part in enumerate(parts):
-            found[place] += seen[part]
+            learned[place] += seen[part]
             optimal[place] += ideal[part]
-    ratios = [cost_of(a, 1.0) / cost_of(b, 1.0) for a, b in zip(found, optimal, strict=True)]
+    ratios = [cost_of(a, 1.0) / cost_of(b, 1.0) for a, b in zip(learned, optimal, strict=True)]
     return [profile.name.split(",")[0], *ratios]
 
 
 def _shifts() -> Iterator[list[object]]:
     parts = {"last 100 before": slice(300, 400), "first 20": slice(400, 420), "next 50": slice(420, 470)}
     parts["next 130"] = slice(470, 600)
-    for said, factor in (("twice as slow", 2.0), ("recovers", 0.5)):
+    for change, factor in (("twice as slow", 2.0), ("recovers", 0.5)):
         random = Random(SEED)
         before = NARROW.draw if factor > 1 else log_normal(32.0, 0.3)
         after = log_normal(32.0 if factor > 1 else 16.0, 0.3)
-        found: dict[str, list[Seen]] = {name: [] for name in parts}
+        results: dict[str, list[Seen]] = {name: [] for name in parts}
         for _ in range(FLEETS):
             durations = [(before if number < 400 else after)(random) for number in range(600)]
             online = Online(NARROW.kind, 1.0)
             seen = simulate(durations, online.policy, rate=0.5, learn=online.learn)
             for name, part in parts.items():
-                found[name] += seen[part]
-        for name, seen in found.items():
+                results[name] += seen[part]
+        for name, seen in results.items():
             draw = before if name == "last 100 before" else after
             sample = [draw(random) for _ in range(50_000)]
             best = cost_of(_by(Optimum(sample, 1.0), sample[:5000]), 1.0)
             yield [
-                f"{said}: {name}", mean_reads(seen), mean_lag(seen), p99(seen), cost_of(seen, 1.0) / best
+                f"{change}: {name}", mean_reads(seen), mean_lag(seen), p99(seen), cost_of(seen, 1.0) / best
             ]  # fmt: skip
 
 

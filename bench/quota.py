@@ -1,8 +1,8 @@
-"""How much of an account's quota a fleet uses, and how often it is refused for too much.
+"""A fleet's utilisation of an account's quota, and its number of refusals.
 
-A backlog of jobs, the real window of 20 in 10 s, and every task that was accepted on the stand-in's own
-ledger. Fleets of one flavour of limiter run side by side, each on a Valkey and a stand-in of its own: they
-mostly wait.
+There is a backlog of jobs and the real window of 20 in 10 s. Accepted tasks are counted on the stand-in's own
+ledger. The fleets of one kind of limiter run side by side, each with its own Valkey and stand-in, because
+they mostly wait.
 """
 
 import os
@@ -29,7 +29,7 @@ JOBS: Final = int(os.environ.get("BENCH_QUOTA_JOBS", "600"))
 CREATES: Final = 20
 SECONDS: Final = 10.0
 PATIENCE: Final = 900.0
-"""Seconds after which a run that has not sent all its jobs is broken off."""
+"""Seconds after which a run with unsent jobs is broken off."""
 
 HEAD: Final = [
     "who",
@@ -45,30 +45,30 @@ HEAD: Final = [
 
 @dataclass(frozen=True)
 class Run:
-    """One fleet, and what happens to it."""
+    """The parameters of one fleet's run."""
 
     window: str
     workers: int
     kill: bool = False
-    """A worker is ended by SIGKILL after a third of the jobs, and another one started at once."""
+    """If true, a worker is killed (SIGKILL) after a third of the jobs, and another one is started at once."""
     outside: float = 0.0
     """The share of the quota that a second client spends."""
 
     @property
     def name(self) -> str:
-        told = ["Limner"]
-        told += ["a worker killed in the middle"] if self.kill else []
-        told += [f"{self.outside:.0%} spent from outside"] if self.outside else []
-        return ", ".join(told)
+        parts = ["Limner"]
+        parts += ["a worker killed in the middle"] if self.kill else []
+        parts += [f"{self.outside:.0%} spent from outside"] if self.outside else []
+        return ", ".join(parts)
 
 
 def provider(window: str) -> SandboxProvider:
-    """A stand-in whose tasks take 3 s, so that places in flight are no matter."""
+    """A stand-in whose tasks take 3 s, so that slots in flight are no limit."""
     return SandboxProvider(window=window, duration=3.0, creates=CREATES, window_seconds=SECONDS)
 
 
 def accepted(witness: SandboxProvider) -> list[tuple[float, bool]]:
-    """When tasks were accepted, in seconds, and whether it was ours; in order."""
+    """The time of each task's acceptance in seconds, and True for the fleet's own tasks; sorted."""
     tasks = witness.ledger()
     return sorted(
         (task["created_ms"] / 1000, not task["input"]["prompt"].startswith(PROMPT)) for task in tasks
@@ -76,7 +76,7 @@ def accepted(witness: SandboxProvider) -> list[tuple[float, bool]]:
 
 
 def row(name: str, window: str, workers: int, witness: SandboxProvider, refused: int) -> list[object]:
-    """What came of a run, until the last window full of our jobs began: what comes after is no backlog."""
+    """A run's row. It counts until the start of the last full window of our jobs, when the backlog ends."""
     tasks = accepted(witness)
     ours = [at for at, is_ours in tasks if is_ours]
     begin, end = ours[0], ours[-CREATES] if len(ours) > CREATES else ours[-1]
@@ -100,7 +100,7 @@ def row(name: str, window: str, workers: int, witness: SandboxProvider, refused:
 
 
 def wait_for(witness: SandboxProvider, count: int) -> None:
-    """Until so many of our tasks were accepted, or the patience is over."""
+    """Wait until ``count`` of our tasks are accepted, or the patience is used up."""
     deadline = time.monotonic() + PATIENCE
     while sum(1 for _, ours in accepted(witness) if ours) < count and time.monotonic() < deadline:
         time.sleep(0.5)
@@ -125,7 +125,7 @@ def limner(run: Run) -> list[object]:
                     fleet.provider.url, share=run.outside, creates=CREATES, window=SECONDS, seconds=PATIENCE
                 )
             )
-            time.sleep(SECONDS)  # it was there first
+            time.sleep(SECONDS)  # the other client is active before the fleet
         with Limner(fleet.redis_url) as producer:
             producer.submit_many(f"boat {number}" for number in range(JOBS))
         if run.kill:
@@ -141,7 +141,7 @@ def limner(run: Run) -> list[object]:
 
 
 def others(kind: str, workers: int, divided: bool) -> list[object]:
-    """The row of plain Celery workers with a limiter of their own."""
+    """The row of plain Celery workers with their own limiter."""
     share = CREATES // workers if divided else CREATES
     with ExitStack() as stack:
         valkey = stack.enter_context(EmbeddedValkey(aof=True))
@@ -178,12 +178,12 @@ def others(kind: str, workers: int, divided: bool) -> list[object]:
         wait_for(witness, JOBS)
         refused = witness.summary()["calls"]["createTask"].get("429", 0)
         name = {"celery": "Celery's `rate_limit`", "process": "a window in each process"}[kind]
-        told = "the quota divided" if divided else "the quota for each"
-        return row(name if workers == 1 else f"{name}, {told}", "sliding", workers, witness, refused)
+        split = "the quota divided" if divided else "the quota for each"
+        return row(name if workers == 1 else f"{name}, {split}", "sliding", workers, witness, refused)
 
 
 def side_by_side(tasks: Iterable[Callable[[], list[object]]]) -> list[list[object]]:
-    """The rows, in order."""
+    """Run the tasks concurrently; the rows are in their order."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         return [future.result() for future in [pool.submit(task) for task in tasks]]
 
@@ -204,5 +204,5 @@ def run() -> Iterator[str]:
     yield from table(HEAD, rows)
     yield "\nThe same backlog with what else there is:\n"
     plain = [(kind, *how) for kind in ("celery", "process") for how in ((1, False), (4, False), (4, True))]
-    rows = side_by_side([lambda each=each: others(*each) for each in plain])  # type: ignore[misc]
+    rows = side_by_side([lambda case=case: others(*case) for case in plain])  # type: ignore[misc]
     yield from table(HEAD, rows)

@@ -1,7 +1,7 @@
-"""Whether 300 tasks at once, learned of by reading alone, keep to the provider's 10 reads a second.
+"""The reads of 300 concurrent tasks without callbacks, under the provider's limit of 10 reads a second.
 
-No callbacks: every end is found by a poll. For most of the run more polls are due than the limit allows, so
-the line for reads is what is measured. The stand-in judges each read when it arrives, and notes it.
+Every end is found by a poll. For most of the run more polls are due than the limit allows, so the bench
+measures the ready queue of polls. The stand-in counts and logs each read on its arrival.
 """
 
 import threading
@@ -26,7 +26,7 @@ WORKERS: Final = 2
 LATENCIES: Final = (0.0, 0.3)
 PATIENCE: Final = 600.0
 SAMPLED: Final = 0.1
-"""Seconds between two questions how many jobs wait for a read."""
+"""Seconds between two samples of the number of jobs that wait for a read."""
 
 
 def run() -> Iterator[str]:
@@ -44,7 +44,7 @@ def run() -> Iterator[str]:
             "refused (429)",
             "reads a second while jobs waited",
             "reads a job",
-            "the line lasted, s",
+            "jobs waited for, s",
         ],
         [reads for reads, _ in runs],
     )
@@ -66,7 +66,7 @@ def run() -> Iterator[str]:
 
 
 def _run(latency: float) -> tuple[list[object], list[object]]:
-    """Two rows: the reads, and what they came to for the tasks."""
+    """The two rows of a run: its reads, and the lags of its tasks."""
     settings = {
         "LIMNER_RATE_REQUESTS": "100000",
         "LIMNER_READS_PER_SECOND": str(READS),
@@ -127,7 +127,7 @@ def _run(latency: float) -> tuple[list[object], list[object]]:
 
 
 def most_within(times: Sequence[float], span: float) -> int:
-    """The most of the times, in order, in any window of that length, its end not counted."""
+    """The most of the sorted ``times`` in any half-open window of length ``span``."""
     most = first = 0
     for last, at in enumerate(times):
         while times[first] <= at - span:
@@ -139,22 +139,22 @@ def most_within(times: Sequence[float], span: float) -> int:
 def _unseen(
     reads: Sequence[dict[str, Any]], tasks: Sequence[dict[str, Any]]
 ) -> tuple[list[float], list[float]]:
-    """How long, in seconds, tasks had no poll before their first one, and between two of them."""
+    """The seconds before each task's first poll, and those between two of its polls."""
     polls: defaultdict[str, list[float]] = defaultdict(list)
     for call in reads:
         if call["outcome"] == "200":
             polls[call["task_id"]].append(call["at_ms"])
     first, between = [], []
     for task in tasks:
-        # seen_ms has whole milliseconds, rounded down.
+        # seen_ms is rounded down to whole milliseconds.
         until_seen = [at for at in polls[task["task_id"]] if at < task["seen_ms"] + 1]
         first.append((until_seen[0] - task["created_ms"]) / 1000)
-        between += [(later - one) / 1000 for one, later in pairwise(until_seen)]
+        between += [(later - earlier) / 1000 for earlier, later in pairwise(until_seen)]
     return first, between
 
 
 class _Waiting:
-    """Asks all the time whether jobs wait for a read."""
+    """Samples continually whether jobs wait for a read."""
 
     def __init__(self, producer: Limner) -> None:
         self._producer = producer
@@ -176,6 +176,6 @@ class _Waiting:
             self._samples.append((1000 * time.time(), waits))
 
     def spans(self) -> list[tuple[float, float]]:
-        """The times, in milliseconds, at both ends of which jobs waited."""
-        found = list(self._samples)
-        return [(one[0], other[0]) for one, other in pairwise(found) if one[1] and other[1]]
+        """The spans between two successive samples, in milliseconds, at both of which jobs waited."""
+        samples = list(self._samples)
+        return [(begin, end) for (begin, before), (end, after) in pairwise(samples) if before and after]

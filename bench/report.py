@@ -1,4 +1,4 @@
-"""Tables, and the machine that they were measured on."""
+"""Markdown tables, and a description of the machine."""
 
 import importlib.metadata
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def machine() -> str:
-    """What a figure depends on, in one line."""
+    """The system and the versions that affect the figures, in one line."""
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}" for name in ("celery", "kombu", "redis")
     )

@@ -1,8 +1,8 @@
-"""How soon a callback leads to the result, and with how many reads, at several offered loads.
+"""The lag from a task's end to its result with callbacks, and the reads a job, at several offered loads.
 
-Workers, a callback receiver and the stand-in, which calls back when a task ends. The lag is from a task's
-end to the moment at which the stand-in has shown it to a poll. The stand-in has 12 callbacks under way at
-once; when other programs take the cores, they queue there, before the receiver.
+There are workers, a callback receiver and the stand-in, which calls back when a task ends. The lag is the
+time from a task's end to the poll in which the stand-in shows it. The stand-in sends at most 12 callbacks at
+once; when other programs use the cores, callbacks queue there, before the receiver.
 """
 
 import time
@@ -68,9 +68,9 @@ def _row(rate: int) -> list[object]:
             job.result(PATIENCE)
         assert fleet.callbacks
         assert fleet.valkey
-        pids = [[one.pid for one in fleet.workers], [fleet.callbacks.pid], [fleet.provider.pid]]
-        processes = [[psutil.Process(pid) for pid in some] for some in [*pids, [fleet.valkey.pid]]]
-        before = [_cpu(some) for some in processes]
+        pids = [[worker.pid for worker in fleet.workers], [fleet.callbacks.pid], [fleet.provider.pid]]
+        processes = [[psutil.Process(pid) for pid in group] for group in [*pids, [fleet.valkey.pid]]]
+        before = [_cpu(group) for group in processes]
         jobs, began = {}, time.perf_counter()
         for number in range(rate * SECONDS):
             time.sleep(max(0.0, began + number / rate - time.perf_counter()))
@@ -78,7 +78,7 @@ def _row(rate: int) -> list[object]:
             begun = time.time()
             jobs[prompt] = (begun, producer.submit(prompt))
         spent = time.perf_counter() - began
-        cpu = [100 * (_cpu(some) - since) / spent for some, since in zip(processes, before, strict=True)]
+        cpu = [100 * (_cpu(group) - since) / spent for group, since in zip(processes, before, strict=True)]
         for _, job in jobs.values():
             job.result(PATIENCE)
         ledger = Ledger(connect(fleet.redis_url))
@@ -87,21 +87,21 @@ def _row(rate: int) -> list[object]:
     lags = [task["seen_ms"] - task["finish_ms"] for task in tasks]
     sent = [task["created_ms"] - jobs[task["input"]["prompt"]][0] * 1000 for task in tasks]
     signalled = [task["seen_ms"] - signals[task["input"]["prompt"]] * 1000 for task in tasks]
-    told = [task["callbacks"][0]["at_ms"] - task["finish_ms"] for task in tasks]
+    called_back = [task["callbacks"][0]["at_ms"] - task["finish_ms"] for task in tasks]
     return [
         rate,
         sum(task["reads"] for task in tasks) / len(tasks),
         *(round(quantile(lags, q)) for q in (0.5, 0.95, 0.99)),
         round(max(lags)),
         round(quantile(sent, 0.5)),
-        round(quantile(told, 0.5)),
+        round(quantile(called_back, 0.5)),
         *(round(quantile(signalled, q)) for q in (0.5, 0.99)),
         *map(round, cpu),
     ]
 
 
 def _signalled(ledger: Ledger, job_id: str) -> float:
-    """When the receiver put the last callback of a job on record."""
+    """The time at which the receiver recorded a job's last callback."""
     record = ledger.jobs.read(job_id)
     assert record
     assert record.signalled_at

@@ -1,7 +1,7 @@
-"""Stock Celery with everything that it offers against loss: for comparison with the long run only.
+"""Stock Celery with all its options against loss. For comparison with the long run only.
 
-``acks_late``, ``reject_on_worker_lost``, ``self.retry`` with a countdown on every error and time-out, and a
-status check that is chained to the creation, on kombu's own Redis transport.
+It uses ``acks_late``, ``reject_on_worker_lost``, ``self.retry`` with a countdown on every error and time-out,
+and a status check that is chained to the creation, on kombu's own Redis transport.
 """
 
 import os
@@ -11,8 +11,8 @@ import httpx
 from celery import Celery, chain
 
 VISIBILITY_TIMEOUT = 60
-"""Seconds until an unacknowledged message is delivered again. With Celery's default of an hour, the jobs of a
-killed worker would wait for the whole run; less than the longest countdown would run retries twice."""
+"""Seconds until an unacknowledged message is redelivered. With Celery's default of an hour, the jobs of a
+killed worker would wait for the whole run; a value below the longest countdown would run retries twice."""
 LONGEST_COUNTDOWN = 30
 POLL_EVERY = 0.5
 LATER = {429, 455, 500}
@@ -46,7 +46,7 @@ class TaskFailedError(Exception):
 
 
 TRY_AGAIN = (TryLaterError, httpx.HTTPError, ValueError, KeyError, TypeError)
-"""A refusal, no answer, no JSON, no task id."""
+"""The errors that are retried: a refusal, no answer, no JSON, no task id."""
 
 
 @app.task(bind=True, max_retries=8)
@@ -65,7 +65,7 @@ def create_task(self, prompt):  # type: ignore[no-untyped-def]
 
 @app.task(bind=True, max_retries=400)
 def check_status(self, task_id):  # type: ignore[no-untyped-def]
-    """GET recordInfo until it has ended; returns the result."""
+    """GET recordInfo until the task has ended; returns the result."""
     try:
         data = http.get("/api/v1/jobs/recordInfo", params={"taskId": task_id}).json()["data"]
         if data["state"] not in ("success", "fail"):

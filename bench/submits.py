@@ -1,4 +1,4 @@
-"""Submits per second from one thread, with no worker running."""
+"""The rate of submits from one thread, without a running worker."""
 
 import time
 from collections.abc import Callable, Iterator

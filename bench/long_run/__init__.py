@@ -1,7 +1,7 @@
-"""The long run: many jobs under continuous faults and SIGKILLs, then the stand-in's ledger against ours.
+"""The long run: many jobs under continuous faults and SIGKILLs, then a comparison of two ledgers.
 
-``python -m bench long-run``; ``BENCH_LONG_RUN_JOBS`` and ``BENCH_LONG_RUN_SEED`` change it, and
-``BENCH_STOCK_JOBS`` the comparison with stock Celery that follows (0: none).
+``python -m bench long-run`` runs it. ``BENCH_LONG_RUN_JOBS`` and ``BENCH_LONG_RUN_SEED`` change it, and
+``BENCH_STOCK_JOBS`` sets the size of the comparison with stock Celery that follows (0: none).
 """
 
 import os
@@ -16,19 +16,19 @@ __all__ = ["BrokenPromise", "Findings", "Plan", "long_run", "run", "stock_run"]
 
 
 class BrokenPromise(AssertionError):
-    """What a run was to show does not hold; the message names the jobs."""
+    """A promise does not hold; the message names the jobs."""
 
 
 def run() -> Iterator[str]:
-    """The tables. Raises :class:`BrokenPromise` behind them."""
+    """The tables. Raises :class:`BrokenPromise` after the last of them."""
     plan = Plan(
         jobs=int(os.environ.get("BENCH_LONG_RUN_JOBS", Plan.jobs)),
         seed=int(os.environ.get("BENCH_LONG_RUN_SEED", Plan.seed)),
     )
-    found = long_run(plan)
-    yield from found.tables()
+    findings = long_run(plan)
+    yield from findings.tables()
     if stock_jobs := int(os.environ.get("BENCH_STOCK_JOBS", "3000")):
         yield "\nStock Celery in the same harness, without callbacks, which it does not know:\n"
         yield from stock_run(plan, stock_jobs).tables()
-    if broken := found.violations():
+    if broken := findings.violations():
         raise BrokenPromise("; ".join(broken))

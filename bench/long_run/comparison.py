@@ -1,4 +1,4 @@
-"""Two ledgers, job by job: the stand-in's own, and ours."""
+"""The comparison of two ledgers, the stand-in's and ours, job by job."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,16 +26,16 @@ class Bought:
     created_ms: int
     billed: bool
     result: tuple[tuple[str, ...], Decimal]
-    """Its URLs and credits, should it succeed."""
+    """Its URLs and credits if it succeeds."""
     answered: bool
     withheld: bool
-    """Its callback is lost, or not to be believed."""
+    """True if its callback is lost or not authentic."""
     deceptive: bool
-    """Its creation was answered with a refusal, and its callback came late or not at all."""
+    """True if its creation was refused, and its callback came late or not at all."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], base_url: str) -> Self:
-        """From a row of ``SandboxProvider.ledger()``."""
+        """The task of a row of ``SandboxProvider.ledger()``."""
         fate = frozenset(row["faults"])
         refused = row["call_ended"] == _REFUSED_ALL_THE_SAME
         urls = tuple(f"{base_url}/files/{row['task_id']}_{index}.png" for index in range(row["images"]))
@@ -59,7 +59,7 @@ def bought_by_prompt(rows: Sequence[Mapping[str, Any]], base_url: str) -> dict[s
 
 
 def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
-    """Each job's record, in few round trips."""
+    """Read each job's record, in few round trips."""
     now = datetime.now(UTC)
     for start in range(0, len(job_ids), BATCH):
         batch = job_ids[start : start + BATCH]
@@ -73,16 +73,16 @@ def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tu
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the comparison says of one job."""
+    """The result of comparing one job."""
 
     outcome: str
     lost: bool
     double_billed: bool
     deceived: bool
     missed: tuple[Bought, ...]
-    """Tasks that our ledger does not know in spite of their callback."""
+    """Tasks that are missing from our ledger in spite of their callback."""
     unknown: tuple[Bought, ...]
-    """All tasks that our ledger does not know."""
+    """All tasks that are missing from our ledger."""
     undelivered: bool
     unfinished: bool
     wrong: bool
@@ -90,12 +90,12 @@ class Verdict:
 
     @property
     def pending(self) -> bool:
-        """Whether time may still change it for the better."""
+        """True if the verdict may still improve with time."""
         return self.lost or bool(self.missed) or self.undelivered or self.unfinished
 
 
 def verdict(record: Record | None, bought: Sequence[Bought]) -> Verdict:
-    """Compare one job's record with the tasks that the provider has made for it."""
+    """Compare one job's record with its tasks at the provider."""
     known = {task.task_id for task in record.tasks} if record else set()
     unknown = tuple(task for task in bought if task.id not in known)
     billed = [task for task in bought if task.billed]
@@ -125,5 +125,5 @@ def _outcome(record: Record | None) -> str:
 
 
 def _result(record: Record) -> tuple[tuple[str, ...], Decimal]:
-    told = record.outcome or {}
-    return tuple(told["urls"]), Decimal(told["credits"] or 0).normalize()
+    outcome = record.outcome or {}
+    return tuple(outcome["urls"]), Decimal(outcome["credits"] or 0).normalize()

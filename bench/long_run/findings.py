@@ -1,4 +1,4 @@
-"""What a long run has come to, and which promises it breaks."""
+"""The findings of a long run, and the promises that it breaks."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,54 +16,55 @@ RESCUE_GOAL: Final = 30.0
 
 @dataclass(frozen=True)
 class Findings:
-    """Counts of jobs or of the provider's tasks; times in seconds. The names of the sets are job ids."""
+    """Counts of jobs or of the provider's tasks, with times in seconds. The sets contain job ids."""
 
     jobs: int
     pace: float
-    """Jobs a second, until nine in ten had ended."""
+    """Jobs a second until nine in ten had ended."""
     outcomes: Counter[str]
     """Jobs by ``succeeded`` or the class of their error."""
     lost: frozenset[str]
-    """Jobs without an end, or unknown to our ledger."""
+    """Jobs that have not ended, or are missing from our ledger."""
     double_billed: frozenset[str]
-    """Jobs for which more than one task was billed, though that could be known."""
+    """Jobs with more than one billed task, where the fleet could have known."""
     deceived: frozenset[str]
-    """Jobs billed twice because the provider refused, with a well-formed 500, a task that it had made all the
-    same, and kept its callback back for longer than LIMNER_CALLBACK_PATIENCE_SECONDS."""
+    """Jobs billed twice because the provider answered with a well-formed 500, made the task nevertheless, and
+    delayed its callback beyond LIMNER_CALLBACK_PATIENCE_SECONDS."""
     lost_answers: int
-    """Tasks whose id no answer to createTask has brought home: lost on the way, or with a killed worker."""
+    """Tasks whose id reached our ledger in no answer to createTask: lost on the wire, or with a killed
+    worker."""
     adopted: int
-    """Of these, the tasks that our ledger knows."""
+    """Lost answers whose task is in our ledger."""
     lost_answers_called_back: int
-    """Lost answers whose task had a callback that was not lost as well, or wrongly signed."""
+    """Lost answers whose task had an authentic callback that was not lost."""
     adopted_called_back: int
     missed: frozenset[str]
-    """Jobs that do not know such a task, in spite of its callback."""
+    """Jobs whose record lacks such a task, in spite of its callback."""
     unknown_billed: int
-    """Tasks that were billed and that our ledger does not know."""
+    """Billed tasks that are missing from our ledger."""
     undelivered: frozenset[str]
-    """Jobs that failed although a task that our ledger knows has succeeded."""
+    """Jobs that failed although a task in our ledger has succeeded."""
     unfinished: frozenset[str]
-    """Jobs that still have a task on record as open."""
+    """Jobs with a task that our ledger still has as open."""
     wrong: frozenset[str]
-    """Jobs whose result is not that of a task which the provider made for them, in URLs or credits."""
+    """Jobs whose result differs, in URLs or credits, from every task of the provider for them."""
     deluded: frozenset[str]
-    """Jobs that know a task which the provider has not made for them: a forged callback was believed."""
+    """Jobs with a task that the provider has not made for them: a forged callback was believed."""
     forged: int
     outages: Mapping[Kill, Sequence[float]]
-    """For each SIGKILL, the seconds until what was killed was ready again."""
+    """For each SIGKILL, the seconds until the process was ready again."""
     held: int
-    """Steps that killed workers had in hand."""
+    """Steps that killed workers had taken and not ended."""
     rescues: Sequence[float] = field(repr=False)
-    """For each of them that was not over: how long its job stood still."""
+    """For each unfinished step of these, the seconds for which its job stood still."""
     callbacks: Mapping[str, int]
-    """What the receiver made of what it got."""
+    """The receiver's counts of callbacks by outcome."""
 
     def violations(self) -> list[str]:
-        """The promises that were broken, each with examples; none is what a run is for."""
+        """The broken promises, each with examples; empty for a good run."""
         broken = [
-            f"{what}: {len(jobs)} ({', '.join(sorted(jobs)[:3])})"
-            for what, jobs in (
+            f"{name}: {len(jobs)} ({', '.join(sorted(jobs)[:3])})"
+            for name, jobs in (
                 ("lost", self.lost),
                 ("double-billed", self.double_billed),
                 ("paid for and not delivered", self.undelivered),
@@ -81,11 +82,11 @@ class Findings:
 
     @property
     def adopted_share(self) -> float:
-        """Adopted tasks in lost answers whose callback was not lost too."""
+        """The share of adopted tasks among lost answers with a delivered callback."""
         return self.adopted_called_back / (self.lost_answers_called_back or 1)
 
     def tables(self) -> Iterator[str]:
-        """All of it, in Markdown."""
+        """The findings as Markdown tables."""
         share = self.adopted / (self.lost_answers or 1)
         yield from table(
             ["measured", "", "promised"],

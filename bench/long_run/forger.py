@@ -1,4 +1,4 @@
-"""Somebody who knows the receiver's address, and even its key, but no token."""
+"""An attacker who knows the receiver's address, and even its key, but no token."""
 
 import json
 import random
@@ -14,12 +14,12 @@ from sandbox.kie.callbacks import signature
 __all__ = ["FORGED", "Forger"]
 
 FORGED: Final = "f0f0f0f0"
-"""How the ids of the forger's tasks begin."""
+"""The prefix of the forger's task ids."""
 STALE: Final = 3600.0
 
 
 class Forger(threading.Thread):
-    """Posts callbacks that no provider has sent, a few each second, until it is stopped."""
+    """Posts forged callbacks, a few each second, until it is stopped."""
 
     def __init__(self, callback_url: str, seed: int, *, every: float = 0.2) -> None:
         super().__init__(name="forger", daemon=True)
@@ -28,11 +28,11 @@ class Forger(threading.Thread):
         self._every = every
         self._stopped = threading.Event()
         self.known: list[str] = []
-        """Job ids that have leaked to it."""
+        """Job ids that have leaked to the forger."""
         self.sent = 0
 
     def run(self) -> None:
-        """Until it is stopped; a receiver that is down is tried again."""
+        """Post until the thread is stopped, also while the receiver is down."""
         with httpx.Client(timeout=5, trust_env=False) as client:
             while not self._stopped.wait(self._every):
                 try:

@@ -1,4 +1,4 @@
-"""What a long run is: its size, its faults, and the settings it is lived through with."""
+"""The plan of a long run: its size, its faults and its settings."""
 
 import random
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ __all__ = ["HMAC_KEY", "WITHHELD", "Kill", "Plan"]
 
 HMAC_KEY: Final = "long-run-webhook-key"
 WITHHELD: Final = frozenset({"callback_lost", "callback_bad_signature", "callback_unsigned"})
-"""The fates of a callback that no receiver may believe, or ever gets."""
+"""The fates of a callback that is lost, or that a receiver must not believe."""
 
 
 class Kill(StrEnum):
-    """What is ended by SIGKILL, and started again at once."""
+    """The processes that are killed (SIGKILL) and restarted at once."""
 
     WORKER = "worker"
     RECEIVER = "callback receiver"
@@ -28,45 +28,48 @@ _ROUND: Final = (Kill.WORKER, Kill.WORKER, Kill.RECEIVER, Kill.VALKEY)
 
 @dataclass(frozen=True)
 class Plan:
-    """Times are in seconds. ``seed`` decides the fate of every task, and what is killed in which order."""
+    """The parameters of a run, with times in seconds. ``seed`` decides the tasks' fates and the order of
+    kills."""
 
     jobs: int = 100_000
     seed: int = 3
     workers: int = 2
     outstanding: int = 2000
-    """How many jobs are submitted and not ended, at most."""
+    """The most jobs that are submitted and have not ended."""
     wave: int = 250
     jobs_between_kills: int = 500
     duration: float = 0.15
-    """What the stand-in takes for a task."""
+    """The stand-in's duration of a task."""
     request_timeout: float = 2.0
     spacing: float = 2.0
-    """A callback that fails is repeated after 1, 3 and 7 times as long: longer than anything is down."""
+    """The first pause of a failed callback, which is retried after 1, 3 and 7 times as long: longer than any
+    outage."""
     patience: float = 16.0
-    """LIMNER_CALLBACK_PATIENCE_SECONDS: longer than a callback is repeated, shorter than ``late``."""
+    """LIMNER_CALLBACK_PATIENCE_SECONDS: longer than a callback is retried, shorter than ``late``."""
     late: float = 20.0
+    """The delay of a late callback."""
     grace: float = 40.0
     """LIMNER_IN_DOUBT_SECONDS: longer than the latest callback."""
-    settle: float = 60.0
-    """How long results may still come in once the last job has ended."""
+    final_wait: float = 60.0
+    """The time for late results after the last job has ended."""
     stall: float = 120.0
-    """When no job has ended for so long, those that have not are given up."""
+    """The time without any job's end after which the remaining jobs count as lost."""
 
     def kills(self) -> Iterator[Kill]:
-        """Without end, and each kind as often as its share in a round."""
+        """An endless sequence of kills, each kind as frequent as in a round."""
         rng = random.Random(self.seed)
         while True:
             yield from rng.sample(_ROUND, len(_ROUND))
 
     @property
     def settings(self) -> dict[str, str]:
-        """LIMNER_* variables."""
+        """The LIMNER_* variables."""
         return {
             **ROOMY,
-            # Enough for the 1 in 12 that wait out a time-out or the patience at full speed; more would be
-            # created in bursts that outrun the stand-in's callbacks on a small machine.
+            # Enough for the 1 in 12 jobs that wait for a time-out or the patience at full speed. More would
+            # create tasks in bursts that exceed the stand-in's callback rate on a small machine.
             "LIMNER_MAX_IN_FLIGHT": "250",
-            # One createTask in 25 is refused by chance, and the account rests each time: very briefly.
+            # One createTask in 25 is refused by chance and pauses the account, so the pauses are short.
             "LIMNER_BACKOFF_SECONDS": "0.05",
             "LIMNER_BACKOFF_MAX_SECONDS": "0.5",
             "LIMNER_PAUSE_SECONDS": "0.05",
@@ -82,14 +85,14 @@ class Plan:
     def faults(self) -> dict[str, Any]:
         """The stand-in's faults: one createTask in eight is answered wrongly or not at all."""
         return {
-            # refused, and nothing exists
+            # refused, and no task exists
             "create_429": 0.03,
             "create_455": 0.01,
             "create_500": 0.02,
-            # no clear answer, and nothing exists
+            # no clear answer, and no task exists
             "drop_before_accept": 0.005,
             "html_before": 0.005,
-            # the task exists and is billed, and its id is not told
+            # the task exists and is billed, but its id is not returned
             "accept_then_drop": 0.01,
             "slow_answer": {"probability": 0.01, "seconds": self.request_timeout + 2},
             "html_after": 0.01,
@@ -115,7 +118,7 @@ class Plan:
 
     @property
     def provider(self) -> dict[str, Any]:
-        """Options of the stand-in."""
+        """The options of the stand-in."""
         return {
             "duration": self.duration,
             "creates": 0,

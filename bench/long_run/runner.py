@@ -1,4 +1,4 @@
-"""Driving a fleet through its faults, and asking both ledgers at the end."""
+"""Running a fleet under faults, and comparing both ledgers at the end."""
 
 import random
 import sys
@@ -26,18 +26,18 @@ __all__ = ["long_run"]
 TICK: Final = 0.1
 REPORT_EVERY: Final = 10.0
 PACED: Final = 0.9
-"""The share of the jobs by which the pace is measured: the last ones wait for doubts to be over."""
+"""The share of jobs over which the pace is measured. The last jobs wait for doubts to be resolved."""
 
 
 def long_run(plan: Plan) -> Findings:
-    """Run it on a fleet of its own. Raises FleetError if a worker or the receiver ends by itself."""
+    """Run the plan on a new fleet. Raises FleetError if a worker or the receiver ends by itself."""
     fleet = LocalFleet(
         workers=plan.workers,
         callbacks=True,
         settings=plan.settings,
         provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
         valkey=EmbeddedValkey(aof=True, appendfsync="always"),
-        log_level="DEBUG",  # bench.long_run.rescue reads what is not told of each step otherwise
+        log_level="DEBUG",  # bench.long_run.rescue reads the start and end of each step
     )
     with fleet, Limner(fleet.redis_url) as limner, ThreadPoolExecutor(1) as submitter:
         run = _Run(plan, fleet)
@@ -47,7 +47,7 @@ def long_run(plan: Plan) -> Findings:
             submitting = submitter.submit(run.submit, limner)
             run.drive(submitting.done)
             submitting.result()
-            return run.findings(*run.settle())
+            return run.findings(*run.compare())
         finally:
             run.stop()
 
@@ -71,7 +71,7 @@ class _Run:
         self._killed: set[int] = set()
 
     def submit(self, limner: Limner) -> None:
-        """Keep jobs outstanding; what a killed Valkey may have swallowed is submitted again."""
+        """Keep jobs outstanding, and resubmit those that a killed Valkey may have lost."""
         plan = self.plan
         for start in range(0, plan.jobs, plan.wave):
             numbers = range(start, min(start + plan.wave, plan.jobs))
@@ -92,7 +92,8 @@ class _Run:
                     break
 
     def drive(self, submitted: Callable[[], bool]) -> None:
-        """Kill and start again until the last job has ended, or none has for as long as the plan allows."""
+        """Kill and restart processes until the last job has ended, or none has within the plan's
+        ``stall``."""
         plan, kills = self.plan, self.plan.kills()
         began = reported = moved = time.monotonic()
         ended, next_kill = 0, plan.jobs_between_kills
@@ -107,7 +108,7 @@ class _Run:
             if before < PACED * plan.jobs <= ended:
                 self._pace = ended / (now - began)
             if now - moved > plan.stall:
-                self._stopped = True  # what has not ended is found to be lost
+                self._stopped = True  # the remaining jobs count as lost
                 return
             if now - reported > REPORT_EVERY:
                 reported = now
@@ -121,9 +122,9 @@ class _Run:
         self.watch.stop()
         self._client.close()
 
-    def settle(self) -> tuple[dict[str, Verdict], dict[str, list[Bought]]]:
-        """Compare the ledgers, and for a while those jobs again that time may still change."""
-        deadline = time.monotonic() + self.plan.settle
+    def compare(self) -> tuple[dict[str, Verdict], dict[str, list[Bought]]]:
+        """Compare the ledgers, and for a while repeat that for jobs whose verdict may still improve."""
+        deadline = time.monotonic() + self.plan.final_wait
         while self.provider.summary()["running"] and time.monotonic() < deadline:
             time.sleep(TICK)
         by_prompt = bought_by_prompt(self.provider.ledger(), self.provider.url)
@@ -139,37 +140,37 @@ class _Run:
             time.sleep(1.0)
 
     def findings(self, verdicts: dict[str, Verdict], bought: dict[str, list[Bought]]) -> Findings:
-        """What both ledgers say together."""
+        """The findings from both ledgers."""
         in_dead_hands = {step.job_id for step in self._held}
         lost_answers = [
             (job_id, task)
             for job_id, tasks in bought.items()
             for task in tasks
-            if not task.answered or (job_id in in_dead_hands and task.id not in self.watch.told)
+            if not task.answered or (job_id in in_dead_hands and task.id not in self.watch.named)
         ]
         adopted = [(job_id, task) for job_id, task in lost_answers if task not in verdicts[job_id].unknown]
         stood = [standstill(step, self._ledger.journal.log(step.job_id)) for step in self._held]
 
-        def those(flag: Callable[[Verdict], object]) -> frozenset[str]:
+        def jobs_with(flag: Callable[[Verdict], object]) -> frozenset[str]:
             return frozenset(job_id for job_id, verdict in verdicts.items() if flag(verdict))
 
         return Findings(
             jobs=len(self.job_ids),
             pace=self._pace,
             outcomes=Counter(verdict.outcome for verdict in verdicts.values()),
-            lost=those(lambda verdict: verdict.lost),
-            double_billed=those(lambda verdict: verdict.double_billed),
-            deceived=those(lambda verdict: verdict.deceived),
+            lost=jobs_with(lambda verdict: verdict.lost),
+            double_billed=jobs_with(lambda verdict: verdict.double_billed),
+            deceived=jobs_with(lambda verdict: verdict.deceived),
             lost_answers=len(lost_answers),
             adopted=len(adopted),
             lost_answers_called_back=sum(not task.withheld for _, task in lost_answers),
             adopted_called_back=sum(not task.withheld for _, task in adopted),
-            missed=those(lambda verdict: verdict.missed),
+            missed=jobs_with(lambda verdict: verdict.missed),
             unknown_billed=sum(task.billed for verdict in verdicts.values() for task in verdict.unknown),
-            undelivered=those(lambda verdict: verdict.undelivered),
-            unfinished=those(lambda verdict: verdict.unfinished),
-            wrong=those(lambda verdict: verdict.wrong),
-            deluded=those(lambda verdict: verdict.deluded),
+            undelivered=jobs_with(lambda verdict: verdict.undelivered),
+            unfinished=jobs_with(lambda verdict: verdict.unfinished),
+            wrong=jobs_with(lambda verdict: verdict.wrong),
+            deluded=jobs_with(lambda verdict: verdict.deluded),
             forged=self.forger.sent,
             outages=self._outages,
             held=len(self._held),
@@ -208,5 +209,5 @@ class _Run:
 
 
 def prompt(number: int) -> str:
-    """Each job has one of its own, by which both ledgers speak of the same thing."""
+    """The prompt of a job, unique so that it identifies the job in both ledgers."""
     return f"boat {number}"

@@ -1,4 +1,4 @@
-"""Stock Celery through the same faults and SIGKILLs, on the same servers."""
+"""Stock Celery under the same faults and SIGKILLs, on the same servers."""
 
 import os
 import random
@@ -24,32 +24,32 @@ __all__ = ["StockFindings", "stock_run"]
 
 TICK: Final = 0.5
 QUIET: Final = 240.0
-"""Seconds without the end of a job until the rest is given up: the visibility timeout of 60 s, the sweep that
-looks for what has outlived it each 100 s, and as much again."""
+"""Seconds without any job's end after which the remaining jobs count as lost: the visibility timeout of 60 s
+and kombu's sweep for expired messages each 100 s, with a reserve."""
 _ROOT: Final = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class StockFindings:
-    """Counts of jobs, but for the SIGKILLs; times in seconds."""
+    """Counts of jobs, and of SIGKILLs; times in seconds."""
 
     jobs: int
     seconds: float
-    """Until the last job that ended."""
+    """The time until the last end of a job."""
     succeeded: int
     failed: int
     double_billed: int
     billed_for_nothing: int
-    """Billed, and the job failed or never ended."""
+    """Billed jobs that failed or never ended."""
     kills: Counter[str]
 
     @property
     def waiting(self) -> int:
-        """Without an end when nothing had ended for a while."""
+        """The jobs that had not ended when the run was given up."""
         return self.jobs - self.succeeded - self.failed
 
     def tables(self) -> Iterator[str]:
-        """In Markdown."""
+        """The findings as a Markdown table."""
         yield from table(
             ["measured", ""],
             [
@@ -66,7 +66,7 @@ class StockFindings:
 
 
 def stock_run(plan: Plan, jobs: int) -> StockFindings:
-    """The plan's faults and kills for so many jobs; there is no receiver to kill, and no callback to lose."""
+    """Run ``jobs`` jobs under the plan's faults and kills, without callbacks and a receiver."""
     with (
         EmbeddedValkey(aof=True, appendfsync="always") as valkey,
         SandboxProvider(faults=plan.faults, **plan.provider) as provider,
@@ -91,12 +91,12 @@ class _StockRun:
         self._workers = [_worker() for _ in range(plan.workers)]
         self._client: Any = redis.Redis.from_url(valkey.url, socket_timeout=30)
         self._open: dict[str, tuple[str, str]] = {}
-        """By prompt, the ids of the chain's results."""
+        """The ids of each chain's results by prompt."""
         self._ends: dict[str, str] = {}
         self._seconds = 0.0
 
     def drive(self) -> None:
-        """Submit in waves, kill on the plan's schedule, and stop when nothing ends any more."""
+        """Submit in waves, kill on the plan's schedule, and stop when no more jobs end."""
         plan = self._plan
         kills = (kill for kill in plan.kills() if kill is not Kill.RECEIVER)
         next_kill, submitted = plan.jobs_between_kills, 0
@@ -114,7 +114,7 @@ class _StockRun:
                 self._seconds = moved - began
 
     def findings(self, provider: SandboxProvider) -> StockFindings:
-        """What the results and the stand-in's ledger say."""
+        """The findings from the results and the stand-in's ledger."""
         bought = bought_by_prompt(provider.ledger(), provider.url)
         billed = {prompt: sum(task.billed for task in tasks) for prompt, tasks in bought.items()}
         ends = Counter(self._ends.values())
@@ -142,21 +142,21 @@ class _StockRun:
         self._open[prompt] = submit(prompt)
 
     def _collect(self) -> bool:
-        # Asked for in bulk: the state of a chain's end, or of its start if that failed.
-        asked = list(self._open.items())
-        if not asked:
+        # One MGET reads the state of each chain's last task, and of its first one, which may have failed.
+        pending = list(self._open.items())
+        if not pending:
             return False
-        names = [f"celery-task-meta-{task_id}" for _, ids in asked for task_id in ids]
+        names = [f"celery-task-meta-{task_id}" for _, ids in pending for task_id in ids]
         texts: list[bytes | None] = self._client.mget(names)
-        for (prompt, _), first, last in zip(asked, texts[::2], texts[1::2], strict=True):
+        for (prompt, _), first, last in zip(pending, texts[::2], texts[1::2], strict=True):
             if last and (state := _state(last)) in ("SUCCESS", "FAILURE"):
                 self._ends[prompt] = state
             elif first and _state(first) == "FAILURE":
                 self._ends[prompt] = "FAILURE"
-        for prompt, _ in asked:
+        for prompt, _ in pending:
             if prompt in self._ends:
                 del self._open[prompt]
-        return any(prompt in self._ends for prompt, _ in asked)
+        return any(prompt in self._ends for prompt, _ in pending)
 
     def _strike(self, kill: Kill) -> None:
         self._kills[kill] += 1
@@ -170,7 +170,7 @@ class _StockRun:
 
 
 def _state(text: bytes) -> str:
-    # Only the states are needed; a result's JSON may be long.
+    # Only the state is needed, and a result's JSON may be long.
     return "SUCCESS" if b'"SUCCESS"' in text[:60] else "FAILURE" if b'"FAILURE"' in text[:60] else ""
 
 
@@ -178,6 +178,6 @@ def _worker() -> Child:
     command = [sys.executable, "-m", "celery", "-A", "bench.stock_celery", "worker", "-P", "threads"]
     quiet = ["-c", "32", "--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "CRITICAL"]
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    # Each with a node name of its own: two of one name would share what they answer to.
+    # Each worker needs its own node name: two of the same name would share their control queue.
     name = f"stock-{time.monotonic_ns()}@%h"
     return Child([*command, "-n", name, *quiet], cwd=_ROOT, env=environment, output=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Following the event stream, so that a run is watched without asking for any single job."""
+"""A reader of the event stream, which watches a run without reading single jobs."""
 
 import threading
 from typing import Final
@@ -15,7 +15,7 @@ _ENDS: Final = frozenset(state.value for state in JobState if state.ended)
 
 
 class Watch(threading.Thread):
-    """Reads every event of a fleet from the first one on, through every restart of its Redis."""
+    """Reads every event of a fleet from the first one on, across restarts of its Redis."""
 
     def __init__(self, redis_url: str) -> None:
         super().__init__(name="watch", daemon=True)
@@ -24,11 +24,11 @@ class Watch(threading.Thread):
         self._stopped = threading.Event()
         self.ended: set[str] = set()
         """The jobs that have ended."""
-        self.told: set[str] = set()
-        """The provider's tasks whose id an answer to createTask has brought home."""
+        self.named: set[str] = set()
+        """The provider's tasks whose id an answer to createTask has named."""
 
     def run(self) -> None:
-        """Until it is stopped."""
+        """Read events until the thread is stopped."""
         after = "0"
         while not self._stopped.is_set():
             try:
@@ -41,7 +41,7 @@ class Watch(threading.Thread):
                 if event.event in _ENDS:
                     self.ended.add(event.job_id)
                 elif event.event == JobState.GENERATING:
-                    self.told.add(event.detail["task_id"])
+                    self.named.add(event.detail["task_id"])
 
     def stop(self) -> None:
         """End the thread, and close its connection."""

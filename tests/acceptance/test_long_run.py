@@ -23,7 +23,7 @@ SHORT = Plan(
     patience=10.0,
     late=12.0,
     grace=18.0,
-    settle=30.0,
+    final_wait=30.0,
     stall=60.0,
 )
 
