@@ -35,7 +35,7 @@ def service(request: pytest.FixtureRequest) -> dict[str, Any]:
     return services()[request.param]
 
 
-def test_a_service_can_gain_no_privilege_and_write_nowhere_but_in_its_volumes(
+def test_a_service_has_no_privileges_and_can_write_only_to_its_volumes(
     service: dict[str, Any],
 ) -> None:
     assert service["read_only"] is True
@@ -45,20 +45,20 @@ def test_a_service_can_gain_no_privilege_and_write_nowhere_but_in_its_volumes(
     assert not service.get("privileged")
 
 
-def test_a_service_is_restarted_and_its_memory_bounded(service: dict[str, Any]) -> None:
+def test_a_service_is_restarted_and_has_a_memory_limit(service: dict[str, Any]) -> None:
     assert service["restart"] == "unless-stopped"
     assert service["deploy"]["resources"]["limits"]["memory"]
 
 
-def test_a_port_is_open_on_loopback_only(service: dict[str, Any]) -> None:
+def test_ports_are_published_on_loopback_only(service: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
-def test_no_health_check_asks_the_workers_over_the_broker(service: dict[str, Any]) -> None:
+def test_no_health_check_inspects_workers_through_the_broker(service: dict[str, Any]) -> None:
     assert "inspect" not in str(service["healthcheck"])
 
 
-def test_redis_keeps_what_it_is_told_and_drops_nothing() -> None:
+def test_redis_persists_its_data_and_evicts_nothing() -> None:
     command = services()["redis"]["command"]
     assert option(command, "--appendonly") == "yes"
     assert option(command, "--appendfsync") == "everysec"
@@ -66,27 +66,27 @@ def test_redis_keeps_what_it_is_told_and_drops_nothing() -> None:
     assert services()["redis"]["volumes"] == [f"redis-data:{option(command, '--dir')}"]
 
 
-def test_a_worker_may_end_what_it_has_begun() -> None:
+def test_a_worker_has_time_to_finish_its_current_step() -> None:
     longest = Settings.model_fields["request_timeout_seconds"].default + LEASE_MARGIN
     assert seconds(services()["worker"]["stop_grace_period"]) > longest
 
 
-def test_only_workers_see_the_key_and_no_image_holds_one() -> None:
+def test_only_workers_get_the_key_and_no_image_contains_it() -> None:
     assert [name for name, service in services().items() if "secrets" in service] == ["worker"]
     assert "API_KEY" not in (CHECKOUT / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize(("target", "packages"), [("fleet", FLEET), ("local", FLEET | {"sandbox"})])
-def test_an_image_holds_the_packages_that_its_services_need(target: str, packages: set[str]) -> None:
+def test_an_image_has_the_packages_that_its_services_need(target: str, packages: set[str]) -> None:
     assert copied(target) == packages
 
 
-def test_what_the_images_are_made_of_reaches_the_builder() -> None:
+def test_the_build_context_has_exactly_the_copied_folders() -> None:
     kept = re.findall(r"^!(.+)$", (CHECKOUT / ".dockerignore").read_text(), re.MULTILINE)
     assert set(kept) == copied("local") | {"requirements/*.lock"}
 
 
-def test_the_image_and_the_compose_file_start_and_check_a_worker_alike() -> None:
+def test_the_image_and_the_compose_file_agree_on_the_worker_command_and_health_check() -> None:
     dockerfile = (CHECKOUT / "Dockerfile").read_text()
     listed = re.findall(r"CMD (\[.+\])$", dockerfile, re.MULTILINE)
     worker = services()["worker"]
@@ -135,7 +135,7 @@ def running(stack: Stack) -> Iterator[dict[str, Child]]:
             child.stop(10)
 
 
-def test_a_service_that_does_not_run_is_not_healthy(tmp_path: Path) -> None:
+def test_a_service_that_is_not_running_is_unhealthy(tmp_path: Path) -> None:
     idle = Stack(tmp_path, dict(zip(PORTS, free_ports(), strict=True)), env_file={})
     (tmp_path / "no-secrets").mkdir()
     (tmp_path / "secrets").mkdir()
@@ -184,7 +184,7 @@ def persisted(data: Path, job_id: str) -> None:
     eventually(lambda: any(job_id.encode() in path.read_bytes() for path in data.rglob("*.aof")))
 
 
-def test_services_end_in_order_and_have_written_nothing_into_the_image(
+def test_services_stop_cleanly_and_write_nothing_into_the_image(
     stack: Stack, running: dict[str, Child]
 ) -> None:
     for name in OURS:

@@ -49,16 +49,16 @@ def seen() -> Seen:
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("edge", CHOSEN, ids=lambda edge: edge.name)
-def test_a_death_costs_neither_the_job_nor_a_second_image(edge: Edge, seen: Seen) -> None:
+def test_a_crash_loses_no_job_and_buys_no_second_image(edge: Edge, seen: Seen) -> None:
     assert seen.findings[edge].kept, str(seen.findings[edge])
 
 
 @pytest.mark.timeout(240)
-def test_jobs_come_by_every_point(seen: Seen) -> None:
+def test_jobs_pass_every_point(seen: Seen) -> None:
     assert seen.points == POINTS
 
 
-def test_a_broken_promise_is_noticed(seen: Seen) -> None:
+def test_a_broken_promise_is_detected(seen: Seen) -> None:
     kept = seen.findings[CHOSEN[0]]
     assert not replace(kept, outcome=Outcome("succeeded", 2)).kept
     assert not replace(kept, outcome=Outcome("InDoubt", 1)).kept
@@ -66,7 +66,7 @@ def test_a_broken_promise_is_noticed(seen: Seen) -> None:
     assert not replace(kept, late=SLACK + 0.1).kept
 
 
-def test_no_edge_promises_to_pay_twice_unless_it_was_asked_for() -> None:
+def test_only_the_resubmit_policy_may_pay_twice() -> None:
     paid_twice = {edge.way for edge in EDGES for outcome in edge.promise if outcome.tasks_bought > 1}
     assert paid_twice == {RESUBMITTED}
 
@@ -75,6 +75,6 @@ def test_every_point_is_an_edge_of_the_matrix() -> None:
     assert {point for edge in EDGES for point in edge.deaths} == POINTS
 
 
-def test_a_point_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_crash_point_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="before lunch"):
         Crash(tmp_path / "trail", "before lunch", None)

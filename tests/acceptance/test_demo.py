@@ -56,7 +56,7 @@ class Demo:
         return [*running_for(self.folder), *self.temporary.iterdir()]
 
 
-def test_it_shows_every_kind_of_job_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demo_shows_every_kind_of_job_and_leaves_nothing_behind(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     assert demo.ended() == 0, demo.output
     assert "attempt 2" in demo.output
@@ -73,7 +73,7 @@ def test_it_shows_every_kind_of_job_and_leaves_nothing_behind(tmp_path: Path) ->
     ("number", "moment"),
     [(signal.SIGINT, "Starting"), (signal.SIGTERM, "generating"), (signal.SIGINT, "succeeded")],
 )
-def test_a_signal_stops_all_of_it(tmp_path: Path, number: signal.Signals, moment: str) -> None:
+def test_a_signal_stops_the_whole_demo(tmp_path: Path, number: signal.Signals, moment: str) -> None:
     demo = Demo(tmp_path)
     demo.wait_for(moment)
     demo.process.send_signal(number)
@@ -82,7 +82,7 @@ def test_a_signal_stops_all_of_it(tmp_path: Path, number: signal.Signals, moment
     assert "Traceback" not in demo.output
 
 
-def test_nothing_outlives_a_kill(tmp_path: Path) -> None:
+def test_no_process_outlives_a_killed_demo(tmp_path: Path) -> None:
     demo = Demo(tmp_path)
     demo.wait_for("generating")
     demo.process.kill()
@@ -90,7 +90,7 @@ def test_nothing_outlives_a_kill(tmp_path: Path) -> None:
     wait_until(lambda: not running_for(tmp_path))
 
 
-def test_with_a_key_it_spends_nothing_unasked(tmp_path: Path) -> None:
+def test_the_demo_spends_no_credits_without_consent(tmp_path: Path) -> None:
     with SandboxProvider(speed=20) as provider:
         demo = Demo(tmp_path, LIMNER_API_KEY="sandbox-key", LIMNER_API_URL=provider.url)
         assert demo.ended() == 2
@@ -98,7 +98,7 @@ def test_with_a_key_it_spends_nothing_unasked(tmp_path: Path) -> None:
         assert provider.summary()["calls"] == {}
 
 
-def test_with_a_key_and_yes_it_buys_three_small_images(tmp_path: Path) -> None:
+def test_with_a_key_and_yes_the_demo_buys_three_small_images(tmp_path: Path) -> None:
     with SandboxProvider(speed=20) as provider:
         demo = Demo(tmp_path, "--yes", LIMNER_API_KEY="sandbox-key", LIMNER_API_URL=provider.url)
         assert demo.ended() == 0, demo.output

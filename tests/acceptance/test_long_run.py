@@ -39,7 +39,7 @@ def test_no_promise_is_broken_by_faults_and_kills(found: Findings) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_the_run_was_one_that_could_have_broken_them(found: Findings) -> None:
+def test_the_run_had_enough_faults_and_kills_to_break_promises(found: Findings) -> None:
     assert found.jobs == SHORT.jobs
     assert len(found.outages[Kill.WORKER]) >= 2
     assert len(found.outages[Kill.RECEIVER]) >= 1
@@ -51,7 +51,7 @@ def test_the_run_was_one_that_could_have_broken_them(found: Findings) -> None:
 
 
 @pytest.mark.timeout(240)
-def test_a_broken_promise_is_told_with_its_jobs(found: Findings) -> None:
+def test_a_broken_promise_is_reported_with_its_jobs(found: Findings) -> None:
     worse = replace(found, lost=frozenset({"a", "b"}), adopted_called_back=0, rescues=[31.0])
     lost, adopted, rescue = worse.violations()
     assert lost == "lost: 2 (a, b)"
@@ -95,7 +95,7 @@ def flags(verdict: Verdict) -> set[str]:
         (record("failed"), [], {"deluded"}),
     ],
 )
-def test_the_comparison_sees_each_kind_of_disagreement(
+def test_the_comparison_detects_each_kind_of_disagreement(
     record: Record | None, tasks: list[Bought], seen: set[str]
 ) -> None:
     assert flags(verdict(record, tasks)) == seen

@@ -59,7 +59,7 @@ def copy(tmp_path: Path) -> Copy:
     return made
 
 
-def test_a_commit_becomes_two_archives_and_nothing_that_lies_about_does(copy: Copy) -> None:
+def test_a_release_contains_only_committed_files(copy: Copy) -> None:
     copy.git("tag", "v0.1.0")
     (copy.folder / "limner" / "celerybeat-schedule").write_text("hidden by .gitignore")
     done = copy.release()
@@ -69,36 +69,36 @@ def test_a_commit_becomes_two_archives_and_nothing_that_lies_about_does(copy: Co
     assert done.stdout.endswith("0.1.0 is in dist/. Nothing was uploaded.\n")
 
 
-def test_what_is_not_committed_is_named(copy: Copy) -> None:
+def test_an_uncommitted_file_is_named(copy: Copy) -> None:
     (copy.folder / "limner" / "new.py").touch()
     assert "commit these first, or remove them:\n?? limner/new.py" in copy.refusal()
 
 
-def test_a_version_without_its_date_is_told_what_to_write(copy: Copy) -> None:
+def test_an_undated_version_is_refused_with_the_line_to_write(copy: Copy) -> None:
     copy.write("CHANGELOG.md", "2026-11-28", "unreleased")
     copy.commit()
     assert "CHANGELOG.md does not date 0.1.0: write '## 0.1.0 (YEAR-MONTH-DAY)'" in copy.refusal()
 
 
-def test_a_version_that_the_changelog_does_not_know_is_refused(copy: Copy) -> None:
+def test_a_version_that_is_missing_from_the_changelog_is_refused(copy: Copy) -> None:
     copy.write("pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
     copy.commit()
     assert "pyproject.toml says 0.2.0, and the newest heading of CHANGELOG.md is 0.1.0" in copy.refusal()
 
 
-def test_a_version_is_released_once(copy: Copy) -> None:
+def test_a_version_cannot_be_released_twice(copy: Copy) -> None:
     copy.git("tag", "v0.1.0")
     copy.write("README.md", "Limner", "Limner!")
     copy.commit()
     assert "v0.1.0 is the tag of another commit" in copy.refusal()
 
 
-def test_a_tag_that_says_another_version_is_refused(copy: Copy) -> None:
+def test_a_tag_with_a_different_version_is_refused(copy: Copy) -> None:
     copy.git("tag", "v0.3.0")
     assert "this commit has the tag v0.3.0, and pyproject.toml says 0.1.0" in copy.refusal()
 
 
-def test_an_archive_that_lacks_a_file_is_refused(copy: Copy) -> None:
+def test_an_archive_with_a_missing_file_is_refused(copy: Copy) -> None:
     copy.write("pyproject.toml", 'packages = ["limner"]', 'packages = ["limner"]\nexclude = ["submit.lua"]')
     copy.commit()
     assert "limner/ledger/lua/submit.lua is missing" in copy.refusal()

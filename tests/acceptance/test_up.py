@@ -92,7 +92,7 @@ def test_jobs_and_the_url_outlive_a_restart(up: Callable[..., Up], tmp_path: Pat
         assert stat.S_IMODE((tmp_path / "limner" / secret).stat().st_mode) == 0o600
 
 
-def test_a_second_one_says_that_one_is_up(up: Callable[..., Up]) -> None:
+def test_a_second_up_reports_the_running_fleet(up: Callable[..., Up]) -> None:
     first = up().is_up()
     second = up()
     assert second.process.wait(30) == 1
@@ -101,7 +101,7 @@ def test_a_second_one_says_that_one_is_up(up: Callable[..., Up]) -> None:
     assert first.process.poll() is None
 
 
-def test_with_a_key_there_is_no_stand_in(up: Callable[..., Up]) -> None:
+def test_with_a_key_no_stand_in_is_started(up: Callable[..., Up]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         run = up(LIMNER_API_KEY="made-up", LIMNER_API_URL=url).is_up()
@@ -109,7 +109,7 @@ def test_with_a_key_there_is_no_stand_in(up: Callable[..., Up]) -> None:
     assert not [each for each in running_for(run.folder) if "provider" in each.cmdline()]
 
 
-def test_a_worker_that_dies_ends_it_and_is_named(up: Callable[..., Up]) -> None:
+def test_a_dead_worker_stops_the_fleet_and_is_named(up: Callable[..., Up]) -> None:
     run = up().is_up()
     worker = next(each for each in running_for(run.folder) if "worker-1@%h" in each.cmdline())
     worker.kill()
@@ -118,7 +118,7 @@ def test_a_worker_that_dies_ends_it_and_is_named(up: Callable[..., Up]) -> None:
     assert running_for(run.folder) == []
 
 
-def test_a_port_that_is_taken_is_named(up: Callable[..., Up], tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(up: Callable[..., Up], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (tmp_path / "limner").mkdir()

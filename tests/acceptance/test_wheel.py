@@ -40,20 +40,20 @@ def python(wheel: Path, metadata: Metadata, tmp_path_factory: pytest.TempPathFac
     return install(wheel, metadata.requires_dist or [], tmp_path_factory.mktemp("backend"))
 
 
-def test_it_holds_limner_whole_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_exactly_the_limner_package(wheel: Path) -> None:
     names = wheel_files(wheel)
     assert names == wanted_in_wheel(CHECKOUT)
     assert {"limner/py.typed", "limner/ledger/lua/submit.lua"} <= names
 
 
-def test_its_metadata_say_what_it_is(metadata: Metadata) -> None:
+def test_the_metadata_has_name_license_and_python_version(metadata: Metadata) -> None:
     assert (metadata.name, metadata.license_expression) == ("limner", "MIT")
     assert metadata.license_files == ["LICENSE"]
     assert str(metadata.requires_python) == ">=3.11"
     assert metadata.description
 
 
-def test_it_needs_pydantic_and_redis_only(metadata: Metadata) -> None:
+def test_the_wheel_requires_only_pydantic_and_redis(metadata: Metadata) -> None:
     needed = [each.name for each in metadata.requires_dist or [] if not each.marker]
     assert sorted(needed) == ["pydantic", "redis"]
 

@@ -40,7 +40,7 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("pattern", [HOST, MACHINE], ids=["registry", "machine"])
-def test_no_file_names_a_registry_or_a_place_on_somebody_s_machine(
+def test_no_file_contains_a_registry_or_a_path_of_a_machine(
     texts: dict[str, str], pattern: re.Pattern[str]
 ) -> None:
     assert {name: found[0] for name, text in texts.items() if (found := pattern.search(text))} == {}
@@ -66,7 +66,7 @@ def test_the_locks_pin_the_same_releases() -> None:
         assert pins(lock).items() <= every.items()
 
 
-def test_the_lock_satisfies_what_the_project_asks_for(project: dict[str, Any]) -> None:
+def test_the_lock_satisfies_the_project_s_requirements(project: dict[str, Any]) -> None:
     asked = [
         *project["project"]["dependencies"],
         *(line for extra in project["project"]["optional-dependencies"].values() for line in extra),
@@ -80,7 +80,7 @@ def test_the_lock_satisfies_what_the_project_asks_for(project: dict[str, Any]) -
         )
 
 
-def test_the_changelog_tells_of_this_version(project: dict[str, Any]) -> None:
+def test_the_changelog_has_this_version(project: dict[str, Any]) -> None:
     version = re.escape(project["project"]["version"])
     assert re.search(rf"^## \[?{version}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
@@ -99,7 +99,7 @@ def workflow() -> dict[Any, Any]:
     return parsed
 
 
-def test_the_forge_runs_what_everybody_runs_and_may_only_read(workflow: dict[Any, Any]) -> None:
+def test_the_workflow_runs_only_the_common_command_with_read_permission(workflow: dict[Any, Any]) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     [job] = workflow["jobs"].values()
     assert "permissions" not in job
@@ -108,7 +108,7 @@ def test_the_forge_runs_what_everybody_runs_and_may_only_read(workflow: dict[Any
     assert used == ["actions/checkout", "actions/setup-python"]
 
 
-def test_the_forge_has_every_python_and_system_of_the_classifiers(
+def test_the_workflow_covers_every_python_and_system_of_the_classifiers(
     workflow: dict[Any, Any], project: dict[str, Any]
 ) -> None:
     promised = project["project"]["classifiers"]
@@ -126,7 +126,7 @@ def test_the_forge_has_every_python_and_system_of_the_classifiers(
     }
 
 
-def test_the_hooks_are_the_quick_part_of_make_lint() -> None:
+def test_every_hook_is_a_command_of_make_lint() -> None:
     lint = (ROOT / "Makefile").read_text().split("\nlint:", 1)[1].split("\n\n", 1)[0]
     [repo] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repo["repo"] == "local"

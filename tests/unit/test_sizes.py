@@ -10,7 +10,7 @@ from tests.repository import committed
 SMALL = {"lines": {"a.py": 300}, "function_lines": {}, "parameters": {}}
 
 
-def test_nothing_is_larger_than_the_list_says_and_the_list_no_larger_than_anything() -> None:
+def test_the_list_has_the_sizes_of_the_repository() -> None:
     if not committed():
         pytest.skip("an exported tree has no list of its files")
     wrong = sizes.complaints(sizes.listed(), sizes.measured())
@@ -26,18 +26,18 @@ def test_nothing_is_larger_than_the_list_says_and_the_list_no_larger_than_anythi
         ({}, "is gone, or no more than 250: remove its line"),
     ],
 )
-def test_an_entry_is_the_size_itself(lines: dict[str, int], complaint: str | None) -> None:
+def test_an_entry_must_equal_the_size(lines: dict[str, int], complaint: str | None) -> None:
     said = sizes.complaints(SMALL, {**SMALL, "lines": lines})
     assert said == ([f"[lines] a.py: {complaint}"] if complaint else [])
 
 
-def test_what_newly_passes_the_limit_is_told_its_line() -> None:
+def test_a_new_excess_is_reported_with_the_line_to_add() -> None:
     [said] = sizes.complaints(SMALL, {**SMALL, "parameters": {"b.py: C.f": 9}})
     assert said.startswith("[parameters] b.py: C.f: has 9, more than 8: split it")
     assert said.endswith('add "b.py: C.f" = 9')
 
 
-def test_functions_are_measured_where_they_stand() -> None:
+def test_functions_are_measured_with_their_qualified_names() -> None:
     body = "\n".join(["        pass"] * 60)
     text = f"class C:\n    def f(self, a, b, *c, d, e, f, g, h, **i):\n{body}\n"
     found = {(kind, name): size for kind, name, size in sizes._sizes("b.py", text)}

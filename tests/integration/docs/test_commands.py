@@ -74,11 +74,11 @@ def _of_typer(command: Any, words: list[str]) -> str | None:
 
 
 @pytest.mark.parametrize("command", FOUND, ids=lambda command: f"{command.place} {command.text}")
-def test_a_command_is_understood(command: Command) -> None:
+def test_a_documented_command_is_valid(command: Command) -> None:
     assert problem(command.text) is None, command.place
 
 
-def test_commands_are_found_in_blocks_and_in_sentences() -> None:
+def test_commands_are_found_in_blocks_and_in_prose() -> None:
     texts = [command.text for command in FOUND]
     assert len(texts) > 50
     assert "python -m sandbox valkey                              # prints its URL" in texts
@@ -98,5 +98,5 @@ def test_commands_are_found_in_blocks_and_in_sentences() -> None:
         'make up ARGS="--worker 2"',
     ],
 )
-def test_a_command_that_is_none_is_found_out(text: str) -> None:
+def test_an_invalid_command_is_detected(text: str) -> None:
     assert problem(text)

@@ -73,7 +73,7 @@ def names(fleet: LocalFleet, doubtful: tuple[str, str], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_the_blocks_of_a_page_run_in_turn(page: str, fleet: LocalFleet, names: dict[str, Any]) -> None:
+def test_the_blocks_of_a_page_run_in_order(page: str, fleet: LocalFleet, names: dict[str, Any]) -> None:
     for block in python(page):
         if block.not_run:
             continue
@@ -90,7 +90,7 @@ def test_the_blocks_of_a_page_run_in_turn(page: str, fleet: LocalFleet, names: d
 
 
 @pytest.mark.parametrize("page", WITH_PYTHON)
-def test_what_the_blocks_import_is_there(page: str) -> None:
+def test_the_imports_of_the_blocks_exist(page: str) -> None:
     for block in python(page):
         compiled(page, block)
         for node in ast.walk(ast.parse(block.text)):
@@ -102,6 +102,6 @@ def test_what_the_blocks_import_is_there(page: str) -> None:
                 assert [each.name for each in node.names if not hasattr(module, each.name)] == []
 
 
-def test_a_block_that_cannot_be_run_says_why_and_where_it_stands() -> None:
+def test_a_block_has_its_line_and_the_reason_why_it_cannot_run() -> None:
     text = "Text.\n\n<!-- not run: needs a key -->\n```python\na = 1\n```\n\n```sh\nls\n```\n"
     assert blocks(text) == [Block("python", "a = 1\n", 5, "needs a key"), Block("sh", "ls\n", 9, None)]

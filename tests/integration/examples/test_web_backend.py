@@ -44,7 +44,7 @@ def backend(fleet: LocalFleet) -> Iterator[httpx.Client]:
             server.terminate()
 
 
-def test_a_request_is_answered_at_once_and_its_images_can_be_waited_for(backend: httpx.Client) -> None:
+def test_a_request_returns_at_once_and_a_client_can_wait_for_its_images(backend: httpx.Client) -> None:
     accepted = backend.post("/images", json={"prompt": "a red kite", "num_images": 2})
     assert accepted.status_code == 202
     assert backend.get(accepted.json()["url"]).json()["state"] in ("queued", "sending", "generating")
@@ -53,7 +53,7 @@ def test_a_request_is_answered_at_once_and_its_images_can_be_waited_for(backend:
     assert len(done["urls"]) == 2
 
 
-def test_a_repeated_request_with_its_key_is_the_same_job(backend: httpx.Client) -> None:
+def test_a_repeated_request_with_the_same_key_is_the_same_job(backend: httpx.Client) -> None:
     headers = {"Idempotency-Key": "order-1"}
     first = backend.post("/images", json={"prompt": "once"}, headers=headers).json()
     assert backend.post("/images", json={"prompt": "once"}, headers=headers).json() == first
@@ -64,13 +64,15 @@ def test_a_repeated_request_with_its_key_is_the_same_job(backend: httpx.Client) 
     ("body", "word"),
     [('{"prompt": ""}', "prompt"), ('{"prompt": "x", "styl": 1}', "styl"), ("[", "JSON"), ('"x"', "object")],
 )
-def test_a_bad_request_is_told_what_is_wrong(backend: httpx.Client, body: str, word: str) -> None:
+def test_an_invalid_request_is_answered_with_the_field_at_fault(
+    backend: httpx.Client, body: str, word: str
+) -> None:
     answer = backend.post("/images", content=body)
     assert answer.status_code == 422
     assert word in answer.text
 
 
-def test_a_failed_job_says_why_and_what_to_do(backend: httpx.Client, fleet: LocalFleet) -> None:
+def test_a_failed_job_returns_its_error_type(backend: httpx.Client, fleet: LocalFleet) -> None:
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
     where = backend.post("/images", json={"prompt": "flagged"}).json()["url"]
@@ -79,16 +81,16 @@ def test_a_failed_job_says_why_and_what_to_do(backend: httpx.Client, fleet: Loca
     assert error["retryable"] is False
 
 
-def test_a_job_that_never_was_is_not_found(backend: httpx.Client) -> None:
+def test_an_unknown_job_is_not_found(backend: httpx.Client) -> None:
     assert backend.get("/images/nobody").status_code == 404
 
 
 @pytest.mark.parametrize("wait", ["-1", "26", "nan", "soon"])
-def test_a_wait_is_bounded(backend: httpx.Client, wait: str) -> None:
+def test_an_invalid_wait_is_refused(backend: httpx.Client, wait: str) -> None:
     assert backend.get("/images/nobody", params={"wait": wait}).status_code == 422
 
 
-def test_a_redis_that_is_away_is_a_503_and_passes(backend: httpx.Client, fleet: LocalFleet) -> None:
+def test_an_outage_of_redis_is_a_503_until_it_ends(backend: httpx.Client, fleet: LocalFleet) -> None:
     assert fleet.valkey
     fleet.valkey.kill()
     answer = backend.post("/images", json={"prompt": "later"})

@@ -64,7 +64,7 @@ def finish(jobs: list[Job]) -> None:
         assert job.result(WAIT).urls
 
 
-def test_they_share_the_work(limner: Limner, provider: SandboxProvider) -> None:
+def test_accounts_share_the_work(limner: Limner, provider: SandboxProvider) -> None:
     finish(limner.submit_many(f"shared {number}" for number in range(40)))
     made = made_by(provider)
     assert made.total() == 40
@@ -72,7 +72,7 @@ def test_they_share_the_work(limner: Limner, provider: SandboxProvider) -> None:
 
 
 @pytest.mark.parametrize("account", ["north", "south"])
-def test_a_job_that_names_one_goes_to_no_other(
+def test_a_pinned_job_is_sent_only_by_its_account(
     limner: Limner, provider: SandboxProvider, account: str
 ) -> None:
     jobs = limner.submit_many((f"pinned {number}" for number in range(20)), account=account)
@@ -81,9 +81,7 @@ def test_a_job_that_names_one_goes_to_no_other(
     assert {job.status().account for job in jobs} == {account}
 
 
-def test_a_task_is_read_with_the_key_of_the_account_that_has_it(
-    limner: Limner, provider: SandboxProvider
-) -> None:
+def test_a_task_is_read_with_the_key_of_its_account(limner: Limner, provider: SandboxProvider) -> None:
     provider.faults(record_500={"next": 5})  # so that some are read twice
     finish(limner.submit_many(f"read {number}" for number in range(30)))
     owners = {task["task_id"]: task["account"] for task in provider.ledger()}
@@ -93,7 +91,7 @@ def test_a_task_is_read_with_the_key_of_the_account_that_has_it(
     assert [call for call in reads if call["account"] != owners[call["task_id"]]] == []
 
 
-def test_one_without_credits_stops_alone_and_goes_on_after_a_top_up(
+def test_only_the_account_without_credits_pauses_and_a_top_up_resumes_it(
     limner: Limner, provider: SandboxProvider
 ) -> None:
     provider.set_credits(0, "south")
@@ -119,7 +117,7 @@ def test_one_without_credits_stops_alone_and_goes_on_after_a_top_up(
     eventually(lambda: standing(limner, "south").pause is None)
 
 
-def test_a_refused_key_stops_its_account_alone(limner: Limner, provider: SandboxProvider) -> None:
+def test_a_refused_key_pauses_only_its_account(limner: Limner, provider: SandboxProvider) -> None:
     provider.revoke(NORTH)
     pinned = limner.submit("northern", account="north")
     eventually(lambda: standing(limner, "north").pause)
@@ -132,9 +130,7 @@ def test_a_refused_key_stops_its_account_alone(limner: Limner, provider: Sandbox
     assert made_by(provider) == {"north": 1, "south": 20}
 
 
-def test_an_account_that_is_paused_by_hand_leaves_the_work_to_the_other(
-    limner: Limner, provider: SandboxProvider
-) -> None:
+def test_the_other_account_does_the_work_of_a_paused_one(limner: Limner, provider: SandboxProvider) -> None:
     limner.pause("south", reason="audit")
     finish(limner.submit_many(f"either {number}" for number in range(20)))
     assert made_by(provider) == {"north": 20}
@@ -142,7 +138,7 @@ def test_an_account_that_is_paused_by_hand_leaves_the_work_to_the_other(
     finish([limner.submit("southern", account="south")])
 
 
-def test_the_keys_are_in_no_log(fleet: LocalFleet, limner: Limner, provider: SandboxProvider) -> None:
+def test_no_log_contains_a_key(fleet: LocalFleet, limner: Limner, provider: SandboxProvider) -> None:
     # Also not when a request with them fails in every way.
     provider.faults(create_401={"next": 1}, create_500={"next": 1}, drop_before_accept={"next": 1})
     jobs = limner.submit_many((f"logged {number}" for number in range(6)), account="south")

@@ -91,7 +91,7 @@ def generating(provider: SandboxProvider, jobs: Sequence[Job], count: int) -> li
 
 
 @pytest.mark.parametrize("seed", [4711])
-def test_the_books_are_those_of_the_provider_whatever_goes_wrong(seed: int) -> None:
+def test_our_spending_equals_the_provider_s_under_all_faults(seed: int) -> None:
     dice = random.Random(seed)
     with speed_fleet({}, faults=FAULTS, seed=seed, duration=0.5) as fleet, Limner(fleet.redis_url) as limner:
         assert fleet.provider
@@ -149,7 +149,7 @@ def waiting() -> Iterator[LocalFleet]:
         yield running
 
 
-def test_what_would_break_a_cap_waits(waiting: LocalFleet) -> None:
+def test_a_job_that_would_exceed_a_cap_waits(waiting: LocalFleet) -> None:
     with Limner(waiting.redis_url) as limner:
         assert waiting.provider
         provider = waiting.provider
@@ -183,7 +183,7 @@ def test_what_would_break_a_cap_waits(waiting: LocalFleet) -> None:
         assert len(provider.ledger()) == 11
 
 
-def test_a_job_that_waits_for_money_may_expire(waiting: LocalFleet) -> None:
+def test_a_job_that_waits_for_budget_can_expire(waiting: LocalFleet) -> None:
     with Limner(waiting.redis_url) as limner:
         job = limner.submit(TextToImage(prompt="dear", num_images=4), lane="narrow", expires_in=1.0)
         with pytest.raises(errors.Expired):
@@ -193,7 +193,7 @@ def test_a_job_that_waits_for_money_may_expire(waiting: LocalFleet) -> None:
         assert waiting.provider.ledger(prompt="dear") == []
 
 
-def test_what_would_break_a_cap_is_refused_if_that_is_wished_for() -> None:
+def test_with_the_policy_refuse_a_job_that_would_exceed_a_cap_fails() -> None:
     settings = {"LIMNER_CREDITS_PER_DAY": "60", "LIMNER_OVER_BUDGET": "refuse"}
     with speed_fleet(settings) as fleet, Limner(fleet.redis_url) as limner:
         assert fleet.provider
@@ -221,7 +221,7 @@ def test_what_would_break_a_cap_is_refused_if_that_is_wished_for() -> None:
         assert (spent(books)[0], books.standing.held) == (Decimal("59.5"), Decimal(0))
 
 
-def test_only_what_may_be_charged_counts_against_a_cap() -> None:
+def test_only_possible_charges_count_against_a_cap() -> None:
     settings = {"LIMNER_CREDITS_PER_DAY": "10", "LIMNER_IN_DOUBT_SECONDS": "1"}
     with speed_fleet(settings) as fleet, Limner(fleet.redis_url) as limner:
         assert fleet.provider

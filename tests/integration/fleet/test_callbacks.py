@@ -90,7 +90,7 @@ def deliveries(fleet: LocalFleet) -> list[int]:
     ],
     ids=lambda value: "+".join(value or ["none"]) if isinstance(value, list) else "",
 )
-def test_a_callback_brings_the_result_and_nothing_is_bought_twice(
+def test_a_callback_delivers_the_result_and_nothing_is_bought_twice(
     patient: LocalFleet, faults: list[str], outcomes: set[str]
 ) -> None:
     provider(patient).faults(**dict.fromkeys(faults, 1))
@@ -105,7 +105,7 @@ def test_a_callback_brings_the_result_and_nothing_is_bought_twice(
     assert counts(patient).keys() <= outcomes
 
 
-def test_a_tampered_callback_of_a_failed_task_makes_no_success(patient: LocalFleet) -> None:
+def test_a_tampered_callback_does_not_turn_a_failed_task_into_a_success(patient: LocalFleet) -> None:
     provider(patient).faults(task_fail=1, callback_tampered=1)
     with Limner(patient.redis_url) as limner, pytest.raises(GenerationFailed):
         limner.submit("a red kite").result(timeout=30)
@@ -119,7 +119,7 @@ def test_a_tampered_callback_of_a_failed_task_makes_no_success(patient: LocalFle
         ("callback_unsigned", {"bad_signature": 1}),
     ],
 )
-def test_a_callback_that_is_lost_or_not_believed_delays_the_result(
+def test_a_lost_or_unauthentic_callback_only_delays_the_result(
     wary: LocalFleet, fault: str, expected: dict[str, int]
 ) -> None:
     provider(wary).faults(**{fault: 1})
@@ -133,7 +133,7 @@ def test_a_callback_that_is_lost_or_not_believed_delays_the_result(
     assert counts(wary) == expected
 
 
-def test_a_receiver_that_was_killed_is_started_again_at_the_same_address(patient: LocalFleet) -> None:
+def test_a_killed_receiver_is_restarted_at_the_same_address(patient: LocalFleet) -> None:
     address = patient.environment["LIMNER_CALLBACK_URL"]
     patient.kill_callbacks()
     with pytest.raises(FleetError, match=r"callbacks ended with status -9"):
@@ -147,7 +147,7 @@ def test_a_receiver_that_was_killed_is_started_again_at_the_same_address(patient
     patient.check()
 
 
-def test_no_token_is_in_any_log_of_the_fleet(patient: LocalFleet) -> None:
+def test_no_log_of_the_fleet_contains_a_token(patient: LocalFleet) -> None:
     with Limner(patient.redis_url) as limner, connect(patient.redis_url) as client:
         job = limner.submit("a red kite")
         job.result(timeout=30)
@@ -168,7 +168,7 @@ def test_a_fleet_without_callbacks_has_no_receiver() -> None:
             fleet.start_callbacks()
 
 
-def test_a_worker_can_be_started_with_settings_and_arguments_of_its_own() -> None:
+def test_a_worker_can_have_its_own_settings_and_arguments() -> None:
     with LocalFleet(workers=0) as fleet:
         with pytest.raises(FleetError, match="LIMNER_RATE_REQUESTS"):
             fleet.start_worker(settings={"LIMNER_RATE_REQUESTS": "many"})

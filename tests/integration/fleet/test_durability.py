@@ -17,7 +17,7 @@ from tests.integration.fleet.test_outages import start_worker
 WAIT = 60.0
 
 
-def test_nothing_is_sent_until_the_attempt_is_on_disk() -> None:
+def test_a_request_is_not_sent_until_its_attempt_is_on_disk() -> None:
     valkey = EmbeddedValkey(aof=True, appendfsync="no")
     settings = {**ROOMY, "LIMNER_DURABILITY": "disk", "LIMNER_REDIS_TIMEOUT_SECONDS": "1"}
     with (
@@ -35,7 +35,7 @@ def test_nothing_is_sent_until_the_attempt_is_on_disk() -> None:
         assert job.status().state == "succeeded"
 
 
-def test_an_attempt_that_is_begun_again_is_no_more_durable_for_that() -> None:
+def test_beginning_an_attempt_again_does_not_make_it_durable() -> None:
     # On another connection, which has written nothing that WAITAOF could wait for.
     with EmbeddedValkey(aof=True, appendfsync="no") as valkey:
         Limner(valkey.url).submit("begun twice")
@@ -47,7 +47,7 @@ def test_an_attempt_that_is_begun_again_is_no_more_durable_for_that() -> None:
             ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
 
 
-def test_a_worker_that_overslept_its_attempt_does_not_send_it() -> None:
+def test_a_worker_does_not_send_an_attempt_after_its_lease() -> None:
     with (
         LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -61,7 +61,7 @@ def test_a_worker_that_overslept_its_attempt_does_not_send_it() -> None:
         assert refusals == ["overslept"]
 
 
-def test_a_submit_waits_for_the_disk_if_it_is_asked_to() -> None:
+def test_a_submit_waits_for_the_disk_if_so_configured() -> None:
     with EmbeddedValkey(aof=True, appendfsync="everysec") as valkey:
         with Limner(valkey.url, durability="disk") as limner:
             assert limner.submit("one").status().state == "queued"
@@ -77,7 +77,7 @@ def test_a_submit_waits_for_the_disk_if_it_is_asked_to() -> None:
             assert limner.submit("four", **key).log()[0].event == "submitted"  # type: ignore[arg-type]
 
 
-def test_a_server_that_cannot_wait_for_its_disk_is_told_from_one_that_failed() -> None:
+def test_a_server_without_an_append_only_file_raises_not_durable() -> None:
     async def submit(url: str) -> None:
         async with Limner(url, durability="disk") as limner:
             await limner.asubmit("three")
@@ -91,7 +91,7 @@ def test_a_server_that_cannot_wait_for_its_disk_is_told_from_one_that_failed() -
             asyncio.run(submit(valkey.url))
 
 
-def test_an_asynchronous_submit_waits_likewise() -> None:
+def test_an_asynchronous_submit_waits_for_the_disk_too() -> None:
     async def submit(url: str, durability: str) -> str:
         async with Limner(url, durability=durability, timeout=1.0) as limner:
             return (await limner.asubmit("a boat")).id
@@ -102,15 +102,13 @@ def test_an_asynchronous_submit_waits_likewise() -> None:
             asyncio.run(submit(valkey.url, "replica"))
 
 
-def test_a_durability_that_does_not_exist_is_refused() -> None:
+def test_an_unknown_durability_is_refused() -> None:
     with pytest.raises(errors.InvalidRequest, match="durability: must be one of server, disk, replica"):
         Limner("redis://127.0.0.1:1/0", durability="hope")
 
 
 @pytest.mark.parametrize(("durability", "aof"), [("disk", False), ("replica", True)])
-def test_a_worker_does_not_start_on_a_redis_that_cannot_keep_its_durability(
-    durability: str, aof: bool
-) -> None:
+def test_a_worker_does_not_start_if_redis_cannot_provide_its_durability(durability: str, aof: bool) -> None:
     with EmbeddedValkey(aof=aof) as valkey:
         ended = start_worker(
             {"LIMNER_REDIS_URL": valkey.url, "LIMNER_API_KEY": "k", "LIMNER_DURABILITY": durability}

@@ -71,7 +71,7 @@ def fleet() -> Iterator[LocalFleet]:
         "create_500_after",
     ],
 )
-def test_a_lost_answer_is_found_again_by_its_callback(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+def test_a_callback_recovers_a_lost_answer(fleet: LocalFleet, limner: Limner, fault: str) -> None:
     assert fleet.provider
     seconds = {"seconds": 10} if fault == "slow_answer" else {}
     fleet.provider.faults(**{fault: {"next": 1, **seconds}})
@@ -82,7 +82,7 @@ def test_a_lost_answer_is_found_again_by_its_callback(fleet: LocalFleet, limner:
     assert [task.confirmed for task in job.status().tasks] == [True]
 
 
-def test_a_callback_is_the_reason_for_the_only_poll(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_callback_triggers_the_only_poll(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     jobs = limner.submit_many(f"quick {number}" for number in range(20))
     for job in jobs:
@@ -90,7 +90,7 @@ def test_a_callback_is_the_reason_for_the_only_poll(fleet: LocalFleet, limner: L
     assert fleet.provider.summary()["reads"] == 20
 
 
-def test_a_lost_callback_is_made_up_for_by_a_poll(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_poll_replaces_a_lost_callback(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(callback_lost={"next": 1})
     job = limner.submit("nobody calls")
@@ -98,14 +98,14 @@ def test_a_lost_callback_is_made_up_for_by_a_poll(fleet: LocalFleet, limner: Lim
     assert job.status().polls == 1
 
 
-def test_a_callback_that_comes_before_the_end_does_not_end_the_job(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_premature_callback_does_not_end_the_job(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(callback_before_terminal={"next": 1}, callback_tampered={"next": 1})
     images = limner.submit("too soon").result(WAIT)
     assert "forged" not in str(images.urls)
 
 
-def test_a_callback_after_the_job_has_failed_delivers_late(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_callback_after_the_job_s_failure_delivers_a_late_result(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(accept_then_drop={"next": 1}, callback_late={"next": 1, "seconds": 9})
     job = limner.submit("late but paid for")
@@ -120,7 +120,7 @@ def test_a_callback_after_the_job_has_failed_delivers_late(fleet: LocalFleet, li
     assert limner.doubts() == []
 
 
-def test_a_cancelled_job_that_was_paid_for_says_so(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_cancelled_job_reports_that_it_was_charged(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(callback_late={"next": 1, "seconds": 3})
     job = limner.submit("changed my mind")
@@ -140,7 +140,7 @@ def test_a_cancelled_job_that_was_paid_for_says_so(fleet: LocalFleet, limner: Li
     assert cancelled.value.charged == "yes"
 
 
-def test_a_job_that_is_cancelled_while_its_request_is_on_the_wire_is_followed(
+def test_the_task_of_a_job_cancelled_during_its_request_is_followed(
     fleet: LocalFleet, limner: Limner
 ) -> None:
     assert fleet.provider
@@ -154,7 +154,7 @@ def test_a_job_that_is_cancelled_while_its_request_is_on_the_wire_is_followed(
 # Without
 
 
-def test_a_held_job_waits_for_a_person_who_names_its_task() -> None:
+def test_a_person_can_adopt_the_task_of_a_held_job() -> None:
     settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
     with (
         LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
@@ -174,7 +174,7 @@ def test_a_held_job_waits_for_a_person_who_names_its_task() -> None:
         assert (wrong.returncode, "not in doubt" in wrong.stderr) == (2, True)
 
 
-def test_a_person_may_send_a_job_again_or_end_it() -> None:
+def test_a_person_can_resubmit_or_give_up_a_held_job() -> None:
     settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
     lost = json.dumps({"accept_then_drop": {"next": 2}})
     with (
@@ -193,7 +193,7 @@ def test_a_person_may_send_a_job_again_or_end_it() -> None:
         assert [doubt.job_id for doubt in limner.doubts()] == [jobs[1].id]
 
 
-def test_the_policy_resubmit_sends_once_more_and_no_more() -> None:
+def test_the_policy_resubmit_resubmits_a_job_only_once() -> None:
     settings = {**ROOMY, "LIMNER_IN_DOUBT": "resubmit"}
     lost = json.dumps({"accept_then_drop": {"next": 3}})
     with (
@@ -211,7 +211,7 @@ def test_the_policy_resubmit_sends_once_more_and_no_more() -> None:
         assert events(other).count("resubmitted") == 1
 
 
-def test_what_was_paid_for_twice_is_recorded_with_its_credits() -> None:
+def test_a_double_charge_is_recorded_with_its_credits() -> None:
     settings = {
         **ROOMY,
         "LIMNER_IN_DOUBT": "resubmit",
@@ -234,7 +234,7 @@ def test_what_was_paid_for_twice_is_recorded_with_its_credits() -> None:
         assert bought(fleet, "twice") == 2
 
 
-def test_a_task_that_outlasts_its_job_delivers_late() -> None:
+def test_a_task_that_outlasts_its_job_delivers_a_late_result() -> None:
     settings = {**ROOMY, "LIMNER_JOB_DEADLINE_SECONDS": "2"}
     with (
         LocalFleet(settings=settings, provider=quick_provider(duration=5.0)) as fleet,
@@ -250,7 +250,7 @@ def test_a_task_that_outlasts_its_job_delivers_late() -> None:
         assert bought(fleet, "slow") == 1
 
 
-def test_without_a_callback_url_a_persons_word_on_a_task_is_taken() -> None:
+def test_without_callbacks_a_person_can_adopt_any_task() -> None:
     settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
     with (
         LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
@@ -268,7 +268,7 @@ def test_without_a_callback_url_a_persons_word_on_a_task_is_taken() -> None:
 # Shutdown
 
 
-def test_a_worker_that_stops_gives_back_what_it_has_claimed() -> None:
+def test_a_stopping_worker_gives_back_its_claimed_steps() -> None:
     with LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet, Limner(fleet.redis_url) as limner:
         assert fleet.provider
         fleet.provider.faults(slow_answer={"next": 1000, "seconds": 2})

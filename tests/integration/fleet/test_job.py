@@ -25,7 +25,7 @@ def unique(text: str) -> str:
     return f"{text} {uuid.uuid4()}"
 
 
-def test_a_job_ends_in_its_images(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_job_returns_its_images(fleet: LocalFleet, limner: Limner) -> None:
     request = TextToImage(
         prompt=unique("a lighthouse"),
         negative_prompt="people",
@@ -69,7 +69,7 @@ def test_plain_celery_reads_the_same_result(fleet: LocalFleet, limner: Limner) -
     assert Images.model_validate(result) == images
 
 
-def test_a_hundred_waits_share_a_loop(limner: Limner, fleet: LocalFleet) -> None:
+def test_a_hundred_waits_share_one_event_loop(limner: Limner, fleet: LocalFleet) -> None:
     async def backend() -> list[Images]:
         async with Limner(fleet.redis_url) as producer:
             jobs = [await producer.asubmit(unique(f"boat {number}")) for number in range(100)]
@@ -107,7 +107,7 @@ async def _wait(fleet: LocalFleet, job_id: str) -> Images:
         ("create_500_paused", errors.FeatureDisabled),
     ],
 )
-def test_a_refusal_for_good_is_not_repeated(
+def test_a_permanent_refusal_is_not_retried(
     fleet: LocalFleet, limner: Limner, fault: str, error: type[JobFailed]
 ) -> None:
     assert fleet.provider
@@ -120,7 +120,7 @@ def test_a_refusal_for_good_is_not_repeated(
 
 
 @pytest.mark.parametrize("fault", ["create_429", "create_455", "create_500"])
-def test_a_refusal_for_now_is_repeated(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+def test_a_temporary_refusal_is_retried(fleet: LocalFleet, limner: Limner, fault: str) -> None:
     assert fleet.provider
     prompt = unique(fault)
     fleet.provider.faults(**{fault: {"next": 2}})
@@ -131,7 +131,7 @@ def test_a_refusal_for_now_is_repeated(fleet: LocalFleet, limner: Limner, fault:
     assert created(fleet, prompt) == 1
 
 
-def test_the_last_refusal_is_in_the_final_error(fleet: LocalFleet, limner: Limner) -> None:
+def test_the_final_error_contains_the_last_refusal(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(create_500=1.0)
     job = limner.submit(unique("never"))
@@ -155,7 +155,7 @@ def test_the_last_refusal_is_in_the_final_error(fleet: LocalFleet, limner: Limne
         ("slow_answer", 1),
     ],
 )
-def test_an_uncertain_answer_ends_in_doubt_and_is_never_sent_again(
+def test_an_uncertain_answer_leaves_the_job_in_doubt_and_is_not_resent(
     fleet: LocalFleet, limner: Limner, fault: str, bought: int
 ) -> None:
     assert fleet.provider
@@ -171,9 +171,7 @@ def test_an_uncertain_answer_ends_in_doubt_and_is_never_sent_again(
 
 
 @pytest.mark.parametrize("fault", ["no_urls", "result_null", "result_invalid"])
-def test_a_success_without_images_says_that_it_is_charged(
-    fleet: LocalFleet, limner: Limner, fault: str
-) -> None:
+def test_a_success_without_images_reports_its_charge(fleet: LocalFleet, limner: Limner, fault: str) -> None:
     assert fleet.provider
     fleet.provider.faults(**{fault: {"next": 1}})
     with pytest.raises(errors.NoImages) as withheld:
@@ -182,7 +180,9 @@ def test_a_success_without_images_says_that_it_is_charged(
 
 
 @pytest.mark.parametrize("fault", ["record_500", "record_html", "record_drop"])
-def test_a_poll_that_fails_is_a_poll_and_no_failure(fleet: LocalFleet, limner: Limner, fault: str) -> None:
+def test_a_failed_poll_is_counted_and_does_not_fail_the_job(
+    fleet: LocalFleet, limner: Limner, fault: str
+) -> None:
     assert fleet.provider
     fleet.provider.faults(**{fault: {"next": 1}})
     job = limner.submit(unique(fault))
@@ -190,7 +190,7 @@ def test_a_poll_that_fails_is_a_poll_and_no_failure(fleet: LocalFleet, limner: L
     assert job.status().polls == 2
 
 
-def test_a_record_that_is_not_there_yet_is_waited_for(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_missing_record_is_polled_again(fleet: LocalFleet, limner: Limner) -> None:
     assert fleet.provider
     fleet.provider.faults(record_null_seconds=4.0)
     job = limner.submit(unique("early"))
@@ -198,7 +198,7 @@ def test_a_record_that_is_not_there_yet_is_waited_for(fleet: LocalFleet, limner:
     assert any("no record" in str(entry.detail.get("answer")) for entry in job.log())
 
 
-def test_a_job_is_cancelled_before_it_is_sent(fleet: LocalFleet, limner: Limner) -> None:
+def test_a_job_cancelled_before_its_request_is_never_sent(fleet: LocalFleet, limner: Limner) -> None:
     prompt = unique("changed my mind")
     limner.submit(unique("before")).result(WAIT)
     limner.pause()
@@ -247,7 +247,7 @@ class TestPlainProducers:
             ({"prompt": "a", "style": "AUTO", "style_codes": ["0123ABCD"]}, "style_codes"),
         ],
     )
-    def test_a_bad_argument_is_a_failure_that_names_the_field(
+    def test_an_invalid_argument_fails_with_the_field_s_name(
         self, fleet: LocalFleet, limner: Limner, kwargs: dict[str, Any], named: str
     ) -> None:
         result = self.send(fleet, **kwargs)
@@ -261,7 +261,7 @@ class TestPlainProducers:
         with pytest.raises(errors.InvalidRequest, match="by name"):
             self.send(fleet, "a prompt").get(timeout=WAIT)
 
-    def test_a_repeated_message_is_one_job(self, fleet: LocalFleet) -> None:
+    def test_a_repeated_message_creates_one_job(self, fleet: LocalFleet) -> None:
         prompt = unique("twice")
         app, job_id = plain_celery(fleet.redis_url), str(uuid.uuid4())
         for _ in range(3):
@@ -270,14 +270,14 @@ class TestPlainProducers:
         assert created(fleet, prompt) == 1
 
 
-def test_the_api_key_is_in_no_log(fleet: LocalFleet) -> None:
+def test_the_log_does_not_contain_the_api_key(fleet: LocalFleet) -> None:
     assert fleet.provider
     key = min(fleet.provider.options.accepted_keys)
     assert fleet.workers[0].log.stat().st_size > 0
     assert key not in fleet.workers[0].log.read_text()
 
 
-def test_plain_messages_that_poll_like_steps_are_failures_too(fleet: LocalFleet) -> None:
+def test_plain_messages_with_arguments_like_a_step_s_fail(fleet: LocalFleet) -> None:
     app = plain_celery(fleet.redis_url)
     for args, kwargs in (([5], {}), ([], {"self": 1}), ([], {"prompt": "a", "lease": 1})):
         result = app.send_task("limner.create_task", args=args, kwargs=kwargs)

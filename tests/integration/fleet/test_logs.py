@@ -26,7 +26,7 @@ def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
     return job.id, log.read_text()
 
 
-def test_a_job_is_two_lines_of_our_own_and_a_failure_is_told_whole(tmp_path: Path) -> None:
+def test_info_logs_two_lines_a_job_and_the_traceback_of_a_failure(tmp_path: Path) -> None:
     job_id, log = log_of_a_day(tmp_path, "INFO")
     lines = [line for line in log.splitlines() if job_id in line]
     assert len(lines) == 2, log
@@ -37,7 +37,7 @@ def test_a_job_is_two_lines_of_our_own_and_a_failure_is_told_whole(tmp_path: Pat
     assert "Traceback (most recent call last)" in log
 
 
-def test_at_debug_each_step_is_told_and_the_long_run_finds_it(tmp_path: Path) -> None:
+def test_debug_logs_each_step_in_the_form_that_the_long_run_reads(tmp_path: Path) -> None:
     job_id, log = log_of_a_day(tmp_path, "DEBUG")
     assert f"Task limner.create_task[{job_id}] received" in log
     assert f"Task limner.check_status[{job_id}] succeeded in" in log

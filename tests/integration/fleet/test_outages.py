@@ -30,7 +30,7 @@ def in_state(limner: Limner, job_id: str, state: str) -> bool:
     return limner.get(job_id).status().state == state
 
 
-def test_a_busy_worker_survives_redis_going_away_and_coming_back() -> None:
+def test_a_busy_worker_survives_outages_of_redis() -> None:
     # kombu 5.7.0 without our transport: the worker exits with an AttributeError, each time.
     with LocalFleet(settings=ROOMY, provider=quick_provider(), valkey=durable()) as fleet:
         assert fleet.provider
@@ -49,7 +49,7 @@ def test_a_busy_worker_survives_redis_going_away_and_coming_back() -> None:
         assert fleet.provider.summary()["created"] == 400
 
 
-def test_a_frozen_redis_hangs_neither_producer_nor_worker() -> None:
+def test_a_frozen_redis_blocks_neither_producer_nor_worker() -> None:
     with LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet:
         assert fleet.valkey
         with Limner(fleet.redis_url, timeout=0.5) as limner:
@@ -67,7 +67,7 @@ def test_a_frozen_redis_hangs_neither_producer_nor_worker() -> None:
         fleet.check()
 
 
-def test_a_result_that_could_not_be_stored_is_stored_later() -> None:
+def test_a_failed_store_of_a_result_is_retried() -> None:
     with (
         EmbeddedValkey() as results,
         LocalFleet(settings={**ROOMY, "LIMNER_RESULT_URL": results.url}, provider=quick_provider()) as fleet,
@@ -82,7 +82,7 @@ def test_a_result_that_could_not_be_stored_is_stored_later() -> None:
         assert AsyncResult(job.id, app=app).get(timeout=WAIT)["job_id"] == job.id
 
 
-def test_a_stopping_worker_finishes_what_is_on_the_wire() -> None:
+def test_a_stopping_worker_finishes_its_current_request() -> None:
     with (
         LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -98,7 +98,7 @@ def test_a_stopping_worker_finishes_what_is_on_the_wire() -> None:
         assert job.result(WAIT).urls
 
 
-def test_a_killed_attempt_ends_in_doubt_and_is_never_sent_again() -> None:
+def test_a_killed_attempt_ends_in_doubt_and_is_not_resent() -> None:
     with (
         LocalFleet(workers=2, settings=ROOMY, provider=quick_provider()) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -115,7 +115,7 @@ def test_a_killed_attempt_ends_in_doubt_and_is_never_sent_again() -> None:
         assert len(fleet.provider.ledger(prompt="cut off")) == 1
 
 
-def test_a_job_submitted_while_no_worker_runs_is_done_when_one_does() -> None:
+def test_a_job_submitted_without_a_worker_is_done_when_one_starts() -> None:
     with (
         LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -153,14 +153,14 @@ def start_worker(environment: Mapping[str, str]) -> "subprocess.CompletedProcess
     )
 
 
-def test_a_worker_without_a_key_says_so(valkey_url: str) -> None:
+def test_a_worker_without_a_key_reports_the_missing_setting(valkey_url: str) -> None:
     ended = start_worker({"LIMNER_REDIS_URL": valkey_url})
     assert ended.returncode == 1
     assert "LIMNER_API_KEY: not set" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_a_worker_with_wrong_settings_names_them_all(valkey_url: str) -> None:
+def test_a_worker_names_all_invalid_settings(valkey_url: str) -> None:
     ended = start_worker({"LIMNER_API_URL": "ftp://x", "LIMNER_RATE_REQUESTS": "0"})
     assert ended.returncode == 1
     for name in ("LIMNER_REDIS_URL: not set", "LIMNER_API_URL:", "LIMNER_RATE_REQUESTS:"):
@@ -181,7 +181,7 @@ def test_a_worker_refuses_a_ledger_of_before_and_says_how_to_drain_it() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_worker_that_cannot_reach_redis_gives_up_with_a_clear_message() -> None:
+def test_a_worker_that_cannot_reach_redis_exits_with_a_clear_message() -> None:
     with EmbeddedValkey() as valkey:
         url = valkey.url
     ended = start_worker({"LIMNER_REDIS_URL": url, "LIMNER_API_KEY": "k"})
@@ -192,7 +192,7 @@ def test_a_worker_that_cannot_reach_redis_gives_up_with_a_clear_message() -> Non
     assert url.split(":")[2].split("@")[0] not in ended.stderr
 
 
-def test_a_redis_that_may_lose_jobs_is_warned_of() -> None:
+def test_a_worker_warns_of_a_redis_that_can_lose_jobs() -> None:
     valkey = EmbeddedValkey(aof=False)
     with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider(), valkey=valkey) as fleet:
         import redis
@@ -205,7 +205,7 @@ def test_a_redis_that_may_lose_jobs_is_warned_of() -> None:
     assert "allkeys-lru" in log
 
 
-def test_a_producer_that_cannot_reach_redis_is_told_within_moments() -> None:
+def test_a_producer_that_cannot_reach_redis_fails_quickly() -> None:
     with EmbeddedValkey() as valkey:
         url = valkey.url
     began = time.monotonic()
@@ -279,7 +279,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_an_answer_outlasts_a_redis_that_refuses_to_write(refusal: str) -> None:
+def test_an_answer_survives_a_redis_that_refuses_writes(refusal: str) -> None:
     begin, end = REFUSALS[refusal]
     with (
         LocalFleet(settings=ROOMY, provider=quick_provider()) as fleet,

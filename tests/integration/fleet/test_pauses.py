@@ -89,7 +89,7 @@ def check_one_by_one(calls: Sequence[dict[str, Any]]) -> None:
         assert next_one["at_ms"] - one["at_ms"] > LATENCY * 1000
 
 
-def test_a_maintenance_stops_all_workers_and_ends_with_one_request(
+def test_maintenance_pauses_all_workers_until_one_probe_succeeds(
     fleet: LocalFleet, limner: Limner, provider: SandboxProvider
 ) -> None:
     provider.faults(create_455={"seconds": 2.0})
@@ -115,7 +115,7 @@ def test_a_maintenance_stops_all_workers_and_ends_with_one_request(
     eventually(lambda: pause(limner) is None)
 
 
-def test_a_pause_by_hand_ends_by_hand(limner: Limner, provider: SandboxProvider) -> None:
+def test_a_manual_pause_ends_by_hand(limner: Limner, provider: SandboxProvider) -> None:
     finish(limner.submit_many(["before"]))
     limner.pause(reason="the budget is being polled")
     paused = pause(limner)
@@ -131,7 +131,7 @@ def test_a_pause_by_hand_ends_by_hand(limner: Limner, provider: SandboxProvider)
     assert outcomes(provider) == ["200"] * 21
 
 
-def test_a_pause_by_hand_lets_what_is_on_the_wire_go_on(limner: Limner, provider: SandboxProvider) -> None:
+def test_a_manual_pause_does_not_stop_current_requests(limner: Limner, provider: SandboxProvider) -> None:
     provider.faults(slow_answer={"next": 1, "seconds": 1.0})
     job = limner.submit("on the wire")
     eventually(lambda: provider.summary()["created"] == 1)
@@ -141,7 +141,7 @@ def test_a_pause_by_hand_lets_what_is_on_the_wire_go_on(limner: Limner, provider
     assert limner.resume()
 
 
-def test_a_pause_by_hand_may_end_by_itself(limner: Limner, provider: SandboxProvider) -> None:
+def test_a_manual_pause_can_have_a_duration(limner: Limner, provider: SandboxProvider) -> None:
     paused_at = time.time()
     limner.pause(seconds=1.0)
     jobs = limner.submit_many(f"soon {number}" for number in range(5))
@@ -151,7 +151,7 @@ def test_a_pause_by_hand_may_end_by_itself(limner: Limner, provider: SandboxProv
     assert pause(limner) is None
 
 
-def test_a_refused_key_stops_the_account_until_a_person_says_that_it_is_good(
+def test_a_refused_key_pauses_the_account_until_a_person_resumes_it(
     limner: Limner, provider: SandboxProvider
 ) -> None:
     provider.revoke(KEY)
@@ -182,7 +182,7 @@ def test_a_refused_key_stops_the_account_until_a_person_says_that_it_is_good(
     check_one_by_one(calls[:2])
 
 
-def test_workers_with_another_key_end_the_pause_for_a_refused_one() -> None:
+def test_a_worker_with_another_key_ends_the_pause_of_a_refused_key() -> None:
     with (
         LocalFleet(
             callbacks=True, settings=NARROW, provider=quick_provider(keys="key-1-old,key-2-new")

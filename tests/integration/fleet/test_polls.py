@@ -33,7 +33,7 @@ def reads(provider: SandboxProvider, outcome: str | None = None) -> int:
     return sum(outcome in (None, call["outcome"]) for call in calls)
 
 
-def test_polls_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_stops() -> None:
+def test_a_stopping_worker_gives_back_its_waiting_polls() -> None:
     with (
         LocalFleet(settings=SLOW, provider=quick_provider(read_latency=3.0)) as fleet,
         Limner(fleet.redis_url) as limner,
@@ -63,7 +63,7 @@ def test_polls_that_wait_behind_a_slow_provider_are_given_back_by_a_worker_that_
         assert {job.status().attempts for job in jobs} == {1}
 
 
-def test_results_in_another_database_are_stored_there_and_nowhere_else() -> None:
+def test_results_in_another_database_are_stored_only_there() -> None:
     with EmbeddedValkey() as valkey:
         elsewhere = valkey.url.removesuffix("/0") + "/1"
         settings = {**ROOMY, "LIMNER_REDIS_URL": valkey.url, "LIMNER_RESULT_URL": elsewhere}

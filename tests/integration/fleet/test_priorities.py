@@ -49,7 +49,7 @@ def cancel(jobs: list[Job]) -> None:
         job.cancel()
 
 
-def test_a_lane_and_a_priority_do_not_wait_for_the_hundred_before_them(
+def test_another_lane_and_a_higher_priority_overtake_a_long_queue(
     limner: Limner, provider: SandboxProvider
 ) -> None:
     crowd = limner.submit_many((f"crowd {number}" for number in range(100)), lane="crowd")
@@ -79,7 +79,7 @@ def test_a_lane_and_a_priority_do_not_wait_for_the_hundred_before_them(
     assert set(provider.summary()["calls"]["createTask"]) == {"200"}
 
 
-def test_two_lanes_take_turns(limner: Limner, provider: SandboxProvider) -> None:
+def test_two_lanes_alternate(limner: Limner, provider: SandboxProvider) -> None:
     limner.pause()
     first = limner.submit_many((f"first {number}" for number in range(8)), lane="first")
     second = limner.submit_many((f"second {number}" for number in range(4)), lane="second")
@@ -92,7 +92,7 @@ def test_two_lanes_take_turns(limner: Limner, provider: SandboxProvider) -> None
     assert taken[8:] == ["first"] * 4
 
 
-def test_a_job_that_is_not_sent_in_time_expires(
+def test_a_job_expires_if_it_is_not_sent_in_time(
     fleet: LocalFleet, limner: Limner, provider: SandboxProvider
 ) -> None:
     limner.pause()
@@ -134,7 +134,7 @@ class TestPlainProducers:
         )
         return result
 
-    def test_they_may_name_a_lane_a_time_and_an_account(
+    def test_a_lane_an_expiry_and_an_account_can_be_given(
         self, fleet: LocalFleet, limner: Limner, provider: SandboxProvider
     ) -> None:
         result = self.send(fleet, prompt="plainly", lane="tenant-42", expires_in=600, account="main")
@@ -147,7 +147,7 @@ class TestPlainProducers:
         assert 600 - WAIT < left <= 600
         assert sent(provider) == ["plainly"]
 
-    def test_they_learn_that_a_job_has_expired(
+    def test_an_expired_job_is_a_failure(
         self, fleet: LocalFleet, limner: Limner, provider: SandboxProvider
     ) -> None:
         limner.pause()
@@ -173,7 +173,7 @@ class TestPlainProducers:
         ],
         ids=json.dumps,
     )
-    def test_a_bad_option_is_a_failure_that_names_the_field(
+    def test_an_invalid_option_fails_with_the_field_s_name(
         self,
         fleet: LocalFleet,
         limner: Limner,

@@ -29,14 +29,14 @@ DONE = (
 )
 
 
-def test_a_record_is_read(make_client: MakeClient) -> None:
+def test_record_info_returns_the_record(make_client: MakeClient) -> None:
     with RawServer(always(http(DONE))) as server:
         answer = make_client(server.url).record_info("a/b?c=ü")
     assert answer == Done(("https://images.example/a.png",), Decimal("3.5"), None, None)
     assert server.requests[0].startswith(b"GET /api/v1/jobs/recordInfo?taskId=a%2Fb%3Fc%3D%C3%BC HTTP/1.1")
 
 
-def test_a_read_that_breaks_says_nothing_about_the_task(make_client: MakeClient) -> None:
+def test_a_broken_read_is_unreadable(make_client: MakeClient) -> None:
     def hang_up(conversation: Conversation) -> None:
         conversation.receive()
         conversation.reset()
@@ -47,7 +47,7 @@ def test_a_read_that_breaks_says_nothing_about_the_task(make_client: MakeClient)
     assert (answer.why, answer.cause) == (Why.BROKEN_OFF, None)
 
 
-def test_a_read_without_a_connection_says_so(make_client: MakeClient) -> None:
+def test_a_read_without_a_connection_is_not_connected(make_client: MakeClient) -> None:
     with RawServer(Conversation.wait) as server:
         url = server.url
     answer = make_client(url).record_info(TASK)
@@ -55,13 +55,13 @@ def test_a_read_without_a_connection_says_so(make_client: MakeClient) -> None:
     assert (answer.why, answer.cause) == (Why.NOT_CONNECTED, Cause.NOT_CONNECTED)
 
 
-def test_a_balance_is_read(make_client: MakeClient) -> None:
+def test_credits_returns_the_balance(make_client: MakeClient) -> None:
     with RawServer(always(http(b'{"code":200,"msg":"success","data":5916.25}'))) as server:
         assert make_client(server.url).credits() == Decimal("5916.25")
     assert server.requests[0].startswith(b"GET /api/v1/chat/credit HTTP/1.1")
 
 
-def test_no_balance_is_a_typed_error(make_client: MakeClient) -> None:
+def test_a_refused_balance_raises_a_typed_error(make_client: MakeClient) -> None:
     with RawServer(always(http(b'{"code":401,"msg":"Unauthorized"}'))) as server:
         client = make_client(server.url)
         with pytest.raises(ProviderError, match="unauthorized") as caught:
@@ -69,7 +69,7 @@ def test_no_balance_is_a_typed_error(make_client: MakeClient) -> None:
     assert caught.value.answer.cause is Cause.UNAUTHORIZED
 
 
-def test_there_are_as_many_connections_as_exchanges_at_once(make_client: MakeClient) -> None:
+def test_the_pool_has_one_connection_for_each_concurrent_exchange(make_client: MakeClient) -> None:
     together = threading.Barrier(5)
 
     def script(conversation: Conversation) -> None:
@@ -89,7 +89,7 @@ def test_there_are_as_many_connections_as_exchanges_at_once(make_client: MakeCli
     assert (server.connections, len(server.requests)) == (4, 12)
 
 
-def test_connections_of_a_busy_moment_are_closed_when_they_have_been_idle_for_long(
+def test_surplus_connections_are_closed_after_a_long_idle_time(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together, hung_up = threading.Barrier(3), threading.Semaphore(0)
@@ -113,7 +113,7 @@ def test_connections_of_a_busy_moment_are_closed_when_they_have_been_idle_for_lo
     assert (server.connections, len(server.requests)) == (2, 3)
 
 
-def test_a_forked_child_does_not_speak_on_its_parents_connection(make_client: MakeClient) -> None:
+def test_a_forked_child_does_not_use_its_parent_s_connection(make_client: MakeClient) -> None:
     with RawServer(always(http(ACCEPTED))) as server:
         client = make_client(server.url)
         client.create_task(PROMPT)
@@ -131,7 +131,7 @@ def test_a_forked_child_does_not_speak_on_its_parents_connection(make_client: Ma
     assert (server.connections, len(server.requests)) == (2, 3)
 
 
-def test_no_cookie_is_kept(make_client: MakeClient) -> None:
+def test_cookies_are_not_kept(make_client: MakeClient) -> None:
     answer = http(ACCEPTED, headers="Set-Cookie: JSESSIONID=abc; Path=/\r\n")
     with RawServer(always(answer)) as server:
         client = make_client(server.url)
@@ -142,7 +142,7 @@ def test_no_cookie_is_kept(make_client: MakeClient) -> None:
     assert b"cookie" not in server.requests[1].lower()
 
 
-def test_a_proxy_that_refuses_the_tunnel_sends_nothing_on(
+def test_a_refused_proxy_tunnel_is_not_connected(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(always(http(b"", status="403 Forbidden"))) as proxy:
@@ -155,7 +155,7 @@ def test_a_proxy_that_refuses_the_tunnel_sends_nothing_on(
     assert KEY.encode() not in request
 
 
-def test_a_plain_request_goes_to_the_proxy_whole_and_on_one_connection(
+def test_plain_requests_reuse_one_connection_to_the_proxy(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(always(http(ACCEPTED))) as proxy:
@@ -169,7 +169,7 @@ def test_a_plain_request_goes_to_the_proxy_whole_and_on_one_connection(
         assert {b"Host: api.kie.test", b"Proxy-Authorization: Basic dXNlcjpwYXNz"} <= set(head)
 
 
-def test_a_tunnel_in_which_tls_failed_is_made_anew_for_the_next_request(
+def test_a_tunnel_with_failed_tls_is_replaced_for_the_next_request(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lead_astray(conversation: Conversation) -> None:
@@ -189,7 +189,7 @@ def test_a_tunnel_in_which_tls_failed_is_made_anew_for_the_next_request(
     assert proxy.connections == 2
 
 
-def test_a_connection_that_was_idle_for_too_long_is_replaced(
+def test_an_expired_idle_connection_is_replaced(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("provider.transport.KEEPALIVE_SECONDS", 0.0)
@@ -199,7 +199,7 @@ def test_a_connection_that_was_idle_for_too_long_is_replaced(
     assert (server.connections, len(server.requests)) == (2, 2)
 
 
-def test_the_key_is_in_the_authorization_header_and_nowhere_else(
+def test_the_key_occurs_only_in_the_authorization_header(
     make_client: MakeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -233,7 +233,7 @@ def test_the_key_is_in_the_authorization_header_and_nowhere_else(
         assert KEY not in f"{thing} {thing!r}"
 
 
-def test_a_refused_read_is_told_from_a_pending_task(make_client: MakeClient) -> None:
+def test_a_refused_read_differs_from_a_pending_task(make_client: MakeClient) -> None:
     pending = http(b'{"code":200,"data":{"state":"waiting"}}')
     with RawServer(always(pending)) as server:
         assert make_client(server.url).record_info(TASK) == Pending("waiting", known_state=True)

@@ -18,7 +18,7 @@ from tests.integration.provider.raw import ACCEPTED, TASK, Conversation, RawServ
 CALLBACK = "https://hooks.example/callbacks/1/a"
 
 
-def test_a_request_is_what_the_contract_says(make_client: MakeClient) -> None:
+def test_a_request_follows_the_contract(make_client: MakeClient) -> None:
     prompt = TextToImage(prompt="一只红色的风筝")
     with RawServer(always(http(ACCEPTED))) as server:
         answer = make_client(server.url + "/base/").create_task(prompt, CALLBACK)
@@ -43,13 +43,13 @@ def test_a_refused_port_is_a_refusal_to_try_later(make_client: MakeClient) -> No
     assert (answer.cause, answer.code, answer.http_status) == (Cause.NOT_CONNECTED, None, None)
 
 
-def test_a_host_that_has_no_address_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
+def test_an_unresolvable_host_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
     answer = make_client("http://nowhere.invalid").create_task(PROMPT)
     assert isinstance(answer, Refused)
     assert answer.cause is Cause.NOT_CONNECTED
 
 
-def test_a_connection_that_is_not_taken_up_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
+def test_an_unaccepted_connection_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -67,7 +67,7 @@ def test_a_connection_that_is_not_taken_up_is_a_refusal_to_try_later(make_client
     assert "ConnectTimeout" in answer.message
 
 
-def test_what_does_not_speak_tls_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
+def test_a_server_without_tls_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
     def garble(conversation: Conversation) -> None:
         conversation.socket.recv(65536)
         conversation.send(b"220 mail.example ESMTP\r\n" * 10)
@@ -79,14 +79,14 @@ def test_what_does_not_speak_tls_is_a_refusal_to_try_later(make_client: MakeClie
     assert answer.cause is Cause.NOT_CONNECTED
 
 
-def test_a_server_that_never_shakes_hands_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
+def test_a_missing_tls_handshake_is_a_refusal_to_try_later(make_client: MakeClient) -> None:
     with RawServer(Conversation.wait) as server:
         answer = make_client(server.url.replace("http:", "https:")).create_task(PROMPT)
     assert isinstance(answer, Refused)
     assert answer.cause is Cause.NOT_CONNECTED
 
 
-def test_nothing_is_sent_once_the_time_is_over(make_client: MakeClient) -> None:
+def test_nothing_is_sent_after_the_deadline(make_client: MakeClient) -> None:
     with RawServer(always(http(ACCEPTED))) as server:
         client = make_client(server.url, timeouts=Timeouts(total=0.0))
         answer = client.create_task(PROMPT)
@@ -95,7 +95,7 @@ def test_nothing_is_sent_once_the_time_is_over(make_client: MakeClient) -> None:
     assert server.requests == []
 
 
-def test_nothing_is_sent_by_a_closed_client(make_client: MakeClient) -> None:
+def test_a_closed_client_sends_nothing(make_client: MakeClient) -> None:
     with RawServer(always(http(ACCEPTED))) as server:
         client = make_client(server.url)
         client.close()
@@ -105,7 +105,7 @@ def test_nothing_is_sent_by_a_closed_client(make_client: MakeClient) -> None:
     assert server.connections == 0
 
 
-def test_nothing_is_sent_if_the_client_is_closed_at_the_last_moment(
+def test_nothing_is_sent_if_the_client_is_closed_just_before_sending(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with RawServer(always(http(ACCEPTED))) as server:
@@ -204,7 +204,7 @@ IN_DOUBT: dict[str, tuple[Callable[[Conversation], None], Why]] = {
 
 
 @pytest.mark.parametrize(("script", "why"), IN_DOUBT.values(), ids=IN_DOUBT.keys())
-def test_what_breaks_after_bytes_went_out_is_unknown_and_sent_once(
+def test_a_failure_after_sending_is_unknown_and_is_not_resent(
     make_client: MakeClient, script: Callable[[Conversation], None], why: Why
 ) -> None:
     with RawServer(script) as server:
@@ -218,7 +218,7 @@ def test_what_breaks_after_bytes_went_out_is_unknown_and_sent_once(
     assert took < QUICK.total + 0.5
 
 
-def test_a_reset_at_once_is_sent_once_at_most(make_client: MakeClient) -> None:
+def test_an_immediate_reset_leads_to_at_most_one_request(make_client: MakeClient) -> None:
     # Whether it strikes while the connection is still being made is a matter of microseconds.
     with RawServer(Conversation.reset) as server:
         answer = make_client(server.url).create_task(PROMPT)
@@ -226,7 +226,7 @@ def test_a_reset_at_once_is_sent_once_at_most(make_client: MakeClient) -> None:
     assert server.connections == 1
 
 
-def test_a_compressed_answer_is_understood(make_client: MakeClient) -> None:
+def test_a_compressed_answer_is_decoded(make_client: MakeClient) -> None:
     packed = http(gzip.compress(ACCEPTED), headers="Content-Encoding: gzip\r\n")
     with RawServer(always(packed)) as server:
         assert make_client(server.url).create_task(PROMPT) == Accepted(TASK)
@@ -242,7 +242,7 @@ def test_a_redirect_is_not_followed(make_client: MakeClient, status: int) -> Non
     assert (len(server.requests), elsewhere.connections) == (1, 0)
 
 
-def test_a_refusal_sent_while_the_request_is_still_going_out_is_read(make_client: MakeClient) -> None:
+def test_a_refusal_received_while_sending_is_read(make_client: MakeClient) -> None:
     def refuse_early(conversation: Conversation) -> None:
         conversation.send(http(b'{"code":429,"msg":"slow"}', headers="Connection: close\r\n"))
         conversation.receive()
@@ -253,7 +253,7 @@ def test_a_refusal_sent_while_the_request_is_still_going_out_is_read(make_client
     assert answer.cause is Cause.RATE_LIMITED
 
 
-def test_an_idle_connection_that_the_server_closed_is_replaced_before_sending(
+def test_an_idle_connection_closed_by_the_server_is_replaced_before_sending(
     make_client: MakeClient,
 ) -> None:
     closed = threading.Event()
@@ -273,7 +273,7 @@ def test_an_idle_connection_that_the_server_closed_is_replaced_before_sending(
 
 
 @pytest.mark.parametrize("end", [Conversation.reset, lambda _: None], ids=["reset", "hung up"])
-def test_a_reused_connection_that_closes_on_the_request_leaves_doubt_and_no_second_post(
+def test_a_reused_connection_closed_during_the_request_is_unknown_and_not_resent(
     make_client: MakeClient, end: Callable[[Conversation], None]
 ) -> None:
     def once(conversation: Conversation) -> None:
@@ -291,7 +291,7 @@ def test_a_reused_connection_that_closes_on_the_request_leaves_doubt_and_no_seco
     assert (server.connections, len(server.requests)) == (1, 2)
 
 
-def test_an_answer_too_many_is_not_taken_for_the_next_requests_answer(make_client: MakeClient) -> None:
+def test_a_surplus_answer_is_not_used_for_the_next_request(make_client: MakeClient) -> None:
     surplus = http(ACCEPTED.replace(TASK.encode(), b"somebody-elses"))
 
     def twice(conversation: Conversation) -> None:
@@ -308,7 +308,7 @@ def test_an_answer_too_many_is_not_taken_for_the_next_requests_answer(make_clien
     assert answers[1].why is Why.BROKEN_OFF
 
 
-def test_a_client_goes_on_after_each_kind_of_breakage(make_client: MakeClient) -> None:
+def test_a_client_recovers_from_each_kind_of_failure(make_client: MakeClient) -> None:
     turns = iter([Conversation.reset, always(HALF[:30]), always(http(TEN_MEGABYTES)), always(http(ACCEPTED))])
     with RawServer(lambda conversation: next(turns)(conversation)) as server:
         client = make_client(server.url)

@@ -185,7 +185,7 @@ def bench(valkey: EmbeddedValkey, receiver: tuple[str, Path]) -> Iterator[Bench]
     made.close()
 
 
-def test_a_callback_adopts_the_task_of_a_request_whose_answer_is_not_there_yet(bench: Bench) -> None:
+def test_a_callback_adopts_the_task_of_an_unanswered_request(bench: Bench) -> None:
     job_id = bench.sending()
     assert bench.post(job_id).json() == SUCCESS
     record = bench.record(job_id)
@@ -205,13 +205,13 @@ def test_a_callback_brings_the_poll_forward(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("spelling", ["taskId", "task_id"])
-def test_both_spellings_are_understood(bench: Bench, spelling: str) -> None:
+def test_both_spellings_of_the_task_id_are_accepted(bench: Bench, spelling: str) -> None:
     body = json.dumps({"code": 501, "data": {spelling: TASK}}).encode()
     assert bench.post(bench.generating(), content=body).json() == SUCCESS
     assert bench.ledger.journal.callback_counts() == {"expected": 1}
 
 
-def test_a_replayed_callback_changes_nothing_but_the_time_of_the_next_poll(bench: Bench) -> None:
+def test_a_replayed_callback_changes_only_the_time_of_the_next_poll(bench: Bench) -> None:
     job_id = bench.generating()
     bench.post(job_id)
     before = bench.record(job_id)
@@ -242,7 +242,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("outcome", "request_"), REFUSED.values(), ids=REFUSED)
-def test_what_is_not_proven_changes_no_job_and_polls_accepted(
+def test_an_unproven_callback_changes_no_job_and_gets_the_usual_answer(
     bench: Bench, outcome: str, request_: dict[str, Any]
 ) -> None:
     job_id = bench.generating()
@@ -253,7 +253,7 @@ def test_what_is_not_proven_changes_no_job_and_polls_accepted(
     assert bench.ledger.journal.callback_counts() == {outcome: 1}
 
 
-def test_a_job_that_is_not_known_is_kept_for_a_person(bench: Bench) -> None:
+def test_a_callback_for_an_unknown_job_is_kept_for_a_person(bench: Bench) -> None:
     answer = bench.post("no-such-job")
     assert (answer.status_code, answer.json()) == (200, SUCCESS)
     assert [
@@ -263,7 +263,7 @@ def test_a_job_that_is_not_known_is_kept_for_a_person(bench: Bench) -> None:
     assert bench.ledger.journal.callback_counts() == {"unknown_job": 1}
 
 
-def test_an_ended_job_keeps_its_end(bench: Bench) -> None:
+def test_a_callback_does_not_change_the_end_of_a_job(bench: Bench) -> None:
     job_id = bench.sending()
     assert bench.ledger.jobs.cancel(job_id, JobFailed("x"), JobFailed("y"))
     bench.post(job_id)
@@ -271,12 +271,12 @@ def test_an_ended_job_keeps_its_end(bench: Bench) -> None:
     assert bench.record(job_id).tasks[0].task_id == TASK
 
 
-def test_only_posts_are_taken(bench: Bench) -> None:
+def test_only_posts_are_accepted(bench: Bench) -> None:
     assert bench.http.get(f"/callbacks/job/{TOKEN}").status_code == 405
 
 
 @pytest.mark.parametrize("job_id", ["Auftrag 7", "a/b/c", "größe?#%25", "..a", "a//"])
-def test_a_plain_celery_task_s_own_id_is_found(bench: Bench, job_id: str) -> None:
+def test_a_job_with_any_celery_task_id_is_found(bench: Bench, job_id: str) -> None:
     bench.sending(job_id)
     assert bench.post(job_id).json() == SUCCESS
     assert bench.record(job_id).state is JobState.GENERATING
@@ -323,7 +323,7 @@ def raw(bench: Bench, job_id: str, head: str, *parts: bytes, pause: float = 0.0)
     ],
     ids=["declared", "absurd", "chunked", "longer than declared"],
 )
-def test_a_body_that_is_too_long_is_not_read(
+def test_an_oversized_body_is_not_read(
     bench: Bench, head: str, parts: Sequence[bytes], status: bytes, outcome: str
 ) -> None:
     job_id = bench.generating()
@@ -336,7 +336,7 @@ def test_a_body_that_is_too_long_is_not_read(
     assert bench.ledger.journal.callback_counts() == {outcome: 1}
 
 
-def test_a_body_that_dribbles_is_cut_off_and_holds_nobody_up(bench: Bench) -> None:
+def test_slow_bodies_time_out_without_delaying_other_callbacks(bench: Bench) -> None:
     job_id = bench.generating()
     before = bench.everything()
     with ThreadPoolExecutor(40) as pool:
@@ -355,7 +355,7 @@ def test_a_body_that_dribbles_is_cut_off_and_holds_nobody_up(bench: Bench) -> No
     assert bench.ledger.journal.callback_counts()["slow"] == 40
 
 
-def test_a_body_that_breaks_off_is_no_callback(bench: Bench) -> None:
+def test_an_incomplete_body_is_malformed(bench: Bench) -> None:
     job_id = bench.generating()
     url = httpx.URL(bench.url)
     with socket.create_connection((url.host, url.port or 0)) as link:
@@ -364,7 +364,9 @@ def test_a_body_that_breaks_off_is_no_callback(bench: Bench) -> None:
     eventually(lambda: bench.ledger.journal.callback_counts() == {"malformed": 1})
 
 
-def test_a_redis_that_hangs_is_a_503_in_bounded_time_and_passes(bench: Bench, valkey: EmbeddedValkey) -> None:
+def test_a_frozen_redis_is_a_503_in_bounded_time_until_it_resumes(
+    bench: Bench, valkey: EmbeddedValkey
+) -> None:
     job_id = bench.generating()
     valkey.pause()
     try:
@@ -382,7 +384,7 @@ def test_a_redis_that_hangs_is_a_503_in_bounded_time_and_passes(bench: Bench, va
     assert bench.http.get("/health").status_code == 200
 
 
-def test_the_log_tells_of_callbacks_and_of_no_token(bench: Bench) -> None:
+def test_the_log_contains_callbacks_but_no_token(bench: Bench) -> None:
     job_id = bench.sending()
     bench.post(job_id)
     bench.post(job_id, prefix="/limner")
@@ -396,7 +398,7 @@ def test_the_log_tells_of_callbacks_and_of_no_token(bench: Bench) -> None:
     assert "Traceback" not in text
 
 
-def test_it_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
+def test_the_receiver_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
     program = "import sys, worker.callbacks; sys.exit('celery' in sys.modules or 'provider' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(valkey_url), cwd=tmp_path, check=False
@@ -404,7 +406,7 @@ def test_it_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_pat
     assert done.returncode == 0
 
 
-def test_without_an_address_it_says_what_to_set(valkey_url: str, tmp_path: Path) -> None:
+def test_without_a_callback_url_the_receiver_names_the_setting(valkey_url: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "uvicorn", "worker.callbacks:app"],
         env=environment(valkey_url, LIMNER_CALLBACK_URL=""),
@@ -424,7 +426,7 @@ def test_limner_loads_without_starlette() -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=False).returncode == 0
 
 
-def test_it_is_mounted_in_a_backend_of_one_s_own(valkey: EmbeddedValkey, tmp_path: Path) -> None:
+def test_the_route_can_be_mounted_in_another_app(valkey: EmbeddedValkey, tmp_path: Path) -> None:
     (tmp_path / "backend.py").write_text(PLAIN_APP)
     with uvicorn("backend:app", tmp_path, environment(valkey.url)) as (url, log):
         bench = Bench(url, log, valkey.url)
@@ -435,6 +437,6 @@ def test_it_is_mounted_in_a_backend_of_one_s_own(valkey: EmbeddedValkey, tmp_pat
             assert bench.record("a/b").state is JobState.GENERATING
 
 
-def test_a_path_without_its_parameters_is_refused(bench: Bench) -> None:
+def test_a_route_without_its_parameters_is_refused(bench: Bench) -> None:
     with pytest.raises(ValueError, match="token"):
         route(Receiver(bench.ledger), "/hooks/{job_id}")

@@ -15,12 +15,12 @@ def shown() -> dict[str, str]:
     }
 
 
-def test_it_lists_the_settings_that_there_are_each_once() -> None:
+def test_the_example_lists_every_setting_once() -> None:
     names = [name for name, _ in SETTING.findall(EXAMPLE.read_text())]
     assert sorted(names) == sorted("LIMNER_" + name.upper() for name in Settings.model_fields)
 
 
-def test_the_values_it_shows_are_the_defaults() -> None:
+def test_the_values_in_the_example_are_the_defaults() -> None:
     values = {name: value for name, value in shown().items() if value}
     written_out = Settings.model_validate(values)
     by_default = Settings.model_validate({"redis_url": values["redis_url"]})
@@ -29,19 +29,19 @@ def test_the_values_it_shows_are_the_defaults() -> None:
     assert written_out.model_dump(exclude=apart) == by_default.model_dump(exclude=apart)
 
 
-def test_it_holds_no_key_and_sets_only_what_has_to_be_chosen() -> None:
+def test_the_example_sets_only_the_required_variables_and_no_key() -> None:
     text = EXAMPLE.read_text()
     active = re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE)
     assert dict(active) == {"LIMNER_REDIS_URL": "redis://127.0.0.1:6379/0", "LIMNER_API_KEY": ""}
 
 
-def test_every_setting_stands_under_a_comment() -> None:
+def test_every_setting_has_a_comment_above_it() -> None:
     for block in EXAMPLE.read_text().split("\n\n"):
         if SETTING.search(block):
             assert block.startswith("# "), block
 
 
-def test_every_setting_without_a_blank_shows_a_value() -> None:
+def test_only_these_settings_have_no_value() -> None:
     blank = {name for name, value in shown().items() if not value}
     assert blank == {
         "broker_url",

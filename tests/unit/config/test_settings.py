@@ -27,11 +27,11 @@ FIXED_NAMES = [
 
 
 @pytest.mark.parametrize("name", FIXED_NAMES)
-def test_every_variable_that_users_were_promised_exists(name: str) -> None:
+def test_every_documented_variable_exists(name: str) -> None:
     assert name.lower() in Settings.model_fields
 
 
-def test_the_rates_are_the_provider_s_own_unless_set(load_with: Loader) -> None:
+def test_the_default_rates_are_the_provider_s(load_with: Loader) -> None:
     settings = load_with()
     assert (settings.rate_requests, settings.rate_seconds) == (20, 10)
     assert (settings.reads_per_second, settings.max_in_flight) == (10, 100)
@@ -46,12 +46,12 @@ def test_a_variable_sets_its_field(load_with: Loader) -> None:
     assert settings.api_key.get_secret_value() == "key-1"
 
 
-def test_a_blank_variable_is_as_good_as_none(load_with: Loader) -> None:
+def test_a_blank_variable_counts_as_unset(load_with: Loader) -> None:
     settings = load_with(API_KEY="", RATE_REQUESTS="", BROKER_URL="")
     assert (settings.api_key, settings.rate_requests, settings.broker_url) == (None, 20, REDIS_URL)
 
 
-def test_without_a_redis_url_the_message_says_that_it_is_not_set(load_with: Loader) -> None:
+def test_a_missing_redis_url_is_named(load_with: Loader) -> None:
     with pytest.raises(SettingsError) as caught:
         load_with(REDIS_URL="")
     assert str(caught.value) == "LIMNER_REDIS_URL: not set"
@@ -105,7 +105,7 @@ def test_without_a_redis_url_the_message_says_that_it_is_not_set(load_with: Load
         ("CALLBACK_HMAC_KEY", "  "),
     ],
 )
-def test_a_wrong_value_is_refused_and_the_message_names_the_variable(
+def test_an_invalid_value_is_refused_with_the_variable_s_name(
     load_with: Loader, name: str, value: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -113,7 +113,7 @@ def test_a_wrong_value_is_refused_and_the_message_names_the_variable(
     assert str(caught.value).startswith(f"LIMNER_{name}: ")
 
 
-def test_every_wrong_value_has_its_line(load_with: Loader) -> None:
+def test_every_invalid_value_has_its_own_line(load_with: Loader) -> None:
     with pytest.raises(SettingsError) as caught:
         load_with(REDIS_URL="nonsense", CONCURRENCY="none", API_URL="nonsense")
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [

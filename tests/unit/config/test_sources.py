@@ -23,14 +23,12 @@ def test_env_file_is_read_from_the_working_directory(folder: Path) -> None:
     assert (api_key(settings), settings.concurrency) == ("from-file", 3)
 
 
-def test_a_secret_is_a_file_with_the_variable_s_name_in_small_letters(
-    secrets: Path, load_with: Loader
-) -> None:
+def test_a_secret_is_a_file_with_the_variable_s_lower_case_name(secrets: Path, load_with: Loader) -> None:
     (secrets / "limner_api_key").write_text("from-secret\n")
     assert api_key(load_with()) == "from-secret"
 
 
-def test_the_environment_goes_before_env_file_and_that_before_secrets(
+def test_the_environment_precedes_the_env_file_which_precedes_secrets(
     folder: Path, secrets: Path, load_with: Loader
 ) -> None:
     (secrets / "limner_api_key").write_text("from-secret")
@@ -39,7 +37,7 @@ def test_the_environment_goes_before_env_file_and_that_before_secrets(
     assert api_key(load_with(API_KEY="from-environment")) == "from-environment"
 
 
-def test_blank_variables_leave_the_secret_in_force(folder: Path, secrets: Path, load_with: Loader) -> None:
+def test_a_blank_variable_does_not_override_a_secret(folder: Path, secrets: Path, load_with: Loader) -> None:
     (secrets / "limner_api_key").write_text("from-secret")
     write_env(folder, "LIMNER_API_KEY=")
     assert api_key(load_with(API_KEY="")) == "from-secret"
@@ -51,19 +49,17 @@ def test_a_blank_secret_is_refused_by_name(secrets: Path, load_with: Loader) -> 
         load_with()
 
 
-def test_a_folder_of_secrets_that_is_named_must_exist(load_with: Loader) -> None:
+def test_a_configured_secrets_folder_must_exist(load_with: Loader) -> None:
     with pytest.raises(SettingsError, match=r"^LIMNER_SECRETS_DIR: there is no folder nowhere$"):
         load_with(SECRETS_DIR="nowhere")
 
 
-def test_a_blank_folder_of_secrets_is_the_default_one_and_not_the_working_directory(
-    folder: Path, load_with: Loader
-) -> None:
+def test_a_blank_secrets_folder_means_the_default_one(folder: Path, load_with: Loader) -> None:
     (folder / "limner_api_key").write_text("not-a-secret")
     assert api_key(load_with(SECRETS_DIR="")) is None
 
 
-def test_a_secret_that_cannot_be_read_is_refused_with_its_name(
+def test_an_unreadable_secret_is_refused_with_its_name(
     secrets: Path, load_with: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (secrets / "limner_api_key").write_text("key")
@@ -86,14 +82,14 @@ def test_a_file_that_is_not_utf_8_is_refused(
         load_with()
 
 
-def test_a_misspelt_variable_is_pointed_out_with_the_right_one(load_with: Loader) -> None:
+def test_a_misspelt_variable_causes_a_warning_with_the_right_name(load_with: Loader) -> None:
     with pytest.warns(
         UserWarning, match=r"^LIMNER_RATE_REQUEST: .*no such setting; did you mean LIMNER_RATE_REQUESTS\?$"
     ):
         load_with(RATE_REQUEST="3")
 
 
-def test_so_is_one_in_env_file_and_one_among_the_secrets(
+def test_misspelt_names_in_the_env_file_and_in_secrets_cause_warnings(
     folder: Path, secrets: Path, load_with: Loader
 ) -> None:
     write_env(folder, "LIMNER_CONCURENCY=3", "REDIS_PORT=6380")
@@ -106,7 +102,7 @@ def test_so_is_one_in_env_file_and_one_among_the_secrets(
     }
 
 
-def test_right_names_and_those_of_other_programs_are_not(
+def test_valid_names_and_names_of_other_programs_cause_no_warning(
     folder: Path, secrets: Path, load_with: Loader
 ) -> None:
     write_env(folder, "LIMNER_API_KEY=key", "REDIS_PORT=6380")
@@ -117,7 +113,7 @@ def test_right_names_and_those_of_other_programs_are_not(
 
 
 @pytest.mark.parametrize("name", ["ACCOUNTS", "CREDITS_PER_LANE_DAY", "USUAL_SECONDS"])
-def test_json_that_is_none_is_told_by_its_variable_and_not_by_its_value(
+def test_invalid_json_is_reported_by_variable_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("LIMNER_API_KEY", "key")

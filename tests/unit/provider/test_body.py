@@ -41,19 +41,19 @@ def test_a_body_that_cannot_be_decoded_is_unusable(raw: bytes, encoding: str) ->
     assert caught.value.why is Why.BAD_ENCODING
 
 
-def test_a_body_is_bounded_after_decompression() -> None:
+def test_a_body_has_a_size_limit_after_decompression() -> None:
     assert len(decode(gzip.compress(b" " * 1000, mtime=0), "gzip", 1000)) == 1000
     with pytest.raises(UnusableBody) as caught:
         decode(gzip.compress(b" " * 1001, mtime=0), "gzip", 1000)
     assert caught.value.why is Why.TOO_LONG
 
 
-def test_a_body_is_put_together_and_decoded() -> None:
+def test_the_chunks_of_a_body_are_joined_and_decoded() -> None:
     packed = gzip.compress(BODY, mtime=0)
     assert read_body(httpcore.Response(200, content=[packed[:7], packed[7:]]), "gzip", 100) == BODY
 
 
-def test_a_body_is_bounded_before_decompression() -> None:
+def test_a_body_has_a_size_limit_before_decompression() -> None:
     read = []
 
     def chunks() -> Iterator[bytes]:

@@ -56,7 +56,7 @@ def body(code: Any, message: str = "success", **rest: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("cause", "disposition", "error"), POLICY)
-def test_a_cause_says_what_follows_and_what_error_ends_the_job(
+def test_a_cause_has_a_disposition_and_an_error(
     cause: Cause, disposition: Disposition, error: type[errors.JobFailed]
 ) -> None:
     assert (cause.disposition, cause.error) == (disposition, error)
@@ -71,7 +71,7 @@ def test_every_cause_is_in_the_table_above() -> None:
 @pytest.mark.parametrize("key", ["msg", "message"])
 @pytest.mark.parametrize("as_status", [False, True])
 @pytest.mark.parametrize(("code", "message", "cause"), ROWS)
-def test_a_code_is_the_same_refusal_in_the_body_as_in_the_status(
+def test_a_code_means_the_same_in_the_body_and_in_the_status(
     code: int, message: str, cause: Cause, as_status: bool, key: str, data: dict[str, Any]
 ) -> None:
     status = code if as_status else 200
@@ -90,7 +90,7 @@ def test_a_task_id_with_http_200_and_no_code_is_accepted() -> None:
 
 
 @pytest.mark.parametrize("task_id", ["task_ideogram_1765180579300", TASK, "x" * 256, f" {TASK}\n"])
-def test_a_task_id_is_opaque(task_id: str) -> None:
+def test_a_task_id_can_have_any_form(task_id: str) -> None:
     assert read_create(200, {}, body(200, data={"taskId": task_id})) == Accepted(task_id.strip())
 
 
@@ -138,7 +138,7 @@ NO_ENVELOPES = [
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 408, 413, 500, 502, 503, 504, 520, 524])
 @pytest.mark.parametrize("raw", NO_ENVELOPES)
-def test_what_is_not_a_json_object_is_unknown(raw: bytes, status: int) -> None:
+def test_a_body_that_is_not_a_json_object_is_unknown(raw: bytes, status: int) -> None:
     answer = read_create(status, {}, raw)
     assert isinstance(answer, Unknown)
     assert (answer.why, answer.code, answer.http_status) == (Why.NOT_JSON, None, status)
@@ -154,7 +154,7 @@ def test_an_error_status_whose_json_has_no_code_is_unknown(status: int, fields: 
 
 @pytest.mark.parametrize("raw", [*NO_ENVELOPES, b"{}", b'{"message":"slow down"}'])
 @pytest.mark.parametrize(("status", "cause"), [(429, Cause.RATE_LIMITED), (455, Cause.MAINTENANCE)])
-def test_a_status_that_only_a_refusal_has_needs_no_envelope(status: int, cause: Cause, raw: bytes) -> None:
+def test_a_plain_status_of_a_refusal_needs_no_envelope(status: int, cause: Cause, raw: bytes) -> None:
     answer = read_create(status, {}, raw)
     assert isinstance(answer, Refused)
     assert (answer.cause, answer.code, answer.http_status) == (cause, None, status)
@@ -174,13 +174,13 @@ def test_a_status_that_only_a_refusal_has_needs_no_envelope(status: int, cause: 
         ("nan", None),
     ],
 )
-def test_retry_after_is_read_in_bounds(value: str, seconds: float | None) -> None:
+def test_retry_after_is_read_within_limits(value: str, seconds: float | None) -> None:
     answer = read_create(200, {"Retry-AFTER": value}, body(429, "slow"))
     assert isinstance(answer, Refused)
     assert answer.retry_after == seconds
 
 
-def test_a_message_is_bounded_and_cleaned() -> None:
+def test_a_message_is_truncated_and_cleaned() -> None:
     answer = read_create(200, {}, body(429, "a\x1b[31m\r\nb\ud800\u202e" + "x" * 10_000))
     assert isinstance(answer, Refused)
     assert answer.message.startswith("a [31m b xxx")

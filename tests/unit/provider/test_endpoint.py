@@ -36,14 +36,14 @@ def no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "https://ä",
     ],
 )
-def test_an_unusable_url_is_refused_by_the_settings_name(url: str) -> None:
+def test_an_unusable_url_is_refused_with_the_setting_s_name(url: str) -> None:
     with pytest.raises(InvalidRequest, match="LIMNER_API_URL") as caught:
         KieClient(url, KEY)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["https://api.kie.ai", "http://sandbox:8080/", "https://[::1]:1/kie"])
-def test_a_usable_url_is_taken(url: str) -> None:
+def test_a_usable_url_is_accepted(url: str) -> None:
     with KieClient(url, KEY) as client:
         assert repr(client) == f"KieClient({url.rstrip('/')!r})"
 
@@ -57,7 +57,7 @@ def test_an_unusable_key_is_refused_without_showing_it(key: str) -> None:
     assert "hunter" not in repr(caught.value)
 
 
-def test_the_environments_proxy_is_used_unless_the_host_is_excepted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_s_proxy_is_used_unless_the_host_is_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment_proxy("https://api.kie.ai") is None
     monkeypatch.setenv("HTTPS_PROXY", "http://user:p%40ss@proxy.internal:3128")
     proxy = environment_proxy("https://api.kie.ai")
@@ -68,7 +68,7 @@ def test_the_environments_proxy_is_used_unless_the_host_is_excepted(monkeypatch:
     assert environment_proxy("https://api.kie.ai") is None
 
 
-def test_a_proxy_that_does_not_speak_http_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_not_an_http_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.internal:1080")
     with pytest.raises(InvalidRequest, match="HTTPS_PROXY"):
         KieClient("https://api.kie.ai", KEY)

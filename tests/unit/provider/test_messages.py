@@ -20,7 +20,9 @@ def requests(url: str) -> Requests:
         ("http://[::1]:1/kie", "http://::1:1", b"[::1]:1", b"/kie/x?y=1"),
     ],
 )
-def test_a_request_goes_to_the_urls_place(url: str, origin: str, host: bytes, target: bytes) -> None:
+def test_a_request_goes_to_the_url_s_origin_and_path(
+    url: str, origin: str, host: bytes, target: bytes
+) -> None:
     made = requests(url)
     request = made.get("/x?y=1")
     assert str(made.origin) == str(request.url.origin) == origin
@@ -38,11 +40,11 @@ def test_requests_share_no_headers() -> None:
     assert len(first.headers) == len(second.headers) == len(read.headers) + 2
 
 
-def test_the_key_is_not_shown() -> None:
+def test_representations_do_not_show_the_key() -> None:
     made = requests("https://api.kie.ai")
     assert KEY.get_secret_value() not in f"{made!r} {made.post('/x', b'')!r}"
 
 
-def test_headers_are_read_by_their_small_names_and_repeated_ones_with_commas() -> None:
+def test_header_names_are_lower_case_and_repeated_values_are_joined() -> None:
     raw = [(b"Retry-After", b"2"), (b"X", b"\xfc"), (b"retry-after", b"3")]
     assert read_headers(raw) == {"retry-after": "2, 3", "x": "ü"}

@@ -49,12 +49,12 @@ def test_a_known_state_is_pending(state: str) -> None:
     assert read_record(200, {}, body) == Pending(state, known_state=True)
 
 
-def test_an_unknown_state_is_pending_and_says_so() -> None:
+def test_an_unknown_state_is_pending_and_marked_as_unknown() -> None:
     assert read_record(200, {}, record(state="dreaming\x00")) == Pending("dreaming", known_state=False)
 
 
 @pytest.mark.parametrize("data", [{}, {"state": None}, {"state": ""}, {"state": 3}])
-def test_a_record_without_a_state_says_nothing(data: dict[str, Any]) -> None:
+def test_a_record_without_a_state_is_unreadable(data: dict[str, Any]) -> None:
     answer = read_record(200, {}, record(**data))
     assert answer == Unreadable(Why.BAD_DATA, 200, 200, "success")
 
@@ -114,7 +114,7 @@ def test_an_unusable_url_is_left_out(url: str) -> None:
     assert done(resultJson={"resultUrls": [url, URL]}).urls == (URL,)
 
 
-def test_urls_are_bounded_in_number_and_keep_their_order() -> None:
+def test_urls_are_limited_in_number_and_keep_their_order() -> None:
     urls = [f"https://images.example/{n}.png" for n in range(100)]
     assert done(resultJson={"resultUrls": urls}).urls == tuple(urls[:16])
 
@@ -138,7 +138,7 @@ def test_credits_are_exact_or_unknown(data: dict[str, Any], credits: Decimal | N
 @pytest.mark.parametrize(
     "number", ["1e999999999", "1e-999999999", "-1e999999", "0." + "3" * 100_000, "1E400"]
 )
-def test_a_number_that_is_costly_to_expand_is_not_expanded(number: str) -> None:
+def test_a_number_with_a_huge_exponent_is_not_expanded(number: str) -> None:
     data = f'{{"state":"success","creditsConsumed":{number},"createTime":{number}}}'
     answer = read_record(200, {}, f'{{"code":200,"data":{data}}}'.encode())
     assert isinstance(answer, Done)
@@ -146,7 +146,7 @@ def test_a_number_that_is_costly_to_expand_is_not_expanded(number: str) -> None:
 
 
 @pytest.mark.parametrize("time", [None, "soon", True, -5, 1.5, 10**30, {}])
-def test_a_time_that_is_none_is_unknown(time: Any) -> None:
+def test_an_invalid_time_is_unknown(time: Any) -> None:
     assert done(createTime=time).created_ms is None
 
 
@@ -159,7 +159,7 @@ def test_a_time_that_is_none_is_unknown(time: Any) -> None:
         (FailCause.PROVIDER_FAULT, errors.GenerationFailed),
     ],
 )
-def test_a_failure_says_what_error_ends_the_job(cause: FailCause, error: type[errors.JobFailed]) -> None:
+def test_a_failure_has_an_error(cause: FailCause, error: type[errors.JobFailed]) -> None:
     assert cause.error is error
     assert FailCause(str(cause)) is cause
 
@@ -205,7 +205,7 @@ def test_a_fail_code_is_a_number_a_word_or_nothing(sent: Any, read: int | str | 
     assert failed(failCode=sent).code == read
 
 
-def test_an_envelope_of_failed_generation_is_a_failed_task() -> None:
+def test_an_envelope_with_code_501_is_a_failed_task() -> None:
     with_data = read_record(200, {}, record(501, "Playground task failed.", state="fail", failCode="500"))
     assert with_data == Failed(FailCause.PROVIDER_FAULT, 500, "Playground task failed.")
     bare = read_record(501, {}, b'{"code":501,"msg":"Generation failed","data":null}')
@@ -244,21 +244,21 @@ def test_a_success_with_null_data_is_no_record() -> None:
         (505, Cause.DISABLED),
     ],
 )
-def test_a_refused_read_says_nothing_about_the_task_but_why(code: int, cause: Cause, as_status: bool) -> None:
+def test_a_refused_read_is_unreadable_with_its_cause(code: int, cause: Cause, as_status: bool) -> None:
     status = code if as_status else 200
     answer = read_record(status, {"retry-after": "3"}, json.dumps({"code": code, "msg": "no"}).encode())
     assert answer == Unreadable(Why.REFUSED, code, status, "no", cause, 3.0)
 
 
 @pytest.mark.parametrize("code", [408, 502, 999])
-def test_an_unknown_code_on_a_read_says_nothing(code: int) -> None:
+def test_a_read_with_an_unknown_code_is_unreadable(code: int) -> None:
     answer = read_record(200, {}, json.dumps({"code": code, "msg": "odd"}).encode())
     assert answer == Unreadable(Why.UNKNOWN_CODE, code, 200, "odd")
 
 
 @pytest.mark.parametrize("status", [200, 404, 422, 500, 502, 524])
 @pytest.mark.parametrize("raw", NO_ENVELOPES)
-def test_what_is_not_a_json_object_says_nothing(raw: bytes, status: int) -> None:
+def test_a_read_that_is_not_a_json_object_is_unreadable(raw: bytes, status: int) -> None:
     answer = read_record(status, {}, raw)
     assert isinstance(answer, Unreadable)
     assert (answer.why, answer.cause) == (Why.NOT_JSON, None)
@@ -270,13 +270,13 @@ def test_a_limiter_without_an_envelope_refuses_the_read() -> None:
 
 
 @pytest.mark.parametrize("data", ["text", [], 7, False])
-def test_data_of_a_wrong_type_says_nothing(data: Any) -> None:
+def test_data_of_the_wrong_type_is_unreadable(data: Any) -> None:
     answer = read_record(200, {}, json.dumps({"code": 200, "data": data}).encode())
     assert isinstance(answer, Unreadable)
     assert answer.why is Why.BAD_DATA
 
 
-def test_an_error_status_over_a_finished_task_says_nothing() -> None:
+def test_a_finished_task_under_an_error_status_is_unreadable() -> None:
     answer = read_record(502, {}, record(state="success", resultJson=RESULT))
     assert isinstance(answer, Unreadable)
     assert answer.why is Why.CONTRADICTORY
@@ -307,7 +307,7 @@ RECORD = st.fixed_dictionaries(
 
 
 @given(STATUS, HEADERS, BODY | RECORD)
-def test_no_answer_raises_and_what_it_yields_is_bounded(
+def test_no_answer_raises_and_all_values_are_within_limits(
     status: int, headers: dict[str, str], raw: bytes
 ) -> None:
     match read_record(status, headers, raw):

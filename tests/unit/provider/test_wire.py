@@ -7,7 +7,7 @@ from provider.wire import encode
 PROMPT = "一张电影质感的摄影作品 🪁"
 
 
-def test_defaults_are_sent_explicitly_and_one_image_is_not_named() -> None:
+def test_defaults_are_sent_explicitly_except_for_one_image() -> None:
     assert create_body(TextToImage(prompt=PROMPT)) == {
         "model": "ideogram/v3-text-to-image",
         "input": {
@@ -20,7 +20,7 @@ def test_defaults_are_sent_explicitly_and_one_image_is_not_named() -> None:
     }
 
 
-def test_everything_that_is_given_is_sent() -> None:
+def test_all_given_fields_are_sent() -> None:
     request = TextToImage(
         prompt=PROMPT,
         negative_prompt="fog",
@@ -59,7 +59,7 @@ def test_a_body_is_utf8_json() -> None:
     assert json.loads(encode(body)) == body
 
 
-def test_equal_requests_have_equal_digests_and_others_do_not() -> None:
+def test_only_equal_requests_have_equal_digests() -> None:
     digest = request_digest(TextToImage(prompt="a"))
     assert digest == request_digest(TextToImage(prompt="a", style=None, num_images=1))
     assert digest != request_digest(TextToImage(prompt="b"))

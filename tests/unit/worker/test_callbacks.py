@@ -6,7 +6,7 @@ from config import Settings
 
 
 @pytest.mark.parametrize("prefix", ["", "/limner", "/callbacks", "/a/callbacks"])
-def test_a_job_is_found_whatever_the_public_path_is(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_found_under_any_public_path(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "CALLBACK_URL": f"https://h.test{prefix}",

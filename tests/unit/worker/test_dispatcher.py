@@ -34,11 +34,11 @@ def carried(message: Message) -> list[tuple[str, int]]:
 # Messages
 
 
-def test_nothing_to_do_makes_no_message() -> None:
+def test_no_steps_make_no_message() -> None:
     assert list(messages([])) == []
 
 
-def test_a_poll_travels_alone_if_there_is_only_one() -> None:
+def test_a_single_poll_makes_one_message() -> None:
     assert list(messages(polls(1))) == [
         Message(TASKS["poll"], "job 0", [[("job 0", 100)]]),
     ]
@@ -47,7 +47,7 @@ def test_a_poll_travels_alone_if_there_is_only_one() -> None:
 @pytest.mark.parametrize(
     ("count", "groups"), [(1, [1]), (7, [7]), (8, [8]), (9, [8, 1]), (16, [8, 8]), (20, [8, 8, 4])]
 )
-def test_a_message_carries_so_many_polls_most(count: int, groups: list[int]) -> None:
+def test_a_message_contains_at_most_eight_polls(count: int, groups: list[int]) -> None:
     assert POLLS_IN_A_MESSAGE == 8
     assert [len(carried(message)) for message in messages(polls(count))] == groups
 
@@ -57,7 +57,7 @@ def test_polls_keep_their_order_across_messages() -> None:
     assert told == [(poll.job_id, poll.lease) for poll in polls(20)]
 
 
-def test_a_message_of_polls_is_named_by_its_jobs() -> None:
+def test_a_message_of_polls_has_the_ids_of_its_jobs() -> None:
     first, second = messages(polls(10))
     assert first.task_id == ",".join(f"job {number}" for number in range(8))
     assert second.task_id == "job 8,job 9"
@@ -68,17 +68,17 @@ def test_a_step_of_a_job_has_the_job_s_id_and_its_lease(step: Any) -> None:
     assert list(messages([Claim("job", step, 7)])) == [Message(TASKS[step], "job", [7])]
 
 
-def test_a_question_for_credits_names_the_account() -> None:
+def test_a_message_to_check_credits_names_the_account() -> None:
     [message] = messages([Claim("north", "credits", 7)])
     assert message == Message(TASKS["credits"], "credits:north:7", ["north", 7])
 
 
-def test_a_job_with_an_account_s_name_is_no_question_for_its_credits() -> None:
+def test_a_job_with_an_account_s_name_has_a_different_message_from_the_credits_check() -> None:
     both = [Claim("north", "credits", 7), Claim("north", "recover", 7)]
     assert len({message.task_id for message in messages(both)}) == 2
 
 
-def test_other_steps_go_out_one_by_one_in_their_order_and_before_polls() -> None:
+def test_other_steps_have_their_own_messages_before_the_polls() -> None:
     first, *rest = polls(3)
     steps = [first, Claim("a", "create", 1), *rest, Claim("b", "recover", 2), Claim("c", "create", 3)]
     sent = list(messages(steps))
@@ -199,25 +199,25 @@ def test_a_busy_dispatcher_leaves_a_gap_between_its_claims(queue: Queue, time: T
     assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * (len(queue.claims) - 1))
 
 
-def test_rings_that_come_in_a_rush_are_answered_together(queue: Queue, time: Time) -> None:
+def test_frequent_notifications_lead_to_one_claim_each_gap(queue: Queue, time: Time) -> None:
     queue.sleeper.notifications = iter([LEAST_GAP / 5] * 100)
     run(queue, time, seconds=99.5 * LEAST_GAP)
     assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * 100)
 
 
-def test_an_idle_dispatcher_claims_at_once_when_the_it_is_notified(queue: Queue, time: Time) -> None:
+def test_an_idle_dispatcher_claims_at_once_when_it_is_notified(queue: Queue, time: Time) -> None:
     queue.sleeper.notifications = iter([0.3, 0.2])
     run(queue, time, seconds=0.5)
     assert gaps(queue.claims) == pytest.approx([0.3, 0.2], abs=MOMENT)
 
 
-def test_a_dispatcher_wakes_up_when_the_ledger_said_that_there_is_more(queue: Queue, time: Time) -> None:
+def test_a_dispatcher_claims_again_at_the_time_that_the_ledger_named(queue: Queue, time: Time) -> None:
     queue.wait = 0.07
     run(queue, time, seconds=0.2)
     assert gaps(queue.claims)[0] == pytest.approx(0.07, abs=MOMENT)
 
 
-def test_a_dispatcher_that_finds_what_it_woke_for_gone_comes_later_the_next_time(
+def test_a_dispatcher_that_finds_nothing_after_its_wait_comes_later_the_next_time(
     queue: Queue, time: Time
 ) -> None:
     queue.wait = 0.07
@@ -227,7 +227,7 @@ def test_a_dispatcher_that_finds_what_it_woke_for_gone_comes_later_the_next_time
     assert behind == pytest.approx(expected, abs=MOMENT)
 
 
-def test_a_dispatcher_that_was_woken_in_vain_is_no_later_for_that(queue: Queue, time: Time) -> None:
+def test_notifications_in_vain_do_not_delay_a_dispatcher(queue: Queue, time: Time) -> None:
     queue.wait, queue.sleeper.notifications = 0.07, iter([0.01] * 20)
     run(queue, time, seconds=0.25)
     *wakeup, slept = gaps(queue.claims)[:21]
@@ -235,13 +235,13 @@ def test_a_dispatcher_that_was_woken_in_vain_is_no_later_for_that(queue: Queue, 
     assert slept == pytest.approx(0.07, abs=MOMENT)
 
 
-def test_a_dispatcher_sleeps_no_longer_than_a_nap(queue: Queue, time: Time) -> None:
+def test_a_dispatcher_waits_at_most_a_second(queue: Queue, time: Time) -> None:
     queue.wait = 3600.0
     run(queue, time, seconds=3.0)
     assert gaps(queue.claims) == pytest.approx([1.0] * 3, abs=MOMENT)
 
 
-def test_housekeeping_is_done_at_once_and_then_every_so_often(queue: Queue, time: Time) -> None:
+def test_maintenance_runs_at_once_and_then_at_intervals(queue: Queue, time: Time) -> None:
     queue.wait = 0.1
     run(queue, time, seconds=4 * MAINTAIN_GAP)
     late = gaps(queue.maintained)
@@ -250,7 +250,7 @@ def test_housekeeping_is_done_at_once_and_then_every_so_often(queue: Queue, time
 
 
 @pytest.mark.parametrize("wait", [0.0, 3600.0], ids=["busy", "idle"])
-def test_housekeeping_goes_on_at_once_while_there_is_more(queue: Queue, time: Time, wait: float) -> None:
+def test_maintenance_continues_at_once_while_there_is_more(queue: Queue, time: Time, wait: float) -> None:
     queue.wait, queue.more = wait, 3
     run(queue, time, seconds=MAINTAIN_GAP + 1.0)
     *pieces, later = gaps(queue.maintained)

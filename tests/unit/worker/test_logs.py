@@ -25,7 +25,7 @@ def levels_as_they_were() -> Iterator[None]:
         (logging.ERROR, logging.ERROR),
     ],
 )
-def test_lines_on_each_step_are_for_debug_and_no_level_lets_more_through(asked_for: int, level: int) -> None:
+def test_lines_for_each_step_are_logged_only_at_debug(asked_for: int, level: int) -> None:
     for logger in LOGGERS:
         logger.setLevel(logging.NOTSET)
     quieten(loglevel=asked_for, logfile=None)

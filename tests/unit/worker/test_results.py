@@ -27,12 +27,12 @@ PLACES = [
 
 
 @pytest.mark.parametrize("url", PLACES)
-def test_the_same_url_is_the_same_place(url: str) -> None:
+def test_the_same_url_is_the_same_database(url: str) -> None:
     assert together(url, url)
 
 
 @pytest.mark.parametrize("result", ["redis://redis.internal/0", "redis://redis.internal:6379"])
-def test_what_an_url_leaves_out_is_the_usual(result: str) -> None:
+def test_omitted_parts_of_a_url_have_their_defaults(result: str) -> None:
     assert together("redis://redis.internal:6379/0", result)
     assert together(result, "redis://redis.internal:6379/0")
 
@@ -64,22 +64,22 @@ def test_what_an_url_leaves_out_is_the_usual(result: str) -> None:
         "socket",
     ],
 )
-def test_another_place_or_user_is_not_beside(other: str) -> None:
+def test_a_different_server_database_or_user_is_not_beside(other: str) -> None:
     ours = "redis://limner:secret@redis.internal:7000/3"
     assert not together(ours, other)
     assert not together(other, ours)
 
 
 @pytest.mark.parametrize("other", ["unix:///run/redis.sock?db=1", "unix:///run/other.sock?db=2"])
-def test_another_socket_or_database_of_it_is_not_beside(other: str) -> None:
+def test_a_different_socket_or_database_is_not_beside(other: str) -> None:
     assert not together("unix:///run/redis.sock?db=2", other)
 
 
-def test_a_socket_is_not_beside_the_tcp_port_of_the_usual_place() -> None:
+def test_a_socket_is_not_beside_a_tcp_port() -> None:
     assert not together("unix:///run/redis.sock", "redis://localhost:6379/0")
     assert not together("redis://localhost:6379/0", "unix:///run/redis.sock")
 
 
 @pytest.mark.parametrize("results", ["cache+memory://", "rpc://"])
-def test_a_backend_that_is_no_redis_is_not_beside(results: str) -> None:
+def test_a_backend_other_than_redis_is_not_beside(results: str) -> None:
     assert not together("redis://127.0.0.1:6379/0", results)

@@ -20,5 +20,5 @@ sys.exit(not isinstance(Connection(sys.argv[1]).transport, Transport))
 @pytest.mark.parametrize(
     "url", ["redis://h:1/0", "rediss://h:1/0", "unix:///run/redis.sock?db=2", "unix://:pw@/run/redis.sock"]
 )
-def test_every_dialect_of_a_redis_url_gets_the_mended_transport(url: str) -> None:
+def test_every_form_of_a_redis_url_gets_our_transport(url: str) -> None:
     assert subprocess.run([sys.executable, "-c", CHECK, celery_url(url)], check=False).returncode == 0

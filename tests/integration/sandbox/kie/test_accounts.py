@@ -45,7 +45,7 @@ def credit(client: httpx.Client) -> float:
     return float(client.get("/api/v1/chat/credit").json()["data"])
 
 
-def test_keys_of_an_account_share_its_window_and_another_has_its_own(
+def test_keys_of_one_account_share_its_window(
     both: SandboxProvider, first: httpx.Client, second: httpx.Client, south: httpx.Client
 ) -> None:
     codes = [create(client)["code"] for client in (first, second, first, second, south)]
@@ -55,7 +55,7 @@ def test_keys_of_an_account_share_its_window_and_another_has_its_own(
     assert [accounts[name]["most_creates_in_window"] for name in ("north", "south")] == [3, 1]
 
 
-def test_a_task_is_hidden_from_another_account_and_shown_to_every_key_of_its_own(
+def test_a_task_is_visible_only_to_the_keys_of_its_account(
     both: SandboxProvider, first: httpx.Client, second: httpx.Client, south: httpx.Client
 ) -> None:
     task_id = create(first)["data"]["taskId"]
@@ -65,7 +65,7 @@ def test_a_task_is_hidden_from_another_account_and_shown_to_every_key_of_its_own
     assert (row["account"], row["reads"]) == ("north", 1)
 
 
-def test_credits_are_each_accounts_own_and_can_be_topped_up(
+def test_each_account_has_its_own_credits_which_can_be_topped_up(
     both: SandboxProvider, first: httpx.Client, south: httpx.Client
 ) -> None:
     create(first)
@@ -89,7 +89,7 @@ def test_a_revoked_key_is_refused_everywhere_until_it_is_restored(
     assert create(first)["code"] == 200
 
 
-def test_what_does_not_exist_cannot_be_changed(both: SandboxProvider) -> None:
+def test_unknown_accounts_and_keys_cannot_be_changed(both: SandboxProvider) -> None:
     with pytest.raises(ValueError, match="account: 'west' does not exist"):
         both.set_credits(5, account="west")
     with pytest.raises(ValueError, match="no account has that key"):
@@ -98,7 +98,7 @@ def test_what_does_not_exist_cannot_be_changed(both: SandboxProvider) -> None:
     assert wrong.status_code == 400
 
 
-def test_a_reset_brings_keys_and_credits_back(both: SandboxProvider, first: httpx.Client) -> None:
+def test_a_reset_restores_keys_and_credits(both: SandboxProvider, first: httpx.Client) -> None:
     both.revoke("key-n1")
     both.set_credits(0, account="north")
     both.reset()
@@ -131,12 +131,12 @@ def test_every_call_is_logged_with_its_account_and_never_its_key(
     assert both.calls(after=3) == calls[3:]
 
 
-def test_a_bad_page_number_is_named(both: SandboxProvider) -> None:
+def test_an_invalid_page_number_is_named(both: SandboxProvider) -> None:
     wrong = httpx.get(f"{both.url}/sandbox/calls", params={"after": "-1"}, trust_env=False)
     assert (wrong.status_code, wrong.json()["error"][:6]) == (400, "after:")
 
 
-def test_the_peak_of_reads_counts_what_was_refused(both: SandboxProvider, first: httpx.Client) -> None:
+def test_the_peak_of_reads_includes_refused_ones(both: SandboxProvider, first: httpx.Client) -> None:
     def burst() -> bool:
         both.reset()
         codes = [record(first, "0" * 32)["code"] for _ in range(8)]

@@ -56,7 +56,7 @@ def verified(headers: dict[str, str], task_id: str) -> bool:
     return headers["x-webhook-signature"] == signature(HMAC_KEY, task_id, timestamp)
 
 
-def test_a_callback_is_signed_and_tells_the_end(receiver: Receiver, client: httpx.Client) -> None:
+def test_a_callback_is_signed_and_reports_the_end(receiver: Receiver, client: httpx.Client) -> None:
     task_id = create(client, callback=receiver.url)["data"]["taskId"]
     [(headers, body, _)] = receiver.take()
     assert verified(headers, task_id)
@@ -64,7 +64,7 @@ def test_a_callback_is_signed_and_tells_the_end(receiver: Receiver, client: http
     assert record(client, task_id)["data"]["state"] == "success"
 
 
-def test_a_failed_delivery_is_repeated_three_times(
+def test_a_failed_delivery_is_retried_three_times(
     receiver: Receiver, client: httpx.Client, provider: SandboxProvider
 ) -> None:
     receiver.statuses = [500, 301, 404, 503, 500]
@@ -81,7 +81,7 @@ def test_a_failed_delivery_is_repeated_three_times(
     assert until(answered) == [500, 301, 404, 503]
 
 
-def test_a_lost_callback_never_comes(
+def test_a_lost_callback_is_never_sent(
     receiver: Receiver, client: httpx.Client, provider: SandboxProvider
 ) -> None:
     provider.faults(callback_lost={"next": 1})
@@ -92,7 +92,9 @@ def test_a_lost_callback_never_comes(
     assert provider.ledger(prompt="lost")[0]["callbacks"] == []
 
 
-def test_a_duplicate_comes_twice(receiver: Receiver, client: httpx.Client, provider: SandboxProvider) -> None:
+def test_a_duplicate_callback_is_sent_twice(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
     provider.faults(callback_duplicate=1)
     create(client, callback=receiver.url)
     [(_, first, _), (_, second, _)] = receiver.take(2)
@@ -150,7 +152,7 @@ def test_a_tampered_body_has_a_valid_signature(
     assert ended(client, task_id)["state"] == "fail"
 
 
-def test_the_id_can_be_named_as_in_the_sibling_pages(
+def test_the_task_id_can_have_the_name_of_the_sibling_pages(
     receiver: Receiver, client: httpx.Client, provider: SandboxProvider
 ) -> None:
     provider.faults(callback_task_id=1)

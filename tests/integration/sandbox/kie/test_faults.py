@@ -32,13 +32,13 @@ def bytes_seen(provider: SandboxProvider) -> tuple[bytes, bool]:
     return seen, False
 
 
-def test_a_drop_before_acceptance_is_a_reset_without_a_byte_or_a_task(provider: SandboxProvider) -> None:
+def test_a_drop_before_acceptance_is_a_bare_reset_without_a_task(provider: SandboxProvider) -> None:
     provider.faults(drop_before_accept={"next": 1})
     assert bytes_seen(provider) == (b"", True)
     assert provider.ledger() == []
 
 
-def test_a_drop_after_acceptance_is_an_end_without_a_byte_and_a_billed_task(
+def test_a_drop_after_acceptance_is_a_bare_close_with_a_billed_task(
     provider: SandboxProvider,
 ) -> None:
     provider.faults(accept_then_drop={"next": 1})
@@ -59,7 +59,9 @@ def test_a_reset_in_mid_body_leaves_half_an_answer(provider: SandboxProvider) ->
 
 
 @pytest.mark.parametrize("fault", ["drop_before_accept", "accept_then_drop", "reset_mid_body"])
-def test_a_client_gets_a_transport_error(fault: str, provider: SandboxProvider, client: httpx.Client) -> None:
+def test_a_broken_connection_is_a_transport_error_for_the_client(
+    fault: str, provider: SandboxProvider, client: httpx.Client
+) -> None:
     provider.faults(**{fault: {"next": 1}})
     with pytest.raises(httpx.TransportError):
         create(client)
@@ -91,7 +93,7 @@ def test_a_refusal_on_demand_creates_nothing(
 
 
 @pytest.mark.parametrize(("fault", "status", "tasks"), [("html_before", 502, 0), ("html_after", 524, 1)])
-def test_a_gateway_page_says_nothing_about_the_task(
+def test_a_gateway_page_can_come_before_or_after_acceptance(
     fault: str, status: int, tasks: int, provider: SandboxProvider, client: httpx.Client
 ) -> None:
     provider.faults(**{fault: {"next": 1}})
@@ -119,7 +121,7 @@ def test_an_answer_without_an_id_hides_a_billed_task(
     assert (row["call_ended"], row["billed"]) == (end, 7.0)
 
 
-def test_a_slow_answer_comes_late_or_finds_its_client_gone(
+def test_a_slow_answer_is_late_or_finds_the_client_gone(
     provider: SandboxProvider, client: httpx.Client
 ) -> None:
     provider.faults(slow_answer=0.4)
@@ -138,7 +140,7 @@ def test_a_record_is_null_at_first(provider: SandboxProvider, client: httpx.Clie
     until(lambda: record(client, task_id)["code"] == 200)
 
 
-def test_a_task_can_wait_for_ever(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_a_task_can_be_stuck(provider: SandboxProvider, client: httpx.Client) -> None:
     provider.faults(stuck={"next": 1})
     stuck, other = create(client, "stuck")["data"]["taskId"], create(client, "other")["data"]["taskId"]
     ended(client, other)
@@ -157,7 +159,7 @@ def test_a_state_can_be_unknown_until_the_end(provider: SandboxProvider, client:
     ("fault", "result"),
     [("result_null", type(None)), ("result_object", dict), ("result_invalid", str)],
 )
-def test_a_result_can_be_of_another_shape(
+def test_a_result_can_have_another_shape(
     fault: str, result: type[Any], provider: SandboxProvider, client: httpx.Client
 ) -> None:
     provider.faults(**{fault: 1})
@@ -165,7 +167,7 @@ def test_a_result_can_be_of_another_shape(
 
 
 @pytest.mark.parametrize(("fault", "kept"), [("no_urls", 0), ("fewer_urls", 1), ("empty_url", 1)])
-def test_urls_can_be_missing_though_paid_for(
+def test_urls_can_be_missing_from_a_charged_task(
     fault: str, kept: int, provider: SandboxProvider, client: httpx.Client
 ) -> None:
     provider.faults(**{fault: 1})
@@ -187,7 +189,7 @@ def test_a_task_can_fail_for_its_content(provider: SandboxProvider, client: http
     assert provider.ledger()[0]["billed"] == 0
 
 
-def test_reads_can_fail_without_touching_the_task(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_reads_can_fail_without_affecting_the_task(provider: SandboxProvider, client: httpx.Client) -> None:
     task_id = create(client)["data"]["taskId"]
     provider.faults(record_html={"next": 1})
     page = client.get("/api/v1/jobs/recordInfo", params={"taskId": task_id})
@@ -200,7 +202,7 @@ def test_reads_can_fail_without_touching_the_task(provider: SandboxProvider, cli
     assert ended(client, task_id)["state"] == "success"
 
 
-def test_files_can_be_missing_cut_or_a_page(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_files_can_be_missing_truncated_or_a_page(provider: SandboxProvider, client: httpx.Client) -> None:
     url = json.loads(ended(client, create(client)["data"]["taskId"])["resultJson"])["resultUrls"][0]
     provider.faults(file_404={"next": 1})
     assert client.get(url).status_code == 404
@@ -212,14 +214,14 @@ def test_files_can_be_missing_cut_or_a_page(provider: SandboxProvider, client: h
     assert client.get(url).content.startswith(b"\x89PNG")
 
 
-def test_faults_given_at_the_start_come_back_with_a_reset() -> None:
+def test_a_reset_restores_the_faults_of_the_start() -> None:
     with SandboxProvider(faults={"create_455": 1}) as provider:
         provider.faults(create_455=0, stuck=0.5)
         provider.reset()
         assert set(provider.summary()["faults"]) == {"create_455"}
 
 
-def test_a_fault_that_does_not_exist_is_named(provider: SandboxProvider) -> None:
+def test_an_unknown_fault_is_named(provider: SandboxProvider) -> None:
     with pytest.raises(ValueError, match="create_430: no such fault"):
         provider.faults(create_430=1)
     with pytest.raises(ValueError, match="create_430: no such fault"):

@@ -12,7 +12,7 @@ from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import client_of, create, ended, order, record
 
 
-def test_a_task_ends_in_images_of_the_size_and_number_asked_for(client: httpx.Client) -> None:
+def test_a_task_delivers_images_of_the_requested_size_and_number(client: httpx.Client) -> None:
     asked = create(client, num_images="3", image_size="portrait_16_9", rendering_speed="TURBO")
     data = ended(client, asked["data"]["taskId"])
     urls = json.loads(data["resultJson"])["resultUrls"]
@@ -21,7 +21,7 @@ def test_a_task_ends_in_images_of_the_size_and_number_asked_for(client: httpx.Cl
     assert data["creditsConsumed"] == 10.5
 
 
-def test_an_answer_polls_as_on_the_wire(client: httpx.Client) -> None:
+def test_an_answer_has_the_form_of_a_real_one(client: httpx.Client) -> None:
     response = client.post("/api/v1/jobs/createTask", json=order())
     data = response.json()["data"]
     assert data["taskId"] == data["recordId"]
@@ -54,12 +54,12 @@ def test_bad_requests_create_nothing(client: httpx.Client, provider: SandboxProv
     assert provider.summary()["created"] == 0
 
 
-def test_an_unknown_task_and_a_missing_id_are_told_apart(client: httpx.Client) -> None:
+def test_an_unknown_task_and_a_missing_id_have_different_codes(client: httpx.Client) -> None:
     assert record(client, "0" * 32) == {"code": 422, "msg": "recordInfo is null", "data": None}
     assert client.get("/api/v1/jobs/recordInfo").json()["code"] == 400
 
 
-def test_credits_are_a_bare_number_that_a_task_lowers_and_a_failure_restores(
+def test_a_task_reduces_the_balance_and_a_failure_restores_it(
     client: httpx.Client, provider: SandboxProvider
 ) -> None:
     before = client.get("/api/v1/chat/credit").json()["data"]
@@ -70,7 +70,7 @@ def test_credits_are_a_bare_number_that_a_task_lowers_and_a_failure_restores(
     assert client.get("/api/v1/chat/credit").json()["data"] == before - 10
 
 
-def test_the_ledger_shows_who_asked_for_what_and_how_the_call_ended(
+def test_the_ledger_shows_a_task_s_request_and_the_end_of_its_call(
     client: httpx.Client, provider: SandboxProvider
 ) -> None:
     create(client, "only this one", callback="http://127.0.0.1:1/callbacks/job-7/token")
@@ -82,7 +82,7 @@ def test_the_ledger_shows_who_asked_for_what_and_how_the_call_ended(
     assert provider.summary()["calls"]["createTask"] == {"200": 2}
 
 
-def test_the_window_refuses_the_twenty_first_and_does_not_count_it() -> None:
+def test_the_window_refuses_the_twenty_first_call_and_does_not_count_it() -> None:
     with SandboxProvider() as provider, client_of(provider) as client:
         codes = [create(client, f"kite {number}")["code"] for number in range(25)]
         summary = provider.summary()
@@ -110,7 +110,7 @@ def test_the_dialect_of_errors_can_be_switched() -> None:
     assert response.json() == {"code": 500, "message": "style is not within the range of allowed options"}
 
 
-def test_a_mix_of_dialects_has_both() -> None:
+def test_a_share_of_errors_can_have_a_real_http_status() -> None:
     with SandboxProvider(http_status=0.5, seed=1) as provider, client_of(provider) as client:
         statuses = {
             client.post("/api/v1/jobs/createTask", json=order(f"{n}", style="x")).status_code
@@ -120,20 +120,20 @@ def test_a_mix_of_dialects_has_both() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"User-Agent": ""}, {"User-Agent": "browser"}])
-def test_files_want_a_user_agent_and_no_key(provider: SandboxProvider, headers: dict[str, str]) -> None:
+def test_files_require_a_user_agent_and_no_key(provider: SandboxProvider, headers: dict[str, str]) -> None:
     with client_of(provider) as client:
         url = json.loads(ended(client, create(client)["data"]["taskId"])["resultJson"])["resultUrls"][0]
     response = httpx.get(url, headers=headers, trust_env=False)
     assert response.status_code == (200 if headers["User-Agent"] else 403)
 
 
-def test_files_expire_with_their_time() -> None:
+def test_files_expire() -> None:
     with SandboxProvider(duration=0.05, file_seconds=0.0) as provider, client_of(provider) as client:
         url = json.loads(ended(client, create(client)["data"]["taskId"])["resultJson"])["resultUrls"][0]
         assert client.get(url).status_code == 404
 
 
-def test_a_download_link_is_a_string_and_only_for_own_files(client: httpx.Client) -> None:
+def test_a_download_link_is_a_bare_string_and_only_for_own_files(client: httpx.Client) -> None:
     url = json.loads(ended(client, create(client)["data"]["taskId"])["resultJson"])["resultUrls"][0]
     answer = client.post("/api/v1/common/download-url", json={"url": url}).json()
     assert client.get(answer["data"]).headers["content-type"] == "image/png"

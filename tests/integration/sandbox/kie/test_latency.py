@@ -26,7 +26,9 @@ def provider(slow: SandboxProvider) -> SandboxProvider:
     return slow
 
 
-def test_an_answer_takes_its_time_and_a_refusal_too(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_answers_and_refusals_have_the_configured_latency(
+    provider: SandboxProvider, client: httpx.Client
+) -> None:
     took = []
     for asked in range(3):
         began = time.monotonic()
@@ -38,7 +40,7 @@ def test_an_answer_takes_its_time_and_a_refusal_too(provider: SandboxProvider, c
     assert time.monotonic() - began >= 0.2
 
 
-def test_limits_judge_the_arrival_and_not_the_answer(provider: SandboxProvider) -> None:
+def test_limits_count_a_call_at_its_arrival(provider: SandboxProvider) -> None:
     def asked(number: int) -> int:
         with client_of(provider) as client:
             return int(create(client, f"kite {number}")["code"])
@@ -54,7 +56,7 @@ def test_limits_judge_the_arrival_and_not_the_answer(provider: SandboxProvider) 
     assert [call["outcome"] for call in until(burst)] == ["200", "200", "429"]
 
 
-def test_a_task_exists_before_its_id_is_told(provider: SandboxProvider) -> None:
+def test_a_task_exists_before_its_id_is_returned(provider: SandboxProvider) -> None:
     with ThreadPoolExecutor(1) as pool, client_of(provider) as client:
         answer = pool.submit(create, client, "early")
         until(lambda: provider.ledger(prompt="early"))
@@ -63,7 +65,9 @@ def test_a_task_exists_before_its_id_is_told(provider: SandboxProvider) -> None:
     assert provider.calls()[0]["outcome"] == "200"
 
 
-def test_a_client_that_does_not_wait_is_told_as_gone(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_a_client_that_does_not_wait_is_logged_as_gone(
+    provider: SandboxProvider, client: httpx.Client
+) -> None:
     with pytest.raises(httpx.ReadTimeout):
         client.post("/api/v1/jobs/createTask", json=order("hasty"), timeout=0.1)
     with pytest.raises(httpx.ReadTimeout):
@@ -72,7 +76,7 @@ def test_a_client_that_does_not_wait_is_told_as_gone(provider: SandboxProvider, 
     assert provider.ledger()[0]["call_ended"] == "client_gone"
 
 
-def test_an_end_is_seen_when_the_answer_is_given(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_an_end_is_seen_at_the_time_of_the_answer(provider: SandboxProvider, client: httpx.Client) -> None:
     task_id = create(client)["data"]["taskId"]
     assert record(client, task_id)["data"]["state"] == "success"
     read = provider.calls()[-1]

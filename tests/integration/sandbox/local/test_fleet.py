@@ -31,7 +31,7 @@ def quick() -> SandboxProvider:
     return SandboxProvider(duration=0.1)
 
 
-def test_two_workers_draw_and_nothing_stays_after_the_stop(folder: Path) -> None:
+def test_a_fleet_of_two_workers_runs_and_leaves_nothing_behind(folder: Path) -> None:
     with LocalFleet(workers=2, provider=quick()) as fleet, Limner(fleet.redis_url) as limner:
         log = fleet.workers[0].log
         assert len(running_for(folder)) == 4  # two workers, the stand-in, Valkey
@@ -41,7 +41,7 @@ def test_two_workers_draw_and_nothing_stays_after_the_stop(folder: Path) -> None
     assert list(folder.iterdir()) == []
 
 
-def test_a_killed_worker_stays_listed_and_another_takes_over() -> None:
+def test_a_killed_worker_stays_listed_and_another_can_replace_it() -> None:
     with LocalFleet(provider=quick()) as fleet, Limner(fleet.redis_url) as limner:
         fleet.kill_worker(0)
         assert not fleet.workers[0].running
@@ -51,19 +51,19 @@ def test_a_killed_worker_stays_listed_and_another_takes_over() -> None:
         assert limner.submit("a red kite").result(timeout=30).urls
 
 
-def test_a_worker_that_cannot_start_is_reported_with_its_own_words(folder: Path) -> None:
+def test_a_worker_that_cannot_start_is_reported_with_its_own_message(folder: Path) -> None:
     with pytest.raises(FleetError, match="LIMNER_RATE_REQUESTS"):
         LocalFleet(settings={"LIMNER_RATE_REQUESTS": "many"}).start()
     assert running_for(folder) == []
 
 
-def test_the_settings_around_it_do_not_reach_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_do_not_inherit_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMNER_RATE_REQUESTS", "many")
     with LocalFleet() as fleet:
         assert fleet.workers[0].running
 
 
-def test_settings_that_name_servers_start_none(folder: Path) -> None:
+def test_settings_with_server_urls_start_no_servers(folder: Path) -> None:
     with EmbeddedValkey() as valkey, quick() as provider:
         settings = {
             "LIMNER_REDIS_URL": valkey.url,
@@ -76,7 +76,7 @@ def test_settings_that_name_servers_start_none(folder: Path) -> None:
         assert len(running_for(folder)) == 2  # not ours to stop
 
 
-def test_a_frozen_worker_does_not_hold_up_the_stop(folder: Path) -> None:
+def test_a_frozen_worker_does_not_block_the_stop(folder: Path) -> None:
     with LocalFleet() as fleet:
         os.kill(fleet.workers[0].pid, signal.SIGSTOP)
         began = time.monotonic()
@@ -84,7 +84,7 @@ def test_a_frozen_worker_does_not_hold_up_the_stop(folder: Path) -> None:
     assert running_for(folder) == []
 
 
-def test_nothing_outlives_an_owner_that_is_killed(folder: Path) -> None:
+def test_no_process_outlives_a_killed_owner(folder: Path) -> None:
     program = (
         "from sandbox.local.fleet import LocalFleet; LocalFleet().start(); print('up', flush=True); input()"
     )

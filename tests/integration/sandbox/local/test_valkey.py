@@ -28,7 +28,7 @@ def configured(server: EmbeddedValkey, name: str) -> str:
     return str(answer[name])
 
 
-def test_it_serves_those_who_know_the_password_and_leaves_nothing() -> None:
+def test_the_server_requires_its_password_and_leaves_nothing_behind() -> None:
     with EmbeddedValkey() as server:
         assert connected(server).ping()
         with pytest.raises(redis.AuthenticationError):
@@ -42,7 +42,7 @@ def test_it_serves_those_who_know_the_password_and_leaves_nothing() -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_twelve_start_at_once_each_with_its_own_port() -> None:
+def test_twelve_servers_can_start_at_once_on_different_ports() -> None:
     with ThreadPoolExecutor(12) as pool:
         servers = list(pool.map(lambda _: EmbeddedValkey().start(), range(12)))
     try:
@@ -54,7 +54,7 @@ def test_twelve_start_at_once_each_with_its_own_port() -> None:
             server.stop()
 
 
-def test_kill_and_restart_keep_the_data_the_port_and_the_password() -> None:
+def test_a_restart_after_a_kill_keeps_data_port_and_password() -> None:
     with EmbeddedValkey(aof=True) as server:
         url, pid = server.url, server.pid
         client = connected(server)
@@ -69,7 +69,7 @@ def test_kill_and_restart_keep_the_data_the_port_and_the_password() -> None:
         assert connected(server).llen("queue") == 500
 
 
-def test_a_paused_server_answers_nothing_until_it_goes_on() -> None:
+def test_a_paused_server_answers_nothing_until_it_is_resumed() -> None:
     with EmbeddedValkey() as server:
         client = redis.Redis.from_url(server.url, socket_timeout=0.3, retry=None)
         client.ping()
@@ -88,7 +88,7 @@ def test_a_paused_server_can_be_stopped() -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_a_data_folder_is_kept_stamped_and_opened_again(tmp_path: Path) -> None:
+def test_a_data_folder_is_kept_stamped_and_reopened(tmp_path: Path) -> None:
     with EmbeddedValkey(data_dir=tmp_path) as server:
         connected(server).set("kept", "yes")
     stamp = json.loads((tmp_path / "server.json").read_text())
@@ -120,7 +120,7 @@ def test_two_servers_never_share_a_folder(tmp_path: Path) -> None:
         assert connected(server).ping()
 
 
-def test_a_fixed_port_that_is_taken_is_an_error() -> None:
+def test_a_fixed_port_in_use_is_an_error() -> None:
     with EmbeddedValkey() as server, pytest.raises(ValkeyError, match=str(server.port)):
         EmbeddedValkey(port=server.port).start()
 
@@ -187,7 +187,7 @@ def test_a_forked_copy_of_the_owner_does_not_end_the_server() -> None:
     assert done.stdout.strip() == "True", done.stderr
 
 
-def test_the_command_prints_a_url_and_ends_in_order() -> None:
+def test_the_command_prints_a_url_and_stops_cleanly() -> None:
     command = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "valkey"],
         cwd=ROOT,

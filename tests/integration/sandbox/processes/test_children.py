@@ -28,7 +28,7 @@ def test_a_child_that_ignores_sigterm_is_killed_after_its_grace() -> None:
     assert child.returncode == -signal.SIGKILL
 
 
-def test_a_child_has_a_session_of_its_own() -> None:
+def test_a_child_has_its_own_session() -> None:
     child = Child(SLEEP)
     try:
         assert os.getsid(child.pid) == child.pid != os.getsid(0)
@@ -36,7 +36,7 @@ def test_a_child_has_a_session_of_its_own() -> None:
         child.kill()
 
 
-def test_the_watcher_ends_the_child_when_its_owner_is_gone() -> None:
+def test_the_watcher_kills_the_child_when_its_owner_has_ended() -> None:
     # What stands in for the death signal where the kernel has none; it runs anywhere, so it is tested here.
     code = (
         "import os, subprocess, sys\n"
@@ -72,7 +72,7 @@ def test_the_provider_ends_with_its_owner() -> None:
     until(lambda: not psutil.pid_exists(pid))
 
 
-def test_the_provider_starts_from_any_folder_and_stops_in_order(
+def test_the_provider_starts_from_any_folder_and_stops_cleanly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -82,7 +82,7 @@ def test_the_provider_starts_from_any_folder_and_stops_in_order(
     assert not psutil.pid_exists(pid)
 
 
-def test_a_restarted_provider_has_its_port_and_an_empty_ledger() -> None:
+def test_a_restarted_provider_has_the_same_port_and_an_empty_ledger() -> None:
     with SandboxProvider() as provider:
         url = provider.url
         with client_of(provider) as client:
@@ -92,7 +92,7 @@ def test_a_restarted_provider_has_its_port_and_an_empty_ledger() -> None:
         assert (provider.url, provider.ledger()) == (url, [])
 
 
-def test_a_port_that_is_taken_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     with SandboxProvider() as provider:
         with pytest.raises(ProviderDied):
             SandboxProvider(port=int(provider.url.rsplit(":", 1)[1])).start()

@@ -12,7 +12,7 @@ from tests.integration.sandbox.conftest import client_of, create, until
 from tests.repository import ROOT
 
 
-def test_it_spends_its_share_evenly_and_ends_by_itself(provider: SandboxProvider) -> None:
+def test_a_rival_spends_its_share_evenly_and_ends_by_itself(provider: SandboxProvider) -> None:
     with Rival(provider.url, share=0.5, creates=20, window=1.0, seconds=0.5) as outside:
         summary = outside.wait(30)
     assert (summary["sent"], summary["accepted"], summary["refused"]) == (5, 5, 0)
@@ -23,7 +23,7 @@ def test_it_spends_its_share_evenly_and_ends_by_itself(provider: SandboxProvider
     assert provider.summary()["bought_more_than_once"] == 0
 
 
-def test_it_counts_what_the_account_refuses_because_others_spend_it_too() -> None:
+def test_refusals_because_of_other_spenders_are_counted() -> None:
     with SandboxProvider(creates=3, window_seconds=600) as provider:
         with client_of(provider) as inside:
             assert create(inside, "inside")["code"] == 200
@@ -41,19 +41,19 @@ def test_a_stop_keeps_the_summary(provider: SandboxProvider) -> None:
     assert outside.summary()["accepted"] == provider.summary()["created"] >= 2
 
 
-def test_its_prompts_are_new_with_every_run(provider: SandboxProvider) -> None:
+def test_prompts_differ_between_runs(provider: SandboxProvider) -> None:
     for _ in range(2):
         with Rival(provider.url, share=1.0, creates=1, window=0.1, seconds=0.1) as outside:
             outside.wait(30)
     assert provider.summary()["distinct_inputs"] == provider.summary()["created"] == 2
 
 
-def test_a_wrong_plan_is_refused_before_anything_is_started() -> None:
+def test_an_invalid_plan_is_refused_before_a_process_starts() -> None:
     with pytest.raises(ValueError, match="share"):
         Rival("http://127.0.0.1:1", share=2.0)
 
 
-def test_the_command_prints_what_came_of_it(provider: SandboxProvider) -> None:
+def test_the_command_prints_its_summary(provider: SandboxProvider) -> None:
     command = [sys.executable, "-m", "sandbox", "rival", "--url", provider.url, "--key", "stolen"]
     plan = ["--share", "0.5", "--creates", "20", "--window", "1", "--seconds", "0.2"]
     done = subprocess.run([*command, *plan], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

@@ -77,7 +77,7 @@ def is_without_gap_or_double(ticks: list[int]) -> bool:
     return sorted(ticks) == list(range(min(ticks), max(ticks) + 1))
 
 
-def test_two_beats_submit_each_tick_once_and_one_goes_on_alone(
+def test_two_beats_submit_each_tick_once_and_one_can_continue_alone(
     start_beat: StartBeat, ticks: Callable[[], list[int]], tmp_path: Path
 ) -> None:
     first, second = start_beat("first"), start_beat("second")
@@ -109,7 +109,7 @@ def test_a_tick_is_not_lost_in_an_outage_of_redis(
     assert log.read_text().count("stands still") == 1
 
 
-def test_beat_waits_for_a_redis_that_is_down_when_it_starts(
+def test_beat_waits_for_redis_if_it_is_down_at_the_start(
     start_beat: StartBeat, ticks: Callable[[], list[int]], valkey: EmbeddedValkey, tmp_path: Path
 ) -> None:
     valkey.kill()
@@ -140,7 +140,7 @@ def test_beat_stops_at_once(
     assert not list(ROOT.glob("celerybeat-schedule*"))
 
 
-def test_a_wrong_schedule_is_refused_and_nothing_is_submitted(
+def test_an_invalid_schedule_is_refused_and_nothing_is_submitted(
     start_beat: StartBeat, ticks: Callable[[], list[int]], tmp_path: Path
 ) -> None:
     beat = start_beat(schedule=f'{EVERY_SECOND}[fox]\nevery = 1\ncrontab = "* *"\n')

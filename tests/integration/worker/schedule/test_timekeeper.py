@@ -64,7 +64,7 @@ def test_a_tick_becomes_a_job(bench: Bench) -> None:
     assert bench.jobs() == [job_id]
 
 
-def test_two_beats_buy_once(bench: Bench) -> None:
+def test_two_beats_submit_a_tick_once(bench: Bench) -> None:
     first, second = bench.start(KITE, at=NOON - 10), bench.start(KITE, at=NOON - 5)
     for now in (NOON, NOON + HOUR):
         first.run(now)
@@ -80,13 +80,13 @@ def test_a_new_entry_begins_with_its_next_tick(bench: Bench) -> None:
     assert bench.ticks() == [iso(NOON + HOUR)]
 
 
-def test_the_first_tick_of_a_new_entry_is_caught_up_on(bench: Bench) -> None:
+def test_the_missed_first_tick_of_an_entry_is_caught_up(bench: Bench) -> None:
     bench.start(KITE, at=NOON - 10).run(NOON - 10)
     bench.start(KITE, at=NOON + 10).run(NOON + 10)
     assert bench.ticks() == [iso(NOON)]
 
 
-def test_after_a_stop_the_latest_missed_tick_is_made_up_for(bench: Bench) -> None:
+def test_after_a_stop_only_the_latest_missed_tick_is_caught_up(bench: Bench) -> None:
     bench.start(KITE, at=NOON - 10).run(NOON)
     late = NOON + 5 * HOUR + 60
     bench.start(KITE, at=late).run(late)
@@ -94,7 +94,7 @@ def test_after_a_stop_the_latest_missed_tick_is_made_up_for(bench: Bench) -> Non
     assert bench.ticks() == [iso(NOON), iso(NOON + 5 * HOUR)]
 
 
-def test_an_entry_that_is_not_to_catch_up_does_not(bench: Bench) -> None:
+def test_an_entry_without_catch_up_skips_missed_ticks(bench: Bench) -> None:
     punctual = replace(KITE, catch_up=0)
     bench.start(punctual, at=NOON - 10).run(NOON)
     late = NOON + HOUR + 60
@@ -103,7 +103,7 @@ def test_an_entry_that_is_not_to_catch_up_does_not(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("between", [[], [replace(KITE, rhythm=Every(1800))]])
-def test_an_entry_that_comes_back_begins_as_a_new_one(bench: Bench, between: list[Entry]) -> None:
+def test_an_entry_that_was_removed_and_restored_starts_as_new(bench: Bench, between: list[Entry]) -> None:
     bench.start(KITE, at=NOON - 10).run(NOON)
     bench.start(*between, at=NOON + 10).run(NOON + 10)
     late = NOON + HOUR + 60
@@ -111,7 +111,9 @@ def test_an_entry_that_comes_back_begins_as_a_new_one(bench: Bench, between: lis
     assert bench.ticks() == [iso(NOON)]
 
 
-def test_a_changed_request_leaves_the_job_of_its_tick(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_changed_request_keeps_the_job_of_a_submitted_tick(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.start(KITE, at=NOON - 10).run(NOON)
     newer = bench.start(replace(KITE, request=TextToImage(prompt="a blue kite")), at=NOON - 5)
     newer.run(NOON + 1)
@@ -122,7 +124,7 @@ def test_a_changed_request_leaves_the_job_of_its_tick(bench: Bench, caplog: pyte
     assert bench.ticks() == [iso(NOON), iso(NOON + HOUR)]
 
 
-def test_a_tick_outlives_an_outage(bench: Bench) -> None:
+def test_a_tick_survives_an_outage(bench: Bench) -> None:
     beat = bench.start(KITE, at=NOON - 10)
     beat.run(NOON - 10)
     bench.valkey.kill()
@@ -134,7 +136,9 @@ def test_a_tick_outlives_an_outage(bench: Bench) -> None:
     assert bench.ticks() == [iso(NOON)]
 
 
-def test_what_a_long_outage_leaves_out_is_told_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_ticks_skipped_by_a_long_outage_are_logged_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     beat = bench.start(KITE, at=NOON - 10)
     beat.run(NOON - 10)
     bench.valkey.kill()
@@ -147,7 +151,7 @@ def test_what_a_long_outage_leaves_out_is_told_once(bench: Bench, caplog: pytest
     assert caplog.text.count(f"left out from {iso(NOON)} until {iso(NOON + 2 * HOUR)}") == 1
 
 
-def test_a_tick_that_is_too_late_is_left_out_and_told_once(
+def test_a_tick_that_is_too_late_is_skipped_and_logged_once(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     beat = bench.start(replace(KITE, catch_up=60), at=NOON - 10)
@@ -158,7 +162,7 @@ def test_a_tick_that_is_too_late_is_left_out_and_told_once(
     assert caplog.text.count(f"left out from {iso(NOON)}") == 1
 
 
-def test_a_clock_that_was_ahead_does_not_silence_an_entry(bench: Bench) -> None:
+def test_an_entry_runs_again_after_the_system_time_was_ahead(bench: Bench) -> None:
     beat = bench.start(KITE, at=NOON - 10)
     beat.run(NOON + 100 * HOUR)
     for now in (NOON - 5, NOON):
@@ -170,9 +174,7 @@ def test_without_entries_there_is_no_next_tick(bench: Bench) -> None:
     assert bench.start(at=NOON).run(NOON) == float("inf")
 
 
-def test_a_tick_for_an_account_that_there_is_not_is_left_out(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_tick_for_an_unknown_account_is_skipped(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     Ledger(bench.client).queue.claim(Quota(20, 10.0, 10, 1.0, 100, account="north"))
     beat = bench.start(
         replace(KITE, name="lost", account="nroth"), replace(KITE, account="north", lane="t1"), at=NOON - 10

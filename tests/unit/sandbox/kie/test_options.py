@@ -6,7 +6,7 @@ from sandbox.kie.limits.windows import Window
 from sandbox.kie.options import ProviderOptions
 
 
-def test_arguments_name_only_what_differs_from_the_defaults() -> None:
+def test_arguments_contain_only_options_that_differ_from_the_defaults() -> None:
     assert ProviderOptions().arguments() == []
     options = ProviderOptions(speed=20.0, window=Window.FIXED, hmac_key="secret")
     assert options.arguments() == ["--window", "fixed", "--speed", "20.0", "--hmac-key", "secret"]
@@ -36,7 +36,7 @@ def test_the_accepted_keys_are_those_of_all_accounts() -> None:
     assert ProviderOptions().accepted_keys == {"sandbox-key"}
 
 
-def test_accounts_pass_through_the_command_line() -> None:
+def test_accounts_can_be_given_on_the_command_line() -> None:
     options = ProviderOptions(accounts="north=a+b,south=c")
     assert options.arguments() == ["--accounts", "north=a+b,south=c"]
     refused = CliRunner().invoke(app, ["provider", "--accounts", "north"], env={"COLUMNS": "300"})
@@ -50,7 +50,7 @@ def test_every_option_is_on_the_command_line() -> None:
     assert [name for name in names if name not in shown] == []
 
 
-def test_a_wrong_fault_is_refused_before_anything_is_served() -> None:
+def test_an_invalid_fault_is_refused_before_serving() -> None:
     result = CliRunner().invoke(app, ["provider", "--faults", '{"create_430": 1}'], env={"COLUMNS": "300"})
     assert result.exit_code == 2
     assert "create_430" in result.output

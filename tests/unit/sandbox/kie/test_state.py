@@ -25,7 +25,7 @@ def accept(state: ProviderState, order: TaskOrder) -> KieTask:
 PROMPTS = [f"kite {number}" for number in range(30)]
 
 
-def test_a_seed_gives_each_request_the_same_fate_in_whatever_order_they_arrive() -> None:
+def test_with_a_seed_a_request_has_the_same_fate_in_any_order_of_arrival() -> None:
     assert run(PROMPTS, seed=5) == run(PROMPTS[::-1], seed=5)
 
 
@@ -41,7 +41,7 @@ def test_the_same_request_twice_makes_two_tasks() -> None:
     assert len(set(ids)) == len(state.ledger.tasks) == 2
 
 
-def test_task_ids_come_in_the_documented_form_and_do_not_repeat() -> None:
+def test_task_ids_can_have_the_documented_form_and_are_unique() -> None:
     state = ProviderState(
         ProviderOptions(task_ids=TaskIds.IDEOGRAM), "http://base.test", clock=lambda: 1_765_180_579.3
     )
@@ -59,23 +59,23 @@ def latencies(**options: float) -> list[float]:
     return drawn
 
 
-def test_latencies_spread_round_their_median_and_repeat_with_the_seed() -> None:
+def test_latencies_spread_around_their_median_and_repeat_with_the_seed() -> None:
     drawn = latencies(create_latency=0.6, latency_sigma=0.3)
     assert len(set(drawn)) == len(PROMPTS)
     assert 0.45 < sorted(drawn)[len(drawn) // 2] < 0.8
     assert drawn == latencies(create_latency=0.6, latency_sigma=0.3)
 
 
-def test_a_latency_without_a_spread_is_always_the_same_and_none_is_none() -> None:
+def test_a_latency_without_a_spread_is_constant() -> None:
     assert set(latencies(create_latency=0.6)) == {0.6}
     assert set(latencies(read_latency=0.6, latency_sigma=0.3)) == {0}
 
 
-def test_a_latency_leaves_a_seeded_run_as_it_is() -> None:
+def test_a_latency_does_not_change_a_seeded_run() -> None:
     assert run(PROMPTS, seed=5) == run(PROMPTS, seed=5, create_latency=0.6, latency_sigma=0.3)
 
 
-def test_the_summary_tells_each_account_and_all_together() -> None:
+def test_the_summary_has_each_account_and_the_totals() -> None:
     options = ProviderOptions(accounts="north=n1+n2,south=s1,west=w1", credits=100, seed=5)
     state = ProviderState(options, "http://base.test", clock=lambda: 1_000.0)
     order = TaskOrder(MODEL, {"prompt": "kite"}, None, "QUALITY", 1)

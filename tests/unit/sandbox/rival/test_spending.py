@@ -37,25 +37,25 @@ def test_a_quarter_of_twenty_in_ten_seconds_is_one_every_two_seconds() -> None:
     assert summary["interval"] == 2
 
 
-def test_one_that_comes_late_does_not_draw_the_next_near() -> None:
+def test_a_late_request_does_not_shorten_the_next_interval() -> None:
     world = World(late=0.5)
     spent(Plan(share=0.25, seconds=8), world)
     assert world.sent == [0, 2.5, 5, 7.5]
 
 
-def test_it_sends_no_more_once_it_is_stopped() -> None:
+def test_a_stopped_rival_sends_no_more() -> None:
     world = World(stopped_at=3)
     spent(Plan(share=0.25, seconds=60), world)
     assert world.sent == [0, 2]
 
 
-def test_what_was_accepted_and_refused_adds_up() -> None:
+def test_accepted_and_refused_requests_add_up() -> None:
     summary = spent(Plan(share=0.25, seconds=12), World())
     assert (summary["sent"], summary["accepted"], summary["refused"], summary["unanswered"]) == (6, 4, 2, 0)
     assert summary["refusals"] == {"429": 2}
 
 
-def test_no_answer_is_neither_accepted_nor_refused() -> None:
+def test_an_unanswered_request_is_neither_accepted_nor_refused() -> None:
     spent_so = Spent()
     spent_so.outcomes.update(["200", UNANSWERED])
     summary = spent_so.to_json(Plan())
@@ -80,7 +80,7 @@ def test_a_plan_out_of_range_is_named(name: str, value: float) -> None:
         (httpx.Response(200, json=[]), UNANSWERED),
     ],
 )
-def test_an_answer_counts_by_its_code_alone(answer: httpx.Response, outcome: str) -> None:
+def test_an_answer_is_counted_by_its_code(answer: httpx.Response, outcome: str) -> None:
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -96,7 +96,7 @@ def test_an_answer_counts_by_its_code_alone(answer: httpx.Response, outcome: str
     assert f'"{PROMPT}run 7"'.encode() in seen[0].content
 
 
-def test_a_broken_connection_is_no_answer() -> None:
+def test_a_broken_connection_is_unanswered() -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadError("reset", request=request)
 

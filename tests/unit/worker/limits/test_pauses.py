@@ -9,7 +9,7 @@ PAUSES = Pauses(short=(2.0, 60.0), long=(30.0, 900.0), keys={"north": "digest"})
 CLOSING = [cause for cause in Cause if cause.disposition is Disposition.STOP]
 
 
-def test_a_429_closes_for_seconds_and_all_else_for_longer() -> None:
+def test_a_429_pauses_for_seconds_and_other_causes_for_longer() -> None:
     for cause in CLOSING:
         closing = PAUSES.closing(cause, "north")
         expected = (2.0, 60.0) if cause is Cause.RATE_LIMITED else (30.0, 900.0)
@@ -17,12 +17,12 @@ def test_a_429_closes_for_seconds_and_all_else_for_longer() -> None:
 
 
 @pytest.mark.parametrize("cause", CLOSING)
-def test_only_a_refused_key_is_named_and_only_missing_credits_are_asked_about(cause: Cause) -> None:
+def test_only_a_refused_key_is_recorded_and_only_missing_credits_are_checked(cause: Cause) -> None:
     closing = PAUSES.closing(cause, "north")
     assert closing.key == ("digest" if cause is Cause.UNAUTHORIZED else None)
     assert closing.credits == (cause is Cause.NO_CREDITS)
 
 
-def test_what_the_provider_asks_for_is_heeded_within_bounds() -> None:
+def test_retry_after_is_obeyed_up_to_a_limit() -> None:
     assert PAUSES.closing(Cause.RATE_LIMITED, "north", 7.0).at_least == 7.0
     assert PAUSES.closing(Cause.RATE_LIMITED, "north", 1e9).at_least == LONGEST_RETRY_AFTER

@@ -67,7 +67,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("durations", STRANGE.values(), ids=STRANGE.keys())
 @pytest.mark.parametrize("c", [0.01, CHEAPEST, 1.0, DEAREST, 1000.0])
-def test_pauses_keep_their_bounds(durations: Durations, c: float) -> None:
+def test_intervals_between_polls_are_within_limits(durations: Durations, c: float) -> None:
     policy = Learned(durations, c)
     for tenth in range(-10, 12_000, 7):
         assert SHORTEST_PAUSE <= policy.next_poll(tenth / 10) <= LONGEST_PAUSE
@@ -87,26 +87,26 @@ def test_before_learning_the_first_poll_is_near_the_usual_time(kind: str, median
     assert 4 <= len(ages) <= 24
 
 
-def test_a_cheaper_poll_comes_more_often() -> None:
+def test_polls_are_more_frequent_when_they_are_cheaper() -> None:
     counts = [len(polls(Learned(learned_from(16), c), 60)) for c in (0.1, 0.4, 1.6, 6.4)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > 2 * counts[-1]
 
 
-def test_polls_lie_closest_where_most_tasks_end() -> None:
+def test_polls_are_densest_where_most_tasks_end() -> None:
     policy = Learned(learned_from(16), 0.25)
     assert policy.next_poll(17) < policy.next_poll(8)
     assert policy.next_poll(17) < policy.next_poll(100) / 2
 
 
-def test_polls_follow_a_shift_of_the_provider() -> None:
+def test_polls_adapt_to_a_slower_provider() -> None:
     before = learned_from(16)
     after = learned_from(32, jobs=20, start=before)
     first, shifted = (Learned(durations, 1.0).next_poll(0) for durations in (before, after))
     assert shifted > 1.6 * first
 
 
-def test_a_task_that_a_callback_named_is_polled_soon() -> None:
+def test_a_task_is_polled_soon_after_its_callback() -> None:
     policy = Learned(learned_from(30), 1.0)
     assert policy.next_poll(2) > 10
     assert policy.next_poll(2, since_callback=0) == 1
@@ -115,7 +115,7 @@ def test_a_task_that_a_callback_named_is_polled_soon() -> None:
 
 
 @pytest.mark.parametrize(("median", "sigma", "c"), [(16, 0.3, 0.25), (16, 0.3, 1.0), (24, 0.45, 1.0)])
-def test_the_cost_is_near_the_optimum_s(median: float, sigma: float, c: float) -> None:
+def test_the_cost_is_near_the_optimum(median: float, sigma: float, c: float) -> None:
     random = Random(11)
     draw = log_normal(median, sigma)
     best = Optimum([draw(random) for _ in range(20_000)], c)
@@ -126,7 +126,7 @@ def test_the_cost_is_near_the_optimum_s(median: float, sigma: float, c: float) -
     assert cost_of(learned, c) < 1.1 * cost_of(optimal, c)
 
 
-def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
+def test_the_lag_is_at_most_half_of_fixed_polling_s_at_equal_reads() -> None:
     random = Random(11)
     durations = [log_normal(16, 0.3)(random) for _ in range(1800)]
     online = Online(KIND, 1.0)
@@ -139,7 +139,7 @@ def test_the_lag_is_half_of_fixed_polling_s_at_as_many_reads() -> None:
 
 @pytest.mark.parametrize("c", [CHEAPEST, 1.0, 2.0])
 @pytest.mark.parametrize("sigma", [0.3, 0.45, 0.6])
-def test_nobody_waits_longer_than_with_fixed_polling_at_as_many_reads(sigma: float, c: float) -> None:
+def test_the_longest_lags_are_no_worse_than_fixed_polling_s_at_equal_reads(sigma: float, c: float) -> None:
     durations = learned_from(16, sigma)
     sample = [durations.quantile((place + 0.5) / 5000) for place in range(5000)]
     policy = Learned(durations, c)
@@ -151,12 +151,12 @@ def test_nobody_waits_longer_than_with_fixed_polling_at_as_many_reads(sigma: flo
 # The price of a poll
 
 
-def test_an_idle_fleet_pays_the_least() -> None:
+def test_an_idle_fleet_has_the_lowest_price() -> None:
     for idle in (0.0, -1.0, math.nan, math.inf, 1.0):
         assert price(PRIOR, reads_per_second=10, in_flight=idle) == CHEAPEST
 
 
-def test_the_price_rises_with_the_load_and_has_an_end() -> None:
+def test_the_price_rises_with_the_load_up_to_a_limit() -> None:
     prices = [price(learned_from(16), reads_per_second=10, in_flight=n) for n in (10, 60, 90, 10_000)]
     assert prices == sorted(prices)
     assert prices[1] > CHEAPEST
@@ -164,7 +164,7 @@ def test_the_price_rises_with_the_load_and_has_an_end() -> None:
 
 
 @pytest.mark.parametrize("rate", [3.0, 4.0])
-def test_the_reads_keep_to_the_budget(rate: float) -> None:
+def test_reads_stay_within_the_budget(rate: float) -> None:
     durations = learned_from(16)
     policy = Learned(durations, price(durations, reads_per_second=10, in_flight=rate * durations.mean))
     random = Random(2)
@@ -175,18 +175,18 @@ def test_the_reads_keep_to_the_budget(rate: float) -> None:
 # With callbacks
 
 
-def test_lost_callbacks_are_polled_for_after_the_patience() -> None:
+def test_a_lost_callback_is_replaced_by_a_poll_after_the_patience() -> None:
     assert safety_patience(learned_from(16), 60) == 60
 
 
-def test_slow_tasks_are_given_longer() -> None:
+def test_slow_tasks_have_a_longer_patience() -> None:
     slow = learned_from(100)
     patience = safety_patience(slow, 60)
     assert patience > 150
     assert sum(slow.survival(patience * 2**times) for times in range(5)) <= SAFETY_READS
 
 
-def test_with_callbacks_a_task_takes_hardly_more_than_one_read() -> None:
+def test_with_callbacks_a_task_takes_little_more_than_one_read() -> None:
     random = Random(5)
     durations = [
         random.uniform(120, 600) if random.random() < 0.03 else 16 * math.exp(random.gauss(0, 0.45))
@@ -220,7 +220,7 @@ def policies(
     return PollPolicies(durations, in_flight=in_flight, reads_per_second=10.0, clock=clock, patience=patience)
 
 
-def test_the_store_is_asked_every_few_seconds_only() -> None:
+def test_the_store_is_read_only_every_few_seconds() -> None:
     asked, clock = [], Clock()
 
     def durations(kind: str) -> Durations:
@@ -235,7 +235,7 @@ def test_the_store_is_asked_every_few_seconds_only() -> None:
     assert sorted(asked) == sorted([KIND, "m:TURBO:1"] * 2)
 
 
-def test_what_is_learned_is_taken_up() -> None:
+def test_the_policy_follows_new_durations() -> None:
     clock, found = Clock(), [PRIOR]
     known = policies(lambda _: found[0], clock=clock)
     before = known.of(KIND).next_poll(0)
@@ -245,7 +245,7 @@ def test_what_is_learned_is_taken_up() -> None:
     assert known.of(KIND).next_poll(0) > 2 * before
 
 
-def test_a_policy_is_not_computed_again_for_nothing() -> None:
+def test_an_unchanged_policy_is_not_recomputed() -> None:
     clock = Clock()
     known = policies(lambda _: learned_from(60), clock=clock)
     first = known.of(KIND)
@@ -253,7 +253,7 @@ def test_a_policy_is_not_computed_again_for_nothing() -> None:
     assert known.of(KIND) is first
 
 
-def test_the_load_is_taken_up() -> None:
+def test_the_policy_follows_the_load() -> None:
     clock, tasks = Clock(), [0.0]
     known = policies(lambda _: learned_from(16), clock=clock, in_flight=lambda: tasks[0])
     idle = len(polls(known.of(KIND), 60))
@@ -262,7 +262,7 @@ def test_the_load_is_taken_up() -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), OSError("reset"), ValueError("what?")])
-def test_a_store_that_is_away_stops_nothing(error: Exception) -> None:
+def test_an_outage_of_the_store_does_not_stop_polling(error: Exception) -> None:
     clock, answers = Clock(), [learned_from(60)]
 
     def durations(kind: str) -> Durations:
@@ -280,7 +280,7 @@ def test_a_store_that_is_away_stops_nothing(error: Exception) -> None:
     assert policies(durations).of(KIND).next_poll(0) == unlearned.next_poll(0)
 
 
-def test_a_load_that_is_not_known_stops_nothing() -> None:
+def test_an_unknown_load_does_not_stop_polling() -> None:
     def away() -> float:
         raise StoreUnavailable("away")
 

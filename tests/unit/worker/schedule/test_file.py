@@ -32,7 +32,7 @@ def faults(file: Path, text: str) -> list[str]:
     return [line.removeprefix(f"{file}: ") for line in lines]
 
 
-def test_an_entry_with_all_its_fields(file: Path) -> None:
+def test_an_entry_can_have_all_fields(file: Path) -> None:
     [entry] = read(
         file,
         """
@@ -63,7 +63,7 @@ def test_an_entry_with_all_its_fields(file: Path) -> None:
     )
 
 
-def test_what_an_entry_need_not_say(file: Path) -> None:
+def test_optional_fields_have_defaults(file: Path) -> None:
     daily, often = read(file, f'[daily]\ncrontab = "0 7 * * *"\n{KITE}[often]\nevery = 60\n{KITE}')
     assert daily.rhythm == Crontab.parse("0 7 * * *", UTC)
     assert often.rhythm == Every(60)
@@ -71,7 +71,7 @@ def test_what_an_entry_need_not_say(file: Path) -> None:
     assert (daily.lane, daily.account, daily.expires_in) == (None, None, None)
 
 
-def test_an_entry_that_is_switched_off_is_checked_and_left_out(file: Path) -> None:
+def test_a_disabled_entry_is_checked_and_omitted(file: Path) -> None:
     assert read(file, f"[kite]\nenabled = false\nevery = 60\n{KITE}") == []
     assert faults(file, f"[kite]\nenabled = false\nevery = 0\n{KITE}") == [
         "[kite] every: Input should be greater than or equal to 1"
@@ -82,7 +82,7 @@ def test_an_empty_file_schedules_nothing(file: Path) -> None:
     assert read(file, "# nothing yet") == []
 
 
-def test_the_schedule_that_comes_with_the_fleet_buys_nothing() -> None:
+def test_the_example_schedule_buys_nothing() -> None:
     path = ROOT / "config" / "schedule.toml"
     assert "[postcard-of-the-day]" in path.read_text()
     assert read_schedule(path) == []
@@ -132,7 +132,7 @@ def test_a_fault_names_the_file_the_entry_and_the_field(file: Path, table: str, 
     assert line.startswith(f"[kite] {fault}")
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_all_faults_are_reported_at_once(file: Path) -> None:
     text = f'[a]\nevery = 0\ncrontab = "* *"\nrequest = {{ prompt = " " }}\n["b c"]\nevery = 1\n{KITE}'
     assert [line.partition(":")[0] for line in faults(file, text)] == [
         "[a] crontab, every",
@@ -146,7 +146,7 @@ def test_all_faults_are_told_at_once(file: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["[kite\n", f"[kite]\nevery = 1\n{KITE}[kite]\nevery = 2\n{KITE}", "every = 1\nevery = 2\n"]
 )
-def test_what_is_not_toml_is_refused_with_its_place(file: Path, text: str) -> None:
+def test_invalid_toml_is_refused_with_its_line(file: Path, text: str) -> None:
     [line] = faults(file, text)
     assert line.startswith("is not TOML: ")
     assert "line " in line
@@ -156,18 +156,18 @@ def test_a_value_outside_a_table_is_refused(file: Path) -> None:
     assert faults(file, "every = 60\n") == ["[every] must be a table"]
 
 
-def test_a_file_that_is_not_text_is_refused(file: Path) -> None:
+def test_a_binary_file_is_refused(file: Path) -> None:
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ScheduleError, match="is not TOML"):
         read_schedule(file)
 
 
-def test_a_missing_file_is_refused_with_its_setting(file: Path) -> None:
+def test_a_missing_file_is_refused_with_the_setting_s_name(file: Path) -> None:
     with pytest.raises(ScheduleError, match=r"No such file.*LIMNER_SCHEDULE_FILE"):
         read_schedule(file)
 
 
-def test_a_tick_has_one_key_and_says_where_it_comes_from(file: Path) -> None:
+def test_a_tick_has_one_key_and_its_origin_in_the_metadata(file: Path) -> None:
     [entry] = read(file, f'[kite]\nevery = 60\nmetadata = {{ tenant = "t1", tick = "mine" }}\n{KITE}')
     one, again = (entry.submission(SEVEN, idempotency_seconds=86_400) for _ in range(2))
     other = entry.submission(SEVEN + 60, idempotency_seconds=86_400)
@@ -176,13 +176,13 @@ def test_a_tick_has_one_key_and_says_where_it_comes_from(file: Path) -> None:
     assert json.loads(one.metadata) == {"tenant": "t1", "schedule": "kite", "tick": "2026-11-23T07:00:00Z"}
 
 
-def test_a_tick_goes_where_its_entry_says(file: Path) -> None:
+def test_a_tick_has_the_lane_account_and_expiry_of_its_entry(file: Path) -> None:
     options = 'lane = "postcards"\naccount = "north"\nexpires_in = 0.5\n'
     [entry] = read(file, f"[kite]\nevery = 60\n{options}{KITE}")
     new = entry.submission(SEVEN, idempotency_seconds=86_400)
     assert (new.lane, new.account, new.expires_in) == ("postcards", "north", 0.5)
 
 
-def test_a_key_outlasts_the_latest_moment_at_which_its_tick_is_due(file: Path) -> None:
+def test_a_key_outlasts_the_catch_up_time_of_its_tick(file: Path) -> None:
     [entry] = read(file, f"[kite]\nevery = 60\ncatch_up = 600\n{KITE}")
     assert entry.submission(SEVEN, idempotency_seconds=1).key_ttl > 600

@@ -75,7 +75,7 @@ def ticks(rhythm: Rhythm, after: str, number: int) -> list[str]:
         ("0-10/5,30  8 * * *", "UTC", "2026-11-20T08:05", ["2026-11-20T08:10", "2026-11-20T08:30"]),
     ],
 )
-def test_the_ticks_of_a_crontab(text: str, zone: str, after: str, expected: list[str]) -> None:
+def test_a_crontab_has_the_expected_ticks(text: str, zone: str, after: str, expected: list[str]) -> None:
     rhythm = Crontab.parse(text, ZoneInfo(zone))
     assert ticks(rhythm, after, len(expected)) == expected
     last = tick(expected[-1])
@@ -104,7 +104,7 @@ def test_the_ticks_of_a_crontab(text: str, zone: str, after: str, expected: list
         "@daily",
     ],
 )
-def test_what_is_no_crontab_is_refused(text: str) -> None:
+def test_an_invalid_crontab_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"crontab"):
         Crontab.parse(text, UTC)
 
@@ -150,7 +150,7 @@ def test_a_tick_is_the_first_minute_that_fits_all_fields(
     st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Africa/Cairo"]),
     st.integers(NOON, NOON + 3 * YEAR),
 )
-def test_polling_back_finds_the_tick_that_polling_ahead_found(text: str, zone: str, now: int) -> None:
+def test_latest_and_next_agree_on_ticks(text: str, zone: str, now: int) -> None:
     rhythm = Crontab.parse(text, ZoneInfo(zone))
     upcoming = rhythm.next(now)
     assert upcoming > now
@@ -177,7 +177,9 @@ def test_polling_back_finds_the_tick_that_polling_ahead_found(text: str, zone: s
         (HOURLY, NOON - 1, NOON + LEEWAY, 0, []),
     ],
 )
-def test_what_is_due(rhythm: Rhythm, after: int, now: int, catch_up: int, expected: list[int]) -> None:
+def test_ticks_are_due_within_the_catch_up_time(
+    rhythm: Rhythm, after: int, now: int, catch_up: int, expected: list[int]
+) -> None:
     assert due(rhythm, after, now, catch_up=catch_up) == expected
 
 
@@ -193,11 +195,13 @@ def test_what_is_due(rhythm: Rhythm, after: int, now: int, catch_up: int, expect
         (NOON + YEAR, NOON + 60, 3600, []),  # the clock was ahead
     ],
 )
-def test_what_is_due_after_a_stop(fired: int, now: int, catch_up: int, expected: list[int]) -> None:
+def test_ticks_missed_during_a_stop_are_due_within_the_catch_up_time(
+    fired: int, now: int, catch_up: int, expected: list[int]
+) -> None:
     after = resume(HOURLY, fired, now, catch_up=catch_up)
     assert due(HOURLY, after, now, catch_up=catch_up) == expected
 
 
-def test_after_a_short_stop_only_the_latest_tick_is_made_up_for() -> None:
+def test_after_a_short_stop_only_the_latest_tick_is_due() -> None:
     after = resume(Every(1), NOON - 10, NOON, catch_up=3600)
     assert due(Every(1), after, NOON, catch_up=3600) == [NOON]

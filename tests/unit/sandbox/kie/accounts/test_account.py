@@ -25,7 +25,7 @@ def test_only_the_accounts_keys_are_accepted(header: str | None, key: str | None
     assert Account(ProviderOptions(keys="one, two")).key(header) == key
 
 
-def test_credits_are_held_and_come_back_when_a_task_fails() -> None:
+def test_held_credits_return_when_a_task_fails() -> None:
     account = Account(ProviderOptions(credits=25))
     account.book(10, now=0, ends=5, refunded=True)
     account.book(10, now=0, ends=5, refunded=False)

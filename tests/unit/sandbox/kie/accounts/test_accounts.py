@@ -17,17 +17,17 @@ def caller(of: Accounts, key: str) -> Caller:
     return found
 
 
-def test_a_caller_is_known_by_account_and_place_of_its_key() -> None:
+def test_a_caller_has_its_account_and_the_index_of_its_key() -> None:
     found = caller(accounts(), "n2")
     assert (found.account.name, found.key_index, found.allowed) == ("north", 1, True)
 
 
-def test_nobody_has_an_unknown_key() -> None:
+def test_an_unknown_key_has_no_caller() -> None:
     assert accounts().caller("Bearer x") is None
     assert accounts().caller(None) is None
 
 
-def test_one_accounts_window_running_tasks_and_credits_are_not_anothers() -> None:
+def test_accounts_share_no_window_running_tasks_or_credits() -> None:
     both = accounts(creates=1, credits=100)
     both["north"].book(10, now=0, ends=5, refunded=False)
     assert both["north"].may_create(now=1) is TOO_OFTEN
@@ -36,7 +36,7 @@ def test_one_accounts_window_running_tasks_and_credits_are_not_anothers() -> Non
     assert (both["north"].running(1), both["south"].running(1)) == (1, 0)
 
 
-def test_a_top_up_sets_what_is_left_and_keeps_what_is_held() -> None:
+def test_a_top_up_sets_the_balance_and_keeps_held_credits() -> None:
     both = accounts(credits=15)
     both["north"].book(10, now=0, ends=5, refunded=True)
     assert both.change({"account": "north", "credits": 500}, 1)["balance"] == 500
@@ -44,7 +44,7 @@ def test_a_top_up_sets_what_is_left_and_keeps_what_is_held() -> None:
     assert both["south"].balance(5) == 15
 
 
-def test_a_key_is_revoked_and_restored_alone() -> None:
+def test_a_key_is_revoked_and_restored_independently_of_others() -> None:
     both = accounts()
     assert both.change({"revoke": "n1"}, 0) == {"account": "north", "balance": 1_000_000, "revoked": [0]}
     assert [caller(both, key).allowed for key in ("n1", "n2", "s1")] == [False, True, True]
@@ -67,12 +67,12 @@ def test_a_key_is_revoked_and_restored_alone() -> None:
         ({"account": "north", "credit": 5, "revoke": "n1"}, "credit: no such field"),
     ],
 )
-def test_a_wrong_change_is_named(change: Any, said: str) -> None:
+def test_an_invalid_change_is_named(change: Any, said: str) -> None:
     with pytest.raises(InvalidChange, match=said):
         accounts().change(change, 0)
 
 
-def test_a_change_that_is_half_wrong_changes_nothing() -> None:
+def test_a_partly_invalid_change_changes_nothing() -> None:
     both = accounts(credits=10)
     with pytest.raises(InvalidChange, match="revoke"):
         both.change({"account": "north", "credits": 500, "revoke": "s1"}, 0)

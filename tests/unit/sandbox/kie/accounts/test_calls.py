@@ -14,7 +14,7 @@ def north() -> Caller | None:
     return Accounts(ProviderOptions(accounts="north=n1+n2,south=s1")).caller("Bearer n2")
 
 
-def test_a_call_is_told_by_its_arrival_its_key_and_its_end(north: Caller | None) -> None:
+def test_a_call_is_logged_with_its_arrival_key_and_outcome(north: Caller | None) -> None:
     log = Calls()
     arrival = log.arrived(CREATE, 1_000.5, north)
     log.created(arrival, "t1")
@@ -34,7 +34,7 @@ def test_a_call_is_told_by_its_arrival_its_key_and_its_end(north: Caller | None)
     ]
 
 
-def test_calls_are_in_the_order_of_arrival_whichever_ends_first(north: Caller | None) -> None:
+def test_calls_are_in_the_order_of_their_arrival(north: Caller | None) -> None:
     log = Calls()
     first, second = log.arrived(READ, 1.0, north, "a"), log.arrived(READ, 2.0, north, "b")
     log.ended(second, "429")
@@ -45,14 +45,14 @@ def test_calls_are_in_the_order_of_arrival_whichever_ends_first(north: Caller | 
     ]
 
 
-def test_a_key_of_nobody_has_no_account_and_no_figures() -> None:
+def test_a_call_with_an_unknown_key_has_no_account_and_no_figures() -> None:
     log = Calls()
     log.ended(log.arrived(READ, 1.0, None), "401")
     assert (log.page(0)["calls"][0]["account"], log.page(0)["calls"][0]["key"]) == (None, None)
     assert log.most_reads_in_second == 0
 
 
-def test_pages_follow_one_another(monkeypatch: pytest.MonkeyPatch, north: Caller | None) -> None:
+def test_pages_are_consecutive(monkeypatch: pytest.MonkeyPatch, north: Caller | None) -> None:
     monkeypatch.setattr(module, "PAGE", 3)
     log = Calls()
     for second in range(7):
@@ -62,7 +62,7 @@ def test_pages_follow_one_another(monkeypatch: pytest.MonkeyPatch, north: Caller
     assert [page["more"] for page in pages] == [True, True, False, False]
 
 
-def test_the_oldest_calls_give_way_and_the_numbers_stay(
+def test_the_oldest_calls_are_dropped_and_numbers_are_kept(
     monkeypatch: pytest.MonkeyPatch, north: Caller | None
 ) -> None:
     monkeypatch.setattr(module, "KEPT", 2)
@@ -74,7 +74,7 @@ def test_the_oldest_calls_give_way_and_the_numbers_stay(
     assert log.of("north", 2)["calls"] == {"recordInfo": {"a": 1, "b": 1, "c": 1, "d": 1}}
 
 
-def test_the_peak_of_reads_is_a_keys_own_and_counts_what_was_refused(north: Caller | None) -> None:
+def test_each_key_has_its_own_peak_of_reads_including_refused_ones(north: Caller | None) -> None:
     assert north is not None
     log = Calls()
     other = Caller(north.account, "n1")
@@ -86,7 +86,7 @@ def test_the_peak_of_reads_is_a_keys_own_and_counts_what_was_refused(north: Call
     assert log.most_reads_in_second == 3
 
 
-def test_a_hundred_thousand_calls_are_logged_without_being_polled_through(north: Caller | None) -> None:
+def test_logging_a_hundred_thousand_calls_takes_linear_time(north: Caller | None) -> None:
     log = Calls()
     began = time.perf_counter()
     for number in range(100_000):

@@ -17,13 +17,13 @@ def test_a_probability_strikes_its_share_of_calls() -> None:
     assert 2350 <= strikes(Faults({"create_429": 0.25}), Fault.CREATE_429, 10_000) <= 2650
 
 
-def test_the_next_calls_are_struck_for_certain_and_no_more() -> None:
+def test_exactly_the_next_calls_are_struck() -> None:
     faults = Faults({"create_429": {"next": 3}})
     assert strikes(faults, Fault.CREATE_429, 10) == 3
     assert faults.to_json() == {}
 
 
-def test_after_the_next_calls_the_probability_goes_on() -> None:
+def test_after_the_next_calls_the_probability_applies() -> None:
     assert strikes(Faults({"stuck": {"next": 2, "probability": 1.0}}), Fault.STUCK, 5) == 5
 
 
@@ -46,7 +46,7 @@ class Clock:
         return self.now
 
 
-def test_a_refusal_with_seconds_is_on_for_so_long_and_then_gone() -> None:
+def test_a_refusal_with_seconds_ends_after_that_time() -> None:
     clock = Clock()
     faults = Faults({"create_455": {"seconds": 3}}, clock)
     clock.now = 102.0
@@ -57,14 +57,14 @@ def test_a_refusal_with_seconds_is_on_for_so_long_and_then_gone() -> None:
     assert faults.to_json() == {}
 
 
-def test_seconds_that_a_fault_takes_do_not_end_it() -> None:
+def test_the_delay_of_a_timed_fault_does_not_end_it() -> None:
     clock = Clock()
     faults = Faults({"slow_answer": 3}, clock)
     clock.now = 200.0
     assert strikes(faults, Fault.SLOW_ANSWER, 5) == 5
 
 
-def test_a_fault_switched_on_anew_does_not_end_with_the_old_ones_seconds() -> None:
+def test_a_fault_that_is_switched_on_again_loses_its_old_end() -> None:
     clock = Clock()
     faults = Faults({"create_455": {"seconds": 3}}, clock)
     faults.update({"create_455": 1})
@@ -87,7 +87,7 @@ def test_an_object_without_a_probability_always_strikes() -> None:
         ({"task_fail": {"variant": "bad mood"}}, "task_fail: no such variant"),
     ],
 )
-def test_a_mistake_is_named_and_changes_nothing(rules: dict[str, Any], said: str) -> None:
+def test_an_invalid_fault_is_named_and_changes_nothing(rules: dict[str, Any], said: str) -> None:
     faults = Faults()
     with pytest.raises(InvalidFault, match=said):
         faults.update({"stuck": 1, **rules})
@@ -112,6 +112,6 @@ def test_every_refusal_on_demand_has_a_code_and_a_text() -> None:
     assert set(ON_DEMAND) == set(CREATE_REFUSED)
 
 
-def test_the_groups_of_fates_begin_and_end_where_they_should() -> None:
+def test_the_groups_of_fates_have_the_right_members() -> None:
     assert (FATES[0], FATES[-1]) == (Fault.TASK_FAIL, Fault.RECORD_NULL_SECONDS)
     assert all(fault.startswith("callback_") for fault in CALLBACK_FATES)

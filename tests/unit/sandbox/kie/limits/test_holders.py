@@ -3,11 +3,11 @@ import pytest
 from sandbox.kie.limits.holders import key_holders
 
 
-def test_without_accounts_there_is_one_that_has_all_keys() -> None:
+def test_without_accounts_one_account_has_all_keys() -> None:
     assert dict(key_holders("", "one, two,one,")) == {"main": ("one", "two")}
 
 
-def test_accounts_have_their_keys_in_the_order_written() -> None:
+def test_accounts_have_their_keys_in_the_given_order() -> None:
     holders = key_holders(" north = b + a ,south=c", "unused")
     assert dict(holders) == {"north": ("b", "a"), "south": ("c",)}
 

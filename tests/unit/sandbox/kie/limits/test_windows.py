@@ -20,12 +20,12 @@ def accepted(counts: Limiter, times: list[float]) -> list[float]:
     return taken
 
 
-def test_a_sliding_window_reopens_when_its_oldest_call_has_left() -> None:
+def test_a_sliding_window_reopens_when_its_oldest_call_expires() -> None:
     times = [0.0, 4.0, 5.0, 9.9, 10.0, 13.9, 14.0]
     assert accepted(SlidingWindow(2, 10.0), times) == [0.0, 4.0, 10.0, 14.0]
 
 
-def test_a_fixed_window_lets_two_full_windows_meet() -> None:
+def test_a_fixed_window_allows_two_full_windows_in_a_row() -> None:
     times = [9.0, 9.5, 9.9, 10.0, 10.1, 10.2]
     assert accepted(FixedWindow(2, 10.0), times) == [9.0, 9.5, 10.0, 10.1]
 

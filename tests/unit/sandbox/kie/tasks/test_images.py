@@ -9,12 +9,12 @@ from sandbox.kie.tasks.orders import PIXELS
 
 
 @pytest.mark.parametrize("size", PIXELS)
-def test_an_image_has_the_size_that_was_asked_for(size: str) -> None:
+def test_an_image_has_the_requested_size(size: str) -> None:
     image = Image.open(io.BytesIO(draw(Picture("a red kite", image_size=size))))
     assert (image.format, image.size) == ("PNG", PIXELS[size])
 
 
-def test_the_same_request_gives_the_same_bytes_and_another_seed_or_number_does_not() -> None:
+def test_the_bytes_depend_on_the_seed_and_the_number() -> None:
     first = draw(Picture("kite", image_size="square", seed=1))
     assert draw(Picture("kite", image_size="square", seed=1)) == first
     assert draw(Picture("kite", image_size="square", seed=2)) != first
@@ -30,7 +30,7 @@ def test_another_prompt_gives_another_picture() -> None:
     ["x" * 5000, "湖" * 5000, "words " * 800, "\ud800 \x00 \n\t", "😀" * 40, "Grüße"],
     ids=["one word", "no spaces", "long", "unprintable", "emoji", "accents"],
 )
-def test_no_prompt_is_too_much(prompt: str) -> None:
+def test_any_prompt_can_be_drawn(prompt: str) -> None:
     began = time.perf_counter()
     assert Image.open(io.BytesIO(draw(Picture(prompt, image_size="portrait_16_9")))).size == (576, 1024)
     assert time.perf_counter() - began < 10

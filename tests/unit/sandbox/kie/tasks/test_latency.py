@@ -35,14 +35,14 @@ def test_a_fixed_duration_leaves_later_draws_alone() -> None:
     assert fixed.random() == usual.random()
 
 
-def test_a_median_of_its_own_holds_for_every_rendering_speed() -> None:
+def test_a_configured_median_applies_to_every_rendering_speed() -> None:
     rng = random.Random(5)
     profile = DurationProfile(median=16.0, sigma=0.45, tail=0.0, speed=10.0)
     drawn = [profile.seconds(speed, rng) for _ in range(2000) for speed in MEDIAN_SECONDS]
     assert statistics.median(drawn) == pytest.approx(1.6, rel=0.05)
 
 
-def test_the_tail_takes_as_long_as_it_is_told() -> None:
+def test_the_tail_has_the_configured_durations() -> None:
     rng = random.Random(6)
     drawn = [DurationProfile(tail=1.0, tail_seconds=(200.0, 300.0)).seconds("TURBO", rng) for _ in range(500)]
     assert 200 <= min(drawn) < 205

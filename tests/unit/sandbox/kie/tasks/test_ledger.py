@@ -43,7 +43,7 @@ def test_credits_are_held_until_a_failure_returns_them() -> None:
     assert failing.billed(1_010_900) == 0.0
 
 
-def test_equal_inputs_are_bought_more_than_once_whatever_their_order() -> None:
+def test_inputs_that_differ_in_the_order_of_keys_are_equal() -> None:
     ledger = KieLedger(10.0)
     ledger.add(task(1, input={"prompt": "a", "seed": 1}))
     ledger.add(task(2, input={"seed": 1, "prompt": "a"}))
@@ -59,7 +59,7 @@ def test_the_most_creates_in_any_window_is_remembered() -> None:
     assert ledger.summary(50_000)["most_creates_in_window"] == 4
 
 
-def test_rows_are_found_by_prompt_and_show_who_asked() -> None:
+def test_rows_can_be_selected_by_prompt() -> None:
     ledger = KieLedger(10.0)
     ledger.add(task(1))
     ledger.add(task(2))
@@ -69,7 +69,7 @@ def test_rows_are_found_by_prompt_and_show_who_asked() -> None:
     assert json.loads(json.dumps(row)) == row
 
 
-def test_a_hundred_thousand_tasks_are_summed_up_in_linear_time() -> None:
+def test_summing_up_a_hundred_thousand_tasks_takes_linear_time() -> None:
     ledger = KieLedger(10.0)
     for number in range(100_000):
         ledger.add(task(number, created_ms=number))
@@ -106,7 +106,7 @@ def test_a_fate_spoils_the_result(fault: Fault, result: Any) -> None:
     assert record(task(fate={fault: Rule()}), 2_000_000, BASE, CostTime.SECONDS)["resultJson"] == result
 
 
-def test_an_invalid_result_is_no_json() -> None:
+def test_an_invalid_result_is_not_json() -> None:
     data = record(task(fate={Fault.RESULT_INVALID: Rule()}), 2_000_000, BASE, CostTime.SECONDS)
     with pytest.raises(json.JSONDecodeError):
         json.loads(data["resultJson"])

@@ -45,7 +45,7 @@ def test_unknown_fields_are_ignored_and_kept() -> None:
         ({"prompt": "x" * 5001}, "text length cannot exceed"),
     ],
 )
-def test_bad_input_is_code_500_with_the_texts_of_the_provider(given: dict[str, Any], text: str) -> None:
+def test_invalid_input_is_code_500_with_the_provider_s_text(given: dict[str, Any], text: str) -> None:
     refusal = read(**given)
     assert isinstance(refusal, Refusal)
     assert refusal.code == 500
