@@ -33,8 +33,8 @@ def checked_version(root: Path) -> str:
 def _check_changelog(text: str, version: str) -> None:
     newest = _NEWEST.search(text)
     if newest is None or newest[1] != version:
-        found = f"is {newest[1]}" if newest else "is missing"
-        raise Refused(f"pyproject.toml says {version}, and the newest heading of CHANGELOG.md {found}")
+        state = f"is {newest[1]}" if newest else "is missing"
+        raise Refused(f"pyproject.toml says {version}, and the newest heading of CHANGELOG.md {state}")
     try:
         date.fromisoformat(newest[2] or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What tests of every kind share."""
+"""Fixtures and helpers for tests of every kind."""
 
 import signal
 import time
@@ -9,7 +9,7 @@ import pytest
 from sandbox.local.valkey import EmbeddedValkey
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell has what it starts in the background ignore Ctrl-C, and those that tests send it to would, too.
+    # A shell starts background processes with Ctrl-C ignored, and the processes of tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

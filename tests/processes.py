@@ -1,4 +1,4 @@
-"""Finding the processes that a program has left behind."""
+"""Finding processes that a program has left behind."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +10,13 @@ import psutil
 __all__ = ["MARK", "running_for", "wait_until"]
 
 MARK: Final = "TEST_FOLDER"
-"""A variable that a test sets to its folder, and that processes inherit."""
+"""The variable that a test sets to its folder, and that its processes inherit."""
 
 
 def running_for(folder: Path) -> list[psutil.Process]:
-    """Those that were started with that folder in MARK, or work below it.
+    """The processes that were started with the folder in MARK, or whose working directory is below it.
 
-    The second finds Valkey, which writes its title over its environment.
+    The working directory identifies Valkey, which overwrites its environment with its title.
     """
     return list(_running_for(str(folder)))
 
@@ -29,11 +29,11 @@ def _running_for(folder: str) -> Iterator[psutil.Process]:
             if process.environ().get(MARK) == folder or process.cwd().startswith(folder):
                 yield process
         except psutil.Error:
-            continue  # it has ended meanwhile, or belongs to somebody else
+            continue  # the process has just ended, or belongs to another user
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    """Raises :class:`TimeoutError` if the condition does not come true in time."""
+    """Wait until the condition is true. Raises :class:`TimeoutError` after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

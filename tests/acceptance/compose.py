@@ -1,7 +1,7 @@
-"""docker-compose.yml and Dockerfile as data, and their services as processes of this machine.
+"""docker-compose.yml and Dockerfile as data, and their services as processes on this machine.
 
-No container engine is needed: in the words of each command and variable, a container's hosts become
-127.0.0.1, its ports free ones, and its folders temporary ones.
+No container engine is needed: in each command and variable, a container's hosts are replaced by 127.0.0.1,
+its ports by free ones, and its folders by temporary ones.
 """
 
 import os
@@ -25,7 +25,7 @@ PORTS: Final = ("6379", "8080", "8090", "5555")
 HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//)(redis|sandbox|callbacks)(?=:)")
 INTERPOLATION: Final = re.compile(r"\$\{\w+:-(\w+)\}")
 PROBE_SECONDS: Final = 20.0
-# The embedded server comes without its command line client.
+# The package of the embedded server has no command line client.
 CLIENT: Final = """#!/bin/sh
 [ "$1 $2 $4" = "-e -p ping" ] || exit 2
 exec {python} -c "import redis; redis.Redis(port=$3).ping()"
@@ -33,21 +33,21 @@ exec {python} -c "import redis; redis.Redis(port=$3).ping()"
 
 
 def services() -> dict[str, dict[str, Any]]:
-    """The services by name, as they are written."""
+    """The services by name, as in the file."""
     document = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
     return dict(document["services"])
 
 
 def copied(target: str) -> set[str]:
-    """What the Dockerfile copies from the checkout into that target."""
-    stage, found = "", set()
+    """The folders that the Dockerfile copies from the checkout into a target."""
+    stage, folders = "", set()
     for line in (CHECKOUT / "Dockerfile").read_text().splitlines():
         if start := re.match(r"FROM \S+ AS (\S+)", line):
             stage = start[1]
         elif stage == target and (copy := re.match(r"COPY (?!--from)(\S+) (\S+)$", line)):
             assert copy[1] == copy[2]
-            found.add(copy[1])
-    return found
+            folders.add(copy[1])
+    return folders
 
 
 def image_environment() -> dict[str, str]:
@@ -59,7 +59,7 @@ def image_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Stack:
-    """A folder in which services run, and the ports that stand for the containers'."""
+    """A folder in which services run, and the ports that replace the containers'."""
 
     folder: Path
     ports: Mapping[str, int]
@@ -90,7 +90,7 @@ class Stack:
         )
 
     def app(self, name: str) -> Path:
-        """The image's /app: what the Dockerfile copies for the service's target, and nothing else."""
+        """The image's /app, with only the folders that the Dockerfile copies for the service's target."""
         target: str = services()[name].get("build", {}).get("target", "none")
         app = self.folder / "app" / target
         if not app.exists():
@@ -136,6 +136,6 @@ class Stack:
 
 
 def seconds(duration: str) -> int:
-    """A duration as compose writes it, such as ``60s``."""
+    """The seconds of a duration in compose's form, such as ``60s``."""
     assert duration.endswith("s")
     return int(duration.removesuffix("s"))

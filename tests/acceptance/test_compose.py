@@ -1,4 +1,4 @@
-"""The compose file: what it promises, and its services run as it says."""
+"""The compose file's settings, and its services as running processes."""
 
 import json
 import re
@@ -121,11 +121,11 @@ def wait_until_healthy(stack: Stack, name: str, child: Child) -> None:
 
 @pytest.fixture(scope="module")
 def running(stack: Stack) -> Iterator[dict[str, Child]]:
-    """Every service, started in the order of the dependencies, each once the one before is healthy."""
+    """Every service, started in the order of the dependencies, each after the previous one is healthy."""
     children: dict[str, Child] = {}
     try:
         for name in ("redis", "sandbox", "callbacks", "worker", "flower", "beat"):
-            # The stand-in's images would take as long as the real ones.
+            # By default the stand-in's images take as long as the real ones.
             children[name] = stack.start(name, *(["--duration", "0.3"] if name == "sandbox" else []))
             if "test" in services()[name]["healthcheck"]:
                 wait_until_healthy(stack, name, children[name])
@@ -180,7 +180,7 @@ def test_a_job_survives_a_killed_redis(stack: Stack, running: dict[str, Child]) 
 
 
 def persisted(data: Path, job_id: str) -> None:
-    """Wait until the append-only file holds the job; it is synced once a second."""
+    """Wait until the append-only file has the job; it is synced once a second."""
     eventually(lambda: any(job_id.encode() in path.read_bytes() for path in data.rglob("*.aof")))
 
 
@@ -190,14 +190,14 @@ def test_services_stop_cleanly_and_write_nothing_into_the_image(
     for name in OURS:
         running[name].signal(signal.SIGTERM)
     for name in OURS:
-        # uvicorn puts itself in order and then ends by the signal that it was sent.
+        # uvicorn shuts down cleanly and then ends by the signal that it received.
         assert running[name].wait(15) in {0, -signal.SIGTERM}, stack.log(name).read_text()
         app = stack.app(name)
         assert written(app) == written(CHECKOUT, only=copied(services()[name]["build"]["target"]))
 
 
 def written(root: Path, only: set[str] | None = None) -> set[str]:
-    """Every file below the root, or below those folders of it, by its path from the root."""
+    """The paths, relative to the root, of all files in it or in some of its folders."""
     return {
         path.relative_to(root).as_posix()
         for folder in sorted(only or {"."})

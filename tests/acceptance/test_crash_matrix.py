@@ -1,4 +1,5 @@
-"""Edges of the crash matrix: createTask with callbacks, and a few more. The rest is in the bench."""
+"""A selection of the crash matrix: createTask with callbacks, and a few more edges. The bench has all
+edges."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -41,10 +42,10 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    # Both at once: a trial spends its time waiting for a lease.
+    # Both run at the same time, because a trial mostly waits for a lease.
     with ThreadPoolExecutor() as pool:
-        found, passed = pool.submit(try_all, CHOSEN), pool.submit(walk_all, WAYS)
-        return Seen(dict(zip(CHOSEN, found.result(), strict=True)), passed.result())
+        findings, points = pool.submit(try_all, CHOSEN), pool.submit(walk_all, WAYS)
+        return Seen(dict(zip(CHOSEN, findings.result(), strict=True)), points.result())
 
 
 @pytest.mark.timeout(240)

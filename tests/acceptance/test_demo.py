@@ -1,4 +1,4 @@
-"""``make demo``, as a user starts it and as a user stops it."""
+"""``make demo``, as a user starts and stops it."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.processes import MARK, running_for, wait_until
 
 
 class Demo:
-    """A run of the demo with a temporary folder of its own."""
+    """A run of the demo with its own temporary folder."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Demo:
                 stderr=output,
                 env={
                     **os.environ,
-                    "LIMNER_API_KEY": "",  # a developer's own would spend credits
+                    "LIMNER_API_KEY": "",  # a developer's own key would spend credits
                     "LIMNER_REDIS_URL": "",
                     MARK: str(folder),
                     "TMPDIR": str(self.temporary),
@@ -65,7 +65,7 @@ def test_the_demo_shows_every_kind_of_job_and_leaves_nothing_behind(tmp_path: Pa
     assert page.count('<img src="data:image/png;base64,') >= 15
     assert "by&nbsp;plain&nbsp;Celery" in page
     assert "by&nbsp;the&nbsp;schedule" in page
-    assert not re.search(r'(src|href)="http', page)  # it holds all that it shows
+    assert not re.search(r'(src|href)="http', page)  # the page needs no other file
     assert demo.left_behind() == []
 
 

@@ -18,7 +18,7 @@ SHORT = Plan(
     outstanding=300,
     wave=75,
     jobs_between_kills=150,
-    # Nothing is down for as long as in a run whose Valkey has 100,000 jobs to load again.
+    # Outages are shorter than in a run whose Valkey reloads 100,000 jobs.
     spacing=1.0,
     patience=10.0,
     late=12.0,
@@ -29,30 +29,30 @@ SHORT = Plan(
 
 
 @pytest.fixture(scope="module")
-def found() -> Findings:
+def findings() -> Findings:
     return long_run(SHORT)
 
 
 @pytest.mark.timeout(240)
-def test_no_promise_is_broken_by_faults_and_kills(found: Findings) -> None:
-    assert found.violations() == []
+def test_no_promise_is_broken_by_faults_and_kills(findings: Findings) -> None:
+    assert findings.violations() == []
 
 
 @pytest.mark.timeout(240)
-def test_the_run_had_enough_faults_and_kills_to_break_promises(found: Findings) -> None:
-    assert found.jobs == SHORT.jobs
-    assert len(found.outages[Kill.WORKER]) >= 2
-    assert len(found.outages[Kill.RECEIVER]) >= 1
-    assert len(found.outages[Kill.VALKEY]) >= 1
-    assert found.lost_answers_called_back >= 15
-    assert found.held
-    assert found.forged >= 20
-    assert found.outcomes["succeeded"] > 0.9 * SHORT.jobs
+def test_the_run_had_enough_faults_and_kills_to_break_promises(findings: Findings) -> None:
+    assert findings.jobs == SHORT.jobs
+    assert len(findings.outages[Kill.WORKER]) >= 2
+    assert len(findings.outages[Kill.RECEIVER]) >= 1
+    assert len(findings.outages[Kill.VALKEY]) >= 1
+    assert findings.lost_answers_called_back >= 15
+    assert findings.held
+    assert findings.forged >= 20
+    assert findings.outcomes["succeeded"] > 0.9 * SHORT.jobs
 
 
 @pytest.mark.timeout(240)
-def test_a_broken_promise_is_reported_with_its_jobs(found: Findings) -> None:
-    worse = replace(found, lost=frozenset({"a", "b"}), adopted_called_back=0, rescues=[31.0])
+def test_a_broken_promise_is_reported_with_its_jobs(findings: Findings) -> None:
+    worse = replace(findings, lost=frozenset({"a", "b"}), adopted_called_back=0, rescues=[31.0])
     lost, adopted, rescue = worse.violations()
     assert lost == "lost: 2 (a, b)"
     assert adopted.startswith("adopted: 0.00%")
@@ -66,10 +66,10 @@ def bought(task_id: str = "t1", **facts: Any) -> Bought:
 
 
 def record(state: str = "succeeded", task: str = "succeeded", **outcome: Any) -> Record:
-    told = {"urls": ["http://x/t1.png"], "credits": "7.0", **outcome}
+    stored = {"urls": ["http://x/t1.png"], "credits": "7.0", **outcome}
     fields = {
         "v": str(VERSION), "state": state, "request": "{}", "metadata": "{}", "priority": "5", "created": "1",
-        "lease": "1", "attempt": "1", "polls": "1", "outcome": json.dumps(told),
+        "lease": "1", "attempt": "1", "polls": "1", "outcome": json.dumps(stored),
         "tasks": json.dumps([{"id": "t1", "attempt": 1, "state": task}]),
     }  # fmt: skip
     return Record.from_hash("j", fields)

@@ -1,4 +1,4 @@
-"""``python -m release`` in a repository of its own, which is a copy of this one."""
+"""``python -m release`` in a copy of this repository."""
 
 import shutil
 import subprocess
@@ -13,13 +13,13 @@ from tests.repository import ROOT, committed
 
 @dataclass
 class Copy:
-    """A repository that holds what this one does."""
+    """A repository with the same files as this one."""
 
     folder: Path
 
     def git(self, *arguments: str) -> None:
-        who = ["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *who, *arguments], cwd=self.folder, check=True, capture_output=True)
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def write(self, name: str, old: str, new: str) -> None:
         path = self.folder / name
@@ -37,10 +37,10 @@ class Copy:
         )
 
     def refusal(self) -> str:
-        done = self.release()
-        assert done.returncode == 1, done.stdout + done.stderr
+        run = self.release()
+        assert run.returncode == 1, run.stdout + run.stderr
         assert not (self.folder / "dist").exists()
-        return done.stderr
+        return run.stderr
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def copy(tmp_path: Path) -> Copy:
 def test_a_release_contains_only_committed_files(copy: Copy) -> None:
     copy.git("tag", "v0.1.0")
     (copy.folder / "limner" / "celerybeat-schedule").write_text("hidden by .gitignore")
-    done = copy.release()
-    assert done.returncode == 0, done.stdout + done.stderr
+    run = copy.release()
+    assert run.returncode == 0, run.stdout + run.stderr
     built = sorted(path.name for path in (copy.folder / "dist").iterdir())
     assert built == ["limner-0.1.0-py3-none-any.whl", "limner-0.1.0.tar.gz"]
-    assert done.stdout.endswith("0.1.0 is in dist/. Nothing was uploaded.\n")
+    assert run.stdout.endswith("0.1.0 is in dist/. Nothing was uploaded.\n")
 
 
 def test_an_uncommitted_file_is_named(copy: Copy) -> None:

@@ -1,6 +1,6 @@
-"""A thousand jobs through two workers while a fifth of the creates is refused and things are killed.
+"""A thousand jobs through two workers, with a fifth of the creates refused, and with killed processes.
 
-The stand-in's own ledger is the witness: it knows every task that was ever bought.
+The stand-in's own ledger is the witness: it has every task that was ever bought.
 """
 
 from collections import Counter
@@ -77,7 +77,7 @@ def test_a_killed_worker_and_a_killed_redis_lose_no_job_and_buy_none_twice() -> 
         prompts = [f"boat {number}" for number in range(JOBS)]
         jobs = limner.submit_many(TextToImage(prompt=prompt) for prompt in prompts)
         eventually(lambda: bought(fleet) >= JOBS // 4)
-        # In a pause, the slow answers would go to one probe after the other.
+        # During a pause, the slow answers would go to one probe after the other.
         fleet.provider.faults(create_429=0, create_455=0)
         eventually(lambda: bought(fleet) >= JOBS // 4 + 50)
         # Some POSTs of either worker are on the wire when the first is killed.

@@ -1,4 +1,4 @@
-"""``make up``, as a user starts it, uses it and stops it."""
+"""``make up``, as a user starts, uses and stops it."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tests.processes import MARK, running_for, wait_until
 
 
 class Up:
-    """A run of ``up`` on a folder."""
+    """A run of ``up`` in a folder."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.folder = folder
@@ -50,9 +50,9 @@ class Up:
 
     @property
     def redis_url(self) -> str:
-        found = re.search(r"LIMNER_REDIS_URL='(.+)'", self.output)
-        assert found, self.output
-        return found[1]
+        match = re.search(r"LIMNER_REDIS_URL='(.+)'", self.output)
+        assert match, self.output
+        return match[1]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -106,12 +106,12 @@ def test_with_a_key_no_stand_in_is_started(up: Callable[..., Up]) -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         run = up(LIMNER_API_KEY="made-up", LIMNER_API_URL=url).is_up()
     assert "the real provider" in run.output
-    assert not [each for each in running_for(run.folder) if "provider" in each.cmdline()]
+    assert not [process for process in running_for(run.folder) if "provider" in process.cmdline()]
 
 
 def test_a_dead_worker_stops_the_fleet_and_is_named(up: Callable[..., Up]) -> None:
     run = up().is_up()
-    worker = next(each for each in running_for(run.folder) if "worker-1@%h" in each.cmdline())
+    worker = next(process for process in running_for(run.folder) if "worker-1@%h" in process.cmdline())
     worker.kill()
     assert run.process.wait(40) == 1
     assert "worker-1 ended with status -9" in run.output

@@ -1,4 +1,4 @@
-"""The wheel: what a web backend installs, which is neither Celery nor an HTTP client."""
+"""The wheel, which a web backend installs without Celery and without an HTTP client."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def metadata(wheel: Path) -> Metadata:
 
 @pytest.fixture(scope="module")
 def python(wheel: Path, metadata: Metadata, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds the wheel and what its metadata asks for."""
+    """The interpreter of an environment with the wheel and the requirements of its metadata."""
     return install(wheel, metadata.requires_dist or [], tmp_path_factory.mktemp("backend"))
 
 
@@ -54,17 +54,17 @@ def test_the_metadata_has_name_license_and_python_version(metadata: Metadata) ->
 
 
 def test_the_wheel_requires_only_pydantic_and_redis(metadata: Metadata) -> None:
-    needed = [each.name for each in metadata.requires_dist or [] if not each.marker]
+    needed = [requirement.name for requirement in metadata.requires_dist or [] if not requirement.marker]
     assert sorted(needed) == ["pydantic", "redis"]
 
 
 def test_a_backend_submits_with_the_wheel_alone(python: Path, valkey_url: str, tmp_path: Path) -> None:
-    done = subprocess.run(
+    run = subprocess.run(
         [python, "-I", "-c", PRODUCER, valkey_url], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["found"] == []
-    assert Path(said["limner"]).is_relative_to(python.parent.parent)
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert report["found"] == []
+    assert Path(report["limner"]).is_relative_to(python.parent.parent)
     with Limner(valkey_url) as limner:
-        assert limner.get(said["job"]).status().state is JobState.QUEUED
+        assert limner.get(report["job"]).status().state is JobState.QUEUED

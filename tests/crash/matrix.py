@@ -1,4 +1,4 @@
-"""The crash matrix: what dies where, on which way of a job, and what is promised then."""
+"""The crash matrix: the deaths at each point of a job's path, and the promised outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,18 +12,18 @@ from worker.services import LEASE_MARGIN
 REQUEST_TIMEOUT: Final = 1.0
 GRACE: Final = 6.0
 BROKER_BACK: Final = 5.0
-"""Seconds in which Celery's consumer has found its broker again: it tries after 2 s, then after 4."""
+"""Seconds until Celery's consumer has reconnected to its broker: it retries after 2 s, then after 4."""
 
 STEP: Final = Leases().step
 SEND: Final = REQUEST_TIMEOUT + LEASE_MARGIN
 POLL: Final = SEND
 STORE: Final = Leases().store
 LATE_COMMIT: Final = 5.0
-"""That of tasks.recover, which only a fleet's process can import: it needs settings."""
+"""The same value as in tasks.recover, which only a fleet's process can import, because it needs settings."""
 FIRST_POLL: Final = 2.5
-"""Seconds within which it comes, with what the settings below say of a task."""
+"""Seconds within which the first poll comes, with the settings below."""
 SLACK: Final = 10.0
-"""Seconds that a job may take beyond what is waited for."""
+"""Seconds that a job may take beyond its waits by design."""
 
 SETTINGS: Final[Mapping[str, str]] = {
     "LIMNER_REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT),
@@ -39,7 +39,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 
 class Victim(StrEnum):
-    """What is killed."""
+    """The process that is killed."""
 
     WORKER = "worker"
     VALKEY = "Valkey"
@@ -47,19 +47,19 @@ class Victim(StrEnum):
 
 @dataclass(frozen=True)
 class Way:
-    """What would become of a job if nothing died."""
+    """The path of a job if nothing dies."""
 
     name: str
     faults: Mapping[str, Any] = field(default_factory=dict, hash=False)
     duration: float = 1.0
-    """Seconds that its task takes."""
+    """The seconds of its task."""
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     from_celery: bool = False
-    """Submitted as a plain Celery message, not by Limner's producer."""
+    """True if it is submitted as a plain Celery message instead of by Limner's producer."""
     stopped: bool = False
-    """The worker gets SIGTERM once the task is accepted."""
+    """True if the worker gets SIGTERM after the task is accepted."""
     shares_provider: bool = True
-    """Its faults strike every job alike, so one stand-in serves all jobs that go this way."""
+    """True if its faults affect all jobs equally, so that one stand-in serves all jobs on this path."""
 
 
 ACCEPTED: Final = Way("accepted")
@@ -97,7 +97,7 @@ WAYS: Final = (
 
 @dataclass(frozen=True, order=True)
 class Outcome:
-    """How a job stands in the end: ``succeeded``, ``held``, or the class of its error; and what it cost."""
+    """The final state of a job: ``succeeded``, ``held``, or the class of its error; and the tasks bought."""
 
     end: str
     tasks_bought: int
@@ -108,13 +108,13 @@ class Outcome:
 
 BOUGHT_ONCE: Final = frozenset({Outcome("succeeded", 1)})
 NOT_SENT: Final = frozenset({Outcome("InDoubt", 0)})
-"""To us it looks like an answer that was lost, so nothing is sent again."""
+"""An attempt that was not sent cannot be distinguished from a lost answer, so it is not resent."""
 UNHEARD: Final = frozenset({Outcome("InDoubt", 1)})
 PERHAPS_SENT: Final = NOT_SENT | UNHEARD
-"""The bytes have left the worker; the provider may have been told of its death before it read them."""
+"""The worker has sent the request, but its end may have reset the connection before the provider read it."""
 ADOPTED: Final = BOUGHT_ONCE
 PERHAPS_ADOPTED: Final = ADOPTED | NOT_SENT
-"""If the provider took it, its callback brings it in."""
+"""If the provider accepted the task, its callback reports it."""
 REFUSED: Final = frozenset({Outcome("FeatureDisabled", 0)})
 TASK_FAILED: Final = frozenset({Outcome("GenerationFailed", 0)})
 LEFT_TO_A_PERSON: Final = frozenset({Outcome("held", 1)})
@@ -123,21 +123,21 @@ RESUBMITTED_ONCE: Final = frozenset({Outcome("succeeded", 2)})
 
 @dataclass(frozen=True)
 class Edge:
-    """One death, or several in a row, and what is promised."""
+    """One death, or several in a row, and the promised outcomes."""
 
     victim: Victim
     deaths: tuple[str, ...]
-    """The points at which the first worker dies, then the one that takes over from it, and so on."""
+    """The points at which the first worker dies, then its successor, and so on."""
     promise: frozenset[Outcome]
     waits: float
-    """Seconds that pass by design before the job goes on: leases, graces, the time of the first poll."""
+    """Seconds that pass by design before the job continues: leases, graces, the time of the first poll."""
     callbacks: bool = False
     way: Way = ACCEPTED
 
     @property
     def name(self) -> str:
-        called = "with callbacks" if self.callbacks else "without callbacks"
-        return f"{self.victim} dies {', then '.join(self.deaths)}; {called}; {self.way.name}"
+        callbacks = "with callbacks" if self.callbacks else "without callbacks"
+        return f"{self.victim} dies {', then '.join(self.deaths)}; {callbacks}; {self.way.name}"
 
 
 def _worker(
@@ -150,7 +150,7 @@ _OVER: Final = SEND + max(GRACE, LATE_COMMIT)
 _OVER_ALONE: Final = SEND + LATE_COMMIT
 _RESULT: Final = FIRST_POLL + 1.0
 
-# Both with callbacks and without: from the step's message to the answer on record.
+# From the step's message to the recorded answer, with callbacks and without.
 _CREATE: Final = (
     # point, promise without callbacks, with callbacks, seconds
     (before(Write.BEGIN), BOUGHT_ONCE, BOUGHT_ONCE, STEP + _RESULT),
@@ -165,7 +165,7 @@ _CREATE: Final = (
     (after(Write.ACCEPTED), BOUGHT_ONCE, BOUGHT_ONCE, _RESULT),
 )
 
-# From the poll that finds the task ended to its end, with which the result is in the backend as well.
+# From the poll that finds the task ended to the recorded end, which also stores the result in the backend.
 _POLL: Final = (
     (after(Write.CLAIM_POLL), POLL),
     (before(Write.PUBLISH_POLL), POLL),
@@ -180,7 +180,7 @@ _POLL: Final = (
     (after(Write.TASK_ENDED), 0.0),
 )
 
-# From there to its result: errors are stored by a step of their own.
+# From the recorded end to the result: a separate step stores errors.
 _STORE: Final = (
     (after(Write.TASK_ENDED), STORE),
     (before(Write.STORE_RESULT), STORE),
@@ -240,8 +240,10 @@ WORKER_EDGES: Final = (
     ),
     Edge(Victim.WORKER, (before(Write.BEGIN), before(Write.BEGIN)), BOUGHT_ONCE, STEP + _RESULT),
 )
-"""Not among them: a worker that dies between taking a plain Celery producer's message and making a job of it.
-The broker delivers that message again after its visibility timeout, five minutes."""
+"""The edges of a worker's death.
+
+A death between taking a plain Celery producer's message and creating its job is missing. The broker
+redelivers that message after its visibility timeout of five minutes."""
 
 
 def _valkey(

@@ -1,9 +1,9 @@
-"""The points at which a worker, or its Valkey, can be made to die: the one place where they are named.
+"""The points at which a worker, or its Valkey, can be made to die.
 
-A worker that is started with ``-I tests.crash.points`` and CRASH_TRAIL=FILE writes to that file each point
-that it passes. At the one that CRASH_AT names, it ends itself with SIGKILL, or the server of CRASH_PID if
-that is set, and then goes on. No process without these variables is touched, and no production module knows
-of this one: switched off, a point costs nothing because it does not exist.
+A worker that is started with ``-I tests.crash.points`` and CRASH_TRAIL=FILE writes each point that it passes
+to that file. At the point that CRASH_AT names, it kills itself with SIGKILL. If CRASH_PID is set, it kills
+that server instead and continues. Processes without these variables are not affected, and no production
+module imports this one, so that points cost nothing in production.
 """
 
 import os
@@ -32,11 +32,11 @@ TRAIL: Final = "CRASH_TRAIL"
 AT: Final = "CRASH_AT"
 PID: Final = "CRASH_PID"
 STRUCK: Final = "struck: "
-"""What stands before the point in the trail's last line."""
+"""The prefix of the point in the trail's last line."""
 
 
 class Write(StrEnum):
-    """What a worker writes to Redis: a transition of the ledger, a message, or a result."""
+    """A worker's write to Redis: a transition of the ledger, a message, or a result."""
 
     SUBMIT = "submit"
     CLAIM_CREATE = "claim create"
@@ -61,7 +61,7 @@ class Write(StrEnum):
 
 
 class Wire(StrEnum):
-    """How far a request and its answer have come. A poll uses the connection that the attempt has made."""
+    """The stages of a request and its answer. A poll reuses the connection of the attempt."""
 
     CONNECTING = "createTask: connecting"
     CONNECTED = "createTask: connected"
@@ -76,17 +76,17 @@ class Wire(StrEnum):
 
 
 def before(write: Write) -> str:
-    """Nothing of it has happened."""
+    """The point before a write: nothing of it has happened."""
     return f"before {write}"
 
 
 def unheard(write: Write) -> str:
-    """It has happened, and its answer does not arrive. Only a server's death has such a moment."""
+    """The point after a write whose answer does not arrive. Only a server's death has such a point."""
     return f"unheard {write}"
 
 
 def after(write: Write) -> str:
-    """Its answer has arrived."""
+    """The point after a write: its answer has arrived."""
     return f"after {write}"
 
 
@@ -105,7 +105,7 @@ _TRANSITIONS: Final = {
     "stored": Write.STORED,
     "give_back": Write.GIVE_BACK,
 }
-"""By the name of the script. Claims are told apart by what there is to claim."""
+"""The write of each script. Claims are distinguished by the step that they take."""
 _CLAIMS: Final = {"create": Write.CLAIM_CREATE, "poll": Write.CLAIM_POLL, "recover": Write.CLAIM_RECOVER}
 _PUBLISHES: Final = {
     TASKS["create"]: Write.PUBLISH_CREATE,
@@ -113,7 +113,7 @@ _PUBLISHES: Final = {
     TASKS["recover"]: Write.PUBLISH_RECOVER,
 }
 _NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "recover"}
-"""What a claim would take of a job in that state."""
+"""The step that a claim takes for a job in each state."""
 _STAGES: Final = {
     "/api/v1/jobs/createTask": {
         "connection.connect_tcp.started": Wire.CONNECTING,
@@ -130,11 +130,11 @@ _STAGES: Final = {
         "http11.receive_response_body.complete": Wire.POLL_ANSWER_READ,
     },
 }
-"""httpcore's names of the stages, by the path of the request."""
+"""The stages by httpcore's event names, for each path of a request."""
 
 
 class Crash:
-    """Strikes once, at one point; without one, it only notes where the worker comes by."""
+    """Strikes once, at one point; without a point, it only records the points that the worker passes."""
 
     def __init__(self, trail: Path, at: str | None, server: int | None) -> None:
         if at is not None and at not in POINTS:
@@ -142,16 +142,17 @@ class Crash:
         self._trail = os.open(trail, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._at = at
         self._server = server
-        self.over = False
+        self.struck = False
 
     def passes(self, point: str) -> bool:
-        """Whether the server was killed at this point; of its own death a worker learns nothing."""
-        if self.over:
+        """Return True if the server was killed at this point. After its own death a worker returns
+        nothing."""
+        if self.struck:
             return False
         if point != self._at:
             self._note(point)
             return False
-        self.over = True
+        self.struck = True
         if self._server is None:
             self._die(point)
         os.kill(self._server, signal.SIGKILL)
@@ -163,13 +164,14 @@ class Crash:
     def around(
         self, write: Write | None, call: Callable[[], Any], done: Callable[[Any], Write | None]
     ) -> Any:
-        """Make a call that writes; ``done`` says from its answer what it has written."""
+        """Make a call that writes; ``done`` derives the write from the answer."""
         if write:
             self.passes(before(write))
         answer = call()
         if written := done(answer):
             if self.passes(unheard(written)):
-                # The server has done it and is gone: asking again fails as the wait for the answer would.
+                # The server has done the write and is dead. A second call fails as the wait for the answer
+                # would.
                 answer = call()
             self.passes(after(written))
         return answer
@@ -191,13 +193,13 @@ def _alive(pid: int) -> bool:
 
 
 def install(crash: Crash) -> None:
-    """Put the points round the calls of this process."""
-    _round_the_ledger(crash)
-    _round_messages_and_results(crash)
-    _round_the_wire(crash)
+    """Add the points to the calls of this process."""
+    _wrap_ledger(crash)
+    _wrap_messages_and_results(crash)
+    _wrap_transport(crash)
 
 
-def _round_the_ledger(crash: Crash) -> None:
+def _wrap_ledger(crash: Crash) -> None:
     run = Store.run
 
     def wrapped(store: Store, script: Script[Any]) -> Any:
@@ -205,7 +207,7 @@ def _round_the_ledger(crash: Crash) -> None:
             return run(store, script)
 
         if isinstance(script, ClaimSteps):
-            upcoming = None if crash.over else next(_steps_to_claim(store), None)
+            upcoming = None if crash.struck else next(_steps_to_claim(store), None)
             return crash.around(upcoming, call, _claimed)
         if isinstance(script, ReportPollsCall):
             polled = script.reports[0]["what"] == "polled"
@@ -229,7 +231,7 @@ def _steps_to_claim(store: Store) -> Iterator[Write]:
             yield _CLAIMS[step]
 
 
-def _round_messages_and_results(crash: Crash) -> None:
+def _wrap_messages_and_results(crash: Crash) -> None:
     publish, store = Dispatcher._publish, ResultStore._write
 
     def wrapped_publish(dispatcher: Dispatcher, message: Message) -> None:
@@ -243,7 +245,7 @@ def _round_messages_and_results(crash: Crash) -> None:
     ResultStore._write = wrapped_store  # type: ignore[method-assign,assignment]
 
 
-def _round_the_wire(crash: Crash) -> None:
+def _wrap_transport(crash: Crash) -> None:
     send = Transport.send
 
     def wrapped(

@@ -1,4 +1,4 @@
-"""Putting an edge of the matrix to the test: real processes, real deaths, and both ledgers at the end."""
+"""The trial of an edge of the matrix: real processes, real deaths, and both ledgers at the end."""
 
 import os
 import signal
@@ -27,51 +27,51 @@ from tests.crash.points import AT, PID, STRUCK, TRAIL
 from tests.integration.fleet.conftest import ROOMY, plain_celery
 
 OUTAGE: Final = 1.0
-"""Seconds for which Valkey is away: longer than a client's own repetition bridges."""
+"""Seconds of Valkey's outage: longer than a client's own retries."""
 AT_ONCE: Final = 48
-"""Trials under way: most of the time they wait for a lease."""
+"""The most concurrent trials, which mostly wait for a lease."""
 TO_THE_POINT: Final = 60.0
 TICK: Final = 0.05
 
-# From the start of the first worker until the last one is there, a trial keeps a core busy. More of them at
-# once would make each wait for the others, and what is measured be the machine.
+# A trial keeps a core busy from the start of its first worker until its last one is ready. With more of them
+# at once, each would wait for the others, and the times would depend on the machine.
 _BUSY = threading.BoundedSemaphore(3 * (os.cpu_count() or 1))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of an edge's job."""
+    """The result of an edge's trial."""
 
     edge: Edge
     struck: bool
-    """Every process that should die at a point has died there."""
+    """True if every process died at its point."""
     outcome: Outcome
     seconds: float
-    """From the last death to the result in the result backend."""
+    """The time from the last death to the result in the result backend."""
     late: float
-    """Of these, what neither a wait by design nor the start of another worker explains."""
+    """The part of ``seconds`` that neither a wait by design nor the start of another worker explains."""
     log: tuple[str, ...]
-    """What the job's log says."""
+    """The job's log."""
 
     @property
     def kept(self) -> bool:
-        """Whether the promise was kept."""
+        """True if the promise was kept."""
         return self.struck and self.outcome in self.edge.promise and self.late <= SLACK
 
     def __str__(self) -> str:
-        told = "" if self.struck else "; nobody died there"
-        said = f"{self.outcome}{told}, {self.seconds:.1f} s ({self.late:.1f} late)"
-        return "\n  ".join([f"{self.edge.name}: {said}", *self.log])
+        missed = "" if self.struck else "; nobody died there"
+        result = f"{self.outcome}{missed}, {self.seconds:.1f} s ({self.late:.1f} late)"
+        return "\n  ".join([f"{self.edge.name}: {result}", *self.log])
 
 
 @contextmanager
 def providers() -> Iterator[Callable[[Way], SandboxProvider]]:
-    """What gives the stand-in for a way: a shared one if it may be, started when first asked for."""
+    """A function that returns the stand-in for a way, shared if possible, and starts it on first use."""
     with ExitStack() as running:
         shared: dict[str, SandboxProvider] = {}
         lock = threading.Lock()
 
-        def give(way: Way) -> SandboxProvider:
+        def provider_of(way: Way) -> SandboxProvider:
             with lock:
                 if not way.shares_provider or way.name not in shared:
                     shared[way.name] = running.enter_context(
@@ -79,34 +79,34 @@ def providers() -> Iterator[Callable[[Way], SandboxProvider]]:
                     )
                 return shared[way.name]
 
-        yield give
+        yield provider_of
 
 
 def try_all(edges: Sequence[Edge]) -> list[Finding]:
-    """Every edge, many at once, each on a fleet and a Valkey of its own."""
+    """Try every edge, many at once, each with its own fleet and Valkey."""
     with providers() as provider_for, ThreadPoolExecutor(AT_ONCE) as pool:
-        # Those that wait for longest go first, so that they do not wait alone in the end.
+        # The edges with the longest waits go first, so that they do not wait alone at the end.
         order = sorted(edges, key=lambda edge: -edge.waits)
-        found = dict(
+        findings = dict(
             zip(order, pool.map(lambda edge: try_edge(edge, provider_for(edge.way)), order), strict=True)
         )
-        return [found[edge] for edge in edges]
+        return [findings[edge] for edge in edges]
 
 
 def walk_all(ways: Sequence[Way]) -> set[str]:
-    """Every point that the jobs of these ways come by when nothing dies."""
+    """The points that the jobs of these ways pass when nothing dies."""
     with providers() as provider_for, ThreadPoolExecutor(AT_ONCE) as pool:
         return set().union(*pool.map(lambda way: walk(way, provider_for(way)), ways))
 
 
 def try_edge(edge: Edge, provider: SandboxProvider) -> Finding:
-    """One edge, to the end of its job or to the end of patience."""
+    """Try one edge until its job has ended or the patience is used up."""
     with _fleet(edge.way, provider, callbacks=edge.callbacks) as fleet:
         return _Trial(edge, _Job(edge.name, edge.way, fleet), provider).run()
 
 
 def walk(way: Way, provider: SandboxProvider) -> set[str]:
-    """The points that one job of this way comes by."""
+    """The points that one job of this way passes."""
     with _fleet(way, provider) as fleet:
         job, trail = _Job(way.name, way, fleet), fleet.log_dir / "trail"
         with _BUSY:
@@ -137,11 +137,11 @@ def _fleet(way: Way, provider: SandboxProvider, *, callbacks: bool = False) -> I
     with fleet:
         yield fleet
         for index in range(len(fleet.workers)):
-            fleet.kill_worker(index)  # there is nothing to be drained
+            fleet.kill_worker(index)  # no step needs to be finished
 
 
 class _Job:
-    """A job, and the fleet that it is alone on."""
+    """A job, and the fleet on which it is the only one."""
 
     def __init__(self, prompt: str, way: Way, fleet: LocalFleet) -> None:
         self.prompt, self.way, self.fleet = prompt, way, fleet
@@ -162,7 +162,7 @@ class _Job:
                 self.id = limner.submit(TextToImage(prompt=self.prompt)).id
 
     def stop(self, worker: FleetProcess) -> None:
-        """SIGTERM, once the task is accepted."""
+        """Send SIGTERM to the worker after the task is accepted."""
         _until(self._is_generating, TO_THE_POINT)
         worker.child.signal(signal.SIGTERM)
 
@@ -170,7 +170,7 @@ class _Job:
         return self.ledger.jobs.read(self.id)
 
     def is_over(self) -> bool:
-        """Whether nothing more happens by itself: the result is in the backend, or a person is asked."""
+        """True if the result is in the backend, or a person must decide."""
         record = self.record()
         if record is None or not record.state.ended:
             return record is not None and record.held_at is not None
@@ -216,7 +216,7 @@ class _Trial:
         )
 
     def _die(self, number: int, point: str) -> bool:
-        """Whether what should die at the point did."""
+        """Return True if the victim died at the point."""
         trail = self.job.fleet.log_dir / f"trail-{number}"
         marks = {TRAIL: str(trail), AT: point}
         if self.edge.victim is Victim.VALKEY:
@@ -232,7 +232,7 @@ class _Trial:
         return struck and _until(lambda: worker.child.returncode == -signal.SIGKILL, TO_THE_POINT)
 
     def _recover(self) -> None:
-        """Bring back what died."""
+        """Restart the victim."""
         if self.edge.victim is Victim.VALKEY:
             time.sleep(OUTAGE)
             self.valkey.restart()

@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole."""
+"""Properties of the repository as a whole."""
 
 import re
 import tomllib
@@ -22,7 +22,7 @@ MACHINE = re.compile(r"(?<![\w.~-])/(?:root|work|home/\w+|Users/\w+)/")
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """The text files that are committed, or would be."""
+    """The committed text files by name."""
     names = committed()
     if not names:
         pytest.skip("an exported tree has no list of its files")
@@ -67,13 +67,13 @@ def test_the_locks_pin_the_same_releases() -> None:
 
 
 def test_the_lock_satisfies_the_project_s_requirements(project: dict[str, Any]) -> None:
-    asked = [
+    required = [
         *project["project"]["dependencies"],
         *(line for extra in project["project"]["optional-dependencies"].values() for line in extra),
         *(line for group in project["dependency-groups"].values() for line in group),
     ]
     pinned = pins(ROOT / "requirements" / "dev.lock") | {"limner": project["project"]["version"]}
-    for requirement in map(Requirement, asked):
+    for requirement in map(Requirement, required):
         version = pinned.get(canonicalize_name(requirement.name), "none")
         assert requirement.specifier.contains(version, prereleases=True), (
             f"{requirement}: {version}; make lock"
@@ -94,7 +94,7 @@ def test_every_target_of_the_makefile_is_explained() -> None:
 
 @pytest.fixture(scope="module")
 def workflow() -> dict[Any, Any]:
-    """What the forge runs. YAML reads its key ``on`` as true."""
+    """The workflow of continuous integration. YAML reads its key ``on`` as true."""
     parsed: dict[Any, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     return parsed
 
@@ -113,14 +113,14 @@ def test_the_workflow_covers_every_python_and_system_of_the_classifiers(
 ) -> None:
     promised = project["project"]["classifiers"]
     pythons = {
-        each.rsplit(" ", 1)[1] for each in promised if each.startswith("Programming Language :: Python")
+        name.rsplit(" ", 1)[1] for name in promised if name.startswith("Programming Language :: Python")
     }
     [job] = workflow["jobs"].values()
     matrix = job["strategy"]["matrix"]
     assert sorted(matrix["python"]) == sorted(pythons)
-    systems = {*matrix["os"], *(each["os"] for each in matrix["include"])}
+    systems = {*matrix["os"], *(entry["os"] for entry in matrix["include"])}
     assert {system.split("-")[0] for system in systems} == {"ubuntu", "macos"}
-    assert {each.split(" :: ")[1] for each in promised if each.startswith("Operating System")} == {
+    assert {name.split(" :: ")[1] for name in promised if name.startswith("Operating System")} == {
         "MacOS",
         "POSIX",
     }

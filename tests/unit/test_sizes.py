@@ -1,4 +1,4 @@
-"""The ratchet holds, and it can fail."""
+"""The ratchet on sizes, for this repository and in examples."""
 
 from pathlib import Path
 
@@ -27,21 +27,21 @@ def test_the_list_has_the_sizes_of_the_repository() -> None:
     ],
 )
 def test_an_entry_must_equal_the_size(lines: dict[str, int], complaint: str | None) -> None:
-    said = sizes.complaints(SMALL, {**SMALL, "lines": lines})
-    assert said == ([f"[lines] a.py: {complaint}"] if complaint else [])
+    complaints = sizes.complaints(SMALL, {**SMALL, "lines": lines})
+    assert complaints == ([f"[lines] a.py: {complaint}"] if complaint else [])
 
 
 def test_a_new_excess_is_reported_with_the_line_to_add() -> None:
-    [said] = sizes.complaints(SMALL, {**SMALL, "parameters": {"b.py: C.f": 9}})
-    assert said.startswith("[parameters] b.py: C.f: has 9, more than 8: split it")
-    assert said.endswith('add "b.py: C.f" = 9')
+    [complaint] = sizes.complaints(SMALL, {**SMALL, "parameters": {"b.py: C.f": 9}})
+    assert complaint.startswith("[parameters] b.py: C.f: has 9, more than 8: split it")
+    assert complaint.endswith('add "b.py: C.f" = 9')
 
 
 def test_functions_are_measured_with_their_qualified_names() -> None:
     body = "\n".join(["        pass"] * 60)
     text = f"class C:\n    def f(self, a, b, *c, d, e, f, g, h, **i):\n{body}\n"
-    found = {(kind, name): size for kind, name, size in sizes._sizes("b.py", text)}
-    assert found == {
+    measured = {(kind, name): size for kind, name, size in sizes._sizes("b.py", text)}
+    assert measured == {
         ("lines", "b.py"): 62,
         ("function_lines", "b.py: C.f"): 61,
         ("parameters", "b.py: C.f"): 9,

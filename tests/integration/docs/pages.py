@@ -24,7 +24,7 @@ _SHELLS: Final = frozenset({"sh", "console"})
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block, the line of its page at which its text begins, and why it cannot be run, if so."""
+    """A fenced block, the line on its page where its text begins, and the reason if it cannot run."""
 
     language: str
     text: str
@@ -34,7 +34,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and where it stands."""
+    """A command line, and its place in the documentation."""
 
     text: str
     place: str
@@ -46,15 +46,15 @@ def read(page: str) -> str:
 
 
 def blocks(text: str) -> list[Block]:
-    """All fenced blocks of a page; ``<!-- not run: REASON -->`` before one says why it cannot be run."""
+    """All fenced blocks of a page. ``<!-- not run: REASON -->`` precedes a block that cannot run."""
     return [
-        Block(found["language"], found["text"], text.count("\n", 0, found.start("text")) + 1, found["reason"])
-        for found in _FENCE.finditer(text)
+        Block(fence["language"], fence["text"], text.count("\n", 0, fence.start("text")) + 1, fence["reason"])
+        for fence in _FENCE.finditer(text)
     ]
 
 
 def commands(page: str) -> Iterator[Command]:
-    """The calls of our own programs and of make, in blocks for a shell and between back-quotes."""
+    """The calls of our own programs and of make, in shell blocks and in code spans."""
     text = read(page)
     for block in blocks(text):
         if block.language in _SHELLS:

@@ -1,4 +1,4 @@
-"""Every command line in the documentation is one that its program understands."""
+"""The command lines in the documentation, parsed by their programs."""
 
 import importlib.util
 import re
@@ -18,7 +18,7 @@ from tests.repository import ROOT
 
 demo = typer.Typer()
 demo.command()(examples.demo.__main__.main)
-# Which class Typer's commands are has changed from version to version.
+# The class of Typer's commands has changed between versions.
 TYPER: Final[dict[str, Any]] = {
     "limner": typer.main.get_command(limner.cli.app.app),
     "sandbox": typer.main.get_command(sandbox.cli.app),
@@ -26,19 +26,19 @@ TYPER: Final[dict[str, Any]] = {
 }
 TARGETS: Final = re.findall(r"^(\.?[a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 RECIPES: Final = {"demo": ["examples.demo"], "up": ["sandbox", "up"], "bench": ["bench"], "test": ["pytest"]}
-"""The programs that get a target's ARGS."""
+"""The programs that receive a target's ARGS."""
 
 FOUND: Final = [command for page in PAGES for command in commands(page)]
 
 
 def problem(text: str) -> str | None:
-    """What is wrong with a command; None if it is understood. ``a | b`` are alternatives."""
+    """The fault of a command, None if it is valid. ``a | b`` are alternatives."""
     words = shlex.split(text, comments=True)
     if words[0] == "make":
         return _of_make(words[1:])
     module, *rest = words[2:]
     alternatives = " ".join(map(shlex.quote, rest)).split("'|'")
-    return next(filter(None, (_of_module([module, *shlex.split(each)]) for each in alternatives)), None)
+    return next(filter(None, (_of_module([module, *shlex.split(words)]) for words in alternatives)), None)
 
 
 def _of_make(words: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""Every block of Python in the documentation runs, against a real fleet."""
+"""The Python blocks of the documentation, run against a real fleet."""
 
 import ast
 import asyncio
@@ -30,7 +30,7 @@ WITH_PYTHON: Final = list(filter(python, PAGES))
 
 
 def compiled(page: str, block: Block, redis_url: str = REDIS) -> Any:
-    """The block's code, its lines numbered as in its page. ``await`` may stand outside a function."""
+    """The block's code, with the line numbers of its page. ``await`` is allowed outside a function."""
     text = "\n" * (block.line - 1) + block.text.replace(REDIS, redis_url)
     return compile(text, page, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
 
@@ -44,7 +44,7 @@ def fleet() -> Iterator[LocalFleet]:
 
 @pytest.fixture(scope="module")
 def doubtful(fleet: LocalFleet) -> tuple[str, str]:
-    """A job whose answer was lost, and its task, as a person finds it at the provider."""
+    """A job with a lost answer, and its task, which a person finds at the provider."""
     assert fleet.provider
     fleet.provider.faults(accept_then_drop={"next": 1})
     with Limner(fleet.redis_url) as limner:
@@ -57,7 +57,7 @@ def doubtful(fleet: LocalFleet) -> tuple[str, str]:
 
 @pytest.fixture
 def names(fleet: LocalFleet, doubtful: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the pages leave to their readers: a job and its task, a Celery app, a callback's request."""
+    """The names that the pages expect: a job and its task, a Celery app, a callback's request."""
     monkeypatch.setenv("LIMNER_REDIS_URL", fleet.redis_url)
     monkeypatch.setattr(logging.getLogger("uvicorn.access"), "filters", [])
     job_id, task_id = doubtful
@@ -83,7 +83,7 @@ def test_the_blocks_of_a_page_run_in_order(page: str, fleet: LocalFleet, names: 
             asyncio.run(eval(code, names))  # noqa: S307 - our own documentation
         else:
             exec(code, names)  # noqa: S102 - our own documentation
-        # What a block defines is called, if the page has all that it takes.
+        # A function of a block is called with the page's names as arguments.
         for function in [names[name] for name in {*names} - before]:
             if isinstance(function, FunctionType) and function.__code__.co_filename == page:
                 function(**{name: names[name] for name in inspect.signature(function).parameters})
@@ -95,11 +95,11 @@ def test_the_imports_of_the_blocks_exist(page: str) -> None:
         compiled(page, block)
         for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.Import):
-                for each in node.names:
-                    importlib.import_module(each.name)
+                for alias in node.names:
+                    importlib.import_module(alias.name)
             elif isinstance(node, ast.ImportFrom):
                 module = importlib.import_module(node.module or "")
-                assert [each.name for each in node.names if not hasattr(module, each.name)] == []
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 def test_a_block_has_its_line_and_the_reason_why_it_cannot_run() -> None:

@@ -1,4 +1,4 @@
-"""The example of a web backend, over real HTTP and on a real fleet."""
+"""The example web backend, over real HTTP and with a real fleet."""
 
 import os
 import subprocess
@@ -75,8 +75,8 @@ def test_an_invalid_request_is_answered_with_the_field_at_fault(
 def test_a_failed_job_returns_its_error_type(backend: httpx.Client, fleet: LocalFleet) -> None:
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
-    where = backend.post("/images", json={"prompt": "flagged"}).json()["url"]
-    error = backend.get(where, params={"wait": 25}).json()["error"]
+    location = backend.post("/images", json={"prompt": "flagged"}).json()["url"]
+    error = backend.get(location, params={"wait": 25}).json()["error"]
     assert error["type"] == "ModerationRefused"
     assert error["retryable"] is False
 

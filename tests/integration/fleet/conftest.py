@@ -1,4 +1,4 @@
-"""A fleet of real processes that a module's tests share, with a provider that is quick."""
+"""A fleet of real processes with a quick provider, shared by the tests of a module."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from limner import Limner
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet
 
-# Roomy limits: these tests are about what happens to a job, not about its turn.
+# High limits: these tests are about the outcome of a job, not about its turn.
 ROOMY = {
     "LIMNER_RATE_REQUESTS": "10000",
     "LIMNER_READS_PER_SECOND": "1000",
@@ -29,7 +29,7 @@ def quick_provider(**options: object) -> SandboxProvider:
 
 
 def plain_celery(redis_url: str) -> Celery:
-    """A Celery app that has none of our code."""
+    """A Celery app without any of our code."""
     app = Celery("backend", broker=redis_url, backend=redis_url)
     app.conf.broker_connection_retry_on_startup = True
     return app

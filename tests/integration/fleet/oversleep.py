@@ -1,4 +1,4 @@
-"""For a worker's --include: its first attempt is on record, and then the machine sleeps for a while."""
+"""A module for a worker's --include, which delays the worker after it has recorded its first attempt."""
 
 import time
 from itertools import count
@@ -11,7 +11,7 @@ _calls = count()
 
 
 def begin(self: Jobs, *arguments: Any, **options: Any) -> Any:
-    """Begin, and come back when the request could no longer be answered within the lease."""
+    """Begin, and return when the request could no longer be answered within the lease."""
     grant = _begin(self, *arguments, **options)
     if next(_calls) == 0:
         time.sleep(11.0)

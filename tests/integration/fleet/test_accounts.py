@@ -1,4 +1,4 @@
-"""Several accounts: they share the work, and what befalls one is nothing to the other."""
+"""Several accounts, which share the work and fail independently of one another."""
 
 import json
 from collections import Counter
@@ -20,7 +20,7 @@ NORTH, SOUTH = "key-of-the-north-7f3a", "key-of-the-south-91cc"
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
-    # Every process that Limner has, and all that they can be made to write.
+    # Every process of Limner, at the most verbose log level.
     secrets = tmp_path_factory.mktemp("secrets")
     (secrets / "kie_north").write_text(f"{NORTH}\n")
     accounts = {"north": {"key": "file:kie_north"}, "south": {"key": "env:KIE_OF_THE_SOUTH"}}
@@ -42,7 +42,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
 
 @pytest.fixture
 def provider(fleet: LocalFleet, limner: Limner) -> SandboxProvider:
-    """The stand-in, which has forgotten the test before."""
+    """The stand-in, reset after the previous test."""
     assert fleet.provider
     return fleet.provider
 
@@ -56,7 +56,7 @@ def calls(provider: SandboxProvider, endpoint: str, account: str) -> list[dict[s
 
 
 def standing(limner: Limner, account: str) -> AccountStatus:
-    return next(each for each in limner.accounts() if each.account == account)
+    return next(status for status in limner.accounts() if status.account == account)
 
 
 def finish(jobs: list[Job]) -> None:
@@ -100,12 +100,12 @@ def test_only_the_account_without_credits_pauses_and_a_top_up_resumes_it(
     pause = standing(limner, "south").pause
     assert pause
     assert pause.cause == "no_credits"
-    # The jobs of either account are the other one's meanwhile.
+    # Meanwhile the other account does all jobs that are not pinned.
     finish(limner.submit_many(f"either {number}" for number in range(40)))
     assert made_by(provider) == {"north": 40}
     assert standing(limner, "north").pause is None
     assert [job.status().state for job in pinned] == ["queued"] * 4
-    # No request is made to see whether there is money again: the balance says so.
+    # No createTask probes for new credits, because the balance shows them.
     refused = calls(provider, "createTask", "south")
     assert 1 <= len(refused) <= 4
 
@@ -139,7 +139,7 @@ def test_the_other_account_does_the_work_of_a_paused_one(limner: Limner, provide
 
 
 def test_no_log_contains_a_key(fleet: LocalFleet, limner: Limner, provider: SandboxProvider) -> None:
-    # Also not when a request with them fails in every way.
+    # The logs must not contain the keys even when requests with them fail.
     provider.faults(create_401={"next": 1}, create_500={"next": 1}, drop_before_accept={"next": 1})
     jobs = limner.submit_many((f"logged {number}" for number in range(6)), account="south")
     eventually(lambda: standing(limner, "south").pause)

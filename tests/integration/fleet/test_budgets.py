@@ -1,4 +1,4 @@
-"""What the fleet has on its books, beside what the provider has charged."""
+"""The fleet's recorded spending, compared with the provider's charges."""
 
 import random
 from collections import defaultdict
@@ -33,14 +33,14 @@ FAULTS: Mapping[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _one_day() -> None:
-    # A cap is a day's: across midnight a test would see two of them.
+    # A cap applies to a day, so a test across midnight would have two of them.
     now = datetime.now(UTC)
     if (now + timedelta(seconds=90)).date() != now.date():
         pytest.skip("the day (UTC) is nearly over")
 
 
 def speed_fleet(settings: Mapping[str, str], **options: Any) -> LocalFleet:
-    """Two workers and callbacks, which make ends known at once."""
+    """A fleet of two workers with callbacks, which report ends at once."""
     patience = {
         "LIMNER_CALLBACK_PATIENCE_SECONDS": "1",
         "LIMNER_IN_DOUBT_SECONDS": "8",
@@ -54,7 +54,7 @@ def speed_fleet(settings: Mapping[str, str], **options: Any) -> LocalFleet:
 
 
 def charged(provider: SandboxProvider) -> tuple[Decimal, dict[str, Decimal]]:
-    """What the provider's ledger has billed, and of that each lane's, which the prompts begin with."""
+    """The total billed by the provider's ledger, and each lane's part; prompts begin with their lane."""
     by_lane: defaultdict[str, Decimal] = defaultdict(Decimal)
     for task in provider.ledger():
         by_lane[task["input"]["prompt"].split()[0]] += Decimal(str(task["billed"]))
@@ -71,8 +71,8 @@ def ended(jobs: Sequence[Job]) -> list[Job]:
 
 
 def generating(provider: SandboxProvider, jobs: Sequence[Job], count: int) -> list[Job]:
-    """Some of the jobs that the provider is at work on, once there are so many."""
-    found: list[Job] = []
+    """Wait until the provider works on ``count`` of the jobs, and return them."""
+    running: list[Job] = []
 
     def enough() -> bool:
         prompts = [
@@ -80,14 +80,14 @@ def generating(provider: SandboxProvider, jobs: Sequence[Job], count: int) -> li
             for task in provider.ledger()
             if task["state"] in ("waiting", "generating")
         ]
-        found[:] = [jobs[int(prompt.split()[1])] for prompt in prompts]
-        return len(found) >= count
+        running[:] = [jobs[int(prompt.split()[1])] for prompt in prompts]
+        return len(running) >= count
 
     eventually(enough)
-    return found[:count]
+    return running[:count]
 
 
-# The books
+# Recorded spending
 
 
 @pytest.mark.parametrize("seed", [4711])
@@ -115,8 +115,8 @@ def test_our_spending_equals_the_provider_s_under_all_faults(seed: int) -> None:
         for job in generating(provider, jobs, 12):
             job.cancel()
         eventually(lambda: len(ended(jobs)) == len(jobs), within=45.0, every=0.25)
-        # Also of those tasks that nobody waits for any more, the end is learned: what an attempt may cost is
-        # doubtful from its job's end until its answer is there.
+        # The fleet also learns the end of tasks whose job has ended. The possible cost of such an attempt is
+        # doubtful until its answer arrives.
         eventually(lambda: limner.spend(1).standing.held == 0, within=20.0, every=0.1)
         eventually(lambda: limner.spend(1).standing.doubtful == 0, within=20.0, every=0.1)
 
@@ -125,7 +125,7 @@ def test_our_spending_equals_the_provider_s_under_all_faults(seed: int) -> None:
         assert set(books.days[0].by_lane) == {"gallery", "shop"}
         assert books.standing.held_by_lane == {}
         assert books.standing.doubtful == 0
-        # Nothing of this is worth anything if nothing went wrong.
+        # The comparison proves nothing unless the faults occurred.
         tasks = provider.ledger()
         calls = provider.summary()["calls"]["createTask"]
         assert {"task_fail", "credits_missing", "no_urls"} <= {
@@ -135,7 +135,7 @@ def test_our_spending_equals_the_provider_s_under_all_faults(seed: int) -> None:
         states = [job.status().state.value for job in jobs]
         assert states.count("cancelled") >= 10
         assert {"succeeded", "failed", "cancelled"} == set(states)
-        # Some were paid for, and wanted by nobody any more.
+        # Some tasks were charged although their jobs had been cancelled.
         assert [job for job in jobs if job.status().state == "cancelled" and job.status().tasks]
 
 
@@ -157,7 +157,7 @@ def test_a_job_that_would_exceed_a_cap_waits(waiting: LocalFleet) -> None:
         eventually(lambda: len(ended(narrow)) == 2)
         eventually(lambda: sum(over(job) == ["lane"] for job in narrow) == 8)
         wide = limner.submit_many((f"wide {number}" for number in range(30)), lane="wide")
-        # 14 of the one lane and 63 of the other: one more of either would be too much.
+        # 14 credits of one lane and 63 of the other: one more job of either lane would exceed a cap.
         seen = []
 
         def nine_have_ended() -> bool:
@@ -170,7 +170,7 @@ def test_a_job_that_would_exceed_a_cap_waits(waiting: LocalFleet) -> None:
         assert charged(provider) == (Decimal(77), {"narrow": Decimal(14), "wide": Decimal(63)})
         left = [job for job in [*narrow, *wide] if job not in ended([*narrow, *wide])]
         assert {job.status().state for job in left} == {"queued"}
-        # A job that is cheap enough passes them all; and there is no room for its like.
+        # A cheap job overtakes the waiting ones, but there is no budget left even for it.
         cheap = [
             limner.submit(TextToImage(prompt=f"cheap {number}", rendering_speed="TURBO"))
             for number in range(2)
@@ -214,7 +214,7 @@ def test_with_the_policy_refuse_a_job_that_would_exceed_a_cap_fails() -> None:
             assert job.status().attempts == 0
             with pytest.raises(errors.OverBudget):
                 app.AsyncResult(job.id).get(timeout=WAIT)
-        # Cheap enough, it is sent.
+        # A job that is cheap enough is sent.
         assert limner.submit(TextToImage(prompt="cheap", rendering_speed="TURBO")).result(WAIT).urls
         assert charged(fleet.provider)[0] == Decimal("59.5")
         books = limner.spend(1)
@@ -228,7 +228,7 @@ def test_only_possible_charges_count_against_a_cap() -> None:
         fleet.provider.faults(task_fail={"next": 1})
         with pytest.raises(errors.GenerationFailed):
             limner.submit("fails").result(WAIT)
-        # What nobody can tell is charged in truth here, and on the books as doubtful.
+        # The lost task is in fact charged here, and the fleet records it as doubtful.
         fleet.provider.faults(accept_then_drop={"next": 1}, callback_lost={"next": 1})
         with pytest.raises(errors.InDoubt):
             limner.submit("vanishes").result(WAIT)
@@ -243,5 +243,5 @@ def test_only_possible_charges_count_against_a_cap() -> None:
 
 
 def over(job: Job) -> list[str]:
-    """The caps that it would have broken."""
+    """The caps that the job would have exceeded."""
     return [entry.detail["cap"] for entry in job.log() if entry.event == "over_budget"]

@@ -1,4 +1,4 @@
-"""Callbacks from end to end: workers that ask for them, the stand-in that makes them, and the receiver."""
+"""Callbacks from end to end: workers that ask for them, the stand-in that sends them, and the receiver."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +16,15 @@ from tests.integration.fleet.conftest import ROOMY, quick_provider
 
 KEY = "example-webhook-key"
 LONG = 60.0
-"""Seconds that a worker waits for a callback: longer than a test, so what ends was called back."""
+"""Seconds that a worker waits for a callback: longer than a test, so that every end comes by callback."""
 SHORT = 1.0
 KNOWN = {"expected", "repeated", "adopted"}
-"""What may become of a callback whose task should be known: on a busy machine it may overtake the answer."""
+"""The possible outcomes of a callback after its answer, which it may overtake on a busy machine."""
 
 
 def callback_fleet(patience: float) -> LocalFleet:
     settings = {**ROOMY, "LIMNER_CALLBACK_PATIENCE_SECONDS": str(patience)}
-    # Long enough to come after the createTask answer, unless a fault says otherwise.
+    # Long enough for callbacks to come after the createTask answer, unless a fault changes that.
     provider = quick_provider(duration=0.3, hmac_key=KEY, callback_spacing=0.1)
     return LocalFleet(callbacks=True, settings=settings, provider=provider)
 
@@ -69,7 +69,7 @@ def counts(fleet: LocalFleet) -> dict[str, int]:
 
 
 def deliveries(fleet: LocalFleet) -> list[int]:
-    return [each["status"] for each in provider(fleet).ledger()[0]["callbacks"]]
+    return [callback["status"] for callback in provider(fleet).ledger()[0]["callbacks"]]
 
 
 @pytest.mark.parametrize(

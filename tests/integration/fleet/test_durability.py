@@ -1,4 +1,4 @@
-"""What an attempt waits for before money moves."""
+"""The durability that an attempt must have before its request is sent."""
 
 import asyncio
 
@@ -36,7 +36,7 @@ def test_a_request_is_not_sent_until_its_attempt_is_on_disk() -> None:
 
 
 def test_beginning_an_attempt_again_does_not_make_it_durable() -> None:
-    # On another connection, which has written nothing that WAITAOF could wait for.
+    # Each repetition uses another connection, which has no writes for WAITAOF to wait for.
     with EmbeddedValkey(aof=True, appendfsync="no") as valkey:
         Limner(valkey.url).submit("begun twice")
         ledger = Ledger(connect(valkey.url, timeout=1.0), durability=Durability.DISK)
@@ -73,7 +73,7 @@ def test_a_submit_waits_for_the_disk_if_so_configured() -> None:
             with pytest.raises(errors.NotDurable):
                 limner.submit_many(["five"])
         with Limner(valkey.url) as limner:
-            # It was written all the same, so that a second submit with the key finds it.
+            # The job was written nevertheless, so that a second submit with the key finds it.
             assert limner.submit("four", **key).log()[0].event == "submitted"  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an attempt whose answer is lost, and of results that come late."""
+"""Attempts with lost answers, and late results."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ def bought(fleet: LocalFleet, prompt: str) -> int:
 
 
 def celery_state(app: Celery, job: Job) -> str:
-    # Anew each time: an AsyncResult remembers the first end that it has seen.
+    # A new AsyncResult each time, because it caches the first end that it reads.
     result: Any = AsyncResult(job.id, app=app)
     return str(result.state)
 
@@ -47,7 +47,7 @@ def limner_command(fleet: LocalFleet, *arguments: str) -> "subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LocalFleet]:
-    # In place of the fleet of the other modules, which has no callbacks; `limner` speaks to it.
+    # Replaces the conftest's fleet, which has no callbacks; the fixture `limner` connects to it.
     settings = {
         **ROOMY,
         "LIMNER_CALLBACK_PATIENCE_SECONDS": "4",
@@ -151,7 +151,7 @@ def test_the_task_of_a_job_cancelled_during_its_request_is_followed(
     eventually(lambda: "late_result" in events(job))
 
 
-# Without
+# Without callbacks
 
 
 def test_a_person_can_adopt_the_task_of_a_held_job() -> None:
@@ -260,7 +260,7 @@ def test_without_callbacks_a_person_can_adopt_any_task() -> None:
         eventually(lambda: other.status().held)
         theirs = limner.submit("theirs")
         theirs_task = theirs.result(WAIT).task_id
-        # Without a callback URL, recordInfo cannot tell whose task it is: a person's word is taken.
+        # Without a callback URL, recordInfo does not show whose task it is, so any task is accepted.
         other.adopt(theirs_task)
         assert other.result(WAIT).task_id == theirs_task
 

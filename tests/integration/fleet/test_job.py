@@ -1,4 +1,4 @@
-"""From a submit to a result, and to every kind of failure, on real processes."""
+"""Jobs from the submit to the result or to each kind of failure, on real processes."""
 
 import asyncio
 import uuid
@@ -16,7 +16,7 @@ WAIT = 60.0
 
 
 def created(fleet: LocalFleet, prompt: str) -> int:
-    """How many tasks the provider has made of a prompt."""
+    """The number of the provider's tasks for a prompt."""
     assert fleet.provider
     return len(fleet.provider.ledger(prompt=prompt))
 
@@ -211,7 +211,7 @@ def test_a_job_cancelled_before_its_request_is_never_sent(fleet: LocalFleet, lim
             plain_celery(fleet.redis_url).AsyncResult(job.id).get(timeout=WAIT)
     finally:
         limner.resume()
-    # Whoever was submitted later has been sent: the cancelled one would have been, before it.
+    # A job that was submitted later has been sent. The cancelled one would have been sent before it.
     limner.submit(unique("after")).result(WAIT)
     assert created(fleet, prompt) == 0
 

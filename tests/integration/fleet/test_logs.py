@@ -1,4 +1,4 @@
-"""What an operator reads in a worker's log."""
+"""The log of a worker, as an operator reads it."""
 
 import re
 import uuid
@@ -13,7 +13,7 @@ WAIT = 60.0
 
 
 def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
-    """A job's id, and all that the worker wrote: a job that succeeds, a step that breaks, the shutdown."""
+    """A job's id, and a worker's log of a successful job, a failing step and the shutdown."""
     with (
         LocalFleet(settings=ROOMY, provider=quick_provider(), log_dir=log_dir, log_level=level) as fleet,
         Limner(fleet.redis_url) as limner,

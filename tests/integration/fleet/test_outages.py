@@ -1,4 +1,4 @@
-"""Redis goes away, freezes or is wrong; workers are stopped and killed."""
+"""Outages: a Redis that is down, frozen or misconfigured, and workers that are stopped or killed."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def in_state(limner: Limner, job_id: str, state: str) -> bool:
 
 
 def test_a_busy_worker_survives_outages_of_redis() -> None:
-    # kombu 5.7.0 without our transport: the worker exits with an AttributeError, each time.
+    # With kombu 5.7.0 and without our transport, the worker always exits with an AttributeError.
     with LocalFleet(settings=ROOMY, provider=quick_provider(), valkey=durable()) as fleet:
         assert fleet.provider
         assert fleet.valkey
@@ -141,11 +141,11 @@ def test_a_stale_message_does_nothing() -> None:
         assert job.status().state == "succeeded"
 
 
-# At the start
+# Startup
 
 
 def start_worker(environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run a worker that ends by itself."""
+    """Run a worker that is expected to end by itself."""
     command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--without-mingle"]
     clean = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
@@ -224,7 +224,7 @@ def test_a_worker_leaves_a_newer_record_alone() -> None:
             job = limner.submit("from the future")
             ledger = Ledger(client)
             client.hset(ledger.jobs.key(job.id), "v", "99")
-            # Due rather than in the line, as a newer version may have put it.
+            # In the due index instead of the ready queue, as a newer version may have put it.
             client.zrem(ledger.prefix + "ready", job.id)
             client.zadd(ledger.prefix + "due", {job.id: 1})
             worker = fleet.start_worker()
@@ -240,7 +240,7 @@ def test_the_celery_command_runs_from_a_bare_checkout(service: str) -> None:
     with EmbeddedValkey() as valkey:
         url = valkey.url
     celery = str(Path(sys.executable).with_name("celery"))
-    # Neither PYTHONPATH nor a key: the app is found, and says what is missing.
+    # Without PYTHONPATH and without a key, the app is found and names the missing setting.
     environment = {"PATH": "/usr/bin:/bin", "LIMNER_REDIS_URL": url, "LIMNER_SCHEDULE_FILE": "/nowhere.toml"}
     ended = subprocess.run(
         [celery, "-A", "worker", service],
@@ -293,7 +293,7 @@ def test_an_answer_survives_a_redis_that_refuses_writes(refusal: str) -> None:
             job = limner.submit("paid for")
             eventually(lambda: fleet.provider.summary()["created"] == 1)  # type: ignore[union-attr]
             client.execute_command(*begin.split())
-            time.sleep(4.0)  # the answer comes meanwhile, and cannot be put on record
+            time.sleep(4.0)  # the answer arrives meanwhile, and cannot be recorded
             client.execute_command(*end.split())
         assert job.result(WAIT).urls
         fleet.check()

@@ -1,4 +1,4 @@
-"""An account that the provider, or a person, has stopped: what is sent meanwhile, and how it goes on."""
+"""Pauses of an account by the provider or by a person: the requests meanwhile, and the resumption."""
 
 import signal
 import time
@@ -21,7 +21,7 @@ WAIT = 60.0
 WORKERS, THREADS = 2, 4
 ON_THE_WIRE = WORKERS * THREADS
 LATENCY = 0.15
-"""Seconds until a createTask is answered: until then, nobody can know what is wrong."""
+"""Seconds until a createTask is answered, and so until the fleet can learn of a refusal."""
 FIRST_PAUSE = 0.3
 KEY = "sandbox-key"
 
@@ -29,14 +29,14 @@ NARROW = {
     **ROOMY,
     "LIMNER_CONCURRENCY": str(THREADS),
     "LIMNER_PAUSE_SECONDS": str(FIRST_PAUSE),
-    # Pauses do not count: with the one attempt that a job has here, they could not.
+    # Refusals that pause the account must not count as attempts, since a job has only one here.
     "LIMNER_MAX_ATTEMPTS": "1",
 }
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LocalFleet]:
-    # With callbacks nobody waits for polls; they come after the answers.
+    # With callbacks no job waits for a poll; the callbacks come after the answers.
     provider = quick_provider(create_latency=LATENCY, duration=0.5)
     with LocalFleet(workers=WORKERS, callbacks=True, settings=NARROW, provider=provider) as running:
         yield running
@@ -44,7 +44,7 @@ def fleet() -> Iterator[LocalFleet]:
 
 @pytest.fixture
 def provider(fleet: LocalFleet, limner: Limner) -> SandboxProvider:
-    """The stand-in, which has forgotten the test before."""
+    """The stand-in, reset after the previous test."""
     assert fleet.provider
     return fleet.provider
 
@@ -72,21 +72,21 @@ def states(jobs: Sequence[Job]) -> set[str]:
 
 
 def let_time_pass(limner: Limner) -> None:
-    """Until a job that nobody sends has expired: a dispatcher has ticked, and could have sent others."""
+    """Wait until an unsent job has expired, so that a dispatcher has had time to send others."""
     with pytest.raises(errors.Expired):
         limner.submit("passing time", expires_in=1.0).result(WAIT)
 
 
 def stop_worker(fleet: LocalFleet, index: int) -> None:
-    """In order: what it has on the wire is answered first."""
+    """Stop a worker cleanly, after its current requests have been answered."""
     fleet.workers[index].child.signal(signal.SIGTERM)
     assert fleet.workers[index].child.wait(20) == 0
 
 
 def check_one_by_one(calls: Sequence[dict[str, Any]]) -> None:
-    """None of these was sent before the one before it was answered."""
-    for one, next_one in pairwise(calls):
-        assert next_one["at_ms"] - one["at_ms"] > LATENCY * 1000
+    """Check that each call was sent only after the previous one was answered."""
+    for earlier, later in pairwise(calls):
+        assert later["at_ms"] - earlier["at_ms"] > LATENCY * 1000
 
 
 def test_maintenance_pauses_all_workers_until_one_probe_succeeds(
@@ -101,12 +101,12 @@ def test_maintenance_pauses_all_workers_until_one_probe_succeeds(
     finish(jobs)
 
     calls = attempts(provider)
-    said = [call["outcome"] for call in calls]
-    refused = said.count("455")
-    assert said == ["455"] * refused + ["200"] * 60
-    # Those on the wire, and then one at the end of each pause, which lasted 0.3 s, 0.6 s, 1 s and 1 s.
+    answers = [call["outcome"] for call in calls]
+    refused = answers.count("455")
+    assert answers == ["455"] * refused + ["200"] * 60
+    # The requests on the wire, and one at the end of each pause, which lasted 0.3 s, 0.6 s, 1 s and 1 s.
     assert 1 < refused <= ON_THE_WIRE + 4
-    # From the last of the pauses on: the one, and only when it was taken, the others.
+    # From the last pause on, the others are sent only after the probe was accepted.
     check_one_by_one(calls[ON_THE_WIRE : refused + 2])
     with connect(fleet.redis_url) as client:
         records = [Ledger(client).jobs.read(job.id) for job in jobs]
@@ -117,11 +117,11 @@ def test_maintenance_pauses_all_workers_until_one_probe_succeeds(
 
 def test_a_manual_pause_ends_by_hand(limner: Limner, provider: SandboxProvider) -> None:
     finish(limner.submit_many(["before"]))
-    limner.pause(reason="the budget is being polled")
+    limner.pause(reason="the budget is under review")
     paused = pause(limner)
     assert paused
     assert (paused.cause, paused.ends_by) == ("by_hand", EndsBy.PERSON)
-    assert paused.message == "the budget is being polled"
+    assert paused.message == "the budget is under review"
     jobs = limner.submit_many(f"behind a person {number}" for number in range(20))
     let_time_pass(limner)
     assert states(jobs) == {"queued"}
@@ -164,14 +164,14 @@ def test_a_refused_key_pauses_the_account_until_a_person_resumes_it(
     refused = outcomes(provider)
     assert set(refused) == {"401"}
     assert len(refused) <= ON_THE_WIRE
-    # A person who is mistaken costs one request.
+    # A mistaken resumption costs one request.
     assert limner.resume()
     eventually(lambda: len(outcomes(provider)) > len(refused))
     eventually(lambda: (now := pause(limner)) and now.ends_by is EndsBy.KEY)
     let_time_pass(limner)
     assert outcomes(provider) == ["401", *refused]
     assert states(jobs) == {"queued"}
-    # And that the key is good again is not found out by trying it.
+    # The fleet does not probe whether the key is valid again.
     provider.restore(KEY)
     let_time_pass(limner)
     assert states(jobs) == {"queued"}
@@ -194,7 +194,7 @@ def test_a_worker_with_another_key_ends_the_pause_of_a_refused_key() -> None:
         jobs = limner.submit_many(f"rotated {number}" for number in range(20))
         eventually(lambda: pause(limner))
         stop_worker(fleet, 0)
-        # The same key is as bad in a new worker.
+        # The key is still refused in a new worker.
         fleet.start_worker()
         let_time_pass(limner)
         assert states(jobs) == {"queued"}

@@ -1,4 +1,4 @@
-"""Batches of polls on real processes: a worker that is told to stop, and a result backend elsewhere."""
+"""Batches of polls on real processes: a stopping worker, and a separate result backend."""
 
 import signal
 import time
@@ -20,15 +20,15 @@ WAIT = 60.0
 JOBS = 40
 SLOW: Mapping[str, str] = {
     **ROOMY,
-    # Two messages of polls are made, and the others wait: in the worker's hands, and in the broker.
+    # Two messages of polls run, and the others wait, in the worker and in the broker.
     "LIMNER_CONCURRENCY": "2",
-    # A lease outlasts this test, so that what is given back is told from what comes back by itself.
+    # A lease outlasts this test, so that polls do not return by expiry instead of being given back.
     "LIMNER_REQUEST_TIMEOUT_SECONDS": "60",
 }
 
 
 def reads(provider: SandboxProvider, outcome: str | None = None) -> int:
-    """How many polls have reached the provider; or of these, those of that outcome."""
+    """The number of polls that have reached the provider, or of those with an outcome."""
     calls = [call for call in provider.calls() if call["endpoint"] == "recordInfo"]
     return sum(outcome in (None, call["outcome"]) for call in calls)
 
@@ -41,7 +41,7 @@ def test_a_stopping_worker_gives_back_its_waiting_polls() -> None:
         provider = fleet.provider
         assert provider
         jobs = limner.submit_many(f"slow to tell {number}" for number in range(JOBS))
-        # Both threads have a message of polls on the wire, which nobody has answered.
+        # Both threads have sent polls that are not answered yet.
         eventually(lambda: reads(provider) >= 9 and provider.summary()["created"] == JOBS)
         states = [job.status().state for job in jobs]
         assert states.count(JobState.GENERATING) > 16, states
@@ -50,7 +50,7 @@ def test_a_stopping_worker_gives_back_its_waiting_polls() -> None:
         assert worker.child.wait(30) == 0
         assert "given back" in worker.log.read_text()
         left = [job for job in jobs if job.status().state is JobState.GENERATING]
-        # What was on the wire came to its end, and nothing else was begun.
+        # The polls on the wire were finished, and no other was begun.
         assert 0 < len(left) < JOBS
         began = time.monotonic()
         fleet.start_worker(settings={"LIMNER_CONCURRENCY": "8"})

@@ -1,4 +1,4 @@
-"""Who is sent when: lanes, priorities, jobs that expire, and plain Celery producers that ask for it."""
+"""The order of sending: lanes, priorities, expiry, and the same options of plain Celery producers."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ QUOTA = 5
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LocalFleet]:
-    # One thread sends in the order in which it was told to: what is out of order was granted so.
+    # One thread sends in the order of the grants, so the order of requests is the order of grants.
     settings = {
         **ROOMY,
         "LIMNER_RATE_REQUESTS": str(QUOTA),
@@ -34,13 +34,13 @@ def fleet() -> Iterator[LocalFleet]:
 
 @pytest.fixture
 def provider(fleet: LocalFleet, limner: Limner) -> SandboxProvider:
-    """The stand-in, which has forgotten the test before."""
+    """The stand-in, reset after the previous test."""
     assert fleet.provider
     return fleet.provider
 
 
 def sent(provider: SandboxProvider) -> list[str]:
-    """The prompts, in the order in which their POSTs came."""
+    """The prompts in the order of their POSTs' arrival."""
     return [task["input"]["prompt"] for task in provider.ledger()]
 
 
@@ -57,24 +57,24 @@ def test_another_lane_and_a_higher_priority_overtake_a_long_queue(
     urgent = limner.submit("urgent", priority=9)
     single = limner.submit("single", lane="single")
     low = limner.submit("low", priority=0)
-    # What may have been granted by now, but not sent: no more than a window.
+    # At most one window of jobs may have been granted by now and not sent.
     begun = len(sent(provider)) + QUOTA
     assert urgent.result(WAIT).urls
     assert single.result(WAIT).urls
     eventually(lambda: len(sent(provider)) >= begun + 2 * QUOTA)
     order = sent(provider)
     assert order.index("urgent") <= begun
-    # It is next, or the one after.
+    # It is the next one, or the one after that.
     assert order.index("single") <= begun + 2
     assert order.index("urgent") < order.index("single")
-    # Within a lane, they go as they came.
+    # Within a lane, jobs are sent in the order of submission.
     of_crowd = [prompt for prompt in order if prompt.startswith("crowd")]
     assert of_crowd == [f"crowd {number}" for number in range(len(of_crowd))]
     assert len(of_crowd) < 60, "there was nothing to wait for"
     assert "low" not in order
     cancel(crowd[::-1])
     assert low.result(WAIT).urls
-    # Nobody had to be told twice that there are five a second.
+    # The fleet never exceeded five a second.
     assert provider.summary()["most_creates_in_window"] <= QUOTA
     assert set(provider.summary()["calls"]["createTask"]) == {"200"}
 

@@ -15,7 +15,7 @@ MakeClient = Callable[..., KieClient]
 
 @pytest.fixture
 def make_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeClient]:
-    """Makes clients that give up soon and are closed after the test."""
+    """A factory of clients with short time-outs, which are closed after the test."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)

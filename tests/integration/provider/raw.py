@@ -1,4 +1,4 @@
-"""A server of bare sockets: it sends exactly the bytes of a script, and keeps what it was sent."""
+"""A server of bare sockets, which sends exactly the bytes of a script and keeps the requests."""
 
 import contextlib
 import socket
@@ -19,14 +19,14 @@ def http(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
 
 @dataclass
 class Conversation:
-    """One accepted connection, from the server's side."""
+    """One accepted connection on the server's side."""
 
     socket: socket.socket
     done: threading.Event
     requests: list[bytes]
 
     def receive(self) -> bytes:
-        """One whole request, kept; b"" if the client hung up."""
+        """Receive and keep one complete request; return b"" if the client closed the connection."""
         head = b""
         while b"\r\n\r\n" not in head:
             if not (chunk := self.socket.recv(65536)):
@@ -45,18 +45,18 @@ class Conversation:
         self.socket.sendall(data)
 
     def reset(self) -> None:
-        """Hang up with a TCP reset."""
+        """Close the connection with a TCP reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def wait(self) -> None:
-        """Keep the connection open until the test is over."""
+        """Keep the connection open until the test has ended."""
         self.done.wait(30)
 
 
 @dataclass
 class RawServer:
-    """Runs the script for each connection, each in its own thread."""
+    """A server that runs the script for each connection in its own thread."""
 
     script: Callable[[Conversation], None]
     requests: list[bytes] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""The client as its users see it: reads, connections, cookies, threads, and the key that nobody sees."""
+"""The client as its users see it: reads, connections, cookies, threads, and the hidden key."""
 
 import logging
 import os
@@ -73,7 +73,7 @@ def test_the_pool_has_one_connection_for_each_concurrent_exchange(make_client: M
     together = threading.Barrier(5)
 
     def script(conversation: Conversation) -> None:
-        # None is answered before all four are there, each on a connection of its own.
+        # No request is answered before all four have arrived, each on its own connection.
         if not together.broken:
             together.wait(5)
         always(http(ACCEPTED))(conversation)
@@ -92,12 +92,12 @@ def test_the_pool_has_one_connection_for_each_concurrent_exchange(make_client: M
 def test_surplus_connections_are_closed_after_a_long_idle_time(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    together, hung_up = threading.Barrier(3), threading.Semaphore(0)
+    together, closed = threading.Barrier(3), threading.Semaphore(0)
 
     def script(conversation: Conversation) -> None:
         together.wait(5)
         always(http(ACCEPTED))(conversation)
-        hung_up.release()
+        closed.release()
 
     with RawServer(script) as server, ThreadPoolExecutor(2) as threads:
         client = make_client(server.url)
@@ -107,7 +107,7 @@ def test_surplus_connections_are_closed_after_a_long_idle_time(
         oldest = client._transport._idle[0]
         oldest.idle_since -= KEEPALIVE_SECONDS + 1
         assert client.create_task(PROMPT) == Accepted(TASK)
-        assert hung_up.acquire(timeout=5)
+        assert closed.acquire(timeout=5)
         assert oldest not in client._transport._idle
         client.close()
     assert (server.connections, len(server.requests)) == (2, 3)
@@ -172,14 +172,14 @@ def test_plain_requests_reuse_one_connection_to_the_proxy(
 def test_a_tunnel_with_failed_tls_is_replaced_for_the_next_request(
     make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lead_astray(conversation: Conversation) -> None:
+    def break_tls(conversation: Conversation) -> None:
         conversation.receive()
         conversation.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         conversation.socket.recv(65536)
         conversation.send(b"220 mail.example ESMTP\r\n" * 10)
         conversation.wait()
 
-    with RawServer(lead_astray) as proxy:
+    with RawServer(break_tls) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         client = make_client("https://api.kie.test")
         answers = [client.create_task(PROMPT) for _ in range(2)]
@@ -229,8 +229,8 @@ def test_the_key_occurs_only_in_the_authorization_header(
             assert request.count(KEY.encode()) == 1
             assert f"authorization: bearer {KEY}".encode() in request.lower()
     assert caplog.records == []
-    for thing in seen:
-        assert KEY not in f"{thing} {thing!r}"
+    for value in seen:
+        assert KEY not in f"{value} {value!r}"
 
 
 def test_a_refused_read_differs_from_a_pending_task(make_client: MakeClient) -> None:

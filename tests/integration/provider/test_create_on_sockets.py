@@ -1,4 +1,4 @@
-"""What really happens on the wire to a createTask, and that it is never sent twice."""
+"""A createTask on real sockets: its outcome after every kind of failure, and that it is never sent twice."""
 
 import gzip
 import json
@@ -219,7 +219,7 @@ def test_a_failure_after_sending_is_unknown_and_is_not_resent(
 
 
 def test_an_immediate_reset_leads_to_at_most_one_request(make_client: MakeClient) -> None:
-    # Whether it strikes while the connection is still being made is a matter of microseconds.
+    # Timing decides whether the reset comes while the connection is still being made.
     with RawServer(Conversation.reset) as server:
         answer = make_client(server.url).create_task(PROMPT)
     assert isinstance(answer, Unknown) or (answer.cause is Cause.NOT_CONNECTED and not server.requests)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""One stand-in for all tests of this folder that need no other options, forgotten between tests."""
+"""One stand-in for all tests of this folder that need no other options, reset between tests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def record(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
-    """The record's data once it says success or fail."""
+    """Wait until the task has ended, and return its record's data."""
 
     def poll() -> dict[str, Any] | None:
         data: dict[str, Any] = record(client, task_id)["data"]
@@ -62,7 +62,8 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], T | None], seconds: float = 10.0) -> T:
-    """The first true value of ``condition``, asked again and again until the deadline."""
+    """Wait until ``condition`` returns a true value, and return that. Raises AssertionError after
+    ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():

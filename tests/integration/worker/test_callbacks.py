@@ -1,4 +1,4 @@
-"""The callback receiver: a real uvicorn with its access log on, and a ledger on a real Valkey."""
+"""The callback receiver, in a real uvicorn with its access log on, and with a ledger on a real Valkey."""
 
 import contextlib
 import json
@@ -50,9 +50,9 @@ app = Starlette(routes=[Mount("/hooks", routes=[route(Receiver.from_env())])])
 
 
 def environment(redis_url: str, **settings: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
     return {
-        **kept,
+        **inherited,
         "PYTHONPATH": str(CHECKOUT),
         "LIMNER_REDIS_URL": redis_url,
         "LIMNER_REDIS_TIMEOUT_SECONDS": str(REDIS_SECONDS),
@@ -63,7 +63,7 @@ def environment(redis_url: str, **settings: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def uvicorn(app: str, folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
-    """The URL of the app in a process of its own, and its log."""
+    """Run the app in its own process; yields its URL and its log."""
     log = folder / "uvicorn.log"
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -77,7 +77,7 @@ def uvicorn(app: str, folder: Path, env: Mapping[str, str]) -> Iterator[tuple[st
         )
         try:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            # A connection is taken by the listener at once, and answered when the app has started.
+            # The listener accepts a connection at once, and the app answers it after its start.
             assert httpx.get(url + "/", timeout=30, trust_env=False).status_code == 404, log.read_text()
             yield url, log
         finally:
@@ -86,7 +86,7 @@ def uvicorn(app: str, folder: Path, env: Mapping[str, str]) -> Iterator[tuple[st
 
 @dataclass
 class Bench:
-    """A receiver, and the ledger that it writes to."""
+    """A receiver, and its ledger."""
 
     url: str
     log: Path
@@ -104,7 +104,7 @@ class Bench:
         self.client.close()
 
     def sending(self, job_id: str = "") -> str:
-        """A job whose request is on the wire, with TOKEN in its callback's URL."""
+        """Make a job whose request is on the wire, with TOKEN in its callback URL."""
         new = prepare(TextToImage(prompt="a red kite"))
         job_id = self.ledger.jobs.submit(
             Submission(job_id or new.job_id, new.request, new.digest, key=new.key)
@@ -128,12 +128,12 @@ class Bench:
         return record
 
     def everything(self) -> dict[str, Any]:
-        """All that is stored of jobs: any change of one shows here."""
-        found: dict[str, Any] = {}
+        """All stored data of jobs, in which every change of a job is visible."""
+        stored: dict[str, Any] = {}
         for key in sorted(self.client.scan_iter(self.ledger.prefix + "*")):
             kind = self.client.type(key)
             if not key.endswith((":callbacks", ":unmatched_callbacks")):
-                found[key] = (
+                stored[key] = (
                     self.client.zrange(key, 0, -1, withscores=True)
                     if kind == "zset"
                     else self.client.hgetall(key)
@@ -142,7 +142,7 @@ class Bench:
                     if kind != "stream"
                     else self.client.xlen(key)
                 )
-        return found
+        return stored
 
     def post(
         self,
@@ -155,7 +155,7 @@ class Bench:
         prefix: str = "",
         **given: Any,
     ) -> httpx.Response:
-        """A callback, signed now unless it is said otherwise."""
+        """Post a callback, by default with a valid signature of this moment."""
         stamp = str(int(time.time() if at is None else at))
         headers = {TIMESTAMP: stamp, SIGNATURE: signature(key, task, stamp).decode()}
         body = json.dumps({"code": 200, "data": {"taskId": task, "state": "success"}}).encode()
@@ -288,7 +288,7 @@ def test_the_public_url_s_path_may_reach_the_receiver(bench: Bench) -> None:
 
 
 def raw(bench: Bench, job_id: str, head: str, *parts: bytes, pause: float = 0.0) -> bytes:
-    """Send a request by hand and read until the receiver ends the connection."""
+    """Send a request over a bare socket and read until the receiver closes the connection."""
     url = httpx.URL(bench.url)
     with socket.create_connection((url.host, url.port or 0), timeout=20) as link:
         request = f"POST /callbacks/{job_id}/{TOKEN} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n"
@@ -346,10 +346,10 @@ def test_slow_bodies_time_out_without_delaying_other_callbacks(bench: Bench) -> 
             pool.submit(raw, bench, job_id, "Content-Length: 400", *dribble, pause=0.2) for _ in range(40)
         ]
         while time.monotonic() - began < 1.0:
-            asked = time.monotonic()
+            posted = time.monotonic()
             bench.post(job_id, "another-token")
-            assert time.monotonic() - asked < BODY_SECONDS / 2
-        assert all(one.result().startswith(b"HTTP/1.1 408") for one in slow)
+            assert time.monotonic() - posted < BODY_SECONDS / 2
+        assert all(answer.result().startswith(b"HTTP/1.1 408") for answer in slow)
         assert time.monotonic() - began < 2 * BODY_SECONDS
     assert bench.everything() == before
     assert bench.ledger.journal.callback_counts()["slow"] == 40
@@ -374,7 +374,7 @@ def test_a_frozen_redis_is_a_503_in_bounded_time_until_it_resumes(
             began = time.monotonic()
             answers = list(pool.map(lambda _: bench.post(job_id), range(60)))
             assert {answer.status_code for answer in answers} == {503}
-            # With 16 threads that is four rounds. The provider waits for 15 s (contract 3.3).
+            # With 16 threads, 60 posts take four rounds. The provider waits for 15 s (contract 3.3).
             assert time.monotonic() - began < 10
         assert bench.post(job_id, "another-token").status_code == 503
         assert bench.http.get("/health").status_code == 503
@@ -400,14 +400,14 @@ def test_the_log_contains_callbacks_but_no_token(bench: Bench) -> None:
 
 def test_the_receiver_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
     program = "import sys, worker.callbacks; sys.exit('celery' in sys.modules or 'provider' in sys.modules)"
-    done = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-c", program], env=environment(valkey_url), cwd=tmp_path, check=False
     )
-    assert done.returncode == 0
+    assert run.returncode == 0
 
 
 def test_without_a_callback_url_the_receiver_names_the_setting(valkey_url: str, tmp_path: Path) -> None:
-    done = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-m", "uvicorn", "worker.callbacks:app"],
         env=environment(valkey_url, LIMNER_CALLBACK_URL=""),
         cwd=tmp_path,
@@ -416,9 +416,9 @@ def test_without_a_callback_url_the_receiver_names_the_setting(valkey_url: str, 
         timeout=30,
         check=False,
     )
-    assert done.returncode != 0
-    assert "LIMNER_CALLBACK_URL" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert run.returncode != 0
+    assert "LIMNER_CALLBACK_URL" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 def test_limner_loads_without_starlette() -> None:

@@ -1,4 +1,4 @@
-"""An environment that holds nothing but what a test sets."""
+"""An environment with only the variables that a test sets."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Loader = Callable[..., Settings]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, in which ``.env`` is looked for."""
+    """The working directory, from which ``.env`` is read."""
     for name in os.environ:
         if name.upper().startswith(settings.PREFIX):
             monkeypatch.delenv(name)
@@ -35,7 +35,8 @@ def secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def load_with(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Loader:
-    """Load with these variables, written without their prefix, and a Redis URL unless one is given."""
+    """A function that loads settings with the given variables, without their prefix, and a default Redis
+    URL."""
 
     def loader(**variables: str) -> Settings:
         for name, value in {"REDIS_URL": REDIS_URL, **variables}.items():

@@ -1,4 +1,4 @@
-"""How the Redis of the ledger is named to Celery."""
+"""Celery's URLs for the Redis of the ledger."""
 
 from typing import Any
 from urllib.parse import unquote

@@ -1,4 +1,4 @@
-""".env.example shows every setting, and shows it as it is."""
+"""The example file .env.example, which must show every setting with its default."""
 
 import re
 
@@ -24,7 +24,7 @@ def test_the_values_in_the_example_are_the_defaults() -> None:
     values = {name: value for name, value in shown().items() if value}
     written_out = Settings.model_validate(values)
     by_default = Settings.model_validate({"redis_url": values["redis_url"]})
-    # The folder for temporary files is the machine's own.
+    # The default heartbeat file depends on the machine's temporary folder.
     apart = {"heartbeat_file"}
     assert written_out.model_dump(exclude=apart) == by_default.model_dump(exclude=apart)
 

@@ -1,4 +1,4 @@
-"""What the settings are, what they refuse, and what they never show."""
+"""The settings: their defaults, the values that they refuse, and the secrets that they hide."""
 
 import pytest
 

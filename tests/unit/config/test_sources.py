@@ -1,4 +1,4 @@
-"""Where a value comes from, and what is said of a variable that nobody reads."""
+"""The sources of settings, and the warnings about unknown variables."""
 
 import warnings
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_an_unreadable_secret_is_refused_with_its_name(
     def refused(self: Path, *_args: object, **_options: object) -> str:
         raise PermissionError(13, "Permission denied", str(self))
 
-    # Root reads everything, so the kernel's answer to others has to be put in.
+    # Root can read every file, so the test raises the kernel's error for other users.
     monkeypatch.setattr(Path, "read_text", refused)
     with pytest.raises(SettingsError, match=r"limner_api_key: cannot be read \(Permission denied\)$"):
         load_with()

@@ -1,4 +1,4 @@
-"""createTask: every row of the table of answers (contract 1.4), and everything that is not in it."""
+"""Answers to createTask: every row of the table (contract 1.4), and answers outside it."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where the receiver listens, for a proxy that keeps the public path and for one that takes it off."""
+"""The receiver's paths, behind a proxy that keeps the public path and behind one that removes it."""
 
 import pytest
 
@@ -17,9 +17,9 @@ def test_a_job_is_found_under_any_public_path(prefix: str, monkeypatch: pytest.M
     app = make_app(Settings())
     for path in (f"{prefix}/callbacks/job-1/secret", "/callbacks/job-1/secret"):
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
-        found = next(
+        parameters = next(
             child["path_params"]
             for match, child in (route.matches(scope) for route in app.routes)
             if match.value == 2
         )
-        assert found == {"job_id": "job-1", "token": "secret"}, path
+        assert parameters == {"job_id": "job-1", "token": "secret"}, path

@@ -1,4 +1,4 @@
-"""The dispatcher: how steps become messages, and how often it asks."""
+"""The dispatcher: the messages that it makes of steps, and the times of its claims."""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -53,8 +53,8 @@ def test_a_message_contains_at_most_eight_polls(count: int, groups: list[int]) -
 
 
 def test_polls_keep_their_order_across_messages() -> None:
-    told = [pair for message in messages(polls(20)) for pair in carried(message)]
-    assert told == [(poll.job_id, poll.lease) for poll in polls(20)]
+    pairs = [pair for message in messages(polls(20)) for pair in carried(message)]
+    assert pairs == [(poll.job_id, poll.lease) for poll in polls(20)]
 
 
 def test_a_message_of_polls_has_the_ids_of_its_jobs() -> None:
@@ -86,13 +86,13 @@ def test_other_steps_have_their_own_messages_before_the_polls() -> None:
     assert carried(sent[-1]) == [(poll.job_id, poll.lease) for poll in polls(3)]
 
 
-# How often it asks
+# Times of claims
 
 MOMENT = 1e-6
 
 
 class Time:
-    """Seconds that pass only while somebody waits."""
+    """A clock that advances only during waits."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -102,7 +102,7 @@ class Time:
 
 
 class Stop:
-    """The event with which a dispatcher is stopped; a wait takes as long as it says."""
+    """The event that stops a dispatcher; a wait takes its whole timeout."""
 
     def __init__(self, time: Time) -> None:
         self._time, self._set = time, False
@@ -119,7 +119,8 @@ class Stop:
 
 
 class WakeUp:
-    """Notifies as long after somebody begins to listen as the test says; without that, never."""
+    """A wake-up that notifies after the delays that the test sets, each from the start of a wait; then
+    never."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
@@ -135,20 +136,20 @@ class WakeUp:
 
 
 class Queue:
-    """Remembers when it was asked."""
+    """A queue that records the times of claims and of maintenance."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
-        self.sleeper = WakeUp(time)
+        self.wake_up = WakeUp(time)
         self.claims: list[float] = []
         self.maintained: list[float] = []
         self.wait: float = 1.0
         self.more = 0
-        """So often there is more housekeeping to do at once."""
+        """The number of times that maintenance has more to do at once."""
         self.on_claim: Callable[[], None] = lambda: None
 
     def wakeup(self) -> WakeUp:
-        return self.sleeper
+        return self.wake_up
 
     def claim(self, *_quotas: Quota, **_money: Money) -> Claimed:
         self.claims.append(self._time.now)
@@ -174,7 +175,7 @@ def queue(time: Time) -> Queue:
 
 
 def run(queue: Queue, time: Time, *, seconds: float) -> None:
-    """Let a dispatcher run for so long; ends the test if it asks without end."""
+    """Run a dispatcher for some seconds, or until it has made too many claims."""
     ledger: Any = SimpleNamespace(queue=queue, leases=Leases())
     running = Dispatcher(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
     running._stopped = Stop(time)  # type: ignore[assignment]
@@ -200,13 +201,13 @@ def test_a_busy_dispatcher_leaves_a_gap_between_its_claims(queue: Queue, time: T
 
 
 def test_frequent_notifications_lead_to_one_claim_each_gap(queue: Queue, time: Time) -> None:
-    queue.sleeper.notifications = iter([LEAST_GAP / 5] * 100)
+    queue.wake_up.notifications = iter([LEAST_GAP / 5] * 100)
     run(queue, time, seconds=99.5 * LEAST_GAP)
     assert gaps(queue.claims) == pytest.approx([LEAST_GAP] * 100)
 
 
 def test_an_idle_dispatcher_claims_at_once_when_it_is_notified(queue: Queue, time: Time) -> None:
-    queue.sleeper.notifications = iter([0.3, 0.2])
+    queue.wake_up.notifications = iter([0.3, 0.2])
     run(queue, time, seconds=0.5)
     assert gaps(queue.claims) == pytest.approx([0.3, 0.2], abs=MOMENT)
 
@@ -228,7 +229,7 @@ def test_a_dispatcher_that_finds_nothing_after_its_wait_comes_later_the_next_tim
 
 
 def test_notifications_in_vain_do_not_delay_a_dispatcher(queue: Queue, time: Time) -> None:
-    queue.wait, queue.sleeper.notifications = 0.07, iter([0.01] * 20)
+    queue.wait, queue.wake_up.notifications = 0.07, iter([0.01] * 20)
     run(queue, time, seconds=0.25)
     *wakeup, slept = gaps(queue.claims)[:21]
     assert max(wakeup) < queue.wait

@@ -1,4 +1,4 @@
-"""Whether the result backend lies beside the ledger: from two URLs, without a connection."""
+"""The check that the result backend is in the ledger's database, by two URLs and without a connection."""
 
 import pytest
 from celery import Celery
@@ -9,7 +9,7 @@ from worker.results import beside
 
 
 def together(ledger: str, results: str) -> bool:
-    """As a worker finds it whose settings have these two URLs."""
+    """The result of the check for a worker with these two URLs."""
     app = Celery("results", backend=celery_url(results), set_as_current=False)
     with connect(ledger) as client:
         return beside(client, app.backend)

@@ -1,4 +1,4 @@
-"""Which transport a broker's URL leads to."""
+"""The transport for each form of a broker's URL."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import celery_url
 
-# In a process of its own, as workers are: kombu remembers the first transport of each name.
+# The check runs in its own process, because kombu caches the first transport of each name.
 CHECK = """
 import sys
 from kombu import Connection

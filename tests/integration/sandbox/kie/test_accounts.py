@@ -1,4 +1,4 @@
-"""Several accounts in one stand-in, and what is changed about them while it runs."""
+"""Several accounts in one stand-in, and changes of them while it runs."""
 
 from collections.abc import Iterator
 
@@ -117,8 +117,8 @@ def test_every_call_is_logged_with_its_account_and_never_its_key(
     with pytest.raises(httpx.TransportError):
         record(second, task_id)
     calls = both.calls()
-    told = [tuple(call[name] for name in ("number", "endpoint", "account", "key")) for call in calls]
-    assert told == [
+    callers = [tuple(call[name] for name in ("number", "endpoint", "account", "key")) for call in calls]
+    assert callers == [
         (1, "createTask", "north", 1),
         (2, "recordInfo", "south", 0),
         (3, "createTask", None, None),
@@ -141,7 +141,7 @@ def test_the_peak_of_reads_includes_refused_ones(both: SandboxProvider, first: h
         both.reset()
         codes = [record(first, "0" * 32)["code"] for _ in range(8)]
         calls = both.calls()
-        # Only a burst within one second has a known peak; a busy machine may need another.
+        # The peak is only known for a burst within one second; a busy machine may need another try.
         return calls[-1]["at_ms"] - calls[0]["at_ms"] < 1000 and codes.count(429) == 3
 
     until(burst)

@@ -1,4 +1,4 @@
-"""Callbacks as a receiver of the test's own gets them."""
+"""Callbacks as the test's own receiver gets them."""
 
 import itertools
 import json
@@ -19,11 +19,13 @@ from tests.integration.sandbox.conftest import HMAC_KEY, create, ended, record, 
 
 @dataclass
 class Receiver:
+    """The callbacks that the server has received, and its next answers."""
+
     url: str = ""
     got: list[tuple[dict[str, str], dict[str, Any], float]] = field(default_factory=list)
     """Headers, body and arrival (seconds of the monotonic clock)."""
     statuses: list[int] = field(default_factory=list)
-    """What to answer next; 200 when used up."""
+    """The statuses of the next answers; then 200."""
 
     def take(self, count: int = 1) -> list[tuple[dict[str, str], dict[str, Any], float]]:
         return until(lambda: self.got[:count] if len(self.got) >= count else None)
@@ -74,8 +76,8 @@ def test_a_failed_delivery_is_retried_three_times(
     assert gaps[0] < gaps[1] < gaps[2]
 
     def answered() -> list[int] | None:
-        # The last one's answer is on the ledger a moment after it has arrived.
-        statuses = [each["status"] for each in provider.ledger()[0]["callbacks"]]
+        # The ledger has the last answer's status a moment after the delivery.
+        statuses = [callback["status"] for callback in provider.ledger()[0]["callbacks"]]
         return statuses if len(statuses) == 4 else None
 
     assert until(answered) == [500, 301, 404, 503]
@@ -86,9 +88,9 @@ def test_a_lost_callback_is_never_sent(
 ) -> None:
     provider.faults(callback_lost={"next": 1})
     ended(client, create(client, "lost", callback=receiver.url)["data"]["taskId"])
-    told = create(client, "told", callback=receiver.url)["data"]["taskId"]
+    delivered = create(client, "delivered", callback=receiver.url)["data"]["taskId"]
     [(_, body, _)] = receiver.take()
-    assert body["data"]["taskId"] == told
+    assert body["data"]["taskId"] == delivered
     assert provider.ledger(prompt="lost")[0]["callbacks"] == []
 
 
@@ -124,9 +126,9 @@ def test_a_callback_can_be_late(receiver: Receiver, client: httpx.Client, provid
     provider.faults(callback_late=0.4)
     task_id = create(client, callback=receiver.url)["data"]["taskId"]
     ended(client, task_id)
-    over = time.monotonic()
+    ended_at = time.monotonic()
     [(_, _, arrival)] = receiver.take()
-    assert arrival - over > 0.2
+    assert arrival - ended_at > 0.2
 
 
 def test_a_signature_can_be_wrong_or_missing(

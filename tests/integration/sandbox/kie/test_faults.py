@@ -1,4 +1,4 @@
-"""Each family of faults, as a client and as a bare socket sees it."""
+"""Each family of faults, as a client and a bare socket see it."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from tests.integration.sandbox.conftest import create, ended, order, record, unt
 
 
 def bytes_seen(provider: SandboxProvider) -> tuple[bytes, bool]:
-    """What a bare socket reads in answer to createTask, and whether the connection was reset."""
+    """The bytes that a bare socket reads in answer to createTask, and True if the connection was reset."""
     body = json.dumps(order()).encode()
     head = (
         "POST /api/v1/jobs/createTask HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox-key\r\n"

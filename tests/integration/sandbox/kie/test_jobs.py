@@ -1,4 +1,4 @@
-"""What the stand-in answers when nothing is wrong, and its limits."""
+"""The stand-in's answers without faults, and its limits."""
 
 import io
 import json
@@ -13,8 +13,8 @@ from tests.integration.sandbox.conftest import client_of, create, ended, order, 
 
 
 def test_a_task_delivers_images_of_the_requested_size_and_number(client: httpx.Client) -> None:
-    asked = create(client, num_images="3", image_size="portrait_16_9", rendering_speed="TURBO")
-    data = ended(client, asked["data"]["taskId"])
+    accepted = create(client, num_images="3", image_size="portrait_16_9", rendering_speed="TURBO")
+    data = ended(client, accepted["data"]["taskId"])
     urls = json.loads(data["resultJson"])["resultUrls"]
     sizes = [Image.open(io.BytesIO(client.get(url).content)).size for url in urls]
     assert sizes == [(576, 1024)] * 3
@@ -137,7 +137,7 @@ def test_a_download_link_is_a_bare_string_and_only_for_own_files(client: httpx.C
     url = json.loads(ended(client, create(client)["data"]["taskId"])["resultJson"])["resultUrls"][0]
     answer = client.post("/api/v1/common/download-url", json={"url": url}).json()
     assert client.get(answer["data"]).headers["content-type"] == "image/png"
-    over = answer["data"].partition("?")[0] + "?until=1000"
-    assert client.get(over).status_code == 404
+    expired = answer["data"].partition("?")[0] + "?until=1000"
+    assert client.get(expired).status_code == 404
     foreign = client.post("/api/v1/common/download-url", json={"url": "https://example.test/a.png"}).json()
     assert foreign == {"code": 422, "msg": "url is wrong", "data": None}

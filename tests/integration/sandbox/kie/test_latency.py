@@ -1,4 +1,4 @@
-"""Answers that take as long as the real ones (contract 1.2)."""
+"""Answers with the latency of the real ones (contract 1.2)."""
 
 import time
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ def test_answers_and_refusals_have_the_configured_latency(
     provider: SandboxProvider, client: httpx.Client
 ) -> None:
     took = []
-    for asked in range(3):
+    for number in range(3):
         began = time.monotonic()
-        create(client, f"kite {asked}")
+        create(client, f"kite {number}")
         took.append(time.monotonic() - began)
     began = time.monotonic()
     record(client, "0" * 32)
@@ -41,16 +41,16 @@ def test_answers_and_refusals_have_the_configured_latency(
 
 
 def test_limits_count_a_call_at_its_arrival(provider: SandboxProvider) -> None:
-    def asked(number: int) -> int:
+    def create_one(number: int) -> int:
         with client_of(provider) as client:
             return int(create(client, f"kite {number}")["code"])
 
     def burst() -> list[dict[str, Any]] | None:
         provider.reset()
         with ThreadPoolExecutor(3) as pool:
-            assert sorted(pool.map(asked, range(3))) == [200, 200, 429]
+            assert sorted(pool.map(create_one, range(3))) == [200, 200, 429]
         calls = provider.calls()
-        # All three must be there before the first is answered; a busy machine may need another try.
+        # All three must arrive before the first is answered; a busy machine may need another try.
         return calls if calls[2]["at_ms"] - calls[0]["at_ms"] < 400 else None
 
     assert [call["outcome"] for call in until(burst)] == ["200", "200", "429"]

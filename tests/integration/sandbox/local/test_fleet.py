@@ -1,4 +1,4 @@
-"""The local fleet: what it starts, and that nothing of it stays."""
+"""The local fleet: the processes that it starts, and their complete removal."""
 
 import os
 import signal
@@ -20,10 +20,10 @@ from tests.processes import MARK, running_for, wait_until
 
 @pytest.fixture
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """All that the test starts is told by this folder."""
+    """The folder that marks all processes of the test."""
     monkeypatch.setenv(MARK, str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)  # it would remember the one of before
+    monkeypatch.setattr(tempfile, "tempdir", None)  # the module caches the folder
     return tmp_path
 
 

@@ -46,7 +46,7 @@ def test_twelve_servers_can_start_at_once_on_different_ports() -> None:
     with ThreadPoolExecutor(12) as pool:
         servers = list(pool.map(lambda _: EmbeddedValkey().start(), range(12)))
     try:
-        # The pool's threads have ended by now: a server must not die with the thread that started it.
+        # The pool's threads have ended, and a server must not die with the thread that started it.
         assert all(connected(server).ping() for server in servers)
         assert len({server.port for server in servers}) == 12
     finally:
@@ -140,8 +140,8 @@ def test_the_server_ends_with_its_owner(number: signal.Signals) -> None:
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    with owner.stdout as said:
-        server_pid = int(said.readline())
+    with owner.stdout as output:
+        server_pid = int(output.readline())
     assert psutil.pid_exists(server_pid)
     owner.send_signal(number)
     owner.wait(20)
@@ -155,14 +155,14 @@ def test_the_folder_of_a_killed_owner_is_removed_by_the_next() -> None:
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    with owner.stdout as said:
-        client: Any = redis.Redis.from_url(said.readline().strip())
+    with owner.stdout as output:
+        client: Any = redis.Redis.from_url(output.readline().strip())
         folder = Path(str(client.config_get("dir")["dir"]))
         server_pid = client.info("server")["process_id"]
     assert folder.exists()
     owner.kill()
     owner.wait(20)
-    # It ends a moment after its owner, and keeps its folder until then.
+    # The server ends a moment after its owner, and keeps its folder until then.
     until(lambda: not psutil.pid_exists(server_pid))
     with EmbeddedValkey():
         assert not folder.exists()
@@ -176,7 +176,7 @@ def test_a_forked_copy_of_the_owner_does_not_end_the_server() -> None:
         "os.wait()\n"
         "import redis; print(redis.Redis.from_url(server.url).ping())"
     )
-    done = subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         cwd=ROOT,
         capture_output=True,
@@ -184,7 +184,7 @@ def test_a_forked_copy_of_the_owner_does_not_end_the_server() -> None:
         timeout=60,
         check=False,
     )
-    assert done.stdout.strip() == "True", done.stderr
+    assert run.stdout.strip() == "True", run.stderr
 
 
 def test_the_command_prints_a_url_and_stops_cleanly() -> None:
@@ -196,7 +196,7 @@ def test_the_command_prints_a_url_and_stops_cleanly() -> None:
         env={**os.environ},
     )
     assert command.stdout is not None
-    with command.stdout as said:
-        assert redis.Redis.from_url(said.readline().strip()).ping()
+    with command.stdout as output:
+        assert redis.Redis.from_url(output.readline().strip()).ping()
     command.send_signal(signal.SIGINT)
     assert command.wait(20) == 0

@@ -1,4 +1,4 @@
-"""The lives of child processes, and of the stand-in as one."""
+"""The lifetime of child processes, and of the stand-in as one."""
 
 import os
 import signal
@@ -21,9 +21,9 @@ SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 def test_a_child_that_ignores_sigterm_is_killed_after_its_grace() -> None:
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
     read, write = os.pipe()
-    with os.fdopen(read) as said, os.fdopen(write, "wb") as output:
+    with os.fdopen(read) as reader, os.fdopen(write, "wb") as output:
         child = Child([sys.executable, "-c", code], output=output)
-        assert said.readline() == "1\n"
+        assert reader.readline() == "1\n"
         child.stop(0.2)
     assert child.returncode == -signal.SIGKILL
 
@@ -37,7 +37,7 @@ def test_a_child_has_its_own_session() -> None:
 
 
 def test_the_watcher_kills_the_child_when_its_owner_has_ended() -> None:
-    # What stands in for the death signal where the kernel has none; it runs anywhere, so it is tested here.
+    # The watcher replaces the death signal on systems without one, but it runs anywhere.
     code = (
         "import os, subprocess, sys\n"
         f"child = subprocess.Popen({SLEEP!r})\n"
@@ -51,8 +51,8 @@ def test_the_watcher_kills_the_child_when_its_owner_has_ended() -> None:
     )
     assert owner.stdin is not None
     assert owner.stdout is not None
-    with owner.stdin, owner.stdout as said:
-        pids = [int(pid) for pid in said.readline().split()]
+    with owner.stdin, owner.stdout as output:
+        pids = [int(pid) for pid in output.readline().split()]
         assert all(psutil.pid_exists(pid) for pid in pids)
     owner.wait(20)
     until(lambda: not any(psutil.pid_exists(pid) for pid in pids))
@@ -65,8 +65,8 @@ def test_the_provider_ends_with_its_owner() -> None:
     )
     owner = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
-    with owner.stdout as said:
-        pid = int(said.readline())
+    with owner.stdout as output:
+        pid = int(output.readline())
     owner.kill()
     owner.wait(20)
     until(lambda: not psutil.pid_exists(pid))

@@ -1,4 +1,4 @@
-"""A signal ends a program, wherever it arrives."""
+"""Signals, which end a program wherever they arrive."""
 
 import signal
 import subprocess

@@ -18,7 +18,7 @@ def test_a_rival_spends_its_share_evenly_and_ends_by_itself(provider: SandboxPro
     assert (summary["sent"], summary["accepted"], summary["refused"]) == (5, 5, 0)
     assert not outside.running
     arrivals = [call["at_ms"] for call in provider.calls()]
-    assert arrivals[-1] - arrivals[0] >= 200  # four intervals of 100 ms, less what delayed the first
+    assert arrivals[-1] - arrivals[0] >= 200  # four intervals of 100 ms, less the delay of the first
     assert all(row["input"]["prompt"].startswith("outside ") for row in provider.ledger())
     assert provider.summary()["bought_more_than_once"] == 0
 
@@ -56,8 +56,8 @@ def test_an_invalid_plan_is_refused_before_a_process_starts() -> None:
 def test_the_command_prints_its_summary(provider: SandboxProvider) -> None:
     command = [sys.executable, "-m", "sandbox", "rival", "--url", provider.url, "--key", "stolen"]
     plan = ["--share", "0.5", "--creates", "20", "--window", "1", "--seconds", "0.2"]
-    done = subprocess.run([*command, *plan], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout) == {
+    run = subprocess.run([*command, *plan], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(run.stdout) == {
         "sent": 2,
         "accepted": 0,
         "refused": 2,

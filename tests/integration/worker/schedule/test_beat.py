@@ -1,4 +1,4 @@
-"""``celery -A worker beat`` as it is started."""
+"""``celery -A worker beat`` as a real process."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def valkey() -> Iterator[EmbeddedValkey]:
 
 @pytest.fixture
 def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
-    """Starts a beat without an API key, whose output goes to a file of that name."""
+    """A function that starts beat without an API key, with its output in a file of the given name."""
     beats: list[Child] = []
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LIMNER_")}
 
@@ -59,7 +59,7 @@ def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
 
 @pytest.fixture
 def ticks(valkey: EmbeddedValkey) -> Callable[[], list[int]]:
-    """The ticks on the ledger, in the order in which they were submitted; none while it cannot be asked."""
+    """A function that returns the ledger's ticks in order of submission, or none during an outage."""
     ledger = Ledger(connect(valkey.url, timeout=1.0))
 
     def read() -> list[int]:
@@ -145,8 +145,8 @@ def test_an_invalid_schedule_is_refused_and_nothing_is_submitted(
 ) -> None:
     beat = start_beat(schedule=f'{EVERY_SECOND}[fox]\nevery = 1\ncrontab = "* *"\n')
     assert beat.wait(30) == 1
-    told = (tmp_path / "beat").read_text()
-    assert f"{tmp_path / 'schedule.toml'}: [fox] crontab: a crontab has five fields" in told
-    assert "[fox] request: Field required" in told
-    assert "Traceback" not in told
+    log = (tmp_path / "beat").read_text()
+    assert f"{tmp_path / 'schedule.toml'}: [fox] crontab: a crontab has five fields" in log
+    assert "[fox] request: Field required" in log
+    assert "Traceback" not in log
     assert ticks() == []

@@ -1,4 +1,4 @@
-"""What beat writes to a real Valkey, at times that the test gives."""
+"""Beat's writes to a real Valkey, at times that the test chooses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ KITE = Entry("kite", Every(HOUR), TextToImage(prompt="a red kite"), 7, {"tenant"
 
 @dataclass
 class Bench:
-    """One Valkey, and as many beats as the test starts."""
+    """One Valkey, and the beats that the test starts."""
 
     valkey: EmbeddedValkey
     client: "redis.Redis"

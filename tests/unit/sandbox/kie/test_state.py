@@ -7,15 +7,15 @@ from sandbox.kie.tasks.orders import MODEL, TaskOrder
 
 
 def run(prompts: list[str], **options: object) -> dict[str, tuple[str, float, list[Fault]]]:
-    """What each prompt's task became: its id, its duration and its faults."""
+    """Each prompt's task: its id, its end and its faults."""
     chosen = ProviderOptions(faults='{"stuck": 0.2, "no_urls": 0.3}', **options)  # type: ignore[arg-type]
     state = ProviderState(chosen, "http://base.test", clock=lambda: 1_000.0)
-    became = {}
+    tasks = {}
     for prompt in prompts:
         order = TaskOrder(MODEL, {"prompt": prompt}, None, "TURBO", 1)
         task = state.accept(order, state.randomness(prompt), state.accounts["main"], state.now())
-        became[prompt] = (task.id, task.finish_ms, list(task.fate))
-    return became
+        tasks[prompt] = (task.id, task.finish_ms, list(task.fate))
+    return tasks
 
 
 def accept(state: ProviderState, order: TaskOrder) -> KieTask:

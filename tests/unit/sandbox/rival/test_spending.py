@@ -8,7 +8,7 @@ from sandbox.rival.spending import PROMPT, UNANSWERED, Plan, Spent, sender, spen
 
 
 class World:
-    """A clock that moves only while somebody waits, and the requests by the second they were sent at."""
+    """A clock that advances only during waits, and the times of the requests."""
 
     def __init__(self, stopped_at: float = float("inf"), late: float = 0.0) -> None:
         self.now = 0.0
@@ -21,7 +21,7 @@ class World:
         return "200" if number % 3 else "429"
 
     async def is_over(self, seconds: float) -> bool:
-        await asyncio.sleep(0)  # the request that was begun is sent
+        await asyncio.sleep(0)  # lets the new request's task run
         self.now += seconds + self._late
         return self.now >= self._stopped_at
 
@@ -56,9 +56,9 @@ def test_accepted_and_refused_requests_add_up() -> None:
 
 
 def test_an_unanswered_request_is_neither_accepted_nor_refused() -> None:
-    spent_so = Spent()
-    spent_so.outcomes.update(["200", UNANSWERED])
-    summary = spent_so.to_json(Plan())
+    spent = Spent()
+    spent.outcomes.update(["200", UNANSWERED])
+    summary = spent.to_json(Plan())
     assert (summary["sent"], summary["refused"], summary["unanswered"]) == (2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Full jitter."""
+"""The back-off with full jitter."""
 
 from random import Random
 

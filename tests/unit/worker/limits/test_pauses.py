@@ -1,4 +1,4 @@
-"""For how long an account rests."""
+"""The durations and causes of an account's pauses."""
 
 import pytest
 

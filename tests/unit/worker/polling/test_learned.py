@@ -1,4 +1,4 @@
-"""The learned policy: when it polls, what that costs, and that nothing stops it."""
+"""The learned poll policy: its poll times, its cost, and its robustness against outages."""
 
 import math
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def learned_from(median: float, sigma: float = 0.3, jobs: int = 400, start: Dura
 
 
 def polls(policy: PollPolicy, until: float) -> list[float]:
-    """The ages at which a task that works for so long is polled."""
+    """The ages at which a task of duration ``until`` is polled."""
     ages = [policy.next_poll(0.0)]
     while ages[-1] < until:
         ages.append(ages[-1] + policy.next_poll(ages[-1]))
@@ -200,10 +200,12 @@ def test_with_callbacks_a_task_takes_little_more_than_one_read() -> None:
     assert sum(reads) / len(reads) <= 1.1
 
 
-# All kinds
+# Policies of all kinds
 
 
 class Clock:
+    """A clock that the test sets."""
+
     now = 0.0
 
     def __call__(self) -> float:
@@ -221,10 +223,10 @@ def policies(
 
 
 def test_the_store_is_read_only_every_few_seconds() -> None:
-    asked, clock = [], Clock()
+    reads, clock = [], Clock()
 
     def durations(kind: str) -> Durations:
-        asked.append(kind)
+        reads.append(kind)
         return PRIOR
 
     known = policies(durations, clock=clock)
@@ -232,14 +234,14 @@ def test_the_store_is_read_only_every_few_seconds() -> None:
         clock.now = tenth / 10
         known.of(KIND)
         known.of("m:TURBO:1")
-    assert sorted(asked) == sorted([KIND, "m:TURBO:1"] * 2)
+    assert sorted(reads) == sorted([KIND, "m:TURBO:1"] * 2)
 
 
 def test_the_policy_follows_new_durations() -> None:
-    clock, found = Clock(), [PRIOR]
-    known = policies(lambda _: found[0], clock=clock)
+    clock, stored = Clock(), [PRIOR]
+    known = policies(lambda _: stored[0], clock=clock)
     before = known.of(KIND).next_poll(0)
-    found[0] = learned_from(60)
+    stored[0] = learned_from(60)
     assert known.of(KIND).next_poll(0) == before
     clock.now = 5.0
     assert known.of(KIND).next_poll(0) > 2 * before

@@ -1,4 +1,4 @@
-"""The provider's advice."""
+"""The poll policy that follows the provider's advice."""
 
 import pytest
 

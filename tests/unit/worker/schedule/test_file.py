@@ -169,11 +169,11 @@ def test_a_missing_file_is_refused_with_the_setting_s_name(file: Path) -> None:
 
 def test_a_tick_has_one_key_and_its_origin_in_the_metadata(file: Path) -> None:
     [entry] = read(file, f'[kite]\nevery = 60\nmetadata = {{ tenant = "t1", tick = "mine" }}\n{KITE}')
-    one, again = (entry.submission(SEVEN, idempotency_seconds=86_400) for _ in range(2))
+    first, repeated = (entry.submission(SEVEN, idempotency_seconds=86_400) for _ in range(2))
     other = entry.submission(SEVEN + 60, idempotency_seconds=86_400)
-    assert one.key == again.key != other.key
-    assert one.key_ttl == 86_400
-    assert json.loads(one.metadata) == {"tenant": "t1", "schedule": "kite", "tick": "2026-11-23T07:00:00Z"}
+    assert first.key == repeated.key != other.key
+    assert first.key_ttl == 86_400
+    assert json.loads(first.metadata) == {"tenant": "t1", "schedule": "kite", "tick": "2026-11-23T07:00:00Z"}
 
 
 def test_a_tick_has_the_lane_account_and_expiry_of_its_entry(file: Path) -> None:

@@ -18,11 +18,11 @@ def tick(text: str) -> int:
 
 
 def ticks(rhythm: Rhythm, after: str, number: int) -> list[str]:
-    at, found = tick(after), []
+    at, texts = tick(after), []
     for _ in range(number):
         at = rhythm.next(at)
-        found.append(iso(at).removesuffix(":00Z"))
-    return found
+        texts.append(iso(at).removesuffix(":00Z"))
+    return texts
 
 
 @pytest.mark.parametrize(
@@ -31,23 +31,23 @@ def ticks(rhythm: Rhythm, after: str, number: int) -> list[str]:
         ("0 7 * * *", "UTC", "2026-11-23T06:59", ["2026-11-23T07:00", "2026-11-24T07:00"]),
         ("0 7 * * *", "UTC", "2026-11-23T07:00", ["2026-11-24T07:00"]),
         ("0 7 * * *", "Europe/Berlin", "2026-11-23T06:00", ["2026-11-24T06:00"]),
-        # The clocks go forward: 02:30 is skipped, and ticked at 03:30.
+        # The clocks go forward: 02:30 is skipped, and its tick comes at 03:30.
         (
             "30 2 * * *",
             "Europe/Berlin",
             "2026-03-28T12:00",
             ["2026-03-29T01:30", "2026-03-30T00:30"],
         ),
-        # 02:00 is skipped and ticked at 03:00, where there is a tick already.
+        # 02:00 is skipped, and its tick coincides with the one at 03:00.
         ("0 2,3 * * *", "Europe/Berlin", "2026-03-28T12:00", ["2026-03-29T01:00", "2026-03-30T00:00"]),
-        # The clocks go back: 02:30 comes twice, and is ticked once.
+        # The clocks go back: 02:30 comes twice, and has one tick.
         (
             "30 2 * * *",
             "Europe/Berlin",
             "2026-10-24T12:00",
             ["2026-10-25T00:30", "2026-10-26T01:30"],
         ),
-        # For every hour: neither gap nor double.
+        # An hourly rhythm has neither a gap nor a double tick.
         (
             "*/30 * * * *",
             "Europe/Berlin",
@@ -69,7 +69,7 @@ def ticks(rhythm: Rhythm, after: str, number: int) -> list[str]:
         ("0 0 29 2 *", "UTC", "2026-01-01T00:00", ["2028-02-29T00:00", "2032-02-29T00:00"]),
         ("0 0 29 2 *", "UTC", "2096-03-01T00:00", ["2104-02-29T00:00"]),
         ("0 0 29 2 fri", "UTC", "2026-01-01T00:00", ["2036-02-29T00:00"]),
-        # As in Celery, a day must fit both fields.
+        # As in Celery, a day must match both fields.
         ("0 0 13 * 5", "UTC", "2026-11-01T00:00", ["2026-11-13T00:00", "2027-08-13T00:00"]),
         ("0 9 * nov MON-FRI", "UTC", "2026-11-20T10:00", ["2026-11-23T09:00"]),
         ("0-10/5,30  8 * * *", "UTC", "2026-11-20T08:05", ["2026-11-20T08:10", "2026-11-20T08:30"]),
@@ -126,10 +126,10 @@ days, weekdays = st.sets(st.integers(1, 28), min_size=1), st.sets(st.integers(0,
 def test_a_tick_is_the_first_minute_that_fits_all_fields(
     minutes: set[int], hours: set[int], days: set[int], weekdays: set[int], offset: int
 ) -> None:
-    fields = [",".join(map(str, one)) for one in (minutes, hours, days, ["*"], weekdays)]
+    fields = [",".join(map(str, values)) for values in (minutes, hours, days, ["*"], weekdays)]
     rhythm = Crontab.parse(" ".join(fields), UTC)
     after = NOON + offset
-    found = rhythm.next(after)
+    upcoming = rhythm.next(after)
 
     day = datetime.fromtimestamp(after, UTC).replace(hour=0, minute=0, second=0)
     fitting = (
@@ -140,9 +140,9 @@ def test_a_tick_is_the_first_minute_that_fits_all_fields(
         for hour in sorted(hours)
         for minute in sorted(minutes)
     )
-    assert found == next(at for at in fitting if at > after)
-    assert rhythm.latest(found) == found
-    assert rhythm.latest(found - 1) <= after
+    assert upcoming == next(at for at in fitting if at > after)
+    assert rhythm.latest(upcoming) == upcoming
+    assert rhythm.latest(upcoming - 1) <= after
 
 
 @given(
@@ -165,12 +165,12 @@ def test_latest_and_next_agree_on_ticks(text: str, zone: str, now: int) -> None:
         (HOURLY, NOON - 1, NOON, 3600, [NOON]),
         (HOURLY, NOON, NOON, 3600, []),
         (HOURLY, NOON + 5, NOON, 3600, []),
-        # A short delay costs nothing, a longer one all but the latest tick.
+        # A short delay loses no tick, a longer one all but the latest.
         (Every(1), NOON, NOON + 3, 3600, [NOON + 1, NOON + 2, NOON + 3]),
         (Every(5), NOON - 60, NOON, 3600, [NOON - 10, NOON - 5, NOON]),
         (HOURLY, NOON - 7200, NOON + 60, 3600, [NOON]),
         (MINUTELY, NOON - YEAR, NOON + 30, 3600, [NOON]),
-        # Not later than catch_up, which never undercuts the short delay.
+        # A tick is not due later than catch_up, but always within the short delay.
         (HOURLY, NOON - 1, NOON + 60, 60, [NOON]),
         (HOURLY, NOON - 1, NOON + 60, 59, []),
         (HOURLY, NOON - 1, NOON + LEEWAY - 1, 0, [NOON]),

@@ -12,14 +12,14 @@ def accounts(**options: Any) -> Accounts:
 
 
 def caller(of: Accounts, key: str) -> Caller:
-    found = of.caller(f"Bearer {key}")
-    assert found is not None
-    return found
+    caller = of.caller(f"Bearer {key}")
+    assert caller is not None
+    return caller
 
 
 def test_a_caller_has_its_account_and_the_index_of_its_key() -> None:
-    found = caller(accounts(), "n2")
-    assert (found.account.name, found.key_index, found.allowed) == ("north", 1, True)
+    north = caller(accounts(), "n2")
+    assert (north.account.name, north.key_index, north.allowed) == ("north", 1, True)
 
 
 def test_an_unknown_key_has_no_caller() -> None:
@@ -53,7 +53,7 @@ def test_a_key_is_revoked_and_restored_independently_of_others() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ([], "an object with one of credits, revoke, restore"),
         ({"account": "north"}, "an object with one of credits, revoke, restore"),
@@ -67,8 +67,8 @@ def test_a_key_is_revoked_and_restored_independently_of_others() -> None:
         ({"account": "north", "credit": 5, "revoke": "n1"}, "credit: no such field"),
     ],
 )
-def test_an_invalid_change_is_named(change: Any, said: str) -> None:
-    with pytest.raises(InvalidChange, match=said):
+def test_an_invalid_change_is_named(change: Any, message: str) -> None:
+    with pytest.raises(InvalidChange, match=message):
         accounts().change(change, 0)
 
 

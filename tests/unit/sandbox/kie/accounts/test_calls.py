@@ -78,8 +78,8 @@ def test_each_key_has_its_own_peak_of_reads_including_refused_ones(north: Caller
     assert north is not None
     log = Calls()
     other = Caller(north.account, "n1")
-    for at, who in [(0.0, north), (0.1, other), (0.5, north), (0.9, north), (1.2, north)]:
-        log.ended(log.arrived(READ, at, who), "429")
+    for at, caller in [(0.0, north), (0.1, other), (0.5, north), (0.9, north), (1.2, north)]:
+        log.ended(log.arrived(READ, at, caller), "429")
     assert log.of("north", 2)["most_reads_in_second"] == [1, 3]
     assert log.most_reads_in_second == 3
     log.ended(log.arrived(CREATE, 1.3, north), "200")
@@ -91,7 +91,7 @@ def test_logging_a_hundred_thousand_calls_takes_linear_time(north: Caller | None
     began = time.perf_counter()
     for number in range(100_000):
         log.ended(log.arrived(READ, number / 10, north, "t"), "200")
-    assert time.perf_counter() - began < 5.0  # measured: 0.3 s; a search for each would take minutes
+    assert time.perf_counter() - began < 5.0  # measured: 0.3 s; a search for each call would take minutes
     numbers = [call["number"] for after in range(0, 100_000, 10_000) for call in log.page(after)["calls"]]
     assert all(later == earlier + 1 for earlier, later in itertools.pairwise(numbers))
     assert len(numbers) == 100_000

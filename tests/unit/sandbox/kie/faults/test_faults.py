@@ -40,6 +40,8 @@ def test_a_bare_number_is_seconds_where_the_fault_takes_them() -> None:
 
 
 class Clock:
+    """A clock that the test sets."""
+
     now = 100.0
 
     def __call__(self) -> float:
@@ -77,7 +79,7 @@ def test_an_object_without_a_probability_always_strikes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ({"create_430": 1}, "create_430: no such fault"),
         ({"create_429": 3}, "create_429: a probability is from 0 to 1"),
@@ -87,9 +89,9 @@ def test_an_object_without_a_probability_always_strikes() -> None:
         ({"task_fail": {"variant": "bad mood"}}, "task_fail: no such variant"),
     ],
 )
-def test_an_invalid_fault_is_named_and_changes_nothing(rules: dict[str, Any], said: str) -> None:
+def test_an_invalid_fault_is_named_and_changes_nothing(rules: dict[str, Any], message: str) -> None:
     faults = Faults()
-    with pytest.raises(InvalidFault, match=said):
+    with pytest.raises(InvalidFault, match=message):
         faults.update({"stuck": 1, **rules})
     assert faults.to_json() == {}
 

@@ -13,7 +13,7 @@ def test_accounts_have_their_keys_in_the_given_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accounts", "said"),
+    ("accounts", "message"),
     [
         ("north=a,north=b", "accounts: north is there twice"),
         ("north=a,south=a", "accounts: a key is there twice"),
@@ -24,8 +24,8 @@ def test_accounts_have_their_keys_in_the_given_order() -> None:
         ("north=a+,south=b", "accounts: north has an empty key"),
     ],
 )
-def test_a_mistake_names_the_option(accounts: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_mistake_names_the_option(accounts: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         key_holders(accounts, "")
 
 
