@@ -1,5 +1,4 @@
-"""``python -m bench [NAME …]``: run benches and print their tables. Without a name, run all the short
-ones."""
+"""``python -m bench [NAME …]``: run benches and print their tables. Without names, run the short ones."""
 
 import sys
 

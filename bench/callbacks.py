@@ -103,8 +103,7 @@ def _request(job: str, *, token: str, key: str) -> bytes:
 
 
 async def _send(url: str, requests: Sequence[bytes], rate: int) -> tuple[list[float], int]:
-    """Send the requests at a rate; return the milliseconds of each, and the number of answers other than
-    200."""
+    """Send the requests at a rate; return their milliseconds, and the number of answers other than 200."""
     parts = urlsplit(url)
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(CONNECTIONS):

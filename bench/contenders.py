@@ -39,8 +39,7 @@ COROUTINES: Final = 1000
 
 @dataclass(frozen=True)
 class Load:
-    """The duration of tasks at the stand-in, and the poll intervals of the contenders without a learned
-    policy.
+    """The duration of tasks, and the poll intervals of the contenders without a learned policy.
 
     The intervals are chosen so that all contenders make equally many polls: Celery's actual intervals are
     some tenths of a second longer than requested.
@@ -108,8 +107,7 @@ class Others:
 
     @contextlib.contextmanager
     def taskiq(self, load: Load, level: str = "WARNING") -> Iterator[Running]:
-        """A worker of the two taskiq coroutines. The supervisor of taskiq's one worker is measured as
-        well."""
+        """A worker of the two taskiq coroutines, measured together with taskiq's supervisor process."""
         with fleets.provider(**load.tasks) as provider, self._connected(provider):
             from bench.plain_taskiq import broker, create_task
 

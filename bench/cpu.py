@@ -36,8 +36,10 @@ TWO: Final = Load(
     taskiq_every=2.05,
     usual=3.0,
 )
-"""Tasks with a spread of durations, which take about two polls. Tasks of a constant duration take only one
-poll of a policy that learns it."""
+"""Tasks with a spread of durations, which take about two polls.
+
+Tasks of a constant duration take only one poll of a policy that learns it.
+"""
 
 LIMNER, CELERY, TASKIQ = "Limner", "plain Celery", "taskiq"
 Name = tuple[str, str]

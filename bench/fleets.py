@@ -14,8 +14,7 @@ ROOMY = {
 
 
 def provider(duration: float = 0.0, **options: Any) -> SandboxProvider:
-    """A stand-in without limits, whose tasks take ``duration`` seconds, or the time that its options
-    choose."""
+    """A stand-in without limits, whose tasks take ``duration`` seconds, or the time of its options."""
     return SandboxProvider(duration=duration, creates=0, reads=0, **options)
 
 

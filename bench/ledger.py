@@ -59,8 +59,11 @@ class Stage:
 
     @property
     def a_job(self) -> tuple[float, ...]:
-        """The amounts of a job: script calls, redis.calls, ms in scripts, ms of Valkey's CPU and of the
-        client's."""
+        """The amounts of a job.
+
+        They are script calls, redis.calls, and the milliseconds in scripts, of Valkey's CPU and of the
+        client's.
+        """
         did = self.did
         milliseconds = (1000 * seconds for seconds in (did.script_seconds, did.cpu, self.client))
         return tuple(amount / JOBS for amount in (did.scripts, did.commands, *milliseconds))

@@ -112,8 +112,10 @@ class Doubling:
 
 
 class Optimum:
-    """The best poll times for the known distribution ``sample``, on a grid of 0.1 s for a minute, then of 1
-    s."""
+    """The best poll times for the known distribution ``sample``.
+
+    They lie on a grid of 0.1 s for a minute, then of 1 s.
+    """
 
     AGES: Final = (*(step / 10 for step in range(600)), *(float(step) for step in range(60, 651)))
 

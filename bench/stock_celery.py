@@ -11,8 +11,11 @@ import httpx
 from celery import Celery, chain
 
 VISIBILITY_TIMEOUT = 60
-"""Seconds until an unacknowledged message is redelivered. With Celery's default of an hour, the jobs of a
-killed worker would wait for the whole run; a value below the longest countdown would run retries twice."""
+"""Seconds until an unacknowledged message is redelivered.
+
+With Celery's default of an hour, the jobs of a killed worker would wait for the whole run; a value below the
+longest countdown would run retries twice.
+"""
 LONGEST_COUNTDOWN = 30
 POLL_EVERY = 0.5
 LATER = {429, 455, 500}

@@ -185,8 +185,7 @@ class NoRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The answer says nothing about the task, which must be read again. ``cause`` is set if the read was
-    refused."""
+    """An answer that says nothing about the task. ``cause`` is set if the read was refused."""
 
     why: Why
     code: int | None

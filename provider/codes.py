@@ -44,8 +44,7 @@ WORDS: Final[tuple[tuple[Cause, tuple[str, ...]], ...]] = (
     (Cause.NO_CREDITS, _CREDIT_WORDS),
     (Cause.DISABLED, ("temporarily paused",)),
 )
-"""Substrings of an overloaded code's message, with their causes. The order is the precedence, and case is
-ignored."""
+"""Causes by substrings of an overloaded code's message, in order of precedence and in any case."""
 
 PLAIN_STATUSES: Final[Mapping[int, Cause]] = MappingProxyType(
     {429: Cause.RATE_LIMITED, 455: Cause.MAINTENANCE}

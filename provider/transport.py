@@ -21,8 +21,11 @@ import httpcore
 from provider.deadline import DeadlineBackend, Exchange
 
 KEEPALIVE_SECONDS: Final = 30.0
-"""Below the usual idle time-outs of servers (nginx: 75 s), so that the server seldom closes first: a POST on
-a connection that the server is just closing leaves the job in doubt."""
+"""Seconds after which an idle connection is closed.
+
+The time is below the usual idle time-outs of servers (nginx: 75 s), so that the server seldom closes first: a
+POST on a connection that the server is just closing leaves the job in doubt.
+"""
 
 
 # At DEBUG, httpcore prints answers' headers and the bytes of malformed ones, which may quote the API key.

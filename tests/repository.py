@@ -10,8 +10,7 @@ ROOT: Final = Path(__file__).parents[1]
 
 
 def committed() -> list[str]:
-    """The paths of all files that are committed or would be with ``git add --all``; none in an exported
-    tree."""
+    """The paths of committed files and of new ones that are not ignored; none in an exported tree."""
     if not (ROOT / ".git").exists():
         return []
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]

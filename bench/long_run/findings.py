@@ -28,11 +28,12 @@ class Findings:
     double_billed: frozenset[str]
     """Jobs with more than one billed task, where the fleet could have known."""
     deceived: frozenset[str]
-    """Jobs billed twice because the provider answered with a well-formed 500, made the task nevertheless, and
-    delayed its callback beyond LIMNER_CALLBACK_PATIENCE_SECONDS."""
+    """Jobs billed twice because the provider refused a task that it made nevertheless.
+
+    The refusal was a well-formed 500, and the callback was later than LIMNER_CALLBACK_PATIENCE_SECONDS.
+    """
     lost_answers: int
-    """Tasks whose id reached our ledger in no answer to createTask: lost on the wire, or with a killed
-    worker."""
+    """Tasks whose id reached our ledger in no answer: lost on the wire, or with a killed worker."""
     adopted: int
     """Lost answers whose task is in our ledger."""
     lost_answers_called_back: int

@@ -28,8 +28,7 @@ _ROUND: Final = (Kill.WORKER, Kill.WORKER, Kill.RECEIVER, Kill.VALKEY)
 
 @dataclass(frozen=True)
 class Plan:
-    """The parameters of a run, with times in seconds. ``seed`` decides the tasks' fates and the order of
-    kills."""
+    """The parameters of a run, in seconds. ``seed`` decides the tasks' fates and the order of kills."""
 
     jobs: int = 100_000
     seed: int = 3
@@ -42,8 +41,10 @@ class Plan:
     """The stand-in's duration of a task."""
     request_timeout: float = 2.0
     spacing: float = 2.0
-    """The first pause of a failed callback, which is retried after 1, 3 and 7 times as long: longer than any
-    outage."""
+    """The first pause before a failed callback is retried.
+
+    The last retry comes after 7 times as long, which is longer than any outage.
+    """
     patience: float = 16.0
     """LIMNER_CALLBACK_PATIENCE_SECONDS: longer than a callback is retried, shorter than ``late``."""
     late: float = 20.0

@@ -92,8 +92,7 @@ class _Run:
                     break
 
     def drive(self, submitted: Callable[[], bool]) -> None:
-        """Kill and restart processes until the last job has ended, or none has within the plan's
-        ``stall``."""
+        """Kill and restart processes until all jobs have ended, or none has within ``stall``."""
         plan, kills = self.plan, self.plan.kills()
         began = reported = moved = time.monotonic()
         ended, next_kill = 0, plan.jobs_between_kills

@@ -24,8 +24,10 @@ __all__ = ["StockFindings", "stock_run"]
 
 TICK: Final = 0.5
 QUIET: Final = 240.0
-"""Seconds without any job's end after which the remaining jobs count as lost: the visibility timeout of 60 s
-and kombu's sweep for expired messages each 100 s, with a reserve."""
+"""Seconds without any job's end after which the remaining jobs count as lost.
+
+That covers the visibility timeout of 60 s and kombu's sweep for expired messages each 100 s, with a reserve.
+"""
 _ROOT: Final = Path(__file__).parents[2]
 
 

@@ -22,8 +22,10 @@ from sandbox.kie.tasks.records import callback
 __all__ = ["Courier", "signature"]
 
 AT_ONCE: Final = 12
-"""The most concurrent callbacks. httpcore scans all its connections for each request, so that many of them
-slow down every request."""
+"""The most concurrent callbacks.
+
+httpcore scans all its connections for each request, so that many of them slow down every request.
+"""
 FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
 
 

@@ -67,8 +67,10 @@ def version_of(binary: Path) -> Version:
 
 
 def check_stamp(folder: Path, version: Version) -> None:
-    """Mark a data folder with the server's version. Raises :class:`ValkeyError` if it cannot read the
-    data."""
+    """Mark a data folder with the server's version.
+
+    Raises :class:`ValkeyError` if the server cannot read the folder's data.
+    """
     stamp = folder / STAMP
     if not stamp.exists():
         if any(folder.glob("appendonly*")) or any(folder.glob("*.rdb")):

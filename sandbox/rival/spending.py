@@ -62,8 +62,7 @@ class Spent:
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def to_json(self, plan: Plan) -> dict[str, Any]:
-        """The summary: ``sent`` is the sum of ``accepted``, ``refused`` and ``unanswered``; ``refusals`` has
-        codes."""
+        """The summary, in which ``accepted``, ``refused`` and ``unanswered`` add up to ``sent``."""
         refusals = {code: n for code, n in self.outcomes.items() if code not in ("200", UNANSWERED)}
         return {
             "sent": self.outcomes.total(),

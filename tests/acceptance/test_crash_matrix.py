@@ -1,5 +1,7 @@
-"""A selection of the crash matrix: createTask with callbacks, and a few more edges. The bench has all
-edges."""
+"""A selection of the crash matrix: createTask with callbacks, and a few more edges.
+
+``python -m bench crash-matrix`` tries all edges.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace

@@ -145,8 +145,7 @@ class Crash:
         self.struck = False
 
     def passes(self, point: str) -> bool:
-        """Return True if the server was killed at this point. After its own death a worker returns
-        nothing."""
+        """Return True if the server was killed at this point. A killed worker never returns."""
         if self.struck:
             return False
         if point != self._at:

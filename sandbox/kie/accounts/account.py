@@ -43,8 +43,7 @@ class Account:
         self._revoked.discard(key)
 
     def may_create(self, now: float) -> Refusal | None:
-        """The refusal for too high a rate or too many running tasks, which the API does not distinguish; or
-        None."""
+        """The refusal for the rate or the number of running tasks, which look the same; or None."""
         full = self._max_running and self.running(now) >= self._max_running
         return TOO_OFTEN if full or not self._creates.allows(now) else None
 

@@ -52,8 +52,7 @@ class Accounts:
         return None
 
     def change(self, changes: Any, now: float) -> dict[str, Any]:
-        """Set ``credits`` of an ``account``, or ``revoke`` or ``restore`` a key; return the account's new
-        state.
+        """Set ``credits`` of an ``account``, or ``revoke`` or ``restore`` a key; return the account's state.
 
         A key identifies its account, so ``account`` may be omitted. Raises :class:`InvalidChange` and changes
         nothing if any part is invalid.

@@ -13,7 +13,7 @@ __all__ = ["CREATE", "PENDING", "READ", "Arrival", "Calls"]
 CREATE: Final = "createTask"
 READ: Final = "recordInfo"
 KEPT: Final = 1_000_000
-"""The most calls in the log, about 150 MB; the oldest are dropped for newer ones."""
+"""The most calls in the log, about 150 MB; then the oldest are dropped."""
 PAGE: Final = 10_000
 PENDING: Final = "pending"
 """The outcome of a call that is still being answered."""

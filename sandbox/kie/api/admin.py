@@ -43,8 +43,7 @@ class AdminApi:
         return JSONResponse(self._state.calls.page(int(after)))
 
     async def account(self, request: Request) -> Response:
-        """``POST /sandbox/account``: top up, revoke or restore a key; the answer has the account's new
-        state."""
+        """``POST /sandbox/account``: top up, revoke or restore a key; the answer has the account's state."""
         try:
             changed = self._state.accounts.change(await request.json(), self._state.now())
         except (InvalidChange, ValueError) as error:

@@ -36,9 +36,11 @@ class InvalidFault(ValueError):
 
 
 class Fault(StrEnum):
-    """The faults. The prefix of a name is the call that it affects: ``create_``, ``record_``, ``callback_``,
-    ``file_``; names without a prefix affect the createTask call or, from ``task_fail`` on, the task's own
-    fate."""
+    """The faults, each with the call that it affects as its prefix.
+
+    The prefixes are ``create_``, ``record_``, ``callback_`` and ``file_``. Names without a prefix affect the
+    createTask call or, from ``task_fail`` on, the task's own fate.
+    """
 
     # createTask refused, in the envelope (contract 1.4)
     CREATE_401 = "create_401"

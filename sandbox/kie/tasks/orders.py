@@ -24,8 +24,11 @@ PIXELS: Mapping[str, tuple[int, int]] = MappingProxyType(
         "landscape_16_9": (1024, 576),
     }
 )
-"""Width and height. The provider does not document them; these are the presets of the API that its own is
-modelled on (contract 5.2)."""
+"""Width and height by image size.
+
+The provider does not document them; these are the presets of the API that its own is modelled on (contract
+5.2).
+"""
 
 _ENUMS: Mapping[str, frozenset[str]] = MappingProxyType(
     {

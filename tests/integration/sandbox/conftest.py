@@ -62,8 +62,7 @@ def ended(client: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def until(condition: Callable[[], T | None], seconds: float = 10.0) -> T:
-    """Wait until ``condition`` returns a true value, and return that. Raises AssertionError after
-    ``seconds``."""
+    """The first true value of ``condition``. Raises AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():

@@ -35,8 +35,7 @@ def secrets(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def load_with(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Loader:
-    """A function that loads settings with the given variables, without their prefix, and a default Redis
-    URL."""
+    """A function that loads settings with variables, named without their prefix, and a default Redis URL."""
 
     def loader(**variables: str) -> Settings:
         for name, value in {"REDIS_URL": REDIS_URL, **variables}.items():

@@ -119,8 +119,7 @@ class Stop:
 
 
 class WakeUp:
-    """A wake-up that notifies after the delays that the test sets, each from the start of a wait; then
-    never."""
+    """A wake-up that notifies after the test's delays, each from the start of a wait; then never."""
 
     def __init__(self, time: Time) -> None:
         self._time = time
