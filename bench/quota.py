@@ -196,13 +196,13 @@ def run() -> Iterator[str]:
         runs = [Run(window, workers) for workers in (1, 2, 4, 8)]
         rows += side_by_side([lambda run=run: limner(run) for run in runs])  # type: ignore[misc]
     yield from table(HEAD, rows)
-    yield "\nWith a worker killed and another one started, and beside a client that nobody knows of:\n"
+    yield "\nWith a worker killed and another one started, and beside a client unknown to the fleet:\n"
     windows = ("sliding", "fixed", "bucket")
     kills = [Run(window, 2, kill=True) for window in windows]
     shared = [Run(window, 2, outside=0.25) for window in windows]
     rows = side_by_side([lambda run=run: limner(run) for run in [*kills, *shared]])  # type: ignore[misc]
     yield from table(HEAD, rows)
-    yield "\nThe same backlog with what else there is:\n"
+    yield "\nThe same backlog with other limiters:\n"
     plain = [(kind, *how) for kind in ("celery", "process") for how in ((1, False), (4, False), (4, True))]
     rows = side_by_side([lambda case=case: others(*case) for case in plain])  # type: ignore[misc]
     yield from table(HEAD, rows)

@@ -27,9 +27,7 @@ __all__ = ["CHECKOUT", "FleetError", "FleetProcess", "LocalFleet"]
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PREFIX: Final = "LIMNER_"
-START_SECONDS: Final = (
-    60.0  # one worker is ready in 1 s, but a dozen at once on a busy CI machine need longer
-)
+START_SECONDS: Final = 60.0  # one worker is ready in 1 s, a dozen at once on a busy CI machine take longer
 DRAIN_SECONDS: Final = 10.0
 HEALTH_SECONDS: Final = 2.0
 TAIL_LINES: Final = 15
