@@ -1,4 +1,4 @@
-"""The tables of contract 1.4 and 2.3, which map codes and message texts to causes."""
+"""The tables of contract 1.4, 2.3, which map codes and message texts to causes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -72,7 +72,7 @@ def read_create(http_status: int, headers: Mapping[str, str], body: bytes) -> Cr
 
 
 def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> RecordAnswer:
-    """The meaning of an answer to recordInfo (contract 2.1 to 2.5)."""
+    """The meaning of an answer to recordInfo (contract 2)."""
     envelope = read_envelope(body)
     code = _code(envelope, http_status)
     if envelope is None or code is None:

@@ -1,4 +1,4 @@
-"""The request for images as the provider's JSON (contract 1.1 and 5)."""
+"""The request for images as the provider's JSON (contract 1.1, 5)."""
 
 import hashlib
 import json

@@ -26,7 +26,7 @@ ABSURD: Final = 86_400.0
 """Seconds from which a duration says more of a clock than of a task, and is not counted."""
 
 USUAL: Final[Mapping[str, float]] = MappingProxyType({"TURBO": 8.0, "BALANCED": 16.0, "QUALITY": 30.0})
-"""Median seconds by rendering speed before anything is learned (contract 6, an assumption there)."""
+"""Median seconds by rendering speed before anything is learned: an assumption (contract 6)."""
 USUAL_ELSE: Final = 16.0
 
 WIDTH: Final = 0.1

@@ -1,6 +1,6 @@
 """The provider's callbacks: one POST when a task ends, signed if a key is set, and retried if it fails.
 
-Contract 3.3: a time-out of 15 s, one delivery and three retries, no redirects. The spacing of the retries is
+A time-out of 15 s, one delivery and three retries, no redirects (contract 3.3). The spacing of the retries is
 not published.
 """
 

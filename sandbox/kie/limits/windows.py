@@ -1,6 +1,6 @@
 """An account's rate limits: 20 accepted createTask calls in 10 s, 10 recordInfo calls a second.
 
-Contract 1.5 and 2.5. It is not published whether the real window slides, so there are three ways of counting.
+It is not published whether the real window slides (contract 1.5, 2.5), so there are three ways of counting.
 Times are seconds of any clock, and are arguments.
 """
 

@@ -1,4 +1,4 @@
-"""Answers to recordInfo: tolerant types (contract 2.1), failures (2.3), no record (2.4), unreadable (2.5)."""
+"""Answers to recordInfo: tolerant types, failures, no record, unreadable (contract 2.1, 2.3, 2.4, 2.5)."""
 
 import json
 from decimal import Decimal
