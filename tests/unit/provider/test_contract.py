@@ -10,33 +10,66 @@ from provider.codes import CODES, MODERATION_WORDS, WORDS
 from provider.prices import PRICES
 from tests.repository import ROOT, committed
 
-PAGE: Final = (ROOT / "provider" / "CONTRACT.md").read_text("utf-8")
-HEADINGS: Final = re.findall(r"^##+ (\d+(?:\.\d+)?)\.? ", PAGE, re.MULTILINE)
+NAME: Final = "provider/CONTRACT.md"
+PAGE: Final = (ROOT / NAME).read_text("utf-8")
+HEADING: Final = re.compile(r"^##+ (\d+(?:\.\d+)?)\.? ", re.MULTILINE)
+HEADINGS: Final = HEADING.findall(PAGE)
 NUMBER: Final = r"\d+(?:\.\d+)?"
-CITATION: Final = re.compile(rf"\b[Cc]ontract ({NUMBER}(?:(?:, | and | to ){NUMBER})*)(?![.\d]*\d)")
+CITATION: Final = re.compile(rf"\bcontract ({NUMBER}(?:, {NUMBER})*)(?![.\d]*\d)")
+REFERENCE: Final = re.compile(rf"\bsections? ({NUMBER}(?:(?:, | and ){NUMBER})*)")
+ODD: Final = re.compile(r"\bcontract\b(?:[^\n]*\b\d+\.\d+\b|(?: and| to| or|,)? \d)[^\n]*", re.IGNORECASE)
+"""What names a section near the word, once the numbers of citations are taken away."""
 
 
-def citations() -> dict[str, set[str]]:
-    """The sections that each file cites."""
-    found: dict[str, set[str]] = {}
-    for name in committed():
-        if name.endswith((".py", ".lua", ".md")) and name != "provider/CONTRACT.md":
-            for numbers in CITATION.findall((ROOT / name).read_text("utf-8")):
-                found.setdefault(name, set()).update(re.findall(NUMBER, numbers))
-    return found
+@pytest.fixture(scope="module")
+def texts() -> dict[str, str]:
+    """The text files that are committed, or would be, without the page itself."""
+    names = committed()
+    if not names:
+        pytest.skip("an exported tree has no list of its files")
+    contents = {name: (ROOT / name).read_bytes() for name in names if name != NAME}
+    return {name: content.decode() for name, content in contents.items() if b"\0" not in content}
+
+
+def numbers(pattern: re.Pattern[str], text: str) -> list[str]:
+    """The sections that a text names."""
+    return [number for named in pattern.findall(text) for number in re.findall(NUMBER, named)]
 
 
 def section(number: str) -> str:
-    return PAGE.partition(f" {number} ")[2].partition("\n## ")[0].partition("\n### ")[0]
+    """The text under a heading, up to the next one."""
+    parts = HEADING.split(PAGE)
+    return parts[parts.index(number) + 1]
 
 
-def test_each_citation_has_its_heading() -> None:
-    cited = citations()
-    if not cited:
-        pytest.skip("an exported tree has no list of its files")
+def table(number: str) -> list[list[str]]:
+    """The cells of the rows in a section's tables."""
+    lines = (line for line in section(number).splitlines() if line.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_each_citation_has_its_heading(texts: dict[str, str]) -> None:
+    cited = {name: found for name, text in texts.items() if (found := numbers(CITATION, text))}
     assert len(cited) > 30
-    missing = {name: numbers - set(HEADINGS) for name, numbers in cited.items() if numbers - set(HEADINGS)}
-    assert missing == {}
+    assert sum(map(len, cited.values())) > 50
+    assert {name: {*found} - {*HEADINGS} for name, found in cited.items() if {*found} - {*HEADINGS}} == {}
+
+
+def test_each_citation_is_spelled_in_the_same_way(texts: dict[str, str]) -> None:
+    bare = {name: CITATION.sub("contract", text) for name, text in texts.items()}
+    assert {name: odd for name, text in bare.items() if (odd := ODD.findall(text))} == {}
+
+
+@pytest.mark.parametrize("written", ["{} 1.1 and 5", "{} 2.1 to 2.5", "{}'s time (2.1)", "{} 1, 2 or 3"])
+def test_another_spelling_is_noticed(written: str) -> None:
+    # The word is put in here, or this file would be found.
+    assert ODD.search(CITATION.sub("contract", written.format("contract")))
+
+
+def test_each_reference_within_the_page_has_its_heading() -> None:
+    named = numbers(REFERENCE, PAGE)
+    assert len(named) > 10
+    assert {*named} - {*HEADINGS} == set()
 
 
 def test_the_sections_are_in_order_and_none_is_there_twice() -> None:
@@ -46,8 +79,7 @@ def test_the_sections_are_in_order_and_none_is_there_twice() -> None:
 
 
 def test_each_code_has_a_row() -> None:
-    rows = set(re.findall(r"^\| (\d{3}) \|", section("1.4"), re.MULTILINE))
-    assert {str(code) for code in CODES} <= rows
+    assert {str(code) for code in CODES} <= {row[0] for row in table("1.4")}
 
 
 @pytest.mark.parametrize("word", [word for _, words in WORDS for word in words])
@@ -61,6 +93,6 @@ def test_the_words_of_moderation_are_listed(word: str) -> None:
 
 
 def test_the_prices_are_the_code_s() -> None:
-    names, _, amounts = (line for line in section("6.").splitlines() if line.startswith("|"))
-    listed = dict(zip(names.strip("| ").split(" | "), amounts.strip("| ").split(" | "), strict=True))
-    assert {name: Decimal(amount) for name, amount in listed.items()} == dict(PRICES.credits_per_image)
+    speeds, _, amounts = table("6")
+    listed = dict(zip(speeds, map(Decimal, amounts), strict=True))
+    assert listed == dict(PRICES.credits_per_image)
