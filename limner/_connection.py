@@ -1,5 +1,6 @@
 """Connections to Redis on which every call is bounded in time."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -145,3 +146,24 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
         if refuses(error):
             raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {message}") from error
         raise
+
+
+def cancellations() -> int:
+    """How often the running task was asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+@contextmanager
+def async_store_errors(client: "redis.asyncio.Redis") -> Iterator[None]:
+    """The same for asynchronous calls, of which none survives its cancellation.
+
+    redis-py sends through asyncio.wait_for, which on Python 3.11 loses a cancellation that comes as it ends.
+    """
+    before = cancellations()
+    try:
+        with store_errors(client):
+            yield
+    finally:
+        if cancellations() > before:
+            raise asyncio.CancelledError

@@ -8,9 +8,9 @@ from typing import Final
 
 import redis
 
-from limner._connection import store_errors
+from limner._connection import cancellations
 from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
-from limner.ledger import Adoption, Ledger, Record
+from limner.ledger import Adoption, Ledger, Reading, Record
 from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
@@ -51,34 +51,15 @@ class Job:
 
     def status(self) -> JobStatus:
         """How the job stands; raises UnknownJob."""
-        record = self._read()
-        position, due = (None, None) if record.state.ended else self._ledger.queue.position(self.id)
-        expected = self._ledger.estimates.of(record)
-        return JobStatus(
-            job_id=self.id,
-            state=record.state,
-            position=position,
-            attempts=record.attempt,
-            polls=record.polls,
-            task_id=record.task_id,
-            created_at=record.created_at,
-            sent_at=record.sent_at,
-            finished_at=record.finished_at,
-            tasks=record.tasks,
-            resubmitted=record.resubmitted,
-            held=record.held_at is not None,
-            next_step_at=due,
-            over_budget=record.over_budget,
-            lane=record.lane,
-            account=record.account,
-            expires_at=record.expires_at,
-            starts_at=expected.starts_at,
-            ends_at=expected.ends_at,
-            paused=expected.paused,
-            last_error=(record.last_error or {}).get("message"),
-            request=record.request,
-            metadata=record.metadata,
-        )
+        return self._ledger.store.ask(self._status())
+
+    async def astatus(self) -> JobStatus:
+        """:meth:`status` for asynchronous code."""
+        return await self._ledger.store.aask(self._async_side().client, self._status())
+
+    def _status(self) -> Reading[JobStatus]:
+        record = yield from self._reading()
+        return (yield from self._ledger.statuses.of(record))
 
     def result(self, timeout: float | None = None) -> Images:
         """Block until the job has ended, and return its images or raise its JobFailed.
@@ -105,12 +86,11 @@ class Job:
         """:meth:`result` for asynchronous code. All waits of an event loop share one connection."""
         patience = Patience.until(time.monotonic(), timeout)
         side = self._async_side()
-        task = asyncio.current_task()
-        cancellations = task.cancelling() if task else 0
+        before = cancellations()
         record = await self._aread(side)
         while not record.state.ended:
-            if task and task.cancelling() > cancellations:
-                # redis-py sends through asyncio.wait_for, which loses a cancellation on Python 3.11.
+            if cancellations() > before:
+                # The end of a watch may have lost it, too.
                 raise asyncio.CancelledError
             if patience.over(time.monotonic()):
                 raise still_waiting(self.id, record.state, timeout)
@@ -207,21 +187,21 @@ class Job:
     def _unknown(self) -> UnknownJob:
         return UnknownJob(f"no job {self.id}: it never was, or its result has expired")
 
-    def _read(self) -> Record:
-        record = self._ledger.jobs.read(self.id)
-        if record is None:
+    def _reading(self) -> Reading[Record]:
+        key = self._ledger.jobs.key(self.id)
+        fields, time = yield lambda pipe: (pipe.hgetall(key), pipe.time())
+        if not fields:
             raise self._unknown()
-        return record
+        return Record.from_hash(self.id, fields, self._ledger.store.moment(time))
+
+    def _read(self) -> Record:
+        return self._ledger.store.ask(self._reading())
+
+    async def _aread(self, side: AsyncSide) -> Record:
+        return await self._ledger.store.aask(side.client, self._reading())
 
     def _has_ended(self) -> bool:
         return self._read().state.ended
-
-    async def _aread(self, side: AsyncSide) -> Record:
-        with store_errors(side.client):
-            fields = await side.client.hgetall(self._ledger.jobs.key(self.id))
-        if not fields:
-            raise self._unknown()
-        return Record.from_hash(self.id, fields)
 
 
 def _images(record: Record) -> Images:

@@ -80,12 +80,12 @@ class Operations:
         With ``follow``, they do not end; without, the newest one is the last. A Redis that is away for a
         while is waited for, up to half a minute.
         """
-        # Not "$": asked for again and again until the first event comes, it would miss some.
-        after = "0" if from_start else str(self._ledger.server_facts()["server_time_usec"] // 1000)
+        journal, store = self._ledger.journal, self._ledger.store
+        after = "0" if from_start else store.ask(journal.newest())
         patience = Patience.until(time.monotonic(), None)
         while True:
             try:
-                events = self._ledger.journal.events(after, block=1.0 if follow else 0.0)
+                events = journal.events(after, block=1.0) if follow else store.ask(journal.events_now(after))
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import redis
 import redis.asyncio
 
-from limner._connection import store_errors
+from limner._connection import async_store_errors, store_errors
 from limner.status import JobState
 
 
@@ -103,7 +103,7 @@ class AsyncSide:
         watches = self._waiters.setdefault(channel, set())
         watches.add(watch)
         try:
-            with store_errors(self.client):
+            with async_store_errors(self.client):
                 async with self._subscribing:
                     # Subscribing anew to a channel that is subscribed is confirmed once more.
                     await self._subscription.subscribe(channel)

@@ -23,6 +23,7 @@ from limner.ledger.messages import (
 from limner.ledger.queue import LONGEST_NAP
 from limner.ledger.record import Record, TaskEnd, doubt_of
 from limner.ledger.scripts.reports import BackendResult, Polled, Report, TaskFailed, TaskLost, TaskSucceeded
+from limner.ledger.store import Reading
 
 __all__ = [
     "LONGEST_NAP",
@@ -42,6 +43,7 @@ __all__ = [
     "Money",
     "Polled",
     "Quota",
+    "Reading",
     "Record",
     "Report",
     "Step",

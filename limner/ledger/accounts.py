@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from limner.accounts import AccountStatus
 from limner.ledger.forecast import Capacity
@@ -22,7 +22,7 @@ from limner.ledger.layout.keys import (
 from limner.ledger.messages import Milliseconds, moment, to_micro, to_ms
 from limner.ledger.pauses import pause_of
 from limner.ledger.scripts.script import YesOrNo
-from limner.ledger.store import Store
+from limner.ledger.store import Reading, Store
 
 NO_WORKER: Final = "no_worker"
 DESERTED: Final = 30.0
@@ -124,7 +124,7 @@ class Accounts:
 
     def statuses(self) -> list[AccountStatus]:
         """All accounts' statuses, by name. A few round trips, however many there are."""
-        now, limits = self._limits()
+        now, limits = self.store.ask(self._limits())
         if not limits:
             return []
         prefix = self.store.prefix
@@ -141,39 +141,43 @@ class Accounts:
             for each, at in zip(limits, range(0, len(answers), 4), strict=True)
         ]
 
-    def capacities(self, score: float) -> tuple[float, list[Capacity]]:
+    def capacities(self, score: float) -> Reading[tuple[float, list[Capacity]]]:
         """The server's time (seconds since the epoch), and what each account has left for a job of that turn.
 
         Of equal turns, that of a job which names an account comes first.
         """
-        now, limits = self._limits()
+        now, limits = yield from self._limits()
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
+
+        def of_each(pipe: Any) -> None:
             for each in limits:
                 pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
                 pipe.zcard(IN_FLIGHT(prefix, each.name))
                 pipe.zcount(READY_OF(prefix, each.name), "-inf", f"{score:.0f}")
-            answers = pipe.execute() if limits else []
+
+        answers = (yield of_each) if limits else []
         return now / 1000, [
             _capacity(each, now, *answers[at : at + 3])
             for each, at in zip(limits, range(0, len(answers), 3), strict=True)
         ]
 
-    def _limits(self) -> tuple[Milliseconds, list[_Limits]]:
+    def _limits(self) -> Reading[tuple[Milliseconds, list[_Limits]]]:
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
-            pipe.smembers(ACCOUNTS(prefix))
-            pipe.zrange(REGISTRATIONS(prefix), 0, -1, withscores=True)
-            pipe.time()
-            found, registrations, time = pipe.execute()
+        found, registrations, time = yield lambda pipe: (
+            pipe.smembers(ACCOUNTS(prefix)),
+            pipe.zrange(REGISTRATIONS(prefix), 0, -1, withscores=True),
+            pipe.time(),
+        )
         names = sorted(found)
-        with self.store.pipeline() as pipe:
+
+        def of_each(pipe: Any) -> None:
             for name in names:
                 pipe.hgetall(QUOTA(prefix, name))
                 pipe.hgetall(PAUSE(prefix, name))
             for registration, _ in registrations:
                 pipe.hkeys(REGISTRATION(prefix, registration))
-            answers = pipe.execute() if names else []
+
+        answers = (yield of_each) if names else []
         # The latest claim comes last.
         claimed = {
             name: at

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from limner.ledger.durations import kind_of
+from limner.ledger.durations import Durations, kind_of
 from limner.ledger.forecast import starts_at
 from limner.ledger.learned import Learned
 from limner.ledger.queue import Queue
 from limner.ledger.record import Record
+from limner.ledger.store import Reading
 from limner.models import TextToImage
 from limner.status import JobState
 
@@ -30,7 +31,7 @@ class Estimates:
     queue: Queue
     durations: Learned
 
-    def of(self, record: Record) -> Estimate:
+    def of(self, record: Record) -> Reading[Estimate]:
         """The estimate for a job.
 
         A job that waits has not been sent. Its end is its start and a typical duration; a pause holds it up,
@@ -39,10 +40,10 @@ class Estimates:
         now = record.read_at
         if now is None or record.state.ended or record.state is JobState.IN_DOUBT:
             return Estimate()
-        total, left = self._typical_seconds(record)
+        total, left = yield from self._typical_seconds(record)
         if record.state is not JobState.QUEUED:
             return Estimate(ends_at=now + timedelta(seconds=left))
-        turn = self.queue.turn(record.job_id)
+        turn = yield from self.queue.turn(record.job_id)
         causes = [capacity.closed for capacity in turn.capacities if turn.account in (None, capacity.account)]
         paused = ", ".join(sorted({cause for cause in causes if cause})) if causes and all(causes) else None
         if turn.over_budget:
@@ -63,9 +64,11 @@ class Estimates:
             datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(start + total, UTC), paused
         )
 
-    def _typical_seconds(self, record: Record) -> tuple[float, float]:
+    def _typical_seconds(self, record: Record) -> Reading[tuple[float, float]]:
         # How long the provider takes for such a job, and how long it is likely to take still.
-        durations = self.durations.of(kind_of(TextToImage.model_construct(**record.request)))
+        kind = kind_of(TextToImage.model_construct(**record.request))
+        [stored] = yield lambda pipe: pipe.hgetall(self.durations.key(kind))
+        durations = Durations.from_stored(kind, stored, self.durations.assumed)
         since = record.accepted_at if record.state is JobState.GENERATING else None
         if since is None or record.read_at is None:
             return durations.median, durations.median

@@ -6,7 +6,7 @@ from typing import Any, Final
 from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, UNMATCHED_CALLBACKS
 from limner.ledger.messages import Adoption, moment, to_ms
 from limner.ledger.record import log_entry, stream_event
-from limner.ledger.store import Store
+from limner.ledger.store import Reading, Store
 from limner.status import Event, LogEntry, UnmatchedCallback
 
 KEEP_UNMATCHED: Final = 10_000
@@ -32,9 +32,19 @@ class Journal:
         """
         wait = max(1, to_ms(min(block, self.store.longest_block)))
         with self.store.client() as client:
-            answer: Any = client.xread({EVENTS(self.store.prefix): after}, count=count, block=wait)
-        entries = answer[0][1] if answer else []
-        return [stream_event(entry_id, fields) for entry_id, fields in entries]
+            return _events(client.xread({EVENTS(self.store.prefix): after}, count=count, block=wait))
+
+    def events_now(self, after: str, *, count: int = 100) -> Reading[list[Event]]:
+        """The same without waiting."""
+        [answer] = yield lambda pipe: pipe.xread({EVENTS(self.store.prefix): after}, count=count)
+        return _events(answer)
+
+    @staticmethod
+    def newest() -> Reading[str]:
+        """The id after which the events begin that come from now on."""
+        # Not "$": asked for again and again until the first event comes, it would miss some.
+        [(seconds, microseconds)] = yield lambda pipe: pipe.time()
+        return str(seconds * 1000 + microseconds // 1000)
 
     def channel(self, job_id: str) -> str:
         """The pub/sub channel that tells the end of a job."""
@@ -70,3 +80,8 @@ class Journal:
         with self.store.client() as client:
             counts = client.hgetall(CALLBACKS(self.store.prefix))
         return {outcome: int(count) for outcome, count in counts.items()}
+
+
+def _events(answer: Any) -> list[Event]:
+    entries = answer[0][1] if answer else []
+    return [stream_event(entry_id, fields) for entry_id, fields in entries]

@@ -16,6 +16,7 @@ from limner.ledger.learned import Learned
 from limner.ledger.messages import Durability, Leases
 from limner.ledger.queue import Queue
 from limner.ledger.scripts.script import YesOrNo
+from limner.ledger.statuses import Statuses
 from limner.ledger.store import Store
 from limner.ledger.ticks import Ticks
 
@@ -61,6 +62,8 @@ class Ledger:
         """Durations of tasks."""
         self.estimates = Estimates(self.queue, self.durations)
         """When jobs are sent, and when they end."""
+        self.statuses = Statuses(self.queue, self.estimates)
+        """How jobs stand."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""
 

@@ -17,7 +17,7 @@ from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, M
 from limner.ledger.outcomes import EXPIRED
 from limner.ledger.scripts.encoding import of_caps, of_prices, of_quota
 from limner.ledger.scripts.script import Json, Script
-from limner.ledger.store import Store
+from limner.ledger.store import Reading, Store
 from limner.ledger.wakeup import WakeUp
 
 LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
@@ -171,52 +171,51 @@ class Queue:
 
     # Producers
 
-    def position(self, job_id: str) -> tuple[int | None, datetime | None]:
+    def position(self, job_id: str) -> Reading[tuple[int | None, datetime | None]]:
         """The job's place in the queue for quota, 1 being next, and when it is due; None for neither.
 
         It is exact in the common queue. A job that names an account shares that one's permits with the common
         line: the jobs that go first there are counted, whichever account will take them.
         """
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
-            pipe.hget(JOB(prefix, job_id), "pinned")
-            pipe.zrank(self._ready(None), job_id)
-            pipe.zscore(DUE(prefix), job_id)
-            pinned, rank, due = pipe.execute()
+        pinned, rank, due = yield lambda pipe: (
+            pipe.hget(JOB(prefix, job_id), "pinned"),
+            pipe.zrank(self._ready(None), job_id),
+            pipe.zscore(DUE(prefix), job_id),
+        )
         if pinned:
-            rank = self._own_rank(job_id, pinned)
+            rank = yield from self._own_rank(job_id, pinned)
         return None if rank is None else rank + 1, None if due is None else moment(round(due))
 
-    def _own_rank(self, job_id: str, account: str) -> int | None:
+    def _own_rank(self, job_id: str, account: str) -> Reading[int | None]:
         own = self._ready(account)
-        with self.store.client() as client:
-            score = client.zscore(own, job_id)
-            if score is None:
-                return None
-            with client.pipeline(transaction=False) as pipe:
-                pipe.zrank(own, job_id)
-                pipe.zcount(self._ready(None), "-inf", f"({score:.0f}")
-                ahead, before = pipe.execute()
+        [score] = yield lambda pipe: pipe.zscore(own, job_id)
+        if score is None:
+            return None
+        ahead, before = yield lambda pipe: (
+            pipe.zrank(own, job_id),
+            pipe.zcount(self._ready(None), "-inf", f"({score:.0f}"),
+        )
         return None if ahead is None else int(ahead + before)
 
     def _ready(self, account: str | None) -> str:
         prefix = self.store.prefix
         return READY_OF(prefix, account) if account else READY(prefix)
 
-    def turn(self, job_id: str) -> Turn:
+    def turn(self, job_id: str) -> Reading[Turn]:
         """The input of a forecast for a queued job."""
         names = ("priority", "turn", "pinned", "slot", "over_budget_told")
-        with self.store.pipeline() as pipe:
-            pipe.hmget(JOB(self.store.prefix, job_id), names)
-            pipe.zscore(DUE(self.store.prefix), job_id)
-            (priority, turn, pinned, place, over), due = pipe.execute()
+        (priority, turn, pinned, place, over), due = yield lambda pipe: (
+            pipe.hmget(JOB(self.store.prefix, job_id), names),
+            pipe.zscore(DUE(self.store.prefix), job_id),
+        )
         score = (9 - int(priority or 0)) * TURNS + int(turn or 0)
-        now, capacities = self.accounts.capacities(score)
-        with self.store.pipeline() as pipe:
+        now, capacities = yield from self.accounts.capacities(score)
+        rank, before = yield lambda pipe: (
             # Lanes have turns in common: among equal ones, only the rank tells who is first.
-            pipe.zrank(self._ready(pinned), job_id)
-            pipe.zcount(self._ready(None), "-inf", f"({score:.0f}")
-            rank, before = pipe.execute()
+            pipe.zrank(self._ready(pinned), job_id),
+            pipe.zcount(self._ready(None), "-inf", f"({score:.0f}"),
+        )
         if pinned:
             capacities = [
                 replace(capacity, ahead=rank or 0) if capacity.account == pinned else capacity

@@ -1,20 +1,23 @@
 """Access to one Redis: the prefix, the clock, bounded calls, and durability."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import redis
 from redis.exceptions import NoScriptError
 
-from limner._connection import store_errors
+from limner._connection import async_store_errors, store_errors
 from limner.errors import NotDurable
 from limner.ledger.layout.keys import MARK, prefix_of
 from limner.ledger.messages import Durability, to_ms
 from limner.ledger.scripts.script import Script
 
 Answer = TypeVar("Answer")
+Reading: TypeAlias = Generator[Callable[[Any], object], list[Any], Answer]
+"""A reading in steps, which blocking and asynchronous callers share. It yields functions that put the
+commands of a step into a pipeline, is sent their replies, and returns the answer."""
 
 
 class Store:
@@ -55,6 +58,33 @@ class Store:
         """The client, whose errors are told as ours."""
         with store_errors(self.redis):
             yield self.redis
+
+    def ask(self, reading: Reading[Answer]) -> Answer:
+        """Carry a reading out: a round trip for each of its steps."""
+        try:
+            commands = next(reading)
+            while True:
+                with self.pipeline() as pipe:
+                    commands(pipe)
+                    replies = pipe.execute()
+                commands = reading.send(replies)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    async def aask(self, client: Any, reading: Reading[Answer]) -> Answer:
+        """The same over an asynchronous client."""
+        try:
+            commands = next(reading)
+            while True:
+                with async_store_errors(client):
+                    async with client.pipeline(transaction=False) as pipe:
+                        commands(pipe)
+                        replies = await pipe.execute()
+                commands = reading.send(replies)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
     def now(self, answer: tuple[int, int]) -> float:
         """The ledger's time in seconds since the epoch; ``answer`` is the server's to TIME."""
@@ -100,7 +130,7 @@ class Store:
 
     async def arun_durably(self, client: Any, script: Script[Answer]) -> Answer:
         """The same for one transition over an asynchronous client."""
-        with store_errors(client):
+        with async_store_errors(client):
             replies = await self._asend(client, script)
             if isinstance(replies[0], NoScriptError):
                 await client.script_load(script.text())

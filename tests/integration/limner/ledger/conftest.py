@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -72,6 +73,9 @@ class Bench:
         record = self.ledger.jobs.read(job_id)
         assert record
         return record.state
+
+    def position(self, job_id: str) -> tuple[int | None, datetime | None]:
+        return self.ledger.store.ask(self.ledger.queue.position(job_id))
 
     def places(self, job_id: str) -> list[str]:
         """In which of the indexes the job stands."""

@@ -214,20 +214,20 @@ def test_a_place_in_the_common_line_is_exact(bench: Bench) -> None:
     low, first, second, high = (bench.submit(priority=priority) for priority in (1, 5, 5, 9))
     bench.client.sadd(bench.ledger.prefix + "accounts", "north")
     bench.submit(account="north", priority=9)
-    places = [bench.ledger.queue.position(job_id)[0] for job_id in (high, first, second, low)]
+    places = [bench.position(job_id)[0] for job_id in (high, first, second, low)]
     assert places == [1, 2, 3, 4]
 
 
 def test_lanes_share_turns_and_places_say_so(bench: Bench) -> None:
     busy = [bench.submit(lane="busy") for _ in range(3)]
     other = bench.submit(lane="other")
-    assert [bench.ledger.queue.position(job_id)[0] for job_id in busy[1:]] == [3, 4]
+    assert [bench.position(job_id)[0] for job_id in busy[1:]] == [3, 4]
     # Turns are equal here, and which is first is a matter of chance; but not that they agree.
-    assert {bench.ledger.queue.position(job_id)[0] for job_id in (busy[0], other)} == {1, 2}
+    assert {bench.position(job_id)[0] for job_id in (busy[0], other)} == {1, 2}
     bench.quota = replace(bench.quota, creates=1)
     [step] = bench.claim().steps
-    assert bench.ledger.queue.position(step.job_id)[0] is None
-    assert bench.ledger.queue.position(other if step.job_id != other else busy[0])[0] == 1
+    assert bench.position(step.job_id)[0] is None
+    assert bench.position(other if step.job_id != other else busy[0])[0] == 1
 
 
 def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench) -> None:
@@ -237,15 +237,15 @@ def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench
     bench.submit(account="south")
     first, second = bench.submit(account="north"), bench.submit(account="north")
     bench.submit()
-    assert bench.ledger.queue.position(first) == (4, None)
-    assert bench.ledger.queue.position(second) == (5, None)
+    assert bench.position(first) == (4, None)
+    assert bench.position(second) == (5, None)
 
 
 def test_a_job_that_is_in_no_line_has_no_place(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=7)
-    assert bench.ledger.queue.position(job_id) == (None, at(7))
-    assert bench.ledger.queue.position("unknown") == (None, None)
+    assert bench.position(job_id) == (None, at(7))
+    assert bench.position("unknown") == (None, None)
 
 
 # Forecasts

@@ -18,7 +18,7 @@ def test_a_new_job_waits_in_the_line(bench: Bench) -> None:
     job_id = bench.submit()
     assert bench.state(job_id) == "queued"
     assert bench.places(job_id) == ["ready"]
-    assert bench.ledger.queue.position(job_id) == (1, None)
+    assert bench.position(job_id) == (1, None)
 
 
 def test_the_same_key_gives_the_same_job(bench: Bench) -> None:

@@ -1,0 +1,49 @@
+"""The status of a job, as its producer is told."""
+
+from dataclasses import dataclass
+
+from limner.ledger.estimates import Estimates
+from limner.ledger.queue import Queue
+from limner.ledger.record import Record
+from limner.ledger.store import Reading
+from limner.status import JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """Statuses, from records, the queue and estimates. Raises StoreUnavailable."""
+
+    queue: Queue
+    estimates: Estimates
+
+    def of(self, record: Record) -> Reading[JobStatus]:
+        """The status of the job of a record that has just been read."""
+        position, due = (None, None)
+        if not record.state.ended:
+            position, due = yield from self.queue.position(record.job_id)
+        expected = yield from self.estimates.of(record)
+        return JobStatus(
+            job_id=record.job_id,
+            state=record.state,
+            position=position,
+            attempts=record.attempt,
+            polls=record.polls,
+            task_id=record.task_id,
+            created_at=record.created_at,
+            sent_at=record.sent_at,
+            finished_at=record.finished_at,
+            tasks=record.tasks,
+            resubmitted=record.resubmitted,
+            held=record.held_at is not None,
+            next_step_at=due,
+            over_budget=record.over_budget,
+            lane=record.lane,
+            account=record.account,
+            expires_at=record.expires_at,
+            starts_at=expected.starts_at,
+            ends_at=expected.ends_at,
+            paused=expected.paused,
+            last_error=(record.last_error or {}).get("message"),
+            request=record.request,
+            metadata=record.metadata,
+        )
