@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from limner.errors import InvalidRequest, RecordTooNew, RecordUnreadable, StoreUnavailable
+from limner.errors import ConfigurationError, RecordTooNew, RecordUnreadable, StoreUnavailable
 
 DEFAULT_TIMEOUT = 5.0
 _RETRY_PAUSE = 0.05
@@ -42,7 +42,7 @@ def refuses(error: Exception) -> bool:
 
 
 def check_url(url: str, setting: str) -> str:
-    """The URL without surrounding space, if it is one of a Redis; raises InvalidRequest.
+    """The URL without surrounding space, if it is one of a Redis; raises ConfigurationError.
 
     The message names the setting and shows nothing of the URL, which may hold a password.
     """
@@ -57,7 +57,7 @@ def check_url(url: str, setting: str) -> str:
         # Only a connection reads all of it; making one connects to nothing.
         redis.ConnectionPool.from_url(url).make_connection()
     except (AttributeError, TypeError, ValueError):
-        raise InvalidRequest(
+        raise ConfigurationError(
             f"{setting}: not the URL of a Redis; one looks like redis://:password@host:6379/0, rediss://… or "
             "unix:///path, with special characters of the password percent-encoded"
         ) from None

@@ -2,41 +2,22 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from limner._connection import DEFAULT_TIMEOUT, address, connect, connect_async
+from limner.configuration import DAY, Durability, checked_durability, checked_seconds, redis_url_of_env
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
-from limner.ledger import Durability, Ledger, Submission, Submitted
+from limner.ledger import Ledger, Submission, Submitted
 from limner.models import TextToImage
 from limner.operations import Operations
-from limner.submission import (
-    DAY,
-    DEFAULT_PRIORITY,
-    check_account,
-    checked_durability,
-    checked_seconds,
-    encodable,
-    of_prompt,
-    prepare,
-)
+from limner.options import SubmitKeywords, SubmitOptions
+from limner.submission import check_account, encodable, of_prompt, submission_of
 from limner.waiting import AsyncSide
 
 __all__ = ["Limner"]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """When and where a job is to be sent, and what comes back with it."""
-
-    priority: int
-    metadata: Mapping[str, Any] | None
-    lane: str | None
-    account: str | None
-    expires_in: float | None
 
 
 class Limner(Operations):
@@ -45,8 +26,8 @@ class Limner(Operations):
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
     seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.
     ``durability`` is what a submit waits for: "server", "disk" or "replica", see
-    :class:`~limner.ledger.messages.Durability`. Creating it connects to nothing. Raises
-    :class:`~limner.errors.InvalidRequest` on a malformed URL.
+    :class:`~limner.configuration.Durability`. Creating it connects to nothing. Raises
+    :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
     """
 
     def __init__(
@@ -70,16 +51,12 @@ class Limner(Operations):
 
         Also, if they are set, with ``LIMNER_IDEMPOTENCY_SECONDS`` and ``LIMNER_DURABILITY``.
         """
-        url = os.environ.get("LIMNER_REDIS_URL", "").strip()
-        if not url:
-            raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
+        durability = os.environ.get("LIMNER_DURABILITY", "").strip() or Durability.SERVER
         return cls(
-            url,
+            redis_url_of_env(),
             idempotency_seconds=checked_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
-            durability=checked_durability(
-                os.environ.get("LIMNER_DURABILITY", "").strip() or "server", "LIMNER_DURABILITY"
-            ),
+            durability=checked_durability(durability, "LIMNER_DURABILITY"),
         )
 
     def __repr__(self) -> str:
@@ -90,30 +67,27 @@ class Limner(Operations):
         request: TextToImage | str,
         *,
         idempotency_key: str | None = None,
-        priority: int = DEFAULT_PRIORITY,
-        metadata: Mapping[str, Any] | None = None,
-        lane: str | None = None,
-        account: str | None = None,
-        expires_in: float | None = None,
+        **options: Unpack[SubmitKeywords],
     ) -> Job:
         """Hand a request to the fleet; once this returns, the job is not lost.
 
         The same ``idempotency_key`` gives the same job, however often and from wherever it is submitted,
-        until ``idempotency_seconds`` after the job's end. ``priority`` runs from 0 to 9, the highest first.
-        ``metadata`` is a JSON object of at most 4 KiB that comes back with the result and in events.
+        until ``idempotency_seconds`` after the job's end.
 
-        Between the lanes of one priority turns are shared: with ``lane="tenant-42"``, one tenant's thousands
-        of jobs do not delay another's one. ``account`` names the account at the provider that is to be used;
-        else it is the one with the most room. A job that has not been sent ``expires_in`` seconds after its
-        submission ends in :class:`~limner.errors.Expired` and costs nothing.
+        The options are those of :class:`~limner.options.SubmitOptions`. ``priority`` runs from 0 to 9, the
+        highest first, and is 5 by default. ``metadata`` is a JSON object of at most 4 KiB that comes back
+        with the result and in events. Between the lanes of one priority turns are shared: with
+        ``lane="tenant-42"``, one tenant's thousands of jobs do not delay another's one. ``account`` names the
+        account at the provider that is to be used; else it is the one with the most room. A job that has not
+        been sent ``expires_in`` seconds after its submission ends in :class:`~limner.errors.Expired` and
+        costs nothing.
 
-        Raises :class:`~limner.errors.InvalidRequest`, which names the argument,
-        :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and
+        Raises :class:`~limner.errors.InvalidRequest`, which names the argument, TypeError for an option that
+        there is not, :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and
         :class:`~limner.errors.StoreUnavailable`; after the last it is safe to submit again with the same
         key. Its subclass :class:`~limner.errors.NotDurable` says that the job is stored and may run.
         """
-        order = Order(priority, metadata, lane, account, expires_in)
-        new = self._prepare(request, idempotency_key, order)
+        new = self._submission(request, idempotency_key, SubmitOptions.checked(**options))
         return self._job(self._ledger.jobs.submit(new), new)
 
     def submit_many(
@@ -121,24 +95,20 @@ class Limner(Operations):
         requests: Iterable[TextToImage | str],
         *,
         idempotency_keys: Iterable[str] | None = None,
-        priority: int = DEFAULT_PRIORITY,
-        metadata: Mapping[str, Any] | None = None,
-        lane: str | None = None,
-        account: str | None = None,
-        expires_in: float | None = None,
+        **options: Unpack[SubmitKeywords],
     ) -> list[Job]:
         """Submit many requests in one round trip, in order. All are checked before any is stored.
 
         With ``idempotency_keys``, one for each request, it is safe to submit all of them again after
         :class:`~limner.errors.StoreUnavailable`; without, some may be stored already. On a conflict, the rest
-        is stored all the same. Raises as :meth:`submit`.
+        is stored all the same. Options and errors are those of :meth:`submit`.
         """
         asked = list(requests)
         keys = [None] * len(asked) if idempotency_keys is None else list(idempotency_keys)
         if len(keys) != len(asked):
             raise InvalidRequest(f"idempotency_keys: {len(keys)} keys for {len(asked)} requests")
-        order = Order(priority, metadata, lane, account, expires_in)
-        new = [self._prepare(request, key, order) for request, key in zip(asked, keys, strict=True)]
+        checked = SubmitOptions.checked(**options)
+        new = [self._submission(request, key, checked) for request, key in zip(asked, keys, strict=True)]
         submitted = self._ledger.jobs.submit_many(new)
         return [self._job(one, sent) for one, sent in zip(submitted, new, strict=True)]
 
@@ -147,14 +117,10 @@ class Limner(Operations):
         request: TextToImage | str,
         *,
         idempotency_key: str | None = None,
-        priority: int = DEFAULT_PRIORITY,
-        metadata: Mapping[str, Any] | None = None,
-        lane: str | None = None,
-        account: str | None = None,
-        expires_in: float | None = None,
+        **options: Unpack[SubmitKeywords],
     ) -> Job:
-        """:meth:`submit` for asynchronous code: it never blocks the event loop."""
-        new = self._prepare(request, idempotency_key, Order(priority, metadata, lane, account, expires_in))
+        """:meth:`submit` for asynchronous code."""
+        new = self._submission(request, idempotency_key, SubmitOptions.checked(**options))
         jobs, client = self._ledger.jobs, self._async_side().client
         return self._job(await jobs.store.arun_durably(client, jobs.submission(new)), new)
 
@@ -202,21 +168,14 @@ class Limner(Operations):
             side = self._async_sides[loop] = AsyncSide(connect_async(self._url, timeout=self._timeout))
         return side
 
-    def _prepare(
-        self,
-        request: TextToImage | str,
-        idempotency_key: str | None,
-        order: "Order",
+    def _submission(
+        self, request: TextToImage | str, idempotency_key: str | None, options: SubmitOptions
     ) -> Submission:
-        return prepare(
+        return submission_of(
             of_prompt(request) if isinstance(request, str) else request,
+            options,
             idempotency_key=idempotency_key,
             idempotency_seconds=self._idempotency_seconds,
-            priority=order.priority,
-            metadata=order.metadata,
-            lane=order.lane,
-            account=order.account,
-            expires_in=order.expires_in,
         )
 
     def _job(self, submitted: Submitted, new: Submission) -> Job:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 __all__ = [
     "AttemptsExhausted",
     "Cancelled",
+    "ConfigurationError",
     "DeadlineExceeded",
     "Expired",
     "FeatureDisabled",
@@ -39,8 +40,12 @@ class LimnerError(Exception):
     """The root of all of Limner's errors."""
 
 
+class ConfigurationError(LimnerError, ValueError):
+    """A setting or an argument of a client is wrong or missing; the message names it and shows no secret."""
+
+
 class InvalidRequest(LimnerError, ValueError):
-    """A request or setting is wrong; the message names the field. Nothing was stored or sent."""
+    """A request, or an option of it, is wrong; the message names the field. Nothing was stored or sent."""
 
 
 class IdempotencyConflict(LimnerError):

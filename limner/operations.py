@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger, doubt_of
+from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
 from limner.status import Doubt, Event, UnmatchedCallback
-from limner.submission import checked_seconds, encodable
+from limner.submission import encodable
 from limner.waiting import Patience
 
 MAX_REASON_LENGTH = 500
@@ -35,7 +36,7 @@ class Operations:
         names the argument.
         """
         self._check_account(account)
-        length = None if seconds is None else checked_seconds(seconds, "seconds")
+        length = None if seconds is None else _length(seconds)
         if not isinstance(reason, str) or len(reason) > MAX_REASON_LENGTH or not encodable(reason):
             raise InvalidRequest(f"reason: must be a text of at most {MAX_REASON_LENGTH} characters")
         self._ledger.accounts.pause(account, seconds=length, reason=reason)
@@ -103,3 +104,10 @@ class Operations:
         if account not in names:
             known = f"the fleet has {', '.join(names)}" if names else "no worker has started yet"
             raise InvalidRequest(f"account: there is no {account!r}; {known}")
+
+
+def _length(seconds: float) -> float:
+    try:
+        return duration(seconds)
+    except ValueError as error:
+        raise InvalidRequest(f"seconds: {error}") from None

@@ -15,7 +15,8 @@ from limner._connection import connect
 from limner.callbacks.payload import is_id, task_id_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
-from limner.errors import InvalidRequest, RecordUnreadable, StoreUnavailable
+from limner.configuration import redis_url_of_env
+from limner.errors import ConfigurationError, RecordUnreadable, StoreUnavailable
 from limner.ledger import Adoption, Ledger
 
 logger = logging.getLogger(__name__)
@@ -71,9 +72,9 @@ class Receiver:
     def __init__(
         self, ledger: Ledger, hmac_key: SecretStr | None = None, now: Callable[[], float] = time.time
     ) -> None:
-        """Raises InvalidRequest for an empty key, which everybody could sign with."""
+        """Raises ConfigurationError for an empty key, which everybody could sign with."""
         if hmac_key is not None and not hmac_key.get_secret_value():
-            raise InvalidRequest("hmac_key: is empty; leave it out if the account has none")
+            raise ConfigurationError("hmac_key: is empty; leave it out if the account has none")
         self._ledger = ledger
         self._key = hmac_key
         self._now = now
@@ -83,11 +84,9 @@ class Receiver:
     def from_env(cls) -> Self:
         """The receiver for ``LIMNER_REDIS_URL``, and ``LIMNER_CALLBACK_HMAC_KEY`` if that is set.
 
-        It connects to nothing. Raises InvalidRequest, which names the variable.
+        It connects to nothing. Raises ConfigurationError, which names the variable.
         """
-        url = os.environ.get("LIMNER_REDIS_URL", "").strip()
-        if not url:
-            raise InvalidRequest("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
+        url = redis_url_of_env()
         key = os.environ.get("LIMNER_CALLBACK_HMAC_KEY", "")
         return cls(Ledger(connect(url)), SecretStr(key) if key else None)
 

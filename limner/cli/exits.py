@@ -6,6 +6,7 @@ from typing import Final, Self
 import redis
 
 from limner.errors import (
+    ConfigurationError,
     IdempotencyConflict,
     InvalidRequest,
     JobFailed,
@@ -41,6 +42,7 @@ class ExitCode(IntEnum):
 _CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (JobFailed, ExitCode.JOB_FAILED),
     (InvalidRequest, ExitCode.BAD_INPUT),
+    (ConfigurationError, ExitCode.BAD_INPUT),
     (IdempotencyConflict, ExitCode.BAD_INPUT),
     (TimeoutError, ExitCode.TIMEOUT),
     (UnknownJob, ExitCode.UNKNOWN_JOB),

@@ -12,7 +12,7 @@ from limner._connection import check_url
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
 from limner.client import Limner
-from limner.errors import InvalidRequest, LimnerError, RecordUnreadable, UnknownJob
+from limner.errors import ConfigurationError, LimnerError, RecordUnreadable, UnknownJob
 from limner.job import Job
 
 RedisUrl = Annotated[
@@ -51,9 +51,11 @@ class Session:
 
 
 def checked_url(url: str | None) -> str:
-    """The URL of a Redis; raises InvalidRequest with no part of it, since any part may be of a password."""
+    """The URL of a Redis; raises ConfigurationError with no part of it, as any part may be of a password."""
     if not url or not url.strip():
-        raise InvalidRequest("LIMNER_REDIS_URL: not set; it, or --redis-url, is the URL of the fleet's Redis")
+        raise ConfigurationError(
+            "LIMNER_REDIS_URL: not set; it, or --redis-url, is the URL of the fleet's Redis"
+        )
     return check_url(url, "LIMNER_REDIS_URL or --redis-url")
 
 

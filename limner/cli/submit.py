@@ -11,12 +11,13 @@ from limner.cli.exits import ExitCode
 from limner.cli.jobs import deliver
 from limner.cli.session import Session
 from limner.client import Limner
+from limner.configuration import DAY, Durability
 from limner.errors import InvalidRequest
-from limner.ledger import Durability
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
-from limner.submission import DAY, DEFAULT_PRIORITY
+from limner.options import HIGHEST_PRIORITY, SubmitOptions
 
 _DEFAULTS: Final = TextToImage(prompt="any")
+_OPTIONS: Final = SubmitOptions()
 _MOST_BYTES: Final = 3 * MAX_PROMPT_LENGTH
 """No UTF-16 unit takes more than three bytes of UTF-8."""
 
@@ -53,7 +54,9 @@ def submit(
             help="For how long after the job's end its key leads to it.", envvar="LIMNER_IDEMPOTENCY_SECONDS"
         ),
     ] = DAY,
-    priority: Annotated[int, typer.Option(min=0, max=9, help="The highest first.")] = DEFAULT_PRIORITY,
+    priority: Annotated[
+        int, typer.Option(min=0, max=HIGHEST_PRIORITY, help="The highest first.")
+    ] = _OPTIONS.priority,
     lane: Annotated[
         str | None, typer.Option(help="Lanes of one priority share the turns, such as one a tenant.")
     ] = None,

@@ -3,6 +3,7 @@
 Private to Limner. This module is its face: nobody outside imports a module of this folder.
 """
 
+from limner.configuration import Durability
 from limner.ledger.durations import USUAL, Durations, Kind, kind_of
 from limner.ledger.ledger import Ledger
 from limner.ledger.messages import (
@@ -11,7 +12,6 @@ from limner.ledger.messages import (
     Claim,
     Claimed,
     Closing,
-    Durability,
     Grant,
     Leases,
     Money,

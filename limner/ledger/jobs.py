@@ -107,13 +107,13 @@ class Jobs:
             job=new.job_id,
             request=new.request,
             digest=new.digest,
-            metadata=new.metadata,
-            priority=new.priority,
+            metadata=new.options.metadata_json,
+            priority=new.options.priority,
             key=new.key,
             key_ttl=to_ms(new.key_ttl),
-            lane=new.lane,
-            account=new.account,
-            expires_in=None if new.expires_in is None else to_ms(new.expires_in),
+            lane=new.options.lane,
+            account=new.options.account,
+            expires_in=None if new.options.expires_in is None else to_ms(new.options.expires_in),
         )
 
     def submit(self, new: Submission) -> Submitted:

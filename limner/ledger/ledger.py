@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import redis
 
+from limner.configuration import Durability
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
 from limner.ledger.durations import USUAL
@@ -13,7 +14,7 @@ from limner.ledger.estimates import Estimates
 from limner.ledger.jobs import Jobs
 from limner.ledger.journal import Journal
 from limner.ledger.learned import Learned
-from limner.ledger.messages import Durability, Leases
+from limner.ledger.messages import Leases
 from limner.ledger.queue import Queue
 from limner.ledger.scripts.script import YesOrNo
 from limner.ledger.statuses import Statuses

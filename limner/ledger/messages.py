@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from limner.ledger.layout.constants import MAIN as MAIN
+from limner.options import SubmitOptions
 
 Milliseconds = int
 
@@ -42,17 +43,6 @@ class Leases:
     """From the begin of an attempt until its outcome is on record; longer than a request can take."""
     store: float = 10.0
     """From the end of a job until its result lies in the result backend."""
-
-
-class Durability(StrEnum):
-    """What must be true of a write before money depends on it. ``DISK`` and ``REPLICA`` need Redis ≥ 7.2."""
-
-    SERVER = "server"
-    """What the server's ``appendfsync`` says."""
-    DISK = "disk"
-    """It is on the server's disk (WAITAOF 1 0)."""
-    REPLICA = "replica"
-    """It is on the server's disk and on that of a replica, too (WAITAOF 1 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +102,14 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job about to be written. ``request`` and ``metadata`` are JSON texts, ``key`` is a digest."""
+    """A job about to be written. ``request`` is a JSON text, ``key`` a digest."""
 
     job_id: str
     request: str
     digest: str
-    metadata: str = "{}"
-    priority: int = 5
+    options: SubmitOptions = field(default_factory=SubmitOptions)
     key: str | None = None
     key_ttl: float = 0.0
-    lane: str | None = None
-    account: str | None = None
-    expires_in: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

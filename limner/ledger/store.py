@@ -9,9 +9,10 @@ import redis
 from redis.exceptions import NoScriptError
 
 from limner._connection import async_store_errors, store_errors
+from limner.configuration import Durability
 from limner.errors import NotDurable
 from limner.ledger.layout.keys import MARK, prefix_of
-from limner.ledger.messages import Durability, to_ms
+from limner.ledger.messages import to_ms
 from limner.ledger.scripts.script import Script
 
 Answer = TypeVar("Answer")

@@ -103,7 +103,7 @@ class Timekeeper:
             logger.error(
                 "schedule %s: account: there is no %r, so the tick of %s is left out; the fleet has %s",
                 entry.name,
-                entry.account,
+                entry.options.account,
                 iso(tick),
                 answer.job_id,
             )

@@ -5,19 +5,20 @@ A TOML file with one table an entry; docs/schedule.md describes it.
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from limner.errors import InvalidRequest
 from limner.ledger import Submission
 from limner.models import TextToImage
-from limner.submission import prepare
+from limner.options import SubmitOptions
+from limner.submission import submission_of
 from worker.schedule.ticks import Crontab, Every, Rhythm, Tick, iso
 
 YEAR: Final = 366 * 86_400
@@ -37,14 +38,9 @@ class Entry:
     name: str
     rhythm: Rhythm
     request: TextToImage
-    priority: int
-    metadata: Mapping[str, Any]
+    options: SubmitOptions
     catch_up: int
     """How many seconds late a tick may be submitted, at most."""
-    lane: str | None = None
-    account: str | None = None
-    expires_in: float | None = None
-    """Seconds from the submission on, within which the job is sent or not at all."""
 
     @property
     def mark(self) -> str:
@@ -53,21 +49,19 @@ class Entry:
 
     def submission(self, tick: Tick, *, idempotency_seconds: float) -> Submission:
         """The job of a tick, the same from every beat; its key holds ``idempotency_seconds`` at least."""
-        return prepare(
+        return submission_of(
             self.request,
+            _marked(self.options, self.name, tick),
             idempotency_key=f"beat:{self.name}:{iso(tick)}",
             # However late another beat is, it must still find the job.
             idempotency_seconds=max(idempotency_seconds, self.catch_up + LATE_BEAT),
-            priority=self.priority,
-            metadata=_marked(self.metadata, self.name, tick),
-            lane=self.lane,
-            account=self.account,
-            expires_in=self.expires_in,
         )
 
 
-def _marked(metadata: Mapping[str, Any], name: str, tick: Tick) -> dict[str, Any]:
-    return {**metadata, "schedule": name, "tick": iso(tick)}
+def _marked(options: SubmitOptions, name: str, tick: Tick) -> SubmitOptions:
+    """The options of a tick's job; raises InvalidRequest if the metadata are too long with the marks."""
+    metadata = {**options.metadata, "schedule": name, "tick": iso(tick)}
+    return SubmitOptions.checked(**{**options.keywords(), "metadata": metadata})
 
 
 def _zone(name: str) -> tzinfo:
@@ -89,35 +83,18 @@ def _crontab(text: str) -> str:
     return text
 
 
-class _Table(BaseModel):
-    """An entry as it is written."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+class _Table(SubmitOptions):
+    """An entry as it is written: the options of its jobs, and when they are due."""
 
     crontab: Annotated[str, AfterValidator(_crontab)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] | None = None
     every: Annotated[int, Field(ge=1, le=YEAR)] | None = None
     request: TextToImage
-    priority: Annotated[int, Field(ge=0, le=9)] = 5
-    metadata: dict[str, Any] = {}
     enabled: bool = True
     catch_up: Annotated[int, Field(ge=0, le=YEAR)] = 3600
-    lane: str | None = None
-    account: str | None = None
-    expires_in: float | None = None
 
     def entry(self, name: str) -> Entry:
-        return Entry(
-            name,
-            self._rhythm(),
-            self.request,
-            self.priority,
-            self.metadata,
-            self.catch_up,
-            lane=self.lane,
-            account=self.account,
-            expires_in=self.expires_in,
-        )
+        return Entry(name, self._rhythm(), self.request, SubmitOptions(**self.keywords()), self.catch_up)
 
     def _rhythm(self) -> Rhythm:
         if self.every is not None:
@@ -161,17 +138,10 @@ def _faults(name: str, table: Any) -> Iterator[str]:
     except ValidationError as error:
         yield from (_fault(detail) for detail in error.errors())
         return
-    options: tuple[dict[str, Any], ...] = (
-        {"metadata": _marked(written.metadata, name, 0)},
-        {"lane": written.lane},
-        {"account": written.account},
-        {"expires_in": written.expires_in},
-    )
-    for option in options:
-        try:
-            prepare(written.request, **option)
-        except InvalidRequest as error:
-            yield str(error)
+    try:
+        _marked(written, name, 0)
+    except InvalidRequest as error:
+        yield str(error)
 
 
 def _fault(detail: Any) -> str:

@@ -103,7 +103,7 @@ def test_an_asynchronous_submit_waits_for_the_disk_too() -> None:
 
 
 def test_an_unknown_durability_is_refused() -> None:
-    with pytest.raises(errors.InvalidRequest, match="durability: must be one of server, disk, replica"):
+    with pytest.raises(errors.ConfigurationError, match="durability: must be one of server, disk, replica"):
         Limner("redis://127.0.0.1:1/0", durability="hope")
 
 

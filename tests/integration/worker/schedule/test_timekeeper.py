@@ -11,6 +11,7 @@ from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger, Quota
 from limner.models import TextToImage
+from limner.options import SubmitOptions
 from limner.status import Event
 from sandbox.local.valkey import EmbeddedValkey
 from worker.schedule.beat import Timekeeper
@@ -19,7 +20,8 @@ from worker.schedule.ticks import Every, iso
 
 NOON = 1_795_435_200
 HOUR = 3600
-KITE = Entry("kite", Every(HOUR), TextToImage(prompt="a red kite"), 7, {"tenant": "t1"}, catch_up=HOUR)
+OPTIONS = SubmitOptions(priority=7, metadata={"tenant": "t1"})
+KITE = Entry("kite", Every(HOUR), TextToImage(prompt="a red kite"), OPTIONS, catch_up=HOUR)
 
 
 @dataclass
@@ -176,9 +178,8 @@ def test_without_entries_there_is_no_next_tick(bench: Bench) -> None:
 
 def test_a_tick_for_an_unknown_account_is_skipped(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     Ledger(bench.client).queue.claim(Quota(20, 10.0, 10, 1.0, 100, account="north"))
-    beat = bench.start(
-        replace(KITE, name="lost", account="nroth"), replace(KITE, account="north", lane="t1"), at=NOON - 10
-    )
+    lost, north = SubmitOptions(account="nroth"), SubmitOptions(account="north", lane="t1")
+    beat = bench.start(replace(KITE, name="lost", options=lost), replace(KITE, options=north), at=NOON - 10)
     beat.run(NOON)
     [job_id] = bench.jobs()
     record: Any = Ledger(bench.client).jobs.read(job_id)

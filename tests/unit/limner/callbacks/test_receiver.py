@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from limner.callbacks import Receiver, Refusal, Reply
 from limner.callbacks.receiver import AGAIN, QUIET_SECONDS, SUCCESS
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
-from limner.errors import InvalidRequest, LimnerError, RecordTooNew, StoreUnavailable
+from limner.errors import ConfigurationError, LimnerError, RecordTooNew, StoreUnavailable
 from limner.ledger.messages import Adoption
 
 KEY = SecretStr("example-webhook-key")
@@ -104,7 +104,7 @@ def test_with_a_key_only_a_signed_callback_reaches_the_ledger() -> None:
 
 
 def test_an_empty_key_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="hmac_key"):
+    with pytest.raises(ConfigurationError, match="hmac_key"):
         receiver(Notes(), SecretStr(""))
 
 

@@ -13,6 +13,7 @@ from limner.cli.facts import entry_facts, event_facts, facts_of, moment, outcome
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
+    ConfigurationError,
     Expired,
     GenerationFailed,
     IdempotencyConflict,
@@ -344,6 +345,7 @@ def test_the_facts_of_an_outcome_name_its_state() -> None:
         (GenerationFailed("no"), ExitCode.JOB_FAILED),
         (Expired("no"), ExitCode.JOB_FAILED),
         (InvalidRequest("no"), ExitCode.BAD_INPUT),
+        (ConfigurationError("no"), ExitCode.BAD_INPUT),
         (IdempotencyConflict("no"), ExitCode.BAD_INPUT),
         (TimeoutError("no"), ExitCode.TIMEOUT),
         (UnknownJob("no"), ExitCode.UNKNOWN_JOB),

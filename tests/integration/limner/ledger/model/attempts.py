@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from limner.errors import Cancelled, DeadlineExceeded, RequestRejected
 from limner.ledger import Claim, Closing, Grant, Quota, Submission
+from limner.options import SubmitOptions
 from limner.status import JobState
 from tests.integration.limner.ledger.model.account import SPAN, ms
 from tests.integration.limner.ledger.model.costs import MONEY, REQUESTS
@@ -62,9 +63,9 @@ class Attempts(World):
         lane: str | None = None,
         expires_in: float | None = None,
     ) -> None:
-        new = Submission(
-            job_id, REQUESTS[prompt], prompt, "{}", priority, key, 86400.0, lane=lane, expires_in=expires_in
-        )
+        # Not checked: 0 is no option, and is a job that expires at the moment of its submission.
+        options = SubmitOptions.model_construct(priority=priority, lane=lane, expires_in=expires_in)
+        new = Submission(job_id, REQUESTS[prompt], prompt, options, key, 86400.0)
         answer = self.ledger.jobs.submit(new)
         if key in self.keys:
             job_id = self.keys[key]

@@ -1,0 +1,53 @@
+"""What a client or a receiver is set to do, checked when it is made."""
+
+import os
+from enum import StrEnum
+from typing import Final
+
+from limner.errors import ConfigurationError
+from limner.options import duration
+
+DAY: Final = 86_400.0
+
+
+class Durability(StrEnum):
+    """What must be true of a write before money depends on it. ``DISK`` and ``REPLICA`` need Redis ≥ 7.2."""
+
+    SERVER = "server"
+    """What the server's ``appendfsync`` says."""
+    DISK = "disk"
+    """It is on the server's disk (WAITAOF 1 0)."""
+    REPLICA = "replica"
+    """It is on the server's disk and on that of a replica, too (WAITAOF 1 1)."""
+
+
+def redis_url_of_env() -> str:
+    """``LIMNER_REDIS_URL``; raises ConfigurationError if it is not set."""
+    url = os.environ.get("LIMNER_REDIS_URL", "").strip()
+    if not url:
+        raise ConfigurationError("LIMNER_REDIS_URL: not set; it is the URL of the fleet's Redis")
+    return url
+
+
+def checked_seconds(value: float | str, name: str) -> float:
+    """A duration, as a number or as text; raises ConfigurationError, which names it."""
+    try:
+        return duration(_number(value) if isinstance(value, str) else value)
+    except ValueError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def checked_durability(value: str, name: str = "durability") -> Durability:
+    """A durability; raises ConfigurationError, which names the setting."""
+    try:
+        return Durability(value)
+    except ValueError:
+        known = ", ".join(Durability)
+        raise ConfigurationError(f"{name}: must be one of {known}, not {value!r}") from None

@@ -1,0 +1,108 @@
+"""The options of a submit: when and where its job is sent, and what comes back with it."""
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Final, Self, TypedDict, Unpack
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from limner.errors import InvalidRequest
+from limner.models import faults
+
+HIGHEST_PRIORITY: Final = 9
+MAX_METADATA_BYTES: Final = 4096
+MAX_NAME_LENGTH: Final = 64
+LONGEST: Final = 10_000_000.0
+"""Seconds."""
+
+
+def duration(value: Any) -> float:
+    """The number of seconds, if it can be a duration; else raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST:
+        raise ValueError(f"must be a number of seconds above 0 and up to {LONGEST:.0f}")
+    return float(value)
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= HIGHEST_PRIORITY:
+        raise ValueError(f"must be a whole number from 0 to {HIGHEST_PRIORITY}, not {value!r}")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
+        raise ValueError(f"must be a text of 1 to {MAX_NAME_LENGTH} printable characters")
+    return value
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be a mapping with text keys")
+    metadata = dict(value)
+    try:
+        size = len(_json(metadata).encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"cannot be written as JSON ({error})") from None
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes as JSON, these are {size}")
+    return metadata
+
+
+def _json(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+_Name = Annotated[str, BeforeValidator(_name)]
+
+
+class SubmitKeywords(TypedDict, total=False):
+    """The options as keyword arguments. :class:`SubmitOptions` says what they mean, and checks them."""
+
+    priority: int
+    metadata: Mapping[str, Any] | None
+    lane: str | None
+    account: str | None
+    expires_in: float | None
+
+
+class SubmitOptions(BaseModel):
+    """The options of a submit, checked; the same from the call to the job's record."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    priority: Annotated[int, BeforeValidator(_priority)] = 5
+    """0 to 9, the highest first."""
+    metadata: Annotated[dict[str, Any], BeforeValidator(_metadata)] = {}
+    """A JSON object of at most 4 KiB that comes back with the result and in events."""
+    lane: _Name | None = None
+    """Lanes of one priority share the turns. 1 to 64 printable characters, as for ``account``."""
+    account: _Name | None = None
+    """The account at the provider that is to be used; else it is the one with the most room."""
+    expires_in: Annotated[float, BeforeValidator(duration)] | None = None
+    """Seconds from the submission on, within which the job is sent or not at all."""
+
+    @classmethod
+    def checked(cls, **options: Unpack[SubmitKeywords]) -> Self:
+        """The options that these keywords give.
+
+        Raises InvalidRequest, which names each option that is wrong, and TypeError for a keyword that is no
+        option, as any function does.
+        """
+        if unknown := sorted(options.keys() - cls.model_fields.keys()):
+            raise TypeError(f"{unknown[0]}: there is no such option; there are {', '.join(cls.model_fields)}")
+        try:
+            return cls.model_validate(options)
+        except ValidationError as error:
+            raise InvalidRequest("; ".join(faults(error))) from None
+
+    def keywords(self) -> dict[str, Any]:
+        """The options by their names, without the fields that a subclass adds."""
+        return {name: getattr(self, name) for name in SubmitOptions.model_fields}
+
+    @cached_property
+    def metadata_json(self) -> str:
+        """The metadata as the record keeps it, written once for all jobs that share the options."""
+        return _json(self.metadata)

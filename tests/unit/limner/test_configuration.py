@@ -1,0 +1,97 @@
+"""What a client is made with: an error names the setting, and shows no secret."""
+
+from typing import Any
+
+import pytest
+
+from limner import Limner
+from limner.configuration import Durability, checked_durability, checked_seconds
+from limner.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost",
+        "http://localhost:6379",
+        "redis+socket:///tmp/x",
+        "redis://localhost:port",
+        "redis://localhost:99999999",
+        "redis://localhost/main",
+        "unix://",
+    ],
+)
+def test_a_malformed_url_is_refused_by_the_settings_name(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="LIMNER_REDIS_URL"):
+        Limner(url)
+
+
+def test_a_password_is_in_no_error_and_no_repr() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Limner("redis://:hunter2@localhost:port/0")
+    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in repr(Limner("redis://:hunter2@localhost/0"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pa/ss@host",
+        "redis://[::1",
+        "redis://:pass℀@host",
+        "redis://:pass@h?foo=1",
+        "redis://:pass@h:x",
+    ],
+)
+def test_no_part_of_a_malformed_url_is_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        Limner(url)
+    assert "pa" not in str(refused.value).replace("password", "").replace("path", "")
+    assert refused.value.__suppress_context__
+
+
+def test_the_environment_must_name_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    for unset in ("LIMNER_REDIS_URL", "LIMNER_IDEMPOTENCY_SECONDS", "LIMNER_DURABILITY"):
+        monkeypatch.delenv(unset, raising=False)
+    with pytest.raises(ConfigurationError, match="LIMNER_REDIS_URL: not set"):
+        Limner.from_env()
+    monkeypatch.setenv("LIMNER_REDIS_URL", "redis://localhost/0")
+    assert isinstance(Limner.from_env(), Limner)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIMNER_IDEMPOTENCY_SECONDS", "soon"),
+        ("LIMNER_IDEMPOTENCY_SECONDS", "-1"),
+        ("LIMNER_IDEMPOTENCY_SECONDS", "nan"),
+        ("LIMNER_DURABILITY", "hope"),
+    ],
+)
+def test_a_bad_variable_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("LIMNER_REDIS_URL", "redis://localhost/0")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=name):
+        Limner.from_env()
+
+
+@pytest.mark.parametrize("seconds", ["2 s", None, True, 0, -1, float("nan"), float("inf"), 1e18])
+def test_durations_are_bounded(seconds: Any) -> None:
+    for option in ("timeout", "idempotency_seconds"):
+        with pytest.raises(ConfigurationError, match=f"{option}: must be a number of seconds above 0"):
+            Limner("redis://localhost/0", **{option: seconds})
+
+
+def test_a_duration_of_the_environment_is_text() -> None:
+    assert checked_seconds("2.5", "any") == checked_seconds(2.5, "any") == 2.5
+
+
+def test_a_durability_is_one_of_three() -> None:
+    assert checked_durability("disk") is Durability.DISK
+    with pytest.raises(
+        ConfigurationError, match="durability: must be one of server, disk, replica, not 'hope'"
+    ):
+        checked_durability("hope")
