@@ -5,30 +5,74 @@
 >>> job.result(timeout=300).urls  # doctest: +SKIP
 """
 
+from typing import TYPE_CHECKING
+
 from limner.accounts import AccountStatus
 from limner.client import Limner
+from limner.configuration import Durability
 from limner.errors import (
+    AttemptsExhausted,
+    Cancelled,
+    ConfigurationError,
+    DeadlineExceeded,
+    Expired,
+    FeatureDisabled,
+    GenerationFailed,
     IdempotencyConflict,
+    InDoubt,
+    InsufficientCredits,
     InvalidRequest,
+    InvalidState,
     JobFailed,
     LimnerError,
+    ModerationRefused,
+    NoImages,
+    NotDurable,
+    OverBudget,
     RecordTooNew,
+    RecordUnreadable,
+    RequestRejected,
     StoreUnavailable,
+    Unauthorized,
     UnknownJob,
+    WaitTimeout,
 )
 from limner.job import Cancellation, Job
 from limner.models import Images, TextToImage
-from limner.pauses import Pause
+from limner.pauses import EndsBy, Pause
 from limner.spending import DaySpend, Spending, Standing
-from limner.status import JobState, JobStatus, LogEntry
+from limner.status import (
+    Doubt,
+    Event,
+    JobState,
+    JobStatus,
+    LogEntry,
+    Task,
+    TaskState,
+    UnmatchedCallback,
+)
 
 __all__ = [
     "AccountStatus",
+    "AttemptsExhausted",
     "Cancellation",
+    "Cancelled",
+    "ConfigurationError",
     "DaySpend",
+    "DeadlineExceeded",
+    "Doubt",
+    "Durability",
+    "EndsBy",
+    "Event",
+    "Expired",
+    "FeatureDisabled",
+    "GenerationFailed",
     "IdempotencyConflict",
     "Images",
+    "InDoubt",
+    "InsufficientCredits",
     "InvalidRequest",
+    "InvalidState",
     "Job",
     "JobFailed",
     "JobState",
@@ -36,11 +80,38 @@ __all__ = [
     "Limner",
     "LimnerError",
     "LogEntry",
+    "ModerationRefused",
+    "NoImages",
+    "NotDurable",
+    "OverBudget",
     "Pause",
     "RecordTooNew",
+    "RecordUnreadable",
+    "RequestRejected",
     "Spending",
     "Standing",
     "StoreUnavailable",
+    "Task",
+    "TaskState",
     "TextToImage",
+    "Unauthorized",
     "UnknownJob",
+    "UnmatchedCallback",
+    "WaitTimeout",
+    "__version__",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        # Looked up when it is asked for: that reads the disk, and few ask.
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("limner")
+        except PackageNotFoundError:
+            return "0+unknown"

@@ -19,6 +19,7 @@ __all__ = [
     "InDoubt",
     "InsufficientCredits",
     "InvalidRequest",
+    "InvalidState",
     "JobFailed",
     "LimnerError",
     "ModerationRefused",
@@ -31,6 +32,7 @@ __all__ = [
     "StoreUnavailable",
     "Unauthorized",
     "UnknownJob",
+    "WaitTimeout",
 ]
 
 Charged = Literal["no", "maybe", "yes"]
@@ -46,6 +48,10 @@ class ConfigurationError(LimnerError, ValueError):
 
 class InvalidRequest(LimnerError, ValueError):
     """A request, or an option of it, is wrong; the message names the field. Nothing was stored or sent."""
+
+
+class InvalidState(LimnerError):
+    """The job does not stand where it would have to for this. Nothing was changed."""
 
 
 class IdempotencyConflict(LimnerError):
@@ -70,6 +76,15 @@ class RecordTooNew(RecordUnreadable):
 
 class UnknownJob(LimnerError, LookupError):
     """There is no job of that id: it never existed, or its result was kept long enough and has expired."""
+
+
+class WaitTimeout(LimnerError, TimeoutError):
+    """The time to wait for a job's end is over. The job goes on, and can be waited for again."""
+
+    def __init__(self, message: str, *, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        """The job that was waited for."""
 
 
 class JobFailed(LimnerError):

@@ -9,7 +9,7 @@ from typing import Final
 import redis
 
 from limner._connection import cancellations
-from limner.errors import Cancelled, InDoubt, InvalidRequest, StoreUnavailable, UnknownJob
+from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, StoreUnavailable, UnknownJob
 from limner.ledger import Adoption, Ledger, Reading, Record
 from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
@@ -64,8 +64,8 @@ class Job:
     def result(self, timeout: float | None = None) -> Images:
         """Block until the job has ended, and return its images or raise its JobFailed.
 
-        Raises :class:`TimeoutError` after ``timeout`` seconds; the job goes on all the same. A Redis that is
-        away for a while during the wait is waited for, up to half a minute.
+        Raises :class:`~limner.errors.WaitTimeout` after ``timeout`` seconds; the job goes on all the same. A
+        Redis that is away for a while during the wait is waited for, up to half a minute.
         """
         patience = Patience.until(time.monotonic(), timeout)
         record = self._read()
@@ -128,8 +128,9 @@ class Job:
     def adopt(self, task_id: str) -> None:
         """Say that a task of the provider belongs to this job's last attempt.
 
-        The next poll confirms it, and delivers its images even if the job has failed. Raises UnknownJob, and
-        InvalidRequest if the job has another task for certain or this one has ended.
+        The next poll confirms it, and delivers its images even if the job has failed. Raises UnknownJob,
+        InvalidRequest for what cannot be a task's id, and InvalidState if the job has another task for
+        certain or this one has ended.
         """
         task_id = task_id.strip()
         if not task_id or len(task_id) > MAX_TASK_ID or not task_id.isprintable() or " " in task_id:
@@ -137,18 +138,18 @@ class Job:
         record = self._read()
         at_work = record.open_task
         if not record.state.ended and record.doubtful is None and at_work and at_work.confirmed:
-            raise InvalidRequest(f"task_id: job {self.id} has task {at_work.task_id} for certain")
+            raise InvalidState(f"task_id: job {self.id} has task {at_work.task_id} for certain")
         found = self._ledger.jobs.adopt(self.id, task_id)
         if found is Adoption.UNKNOWN_JOB:
             raise self._unknown()
         if found not in (Adoption.ADOPTED, Adoption.EXPECTED):
-            raise InvalidRequest(f"task_id: job {self.id} cannot adopt it ({found})")
+            raise InvalidState(f"task_id: job {self.id} cannot adopt it ({found})")
 
     def resubmit(self, attempt: int | None = None) -> None:
         """Send a job that is in doubt again, at the risk of paying twice.
 
         ``attempt`` is the one that the decision is about; without it, the one that is in doubt now. Raises
-        UnknownJob, and InvalidRequest if that attempt is not in doubt.
+        UnknownJob, and InvalidState if that attempt is not in doubt.
         """
         attempt = self._doubtful(attempt).doubtful
         if not self._ledger.jobs.resubmit(self.id, attempt=attempt):
@@ -173,9 +174,9 @@ class Job:
             raise self._not_in_doubt(attempt)
         return record
 
-    def _not_in_doubt(self, attempt: int | None = None) -> InvalidRequest:
+    def _not_in_doubt(self, attempt: int | None = None) -> InvalidState:
         which = "it" if attempt is None else f"attempt {attempt}"
-        return InvalidRequest(
+        return InvalidState(
             f"job {self.id} is {self._read().state}, and {which} is not in doubt, or was resolved just now"
         )
 

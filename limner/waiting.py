@@ -11,6 +11,7 @@ import redis
 import redis.asyncio
 
 from limner._connection import async_store_errors, store_errors
+from limner.errors import WaitTimeout
 from limner.status import JobState
 
 
@@ -47,9 +48,11 @@ class Patience:
         return self.RECHECK if self.deadline is None else max(0.0, min(self.RECHECK, self.deadline - now))
 
 
-def still_waiting(job_id: str, state: JobState, timeout: float | None) -> TimeoutError:
+def still_waiting(job_id: str, state: JobState, timeout: float | None) -> WaitTimeout:
     """The error for a wait that is over before the job is."""
-    return TimeoutError(f"job {job_id} is still {state} after {timeout} s; it goes on, ask again later")
+    return WaitTimeout(
+        f"job {job_id} is still {state} after {timeout} s; it goes on, ask again later", job_id=job_id
+    )
 
 
 def wait_in_thread(

@@ -4,12 +4,12 @@ import io
 import os
 import sys
 import traceback
-from importlib.metadata import PackageNotFoundError, version
 from itertools import takewhile
 from typing import Annotated, Any, Final
 
 import typer
 
+import limner
 from limner.cli.accounts import pause, quota, resume, spend
 from limner.cli.doubts import callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
@@ -40,17 +40,14 @@ app = typer.Typer(
 
 def _print_version(ctx: typer.Context, asked: bool) -> None:
     if asked:
-        try:
-            number = version("limner")
-        except PackageNotFoundError:
-            number = "of a checkout"
+        number = limner.__version__
         given: Globals = ctx.obj
         Output(as_json=given.as_json).say({"version": number}, f"limner {number}")
         raise typer.Exit
 
 
 @app.callback()
-def limner(
+def shared(
     ctx: typer.Context,
     redis_url: Annotated[
         str | None,

@@ -9,10 +9,12 @@ from limner.errors import (
     ConfigurationError,
     IdempotencyConflict,
     InvalidRequest,
+    InvalidState,
     JobFailed,
     RecordUnreadable,
     StoreUnavailable,
     UnknownJob,
+    WaitTimeout,
 )
 
 
@@ -42,9 +44,10 @@ class ExitCode(IntEnum):
 _CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (JobFailed, ExitCode.JOB_FAILED),
     (InvalidRequest, ExitCode.BAD_INPUT),
+    (InvalidState, ExitCode.BAD_INPUT),
     (ConfigurationError, ExitCode.BAD_INPUT),
     (IdempotencyConflict, ExitCode.BAD_INPUT),
-    (TimeoutError, ExitCode.TIMEOUT),
+    (WaitTimeout, ExitCode.TIMEOUT),
     (UnknownJob, ExitCode.UNKNOWN_JOB),
     (StoreUnavailable, ExitCode.STORE_UNAVAILABLE),
     (redis.RedisError, ExitCode.STORE_UNAVAILABLE),

@@ -10,7 +10,7 @@ from limner.cli.exits import ExitCode
 from limner.cli.facts import entry_facts, facts_of, moment, outcome_facts
 from limner.cli.session import Session
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
-from limner.errors import JobFailed
+from limner.errors import JobFailed, WaitTimeout
 from limner.job import Job
 from limner.models import Images
 from limner.status import JobStatus, LogEntry
@@ -50,8 +50,10 @@ def wait(
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             return deliver(session, job, left, before_url=f"{job.id} ")
-        except TimeoutError:
-            raise TimeoutError(f"job {job.id} has not ended within {timeout:g} s; it goes on") from None
+        except WaitTimeout:
+            raise WaitTimeout(
+                f"job {job.id} has not ended within {timeout:g} s; it goes on", job_id=job.id
+            ) from None
 
     return session.each(job_ids, until_ended)
 

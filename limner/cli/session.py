@@ -12,7 +12,7 @@ from limner._connection import check_url
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
 from limner.client import Limner
-from limner.errors import ConfigurationError, LimnerError, RecordUnreadable, UnknownJob
+from limner.errors import ConfigurationError, LimnerError, RecordUnreadable, UnknownJob, WaitTimeout
 from limner.job import Job
 
 RedisUrl = Annotated[
@@ -44,7 +44,7 @@ class Session:
             for job_id in job_ids:
                 try:
                     code = act(limner.get(job_id))
-                except (UnknownJob, RecordUnreadable, TimeoutError) as error:
+                except (UnknownJob, RecordUnreadable, WaitTimeout) as error:
                     code = self.out.error(error, job_id=job_id)
                 worst = max(worst, code)
         return worst
@@ -69,7 +69,7 @@ def command(body: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
         out = Output(as_json=as_json or given.as_json)
         try:
             return body(Session(checked_url(redis_url or given.redis_url), out), **options)
-        except (LimnerError, redis.RedisError, TimeoutError) as error:
+        except (LimnerError, redis.RedisError) as error:
             return out.error(error)
 
     # Typer reads a command's options from its signature.

@@ -7,21 +7,11 @@ import time
 import pytest
 import redis
 
-from limner import Limner, StoreUnavailable
+from limner import Limner, StoreUnavailable, WaitTimeout
 from limner.errors import InvalidRequest
 from limner.waiting import Patience
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
-
-
-def test_patience_ends_though_nothing_has_been_over() -> None:
-    patience = Patience.until(0.0, None)
-    for now in range(1, 31):
-        assert not patience.over(now)
-        assert not patience.lost(now)
-    assert patience.lost(31.0)
-    patience.seen(31.0)
-    assert not patience.lost(60.0)
 
 
 def test_a_wait_without_a_timeout_ends_when_redis_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +61,7 @@ def test_event_loops_that_have_closed_are_forgotten(valkey_url: str) -> None:
     with Limner(valkey_url) as limner:
         job = limner.submit("nobody comes")
         for _ in range(10):
-            with pytest.raises(TimeoutError):
+            with pytest.raises(WaitTimeout):
                 asyncio.run(job.wait(0.01))
         assert len(limner._async_sides) == 1
 

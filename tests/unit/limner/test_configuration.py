@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from limner import Limner
+from limner import ConfigurationError, Limner
 from limner.configuration import Durability, checked_durability, checked_seconds
-from limner.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

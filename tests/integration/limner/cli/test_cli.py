@@ -179,7 +179,7 @@ def test_submit_that_waits_prints_the_id_at_once_and_then_the_urls(url: str, led
 
 def test_submit_that_waits_in_vain_ends_with_3_and_leaves_the_job(url: str, ledger: Ledger) -> None:
     run = Run("submit", "a red kite", "--timeout", "0.2", "--json", url=url)
-    assert (run.code, run.error["error"]) == (3, "TimeoutError")
+    assert (run.code, run.error["error"]) == (3, "WaitTimeout")
     record = ledger.jobs.read(run.objects[0]["job_id"])
     assert record is not None
     assert record.state is JobState.QUEUED

@@ -18,11 +18,13 @@ from limner.errors import (
     GenerationFailed,
     IdempotencyConflict,
     InvalidRequest,
+    InvalidState,
     NoImages,
     OverBudget,
     RecordTooNew,
     StoreUnavailable,
     UnknownJob,
+    WaitTimeout,
 )
 from limner.job import Cancellation
 from limner.models import Images, TextToImage
@@ -345,9 +347,10 @@ def test_the_facts_of_an_outcome_name_its_state() -> None:
         (GenerationFailed("no"), ExitCode.JOB_FAILED),
         (Expired("no"), ExitCode.JOB_FAILED),
         (InvalidRequest("no"), ExitCode.BAD_INPUT),
+        (InvalidState("no"), ExitCode.BAD_INPUT),
         (ConfigurationError("no"), ExitCode.BAD_INPUT),
         (IdempotencyConflict("no"), ExitCode.BAD_INPUT),
-        (TimeoutError("no"), ExitCode.TIMEOUT),
+        (WaitTimeout("no"), ExitCode.TIMEOUT),
         (UnknownJob("no"), ExitCode.UNKNOWN_JOB),
         (StoreUnavailable("no"), ExitCode.STORE_UNAVAILABLE),
         (RecordTooNew("no"), ExitCode.RECORD_TOO_NEW),
