@@ -1,6 +1,5 @@
 """The producer's side: submit a request, wait for its images."""
 
-import asyncio
 import os
 from collections.abc import Iterable
 from types import TracebackType
@@ -11,11 +10,11 @@ from limner.configuration import DAY, Durability, checked_durability, checked_se
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted
+from limner.loops import EventLoops
 from limner.models import TextToImage
 from limner.operations import Operations
 from limner.options import SubmitKeywords, SubmitOptions
 from limner.submission import check_account, encodable, of_prompt, submission_of
-from limner.waiting import AsyncSide
 
 __all__ = ["Limner"]
 
@@ -28,6 +27,12 @@ class Limner(Operations):
     ``durability`` is what a submit waits for: "server", "disk" or "replica", see
     :class:`~limner.configuration.Durability`. Creating it connects to nothing. Raises
     :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
+
+    Each method that blocks has a twin for asynchronous code, whose name begins with ``a`` and which never
+    blocks the event loop. ``asubmit`` and ``aevents``, and of a job ``aresult`` and ``astatus``, speak to
+    Redis asynchronously. The others have one of eight threads of this client make the blocking call. If they
+    are cancelled before a thread is free, the call is not made; later, it is made all the same. ``aclose``
+    waits for such calls.
     """
 
     def __init__(
@@ -38,12 +43,11 @@ class Limner(Operations):
         idempotency_seconds: float = DAY,
         durability: str = Durability.SERVER,
     ) -> None:
-        self._url = redis_url
-        self._timeout = checked_seconds(timeout, "timeout")
+        seconds = checked_seconds(timeout, "timeout")
         self._idempotency_seconds = checked_seconds(idempotency_seconds, "idempotency_seconds")
-        self._redis = connect(redis_url, timeout=self._timeout)
+        self._redis = connect(redis_url, timeout=seconds)
         self._ledger = Ledger(self._redis, durability=checked_durability(durability))
-        self._async_sides: dict[asyncio.AbstractEventLoop, AsyncSide] = {}
+        self._loops = EventLoops(lambda: connect_async(redis_url, timeout=seconds))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -72,7 +76,7 @@ class Limner(Operations):
         """Hand a request to the fleet; once this returns, the job is not lost.
 
         The same ``idempotency_key`` gives the same job, however often and from wherever it is submitted,
-        until ``idempotency_seconds`` after the job's end.
+        until ``idempotency_seconds`` after the job's end; ``job.created`` tells whether this call made it.
 
         The options are those of :class:`~limner.options.SubmitOptions`. ``priority`` runs from 0 to 9, the
         highest first, and is 5 by default. ``metadata`` is a JSON object of at most 4 KiB that comes back
@@ -121,25 +125,39 @@ class Limner(Operations):
     ) -> Job:
         """:meth:`submit` for asynchronous code."""
         new = self._submission(request, idempotency_key, SubmitOptions.checked(**options))
-        jobs, client = self._ledger.jobs, self._async_side().client
+        jobs, client = self._ledger.jobs, self._loops.side().client
         return self._job(await jobs.store.arun_durably(client, jobs.submission(new)), new)
+
+    async def asubmit_many(
+        self,
+        requests: Iterable[TextToImage | str],
+        *,
+        idempotency_keys: Iterable[str] | None = None,
+        **options: Unpack[SubmitKeywords],
+    ) -> list[Job]:
+        """:meth:`submit_many` for asynchronous code.
+
+        It runs in a thread: to check and write out thousands of requests would hold the event loop up.
+        """
+        # What is iterated over may belong to this thread.
+        asked, keys = list(requests), None if idempotency_keys is None else list(idempotency_keys)
+        return await self._loops.in_thread(self.submit_many, asked, idempotency_keys=keys, **options)
 
     def get(self, job_id: str) -> Job:
         """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""
         if not isinstance(job_id, str) or not job_id or not encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
-        return Job(job_id, self._ledger, self._redis, self._async_side)
+        return Job(job_id, self._ledger, self._loops)
 
     def close(self) -> None:
         """Close the connections of the blocking calls."""
+        self._loops.close()
         self._redis.close()
 
     async def aclose(self) -> None:
-        """Close all connections that this event loop uses."""
-        side = self._async_sides.pop(asyncio.get_running_loop(), None)
-        if side:
-            await side.aclose()
-        self.close()
+        """Wait for the calls that threads make, and close all connections that this event loop uses."""
+        await self._loops.aclose()
+        self._redis.close()
 
     def __enter__(self) -> Self:
         return self
@@ -157,17 +175,6 @@ class Limner(Operations):
     ) -> None:
         await self.aclose()
 
-    def _async_side(self) -> AsyncSide:
-        loop = asyncio.get_running_loop()
-        side = self._async_sides.get(loop)
-        if side is None:
-            # Loops that asyncio.run has closed leave their connections to the garbage collector.
-            self._async_sides = {
-                other: kept for other, kept in self._async_sides.items() if not other.is_closed()
-            }
-            side = self._async_sides[loop] = AsyncSide(connect_async(self._url, timeout=self._timeout))
-        return side
-
     def _submission(
         self, request: TextToImage | str, idempotency_key: str | None, options: SubmitOptions
     ) -> Submission:
@@ -184,4 +191,5 @@ class Limner(Operations):
             raise IdempotencyConflict(
                 f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"
             )
-        return self.get(submitted.job_id)
+        created = submitted.outcome == "created"
+        return Job(submitted.job_id, self._ledger, self._loops, created=created)

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
-
-import redis
 
 from limner._connection import cancellations
 from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, StoreUnavailable, UnknownJob
 from limner.ledger import Adoption, Ledger, Reading, Record
+from limner.loops import EventLoops
 from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
 from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
@@ -30,15 +28,21 @@ class Cancellation(StrEnum):
 
 
 class Job:
-    """A submitted job. Cheap to make, holds no connection of its own."""
+    """A submitted job. Cheap to make, holds no connection of its own.
+
+    Each method has a twin for asynchronous code, whose name begins with ``a``; see
+    :class:`~limner.client.Limner`. All raise StoreUnavailable.
+    """
 
     def __init__(
-        self, job_id: str, ledger: Ledger, client: "redis.Redis", async_side: Callable[[], AsyncSide]
+        self, job_id: str, ledger: Ledger, loops: EventLoops, *, created: bool | None = None
     ) -> None:
         self.id = job_id
+        self.created = created
+        """True if the submit that returned this made the job, False if its key or id led to a known one; None
+        of a job that was not submitted here."""
         self._ledger = ledger
-        self._redis = client
-        self._async_side = async_side
+        self._loops = loops
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -54,8 +58,8 @@ class Job:
         return self._ledger.store.ask(self._status())
 
     async def astatus(self) -> JobStatus:
-        """:meth:`status` for asynchronous code."""
-        return await self._ledger.store.aask(self._async_side().client, self._status())
+        """:meth:`status` for asynchronous code; it holds no thread."""
+        return await self._ledger.store.aask(self._loops.side().client, self._status())
 
     def _status(self) -> Reading[JobStatus]:
         record = yield from self._reading()
@@ -73,7 +77,9 @@ class Job:
             if patience.over(time.monotonic()):
                 raise still_waiting(self.id, record.state, timeout)
             try:
-                wait_in_thread(self._redis, self._ledger.journal.channel(self.id), self._has_ended, patience)
+                wait_in_thread(
+                    self._ledger.store.redis, self._ledger.journal.channel(self.id), self._has_ended, patience
+                )
                 record = self._read()
                 patience.seen(time.monotonic())
             except StoreUnavailable:
@@ -82,10 +88,10 @@ class Job:
                 time.sleep(Patience.PAUSE)
         return _images(record)
 
-    async def wait(self, timeout: float | None = None) -> Images:
+    async def aresult(self, timeout: float | None = None) -> Images:
         """:meth:`result` for asynchronous code. All waits of an event loop share one connection."""
         patience = Patience.until(time.monotonic(), timeout)
-        side = self._async_side()
+        side = self._loops.side()
         before = cancellations()
         record = await self._aread(side)
         while not record.state.ended:
@@ -107,6 +113,9 @@ class Job:
                 await asyncio.sleep(Patience.PAUSE)
         return _images(record)
 
+    wait = aresult
+    """The same as :meth:`aresult`."""
+
     def cancel(self) -> Cancellation:
         """End the job now; raises UnknownJob. Whether it was paid for by then is what this returns."""
         found = self._ledger.jobs.cancel(
@@ -124,6 +133,10 @@ class Job:
         if found.ended:
             return Cancellation.ALREADY_ENDED
         return Cancellation.BEFORE_SENDING if found is JobState.QUEUED else Cancellation.AFTER_SENDING
+
+    async def acancel(self) -> Cancellation:
+        """:meth:`cancel` for asynchronous code."""
+        return await self._loops.in_thread(self.cancel)
 
     def adopt(self, task_id: str) -> None:
         """Say that a task of the provider belongs to this job's last attempt.
@@ -145,6 +158,10 @@ class Job:
         if found not in (Adoption.ADOPTED, Adoption.EXPECTED):
             raise InvalidState(f"task_id: job {self.id} cannot adopt it ({found})")
 
+    async def aadopt(self, task_id: str) -> None:
+        """:meth:`adopt` for asynchronous code."""
+        await self._loops.in_thread(self.adopt, task_id)
+
     def resubmit(self, attempt: int | None = None) -> None:
         """Send a job that is in doubt again, at the risk of paying twice.
 
@@ -154,6 +171,10 @@ class Job:
         attempt = self._doubtful(attempt).doubtful
         if not self._ledger.jobs.resubmit(self.id, attempt=attempt):
             raise self._not_in_doubt()
+
+    async def aresubmit(self, attempt: int | None = None) -> None:
+        """:meth:`resubmit` for asynchronous code."""
+        await self._loops.in_thread(self.resubmit, attempt)
 
     def give_up(self, attempt: int | None = None) -> None:
         """End a job that is in doubt in InDoubt; the rest is as with :meth:`resubmit`.
@@ -167,6 +188,10 @@ class Job:
         lease = self._doubtful(attempt).lease
         if not self._ledger.jobs.fail(self.id, error, [JobState.IN_DOUBT], lease=lease):
             raise self._not_in_doubt()
+
+    async def agive_up(self, attempt: int | None = None) -> None:
+        """:meth:`give_up` for asynchronous code."""
+        await self._loops.in_thread(self.give_up, attempt)
 
     def _doubtful(self, attempt: int | None) -> Record:
         record = self._read()
@@ -184,6 +209,10 @@ class Job:
         """Every attempt, answer, wait and poll, oldest first; raises UnknownJob. Bounded to the last 200."""
         self._read()
         return self._ledger.journal.log(self.id)
+
+    async def alog(self) -> list[LogEntry]:
+        """:meth:`log` for asynchronous code."""
+        return await self._loops.in_thread(self.log)
 
     def _unknown(self) -> UnknownJob:
         return UnknownJob(f"no job {self.id}: it never was, or its result has expired")

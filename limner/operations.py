@@ -1,11 +1,13 @@
 """The operator's side: what has to be seen to, and what may be done about an account."""
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger, doubt_of
+from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
 from limner.status import Doubt, Event, UnmatchedCallback
@@ -17,9 +19,13 @@ WEEK = 7
 
 
 class Operations:
-    """What :class:`~limner.client.Limner` tells of the fleet. All raise StoreUnavailable."""
+    """What :class:`~limner.client.Limner` tells of the fleet. All raise StoreUnavailable.
+
+    The twins for asynchronous code, whose names begin with ``a``, raise the same.
+    """
 
     _ledger: Ledger
+    _loops: EventLoops
 
     def accounts(self) -> list[AccountStatus]:
         """How each account stands, by name: its quota, who waits for it, and its pause.
@@ -27,6 +33,10 @@ class Operations:
         Empty before the first worker has started.
         """
         return self._ledger.accounts.statuses()
+
+    async def aaccounts(self) -> list[AccountStatus]:
+        """:meth:`accounts` for asynchronous code."""
+        return await self._loops.in_thread(self.accounts)
 
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
@@ -41,6 +51,10 @@ class Operations:
             raise InvalidRequest(f"reason: must be a text of at most {MAX_REASON_LENGTH} characters")
         self._ledger.accounts.pause(account, seconds=length, reason=reason)
 
+    async def apause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
+        """:meth:`pause` for asynchronous code."""
+        await self._loops.in_thread(self.pause, account, seconds, reason)
+
     def resume(self, account: str = MAIN) -> bool:
         """End an account's pause; False if there is none.
 
@@ -49,6 +63,10 @@ class Operations:
         """
         self._check_account(account)
         return self._ledger.accounts.resume(account)
+
+    async def aresume(self, account: str = MAIN) -> bool:
+        """:meth:`resume` for asynchronous code."""
+        return await self._loops.in_thread(self.resume, account)
 
     def spend(self, days: int = WEEK) -> Spending:
         """What was spent on the last days, today (UTC) included, and what is held and doubtful, in credits.
@@ -59,6 +77,10 @@ class Operations:
             raise InvalidRequest(f"days: must be a whole number from 1 to {KEEP_DAYS}, not {days!r}")
         return self._ledger.budget.spend(days)
 
+    async def aspend(self, days: int = WEEK) -> Spending:
+        """:meth:`spend` for asynchronous code."""
+        return await self._loops.in_thread(self.spend, days)
+
     def doubts(self) -> list[Doubt]:
         """The attempts of which it is not known whether they were accepted, the oldest first.
 
@@ -67,13 +89,25 @@ class Operations:
         """
         return [doubt_of(record) for record in self._ledger.jobs.doubts()]
 
+    async def adoubts(self) -> list[Doubt]:
+        """:meth:`doubts` for asynchronous code."""
+        return await self._loops.in_thread(self.doubts)
+
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""
         return self._ledger.journal.unmatched_callbacks()
 
+    async def aunmatched_callbacks(self) -> list[UnmatchedCallback]:
+        """:meth:`unmatched_callbacks` for asynchronous code."""
+        return await self._loops.in_thread(self.unmatched_callbacks)
+
     def callback_counts(self) -> dict[str, int]:
         """How many callbacks the fleet has had, by what they came to."""
         return self._ledger.journal.callback_counts()
+
+    async def acallback_counts(self) -> dict[str, int]:
+        """:meth:`callback_counts` for asynchronous code."""
+        return await self._loops.in_thread(self.callback_counts)
 
     def events(self, *, from_start: bool = False, follow: bool = True) -> Iterator[Event]:
         """The events of all jobs and accounts, from now on, or from the oldest one kept.
@@ -98,6 +132,32 @@ class Operations:
                 yield event
             if not (events or follow):
                 return
+
+    async def aevents(self, *, from_start: bool = False, follow: bool = True) -> AsyncIterator[Event]:
+        """:meth:`events` for asynchronous code.
+
+        It looks for new ones five times a second, and holds no connection and no thread in between: there may
+        be one for each of many clients.
+        """
+        journal, store, client = self._ledger.journal, self._ledger.store, self._loops.side().client
+        after = "0" if from_start else await store.aask(client, journal.newest())
+        patience = Patience.until(time.monotonic(), None)
+        while True:
+            events: list[Event] = []
+            try:
+                events = await store.aask(client, journal.events_now(after))
+                patience.seen(time.monotonic())
+            except StoreUnavailable:
+                if patience.lost(time.monotonic()):
+                    raise
+            else:
+                if not (events or follow):
+                    return
+            for event in events:
+                after = event.id
+                yield event
+            if not events:
+                await asyncio.sleep(Patience.PAUSE)
 
     def _check_account(self, account: str) -> None:
         names = self._ledger.accounts.names()

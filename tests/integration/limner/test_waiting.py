@@ -63,7 +63,7 @@ def test_event_loops_that_have_closed_are_forgotten(valkey_url: str) -> None:
         for _ in range(10):
             with pytest.raises(WaitTimeout):
                 asyncio.run(job.wait(0.01))
-        assert len(limner._async_sides) == 1
+        assert len(limner._loops._sides) == 1
 
 
 def test_a_redis_that_refuses_to_write_is_a_store_that_is_unavailable() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -13,11 +13,22 @@ import limner
 from limner import InvalidRequest, Job, Limner, errors
 
 NOWHERE = "redis://127.0.0.1:1/0"
+NO_TWIN = {"get", "from_env"}
+"""They ask nothing of Redis."""
 PUBLIC = [
     (owner, name)
     for owner in (Limner, Job)
     for name, _ in inspect.getmembers(owner, inspect.isroutine)
     if not name.startswith("_")
+]
+
+
+def is_async(method: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method)
+
+
+BLOCKING = [
+    (owner, name) for owner, name in PUBLIC if not is_async(getattr(owner, name)) and name not in NO_TWIN
 ]
 
 
@@ -36,8 +47,26 @@ def test_nothing_is_asked_of_redis_before_all_is_checked() -> None:
     client = Limner(NOWHERE)
     with pytest.raises(InvalidRequest, match="prompt"):
         client.submit_many(["good", ""])
+    with pytest.raises(InvalidRequest, match="idempotency_keys: 1 keys for 2 requests"):
+        asyncio.run(client.asubmit_many(["a", "b"], idempotency_keys=["1"]))
     with pytest.raises(InvalidRequest, match="lane"):
         asyncio.run(client.asubmit("a", lane=""))
+
+
+def test_a_job_that_was_not_submitted_here_is_of_unknown_origin() -> None:
+    assert Limner(NOWHERE).get("j").created is None
+
+
+@pytest.mark.parametrize(("owner", "name"), BLOCKING)
+def test_a_method_that_blocks_has_a_twin_with_the_same_parameters(owner: type, name: str) -> None:
+    blocking, twin = getattr(owner, name), getattr(owner, f"a{name}")
+    assert is_async(twin)
+    assert inspect.signature(twin).parameters == inspect.signature(blocking).parameters
+    assert inspect.getdoc(twin)
+
+
+def test_the_old_name_of_a_wait_is_the_same_method() -> None:
+    assert Job.wait is Job.aresult
 
 
 def test_all_that_a_method_or_a_field_gives_is_exported() -> None:

@@ -99,7 +99,7 @@ def test_the_keywords_are_the_fields() -> None:
     assert SubmitKeywords.__required_keys__ == frozenset()
 
 
-@pytest.mark.parametrize("name", ["submit", "submit_many", "asubmit"])
+@pytest.mark.parametrize("name", ["submit", "submit_many", "asubmit", "asubmit_many"])
 def test_every_submit_takes_them(name: str) -> None:
     *_, options = inspect.signature(getattr(Limner, name)).parameters.values()
     assert options.kind is inspect.Parameter.VAR_KEYWORD

@@ -11,6 +11,7 @@ from limner.errors import GenerationFailed, InDoubt
 from limner.job import Job
 from limner.ledger import Closing, Grant, Money, Quota
 from limner.ledger.messages import Caps
+from limner.loops import EventLoops
 from limner.pauses import EndsBy
 from limner.status import JobState, JobStatus
 from tests.integration.limner.ledger.conftest import START, Bench
@@ -32,7 +33,7 @@ def account(bench: Bench, name: str = "main") -> AccountStatus:
 
 
 def status(bench: Bench, job_id: str) -> JobStatus:
-    return Job(job_id, bench.ledger, bench.client, lambda: pytest.fail("not asynchronous")).status()
+    return Job(job_id, bench.ledger, EventLoops(lambda: pytest.fail("not asynchronous"))).status()
 
 
 def send(bench: Bench, *quotas: Quota, money: Money = PRICES) -> tuple[str, Grant]:
