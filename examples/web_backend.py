@@ -5,7 +5,6 @@ where to ask. ``GET /images/{id}`` tells how the job stands; with ``?wait=25`` i
 has ended, or after so many seconds. No request holds a thread, and all waits share one connection to Redis.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -26,12 +25,14 @@ from limner import (
     StoreUnavailable,
     TextToImage,
     UnknownJob,
+    WaitTimeout,
 )
 
 __all__ = ["app"]
 
 LONGEST_WAIT: Final = 25.0
 """Seconds; most proxies give up on an answer after 30."""
+STATUSES: Final[dict[type[Exception], int]] = {InvalidRequest: 422, IdempotencyConflict: 409, UnknownJob: 404}
 
 
 async def create(request: Request) -> Response:
@@ -52,20 +53,13 @@ async def show(request: Request) -> Response:
 
 async def _outcome(job: Job, seconds: float) -> dict[str, Any]:
     try:
-        images = await job.wait(timeout=seconds)
-    except TimeoutError:
-        status = await asyncio.to_thread(job.status)
+        images = await job.aresult(timeout=seconds)
+    except WaitTimeout:
+        status = await job.astatus()
         return {"state": status.state, "position": status.position, "attempts": status.attempts}
     except JobFailed as error:
-        return {
-            "state": "failed",
-            "error": {
-                "type": type(error).__name__,
-                "message": error.message,
-                "advice": error.advice,
-                "retryable": error.retryable,
-            },
-        }
+        facts = {name: getattr(error, name) for name in ("message", "advice", "retryable")}
+        return {"state": "failed", "error": {"type": type(error).__name__, **facts}}
     return {"state": "succeeded", "urls": images.urls}
 
 
@@ -79,20 +73,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
-    if isinstance(error, ValidationError):
-        return JSONResponse(
-            {"errors": error.errors(include_url=False, include_context=False, include_input=False)}, 422
-        )
-    return JSONResponse({"errors": [{"msg": str(error)}]}, 422)
+async def _malformed(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)  # noqa: S101 - it is called for no other
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    return JSONResponse({"errors": faults}, 422)
 
 
-async def _conflict(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"errors": [{"msg": str(error)}]}, 409)
-
-
-async def _unknown(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"errors": [{"msg": str(error)}]}, 404)
+async def _refused(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"errors": [{"msg": str(error)}]}, STATUSES[type(error)])
 
 
 async def _store_away(_request: Request, _error: Exception) -> Response:
@@ -113,10 +101,8 @@ app = Starlette(
         Route("/images/{job_id}", show),
     ],
     exception_handlers={
-        ValidationError: _invalid,
-        InvalidRequest: _invalid,
-        IdempotencyConflict: _conflict,
-        UnknownJob: _unknown,
+        ValidationError: _malformed,
         StoreUnavailable: _store_away,
+        **dict.fromkeys(STATUSES, _refused),
     },
 )
