@@ -1,8 +1,8 @@
 """The durations of generations and of answers.
 
 No figures for Ideogram on kie.ai are published. The medians are derived from its other image models and from
-other resellers of Ideogram; the shape and the tail are assumptions (contract 6). Observed answers took 0.4 to
-0.8 s for createTask and 0.2 to 0.4 s for recordInfo (contract 1.2).
+other resellers of Ideogram; the shape and the tail are assumptions (contract 6).
+Answers took 0.4 to 0.8 s for createTask and 0.2 to 0.4 s for recordInfo (contract 1.2).
 """
 
 import math

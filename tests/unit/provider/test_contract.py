@@ -18,7 +18,7 @@ NUMBER: Final = r"\d+(?:\.\d+)?"
 CITATION: Final = re.compile(rf"\bcontract ({NUMBER}(?:, {NUMBER})*)(?![.\d]*\d)")
 REFERENCE: Final = re.compile(rf"\bsections? ({NUMBER}(?:(?:, | and ){NUMBER})*)")
 ODD: Final = re.compile(r"\bcontract\b(?:[^\n]*\b\d+\.\d+\b|(?: and| to| or|,)? \d)[^\n]*", re.IGNORECASE)
-"""What names a section near the word, once the numbers of citations are taken away."""
+"""A number of a section near the word, once the numbers of citations are taken away."""
 
 
 @pytest.fixture(scope="module")
