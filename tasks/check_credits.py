@@ -5,16 +5,15 @@ from typing import Any
 
 from provider import ProviderError
 from tasks.step import step
-from worker.application import app
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
 
 @step("limner.check_credits")
-def check_credits(_self: Any, account: str, lease: int) -> None:
+def check_credits(services: Services, _message: Any, /, account: str, lease: int) -> None:
     """One question about the account's balance."""
-    check(app.services, account, lease)
+    check(services, account, lease)
 
 
 def check(services: Services, account: str, lease: int) -> None:

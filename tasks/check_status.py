@@ -23,10 +23,9 @@ from limner.models import TextToImage
 from limner.status import JobState, Task
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
 from tasks.commit import SHORT_PATIENCE, patiently
-from tasks.create_task import end, store
 from tasks.decisions import AfterPoll, Fail, Lost, Poll, PollAgain, TaskOver, after_late_poll, after_poll
+from tasks.ending import end, store
 from tasks.step import step
-from worker.application import app
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -36,9 +35,9 @@ REPORT_WITHIN: Final = 0.05
 
 
 @step("limner.check_status")
-def check_status(_self: Any, polls: list[tuple[str, int]]) -> None:
+def check_status(services: Services, _message: Any, /, polls: list[tuple[str, int]]) -> None:
     """Polls the tasks of these jobs, as pairs of a job's id and a lease."""
-    poll(app.services, [Claim(job_id, "poll", lease) for job_id, lease in polls])
+    poll(services, [Claim(job_id, "poll", lease) for job_id, lease in polls])
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
     tasks: list[tuple[Record, Task]] = []
     for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
-            logger.warning("job %s is left alone: %s", begun.job_id, record)
+            leave_alone(begun.job_id, record)
         elif record and (task := record.open_task) and has_key(services, record, task):
             tasks.append((record, task))
     if len(tasks) == 1:
@@ -72,6 +71,11 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
             away = error
     if away is not None:
         raise away
+
+
+def leave_alone(job_id: str, fault: RecordUnreadable) -> None:
+    """Say of a job that its record cannot be read: neither it nor the other polls change by it."""
+    logger.warning("job %s is left alone: %s", job_id, fault)
 
 
 def has_key(services: Services, record: Record, task: Task) -> bool:
@@ -153,14 +157,14 @@ def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
                 reports.append((asked, report_of(services, asked, decision)))
         except Exception:
             # A bug: the other polls of the message are not to suffer from it.
-            logger.exception("a poll job %s is repeated when its lease is over", asked.record.job_id)
+            logger.exception("the poll of job %s is repeated when its lease is over", asked.record.job_id)
     if reports:
         report(services, reports)
     for record, error in overdue:
         try:
             end(services, record.job_id, error, [JobState.GENERATING], lease=record.lease)
         except RecordUnreadable as damaged:
-            logger.warning("job %s is left alone: %s", record.job_id, damaged)
+            leave_alone(record.job_id, damaged)
 
 
 def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
@@ -173,7 +177,7 @@ def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
     )
     for (asked, _), answer in zip(reports, answers, strict=True):
         if isinstance(answer, RecordUnreadable):
-            logger.warning("job %s is left alone: %s", asked.record.job_id, answer)
+            leave_alone(asked.record.job_id, answer)
         else:
             follow_up(services, asked, answer)
 

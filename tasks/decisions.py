@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from random import Random
 from typing import Any, Final, TypeVar
 
 from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
@@ -23,8 +22,8 @@ from provider import (
     Unreadable,
     callback_url,
 )
-from worker.limits.backoff import Backoff
-from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
+from worker.limits.pauses import LONGEST_RETRY_AFTER
+from worker.limits.retries import RetryPolicy
 from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
@@ -76,30 +75,23 @@ def after_create(
     answer: CreateAnswer,
     *,
     tries: int,
-    max_attempts: int,
     account: str,
     policy: PollPolicy,
-    backoff: Backoff,
-    pauses: Pauses,
-    random: Random,
-    callback_patience: float = 0.0,
+    retries: RetryPolicy,
 ) -> AfterCreate:
-    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included.
-
-    ``callback_patience`` is for how many seconds a callback may prove that a server fault was none.
-    """
+    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included."""
     match answer:
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
             return LeaveInDoubt(told(answer))
         case Refused(cause=cause) if cause.disposition is Disposition.STOP:
-            closing = pauses.closing(cause, account, answer.retry_after)
+            closing = retries.pauses.closing(cause, account, answer.retry_after)
             return SendAgain(told(answer), delay=0.0, pause=closing)
-        case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < max_attempts:
-            delay = backoff.delay(tries, random)
+        case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < retries.max_attempts:
+            delay = retries.backoff.delay(tries, retries.random)
             asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
-            doubtful = callback_patience if cause is Cause.SERVER_FAULT else 0.0
+            doubtful = retries.callback_patience if cause is Cause.SERVER_FAULT else 0.0
             unsent = cause is Cause.NOT_CONNECTED
             return SendAgain(told(answer), delay=max(delay, asked_for, doubtful), unsent=unsent)
         case Refused(cause=cause):

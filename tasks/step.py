@@ -1,33 +1,40 @@
-"""What all steps have in common."""
+"""The shell that all steps share: it turns a plain function into a Celery task."""
 
 import functools
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery import shared_task
+
 from limner.errors import RecordUnreadable, StoreUnavailable
-from worker.application import app
 
 logger = logging.getLogger(__name__)
 
 
 def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
-    """A Celery task for one step of the job whose id is the task's.
+    """A Celery task for one step, in each app that loads the module of the step.
 
-    It stores no result of its own, as ``task_ignore_result`` says: the job's result is stored when the job
-    ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.) A step that Redis
-    cuts short is logged and left, because its lease brings it back.
+    The function gets the services of the app whose worker runs it, the message's request, and the message's
+    arguments. The task stores no result of its own, as ``task_ignore_result`` says: the job's result is
+    stored when the job ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.)
     """
 
     def decorate(run: Callable[..., None]) -> Any:
-        @functools.wraps(run)
-        def body(self: Any, /, *arguments: Any, **parameters: Any) -> None:
-            try:
-                run(self, *arguments, **parameters)
-            except (StoreUnavailable, RecordUnreadable) as error:
-                logger.warning("job %s waits for its lease to be over: %s", self.request.id, error)
-
-        register: Any = app.task(name=name, bind=True, typing=False, **options)
-        return register(body)
+        register: Any = shared_task(name=name, bind=True, typing=False, **options)
+        return register(shell(run))
 
     return decorate
+
+
+def shell(run: Callable[..., None]) -> Callable[..., None]:
+    """The body of a step's task. A step that Redis cuts short is left, because its lease brings it back."""
+
+    @functools.wraps(run)
+    def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
+        try:
+            run(task.app.services, task.request, *arguments, **parameters)
+        except (StoreUnavailable, RecordUnreadable) as error:
+            logger.warning("job %s waits for its lease to be over: %s", task.request.id, error)
+
+    return body

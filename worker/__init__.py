@@ -13,7 +13,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 def __getattr__(name: str) -> Any:
     # Made on first use: a health check need not pay for loading Celery.
     if name == "app":
-        from worker.application import app
+        from worker.main import app
 
         return app
     raise AttributeError(name)

@@ -1,47 +1,47 @@
-"""The Celery app: the composition root of a worker or beat process."""
+"""The Celery app: the composition root of a worker or beat process.
 
-import sys
-from functools import cached_property
+``worker.main`` makes the one of a process.
+"""
+
+import threading
 
 from celery import Celery
-from celery.signals import after_setup_logger, worker_init
 
-from config import Settings, SettingsError, load
+from config import Settings
 from config.celery_options import celery_options
 from worker.dispatcher import DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
-from worker.health.preflight import preflight
-from worker.logs import quieten
 from worker.services import Services, make_services
 from worker.transport import install
 
 
 class Application(Celery):
-    """A Celery app that knows its settings."""
+    """A Celery app that knows its settings, and has the collaborators that they lead to."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__("limner")
-        install()
+        super().__init__("limner", set_as_current=False)
         self.settings = settings
-        self.conf.update(celery_options(settings))
-        self.steps["worker"].add(DispatcherStep)
-        self.steps["consumer"].add(HeartbeatStep)
+        self._services: Services | None = None
+        self._making = threading.Lock()
 
-    @cached_property
+    @property
     def services(self) -> Services:
         """The collaborators of the steps; made when the first step needs them, so after any fork."""
-        return make_services(self.settings, self)
+        with self._making:
+            # Of the first steps of a worker, many come at once.
+            if self._services is None:
+                self._services = make_services(self.settings, self)
+            return self._services
 
 
-try:
-    app = Application(load())
-except SettingsError as error:
-    # Read by the person who starts the process; a traceback would hide the variable's name.
-    sys.exit(f"limner: the settings are wrong\n{error}")
+def build_app(settings: Settings) -> Application:
+    """The app of these settings, with its dispatcher, its heartbeat and the modules of the steps.
 
-after_setup_logger.connect(quieten, weak=False)
-
-
-@worker_init.connect(weak=False)
-def _before_work(**_: object) -> None:
-    preflight(app.settings)
+    It is not the current app of the process until its maker says so.
+    """
+    install()
+    app = Application(settings)
+    app.conf.update(celery_options(settings))
+    app.steps["worker"].add(DispatcherStep)
+    app.steps["consumer"].add(HeartbeatStep)
+    return app

@@ -15,6 +15,7 @@ from provider import KieClient, Timeouts
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
 from worker.limits.quota import key_name, money
+from worker.limits.retries import RetryPolicy
 from worker.polling.learned import PollPolicies
 from worker.polling.policies import LatePolls, PollPolicy
 from worker.results import ResultStore, beside
@@ -37,10 +38,8 @@ class Services:
     policies: PollPolicies
     """When to poll a task, by its kind."""
     late_policy: PollPolicy
-    backoff: Backoff
-    pauses: Pauses
+    retries: RetryPolicy
     money: Money
-    random: Random
     readers: Executor
     """Makes the polls of a message side by side."""
 
@@ -72,6 +71,25 @@ def make_provider(settings: Settings, account: AccountSettings) -> KieClient:
     )
 
 
+def make_retries(settings: Settings) -> RetryPolicy:
+    """How these settings have refused attempts repeated."""
+    short = (settings.backoff_seconds, settings.backoff_max_seconds)
+    return RetryPolicy(
+        max_attempts=settings.max_attempts,
+        backoff=Backoff(*short),
+        pauses=Pauses(
+            short=short,
+            long=(settings.pause_seconds, settings.pause_max_seconds),
+            keys={
+                name: key_name(account.api_key.get_secret_value())
+                for name, account in settings.all_accounts().items()
+            },
+        ),
+        random=Random(),
+        callback_patience=settings.callback_patience_seconds if settings.callback_url else 0.0,
+    )
+
+
 def make_services(settings: Settings, app: Celery) -> Services:
     """The collaborators that these settings lead to."""
     late = LatePolls()
@@ -95,14 +113,8 @@ def make_services(settings: Settings, app: Celery) -> Services:
             patience=settings.callback_patience_seconds if settings.callback_url else None,
         ),
         late_policy=late,
-        backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
-        pauses=Pauses(
-            short=(settings.backoff_seconds, settings.backoff_max_seconds),
-            long=(settings.pause_seconds, settings.pause_max_seconds),
-            keys={name: key_name(account.api_key.get_secret_value()) for name, account in accounts.items()},
-        ),
+        retries=make_retries(settings),
         money=money(settings),
-        random=Random(),
         # So many that no poll that has begun waits for a thread; they are made when they are needed.
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
     )

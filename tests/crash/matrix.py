@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from limner.ledger.messages import Leases
+from tasks.recover import LATE_COMMIT
 from tests.crash.points import Wire, Write, after, before, unheard
 from worker.services import LEASE_MARGIN
 
@@ -18,8 +19,6 @@ STEP: Final = Leases().step
 SEND: Final = REQUEST_TIMEOUT + LEASE_MARGIN
 POLL: Final = SEND
 STORE: Final = Leases().store
-LATE_COMMIT: Final = 5.0
-"""The same value as in tasks.recover, which only a fleet's process can import, because it needs settings."""
 FIRST_POLL: Final = 2.5
 """Seconds within which the first poll comes, with the settings below."""
 SLACK: Final = 10.0

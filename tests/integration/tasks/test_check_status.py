@@ -1,8 +1,6 @@
 """A message of several polls, made by a worker's own collaborators on a real Valkey and over real HTTP."""
 
-import importlib
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +21,7 @@ from limner.ledger.record import Record
 from limner.ledger.scripts.calls import ReportPollsCall
 from limner.models import TextToImage
 from limner.submission import prepare
+from tasks import check_status
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http
 from worker.limits.quota import quotas
@@ -85,7 +84,6 @@ class World:
 
     services: Services
     app: Celery
-    module: Any
     provider: Provider
     scripts: list[Any] = field(default_factory=list)
     """Those that were run on the ledger."""
@@ -157,7 +155,7 @@ class Polling:
 
     def _run(self) -> None:
         try:
-            self.world.module.poll(self.world.services, self.steps)
+            check_status.poll(self.world.services, self.steps)
         except BaseException as error:
             self.error = error
 
@@ -173,21 +171,9 @@ class Polling:
             raise self.error
 
 
-@pytest.fixture(scope="module")
-def check_status(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The module of the step, which cannot be imported without settings."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("LIMNER_")]:
-            patch.delenv(name)
-        patch.chdir(tmp_path_factory.mktemp("no .env"))
-        patch.setenv("LIMNER_REDIS_URL", "redis://127.0.0.1:1/0")
-        return importlib.import_module("tasks.check_status")
-
-
 @pytest.fixture(params=["0"])
 def world(
     request: pytest.FixtureRequest,
-    check_status: Any,
     valkey_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,7 +194,7 @@ def world(
         app = Celery("results", set_as_current=False)
         app.conf.update(celery_options(settings))
         services = make_services(settings, app)
-        world = World(services, app, check_status, provider)
+        world = World(services, app, provider)
         run = services.ledger.store.run
 
         def listen(script: Any) -> Any:
@@ -262,7 +248,7 @@ def test_each_of_two_slow_polls_is_reported_when_it_has_finished(world: World) -
 
 
 def test_polls_that_finish_within_the_time_for_it_are_reported_together(
-    world: World, check_status: Any, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check_status.REPORT_WITHIN == 0.05
     # So that a busy machine changes nothing about what comes together.
@@ -367,7 +353,7 @@ def test_a_record_that_is_damaged_before_the_poll_spoils_only_that(
 
 @pytest.mark.parametrize(("name", "value"), DAMAGE.values(), ids=list(DAMAGE))
 def test_a_record_that_is_damaged_during_the_poll_spoils_only_that(
-    world: World, check_status: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setattr(check_status, "REPORT_WITHIN", LONG)
     steps = world.polls(4)

@@ -1,6 +1,7 @@
 """What follows from each answer: from data to data."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -27,26 +28,18 @@ from tasks import decisions
 from tasks.decisions import AfterPoll, Fail, Follow, LeaveInDoubt, Lost, Poll, PollAgain, SendAgain, TaskOver
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import LONGEST_RETRY_AFTER, Pauses
+from worker.limits.retries import RetryPolicy
 from worker.polling.policies import LatePolls, ProviderAdvice
 
 POLICY = ProviderAdvice()
-BACKOFF = Backoff(base=2.0, cap=60.0)
 PAUSES = Pauses(short=(2.0, 60.0), long=(60.0, 900.0), keys={"north": "a name"})
+RETRIES = RetryPolicy(max_attempts=8, backoff=Backoff(base=2.0, cap=60.0), pauses=PAUSES, random=Random(7))
 
 
 def after_create(
-    answer: Accepted | Refused | Unknown, tries: int = 1
+    answer: Accepted | Refused | Unknown, tries: int = 1, retries: RetryPolicy = RETRIES
 ) -> Follow | SendAgain | LeaveInDoubt | Fail:
-    return decisions.after_create(
-        answer,
-        tries=tries,
-        max_attempts=8,
-        account="north",
-        policy=POLICY,
-        backoff=BACKOFF,
-        pauses=PAUSES,
-        random=Random(7),
-    )
+    return decisions.after_create(answer, tries=tries, account="north", policy=POLICY, retries=retries)
 
 
 def refused(cause: Cause, retry_after: float | None = None) -> Refused:
@@ -219,17 +212,7 @@ def test_no_decision_shows_the_token() -> None:
 
 def test_a_server_fault_waits_for_a_callback_and_other_refusals_do_not() -> None:
     def delay(cause: Cause) -> float:
-        again = decisions.after_create(
-            refused(cause),
-            tries=1,
-            max_attempts=8,
-            policy=POLICY,
-            account="north",
-            backoff=BACKOFF,
-            pauses=PAUSES,
-            random=Random(7),
-            callback_patience=60.0,
-        )
+        again = after_create(refused(cause), retries=replace(RETRIES, callback_patience=60.0))
         assert isinstance(again, SendAgain)
         return again.delay
 

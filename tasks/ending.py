@@ -1,0 +1,44 @@
+"""The end of a job: on record, and as a result that its producer reads."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from limner.errors import JobFailed
+from limner.ledger import Record
+from limner.status import JobState
+from tasks.commit import SHORT_PATIENCE, patiently
+from worker.services import Services
+
+
+def end(
+    services: Services,
+    job_id: str,
+    error: JobFailed,
+    come_from: Sequence[JobState],
+    *,
+    lease: int | None = None,
+    attempt: int | None = None,
+    unsent: bool = False,
+) -> None:
+    """End a job in an error, if its lease or attempt still holds, and store the error as its result."""
+    fail = partial(
+        services.ledger.jobs.fail,
+        job_id,
+        error,
+        come_from,
+        lease=lease,
+        attempt=attempt,
+        certain=error.charged == "no",
+        unsent=unsent,
+    )
+    if ended := patiently(fail, f"job {job_id} failed: {error}"):
+        store(services, ended)
+
+
+def store(services: Services, ended: Record) -> None:
+    """Store a job's result as its record has it; should that not succeed, its lease brings it back."""
+    patiently(
+        partial(services.results.store, ended, services.ledger),
+        f"the result of job {ended.job_id}",
+        patience=SHORT_PATIENCE,
+    )

@@ -1,0 +1,27 @@
+"""The app of this process, from its environment: what ``celery -A worker`` loads.
+
+The only module of the fleet's Celery side that needs settings to be imported.
+"""
+
+import sys
+
+from celery.signals import after_setup_logger, worker_init
+
+from config import SettingsError, load
+from worker.application import build_app
+from worker.health.preflight import preflight
+from worker.logs import quieten
+
+try:
+    app = build_app(load())
+except SettingsError as error:
+    # Read by the person who starts the process; a traceback would hide the variable's name.
+    sys.exit(f"limner: the settings are wrong\n{error}")
+
+app.set_current()
+after_setup_logger.connect(quieten, weak=False)
+
+
+@worker_init.connect(weak=False)
+def _before_work(**_: object) -> None:
+    preflight(app.settings)
