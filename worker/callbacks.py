@@ -47,19 +47,24 @@ def make_app(settings: Settings) -> Starlette:
     )
 
 
-def _settings() -> Settings:
-    settings = load()
-    if not settings.callback_url:
-        raise SettingsError(
-            "LIMNER_CALLBACK_URL: not set; it is the address of this receiver as the provider sees it"
-        )
-    return settings
+def load_app() -> Starlette:
+    """The application of this process, from its environment; exits, naming the setting, if one is wrong."""
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    logging.getLogger("uvicorn.access").addFilter(HideToken())
+    try:
+        settings = load()
+        if not settings.callback_url:
+            raise SettingsError(
+                "LIMNER_CALLBACK_URL: not set; it is the address of this receiver as the provider sees it"
+            )
+        return make_app(settings)
+    except (SettingsError, LimnerError) as error:
+        # Read by the person who starts the process; a traceback would hide the variable's name.
+        sys.exit(f"limner: the settings are wrong\n{error}")
 
 
-logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-logging.getLogger("uvicorn.access").addFilter(HideToken())
-try:
-    app = make_app(_settings())
-except (SettingsError, LimnerError) as error:
-    # Read by the person who starts the process; a traceback would hide the variable's name.
-    sys.exit(f"limner: the settings are wrong\n{error}")
+def __getattr__(name: str) -> Starlette:
+    # Made when uvicorn asks for it, so that this module can be imported without settings.
+    if name == "app":
+        return load_app()
+    raise AttributeError(name)

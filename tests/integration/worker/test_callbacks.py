@@ -399,7 +399,10 @@ def test_the_log_contains_callbacks_but_no_token(bench: Bench) -> None:
 
 
 def test_the_receiver_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
-    program = "import sys, worker.callbacks; sys.exit('celery' in sys.modules or 'provider' in sys.modules)"
+    program = (
+        "import sys; from worker.callbacks import app; "
+        "sys.exit('celery' in sys.modules or 'provider' in sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", program], env=environment(valkey_url), cwd=tmp_path, check=False
     )

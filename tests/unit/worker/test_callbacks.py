@@ -3,18 +3,12 @@
 import pytest
 
 from config import Settings
+from worker.callbacks import make_app
 
 
 @pytest.mark.parametrize("prefix", ["", "/limner", "/callbacks", "/a/callbacks"])
-def test_a_job_is_found_under_any_public_path(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "REDIS_URL": "redis://127.0.0.1:1/0",
-        "CALLBACK_URL": f"https://h.test{prefix}",
-    }.items():
-        monkeypatch.setenv(f"LIMNER_{name}", value)
-    from worker.callbacks import make_app
-
-    app = make_app(Settings())
+def test_a_job_is_found_under_any_public_path(prefix: str) -> None:
+    app = make_app(Settings(redis_url="redis://127.0.0.1:1/0", callback_url=f"https://h.test{prefix}"))
     for path in (f"{prefix}/callbacks/job-1/secret", "/callbacks/job-1/secret"):
         scope = {"type": "http", "method": "POST", "path": path, "root_path": "", "headers": []}
         parameters = next(
