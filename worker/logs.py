@@ -1,4 +1,4 @@
-"""LatePolls logs: which of Celery's lines get into a worker's log."""
+"""Quiet logs: which of Celery's lines get into a worker's log."""
 
 import logging
 from typing import Any, Final
