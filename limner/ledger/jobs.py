@@ -4,11 +4,9 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 from limner.errors import JobFailed, RecordUnreadable
-from limner.ledger.durations import DurationSample
 from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import DOUBTS, JOB
 from limner.ledger.messages import (
@@ -41,15 +39,7 @@ from limner.ledger.scripts.calls import (
     SubmitCall,
 )
 from limner.ledger.scripts.encoding import of_caps, of_closing, of_prices
-from limner.ledger.scripts.reports import (
-    BackendResult,
-    Polled,
-    Report,
-    TaskFailed,
-    TaskLost,
-    TaskSucceeded,
-    to_json,
-)
+from limner.ledger.scripts.reports import Report, to_json
 from limner.ledger.store import Store
 from limner.status import JobState
 
@@ -237,115 +227,16 @@ class Jobs:
         None if a step is stale, or has to wait for another permit; an error for a record that is damaged.
         """
         steps = [(poll.job_id, poll.lease) for poll in polls]
-        return (
-            self.store.run(BeginPollsCall(polls=steps, poll_lease=to_ms(self.leases.poll))) if steps else []
-        )
-
-    def begin_poll(self, job_id: str, lease: int) -> Record | None:
-        """The same for one; raises the error."""
-        [record] = self.begin_polls([Claim(job_id, "poll", lease)])
-        if isinstance(record, RecordUnreadable):
-            raise record
-        return record
+        if not steps:
+            return []
+        return self.store.run(BeginPollsCall(polls=steps, poll_lease=to_ms(self.leases.poll)))
 
     def report_polls(self, reports: Sequence[Report]) -> list[TaskEnd | RecordUnreadable]:
         """Put on record what polls have found, in one script. No report has a part in another's."""
         told = [to_json(report) for report in reports]
-        return (
-            self.store.run(ReportPollsCall(reports=told, store_lease=to_ms(self.leases.store)))
-            if told
-            else []
-        )
-
-    def report(self, report: Report) -> TaskEnd:
-        """The same for one."""
-        [answer] = self.report_polls([report])
-        if isinstance(answer, RecordUnreadable):
-            raise answer
-        return answer
-
-    def polled(
-        self,
-        job_id: str,
-        lease: int,
-        answer: str,
-        *,
-        poll_in: float,
-        task_id: str | None = None,
-        sure: bool = False,
-        attempt: int | None = None,
-        too_often: bool = False,
-    ) -> bool:
-        """Report :class:`~limner.ledger.scripts.reports.Polled`; False if the step is stale."""
-        polled = Polled(
-            job_id=job_id,
-            lease=lease,
-            answer=answer,
-            poll_in=poll_in,
-            task_id=task_id,
-            sure=sure,
-            attempt=attempt,
-            too_often=too_often,
-        )
-        return self.report(polled).what == "held"
-
-    def task_succeeded(
-        self,
-        job_id: str,
-        task_id: str,
-        urls: Sequence[str],
-        cost: Decimal | None,
-        *,
-        ttl: float,
-        attempt: int | None = None,
-        sample: DurationSample | None = None,
-        result: BackendResult | None = None,
-    ) -> TaskEnd:
-        """Report :class:`~limner.ledger.scripts.reports.TaskSucceeded`."""
-        return self.report(
-            TaskSucceeded(
-                job_id=job_id,
-                task_id=task_id,
-                urls=urls,
-                cost=cost,
-                ttl=ttl,
-                attempt=attempt,
-                sample=sample,
-                result=result,
-            )
-        )
-
-    def task_failed(
-        self,
-        job_id: str,
-        task_id: str,
-        error: JobFailed,
-        *,
-        ttl: float,
-        grace: float = 0.0,
-        cost: Decimal | None = None,
-        owed: bool = False,
-        attempt: int | None = None,
-    ) -> TaskEnd:
-        """Report :class:`~limner.ledger.scripts.reports.TaskFailed`."""
-        return self.report(
-            TaskFailed(
-                job_id=job_id,
-                task_id=task_id,
-                error=error,
-                ttl=ttl,
-                grace=grace,
-                cost=cost,
-                owed=owed,
-                attempt=attempt,
-            )
-        )
-
-    def task_lost(
-        self, job_id: str, task_id: str, reason: Mapping[str, Any], *, grace: float, ttl: float
-    ) -> TaskEnd:
-        """Report :class:`~limner.ledger.scripts.reports.TaskLost`."""
-        return self.report(TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=grace))
+        if not told:
+            return []
+        return self.store.run(ReportPollsCall(reports=told, store_lease=to_ms(self.leases.store)))
 
     # Ends
 

@@ -2,23 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from limner.ledger.durations import Durations, DurationSample, Kind
 from limner.ledger.layout.keys import DURATIONS
-from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Learn(Script[None]):
-    """One more duration."""
-
-    NAME: ClassVar[str] = "learn"
-    one: Json
-
-    def read(self, reply: Any) -> None:
-        """Nothing is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +26,6 @@ class Learned:
         None if it cannot be a duration (not positive, or more than a day).
         """
         return DurationSample.of(kind, seconds, self.assumed)
-
-    def learn(self, kind: Kind, seconds: float) -> None:
-        """Count a task that took so long, unless that cannot be."""
-        if sample := self.sample(kind, seconds):
-            self.store.run(Learn(one=sample.to_json()))
 
     def of(self, kind: Kind) -> Durations:
         """The durations of a kind; the assumed ones if none are learned."""

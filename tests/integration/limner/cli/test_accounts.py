@@ -13,6 +13,7 @@ import pytest
 from limner import InvalidRequest, Limner
 from limner._connection import connect
 from limner.ledger import Closing, Grant, Ledger, Money, Quota
+from tests.integration.limner.ledger import speaking
 from tests.repository import ROOT
 
 PATIENCE = 30.0
@@ -230,7 +231,7 @@ def test_a_job_that_has_expired_is_told_as_such(valkey_url: str, ledger: Ledger,
 def test_spend_tells_days_and_what_may_come(valkey_url: str, ledger: Ledger, limner: Limner) -> None:
     job = limner.submit("a red kite", lane="tenant-42")
     ledger.jobs.accepted(job.id, send(ledger, job.id), "t1", poll_in=60)
-    ledger.jobs.task_succeeded(job.id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
+    speaking.task_succeeded(ledger, job.id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
     send(ledger, limner.submit("a fox").id, SOUTH)
     spent = run(valkey_url, "spend", "--days", "2")
     before, today, held, doubtful = spent.out.splitlines()

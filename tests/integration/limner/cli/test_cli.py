@@ -23,6 +23,7 @@ from limner.errors import GenerationFailed
 from limner.ledger import Claim, Ledger, Quota
 from limner.status import JobState
 from sandbox.local.valkey import EmbeddedValkey
+from tests.integration.limner.ledger import speaking
 from tests.repository import ROOT
 
 PATIENCE = 30.0
@@ -116,13 +117,13 @@ def generate(ledger: Ledger, job_id: str) -> Claim:
 
 def succeed(ledger: Ledger, job_id: str) -> None:
     generate(ledger, job_id)
-    assert ledger.jobs.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
+    assert speaking.task_succeeded(ledger, job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
 
 def fail(ledger: Ledger, job_id: str) -> None:
     error = GenerationFailed("It broke", {"job_id": job_id, "task_id": "task-7", "code": "500"})
     generate(ledger, job_id)
-    assert ledger.jobs.task_failed(job_id, "task-7", error, ttl=60).what == "ended"
+    assert speaking.task_failed(ledger, job_id, "task-7", error, ttl=60).what == "ended"
 
 
 # submit
@@ -283,9 +284,9 @@ def test_explain_tells_a_whole_life_in_order(url: str, ledger: Ledger) -> None:
     job_id = submit(url)
     assert ledger.jobs.retry(job_id, send(ledger, job_id), RATE_LIMITED, delay=0.1)
     poll = generate(ledger, job_id)
-    assert ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=0.1)
+    assert speaking.polled(ledger, job_id, poll.lease, "generating", poll_in=0.1)
     claim(ledger, job_id)
-    assert ledger.jobs.task_succeeded(job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
+    assert speaking.task_succeeded(ledger, job_id, "task-7", URLS, Decimal("7.0"), ttl=60).what == "ended"
 
     run = Run("explain", job_id, url=url)
     assert run.code == 0
@@ -332,7 +333,7 @@ def test_explain_says_when_the_beginning_is_no_longer_kept(url: str, ledger: Led
     job_id = submit(url)
     poll = generate(ledger, job_id)
     for _ in range(200):
-        assert ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=0)
+        assert speaking.polled(ledger, job_id, poll.lease, "generating", poll_in=0)
         poll = claim(ledger, job_id)
     first, *rest = Run("explain", job_id, url=url).out.splitlines()
     assert first.endswith("what happened first is no longer kept")

@@ -12,6 +12,7 @@ from limner._connection import connect
 from limner.ledger import Claim, Claimed, Grant, Ledger, Quota, Submission, TaskEnd
 from limner.models import TextToImage
 from limner.submission import prepare
+from tests.integration.limner.ledger import speaking
 
 START = 1_800_000_000.0
 
@@ -51,7 +52,7 @@ class Bench:
 
     def succeed(self, job_id: str, url: str = "https://a", cost: Decimal | None = None) -> TaskEnd:
         """The task that is polled has made its image."""
-        return self.ledger.jobs.task_succeeded(job_id, self.task_id(job_id), [url], cost, ttl=60)
+        return speaking.task_succeeded(self.ledger, job_id, self.task_id(job_id), [url], cost, ttl=60)
 
     def stored(self, job_id: str, ttl: float = 60) -> bool:
         """The result of its end lies in the result backend."""

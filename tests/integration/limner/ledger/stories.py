@@ -6,6 +6,7 @@ from limner.errors import Cancelled, InDoubt
 from limner.ledger import Claim, Grant, Quota
 from limner.ledger.record import Record
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 
 NO_ANSWER = {"cause": "timeout", "message": "no answer"}
@@ -44,7 +45,7 @@ def second_attempt(bench: Bench) -> str:
 
 
 def succeed(bench: Bench, job_id: str, task_id: str, cost: Decimal | None = None) -> str:
-    return bench.ledger.jobs.task_succeeded(job_id, task_id, [f"https://{task_id}"], cost, ttl=60).what
+    return speaking.task_succeeded(bench.ledger, job_id, task_id, [f"https://{task_id}"], cost, ttl=60).what
 
 
 def recover(bench: Bench, job_id: str) -> Claim:

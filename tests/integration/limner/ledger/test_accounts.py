@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from limner.ledger import Claim, Closing, Grant, Quota
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new
 from tests.integration.limner.ledger.stories import NO_ANSWER, record
 
@@ -183,15 +184,15 @@ def test_a_job_with_tasks_on_two_accounts_is_polled_in_turn_with_each_ones_key(b
     bench.ledger.jobs.accepted(job_id, send(bench, step).attempt, "on two", poll_in=0.0)
     bench.ledger.jobs.called_back(job_id, "token 1", "on one")
     [poll] = claim(bench)
-    seen = bench.ledger.jobs.begin_poll(job_id, poll.lease)
+    seen = speaking.begin_poll(bench.ledger, job_id, poll.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.account == "one"
-    assert bench.ledger.jobs.polled(job_id, poll.lease, "waiting", poll_in=2.0, task_id="on one")
+    assert speaking.polled(bench.ledger, job_id, poll.lease, "waiting", poll_in=2.0, task_id="on one")
     bench.now += 2.0
     assert claim(bench, ONE) == []
     [poll] = claim(bench, TWO)
-    seen = bench.ledger.jobs.begin_poll(job_id, poll.lease)
+    seen = speaking.begin_poll(bench.ledger, job_id, poll.lease)
     assert seen
     assert seen.open_task
     assert seen.open_task.task_id == "on two"
@@ -205,7 +206,7 @@ def test_a_batch_is_shared(bench: Bench) -> None:
 def test_money_is_told_by_the_account_that_spends_it(bench: Bench) -> None:
     claim(bench)
     job_id = generating_on(bench, "two")
-    bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], Decimal(7), ttl=60)
+    speaking.task_succeeded(bench.ledger, job_id, "task of a fox", ["https://a"], Decimal(7), ttl=60)
     today = bench.client.hgetall(f"{bench.ledger.prefix}money:{int(bench.now) // 86_400}")
     assert today == {"spent": "7000000", "spent:account:two": "7000000", "tasks": "1"}
 

@@ -11,6 +11,7 @@ from limner.errors import GenerationFailed, RequestRejected
 from limner.ledger import Claim, Quota
 from limner.ledger.messages import Adoption
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import (
     NO_ANSWER,
@@ -61,7 +62,9 @@ def test_a_callback_in_doubt_is_followed_and_the_poll_that_shows_its_task_resolv
     assert bench.state(job_id) == "generating"
     assert [doubt.job_id for doubt in bench.ledger.jobs.doubts()] == [job_id]
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.polled(job_id, lease, "waiting", poll_in=2.0, task_id="T", sure=True, attempt=1)
+    assert speaking.polled(
+        bench.ledger, job_id, lease, "waiting", poll_in=2.0, task_id="T", sure=True, attempt=1
+    )
     assert bench.ledger.jobs.doubts() == []
 
 
@@ -228,10 +231,10 @@ def test_a_task_without_images_that_was_paid_for_is_told_of(bench: Bench, ended:
     if ended == "succeeded":
         succeed(bench, job_id, "T2")
     else:
-        bench.ledger.jobs.task_failed(job_id, "T2", GenerationFailed("no"), ttl=60)
+        speaking.task_failed(bench.ledger, job_id, "T2", GenerationFailed("no"), ttl=60)
     bench.stored(job_id)
     bench.ledger.jobs.called_back(job_id, "token", "T1")
-    bench.ledger.jobs.task_failed(job_id, "T1", GenerationFailed("no"), ttl=60, cost=Decimal("7"))
+    speaking.task_failed(bench.ledger, job_id, "T1", GenerationFailed("no"), ttl=60, cost=Decimal("7"))
     told = bench.ledger.journal.events("0")[-1]
     assert (told.event, told.detail["credits"]) == (event, "7")
 
@@ -243,7 +246,8 @@ def test_a_record_is_kept_as_long_as_a_task_is_open(bench: Bench) -> None:
     assert bench.stored(job_id)
     assert (bench.places(job_id), bench.client.pttl(key)) == (["due"], -1)
     assert (
-        bench.ledger.jobs.task_failed(job_id, "task of a fox", GenerationFailed("no"), ttl=60).what == "noted"
+        speaking.task_failed(bench.ledger, job_id, "task of a fox", GenerationFailed("no"), ttl=60).what
+        == "noted"
     )
     assert bench.places(job_id) == []
     assert 0 < bench.client.pttl(key) <= 60_000

@@ -24,6 +24,7 @@ from limner.ledger.messages import Caps
 from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.model.world import STORIES
 
@@ -195,14 +196,14 @@ class Fleet(RuleBasedStateMachine):
 
     def poll(self, draw: Draw) -> None:
         step = self.take("poll", draw)
-        record = self.ledger.jobs.begin_poll(step.job_id, step.lease)
+        record = speaking.begin_poll(self.ledger, step.job_id, step.lease)
         if record is None or record.open_task is None:
             return
         if draw(st.sampled_from([True, True, False])):
             task_id = record.open_task.task_id
-            self.ledger.jobs.task_succeeded(step.job_id, task_id, ["https://a"], None, ttl=1e6)
+            speaking.task_succeeded(self.ledger, step.job_id, task_id, ["https://a"], None, ttl=1e6)
         else:
-            self.ledger.jobs.polled(step.job_id, step.lease, "generating", poll_in=2.0)
+            speaking.polled(self.ledger, step.job_id, step.lease, "generating", poll_in=2.0)
 
     def read_the_balance(self, draw: Draw) -> None:
         step, balance = self.take("credits", draw), draw(st.sampled_from([Decimal(0), Decimal(100)]))

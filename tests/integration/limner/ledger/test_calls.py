@@ -19,6 +19,7 @@ from limner.ledger.durations import DurationSample, kind_of
 from limner.ledger.scripts.reports import BackendResult, Polled, TaskSucceeded
 from limner.models import TextToImage
 from limner.submission import prepare
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 
 MONEY: Final = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)})
@@ -138,14 +139,14 @@ def life(bench: Bench, bill: Bill, number: int, polls: int) -> None:
         with bill.of("claim of a poll"):
             [step] = claim(bench)
         with bill.of("begin_polls"):
-            assert bench.ledger.jobs.begin_poll(step.job_id, step.lease)
+            assert speaking.begin_poll(bench.ledger, step.job_id, step.lease)
         bench.now += 0.3
         if turn < polls - 1:
             with bill.of("report polled"):
-                assert bench.ledger.jobs.report(polled(step)).what == "held"
+                assert speaking.report(bench.ledger, polled(step)).what == "held"
         else:
             with bill.of("report task_succeeded"):
-                assert bench.ledger.jobs.report(succeeded(bench, step)).what == "ended"
+                assert speaking.report(bench.ledger, succeeded(bench, step)).what == "ended"
 
 
 def crowd(bench: Bench, bill: Bill) -> None:
@@ -166,8 +167,8 @@ def crowd(bench: Bench, bill: Bill) -> None:
         steps = claim(bench)
     assert len(steps) == BATCH
     for step in steps:
-        bench.ledger.jobs.begin_poll(step.job_id, step.lease)
-        bench.ledger.jobs.report(succeeded(bench, step))
+        speaking.begin_poll(bench.ledger, step.job_id, step.lease)
+        speaking.report(bench.ledger, succeeded(bench, step))
 
 
 @pytest.fixture

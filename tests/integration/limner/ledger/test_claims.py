@@ -6,6 +6,7 @@ import time
 import pytest
 
 from limner.ledger import LONGEST_NAP, Closing, Ledger, Quota
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 
 CLOSED = Closing("no_credits", 60.0, 900.0)
@@ -120,7 +121,7 @@ def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
     bench.claim(one_read)
     assert step.job_id in jobs
     assert bench.places(step.job_id) == ["ready:polls:main"]
-    assert not bench.ledger.jobs.polled(step.job_id, step.lease, "waiting", poll_in=2.0)
+    assert not speaking.polled(bench.ledger, step.job_id, step.lease, "waiting", poll_in=2.0)
     assert bench.places(step.job_id) == ["ready:polls:main"]
 
 

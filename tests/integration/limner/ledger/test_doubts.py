@@ -6,6 +6,7 @@ from limner.errors import GenerationFailed, InDoubt
 from limner.ledger import Grant
 from limner.ledger.messages import Adoption
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.stories import (
     NO_ANSWER,
@@ -25,7 +26,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_sees_leaves_the_job_in_dou
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     bench.claim_one()
-    assert bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
+    assert speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
     assert bench.state(job_id) == "in_doubt"
     assert [doubt.job_id for doubt in bench.ledger.jobs.doubts()] == [job_id]
     bench.now += 5.0
@@ -35,7 +36,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_sees_leaves_the_job_in_dou
 def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
-    bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60)
+    speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
     assert succeed(bench, job_id, "T") == "late"
@@ -44,8 +45,8 @@ def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
 def test_a_doubt_that_a_slower_poll_resolves_is_over(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
-    bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60)
-    assert bench.ledger.jobs.task_failed(job_id, "T", GenerationFailed("no"), ttl=60).what == "ended"
+    speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60)
+    assert speaking.task_failed(bench.ledger, job_id, "T", GenerationFailed("no"), ttl=60).what == "ended"
     assert bench.state(job_id) == "failed"
     assert bench.ledger.jobs.doubts() == []
 
@@ -54,7 +55,7 @@ def test_a_failed_task_does_not_end_the_doubt_about_another_attempt(bench: Bench
     job_id = second_attempt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T1")
     bench.ledger.jobs.doubt(job_id, 2, NO_ANSWER, grace=5.0)
-    bench.ledger.jobs.task_failed(job_id, "T1", GenerationFailed("no"), ttl=60, grace=5.0)
+    speaking.task_failed(bench.ledger, job_id, "T1", GenerationFailed("no"), ttl=60, grace=5.0)
     assert bench.state(job_id) == "in_doubt"
     assert bench.ledger.jobs.called_back(job_id, "second", "T2") is Adoption.ADOPTED
     assert succeed(bench, job_id, "T2") == "ended"
@@ -72,7 +73,7 @@ def test_made_up_tasks_that_are_lost_make_room_and_the_oldest_is_forgotten(bench
     job_id = in_doubt(bench)
     for number in range(10):
         assert bench.ledger.jobs.called_back(job_id, "token", f"T{number}") is Adoption.ADOPTED
-        bench.ledger.jobs.task_lost(job_id, f"T{number}", NOT_THERE, grace=5.0, ttl=60)
+        speaking.task_lost(bench.ledger, job_id, f"T{number}", NOT_THERE, grace=5.0, ttl=60)
     assert [task.task_id for task in record(bench, job_id).tasks] == [f"T{n}" for n in range(9, 1, -1)]
 
 
@@ -80,8 +81,8 @@ def test_a_made_up_task_puts_no_attempt_in_doubt_whose_own_has_failed(bench: Ben
     job_id = in_doubt(bench)
     for task_id in ("made up", "T"):
         assert bench.ledger.jobs.called_back(job_id, "token", task_id) is Adoption.ADOPTED
-    assert bench.ledger.jobs.task_failed(job_id, "T", GenerationFailed("no"), ttl=60).what == "noted"
-    assert bench.ledger.jobs.task_lost(job_id, "made up", NOT_THERE, grace=5.0, ttl=60).what == "ended"
+    assert speaking.task_failed(bench.ledger, job_id, "T", GenerationFailed("no"), ttl=60).what == "noted"
+    assert speaking.task_lost(bench.ledger, job_id, "made up", NOT_THERE, grace=5.0, ttl=60).what == "ended"
     failure = record(bench, job_id).failure
     assert isinstance(failure, GenerationFailed)
     told = bench.ledger.journal.events("0")[-1].detail["error"]
@@ -93,7 +94,7 @@ def test_a_refusal_stands_when_the_task_that_came_after_it_is_nowhere(bench: Ben
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=30.0)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     bench.claim_one()
-    assert bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
+    assert speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
     assert (bench.state(job_id), bench.places(job_id)) == ("queued", ["due"])
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     assert bench.claim_one().step == "create"
@@ -104,7 +105,7 @@ def test_a_task_that_the_answer_named_is_not_given_up_for_a_poll_that_began_befo
     bench.ledger.jobs.resubmit(job_id)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     assert bench.ledger.jobs.accepted(job_id, 1, "T", poll_in=2.0) is Adoption.EXPECTED
-    bench.ledger.jobs.task_lost(job_id, "T", NOT_THERE, grace=5.0, ttl=60)
+    speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60)
     assert bench.state(job_id) == "in_doubt"
 
 
@@ -114,7 +115,7 @@ def test_a_task_that_is_another_attempts_leaves_the_doubt(bench: Bench) -> None:
     bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "second", deadline=900)
     bench.ledger.jobs.doubt(job_id, 2, NO_ANSWER, grace=5.0)
     assert bench.ledger.jobs.adopt(job_id, "T1") is Adoption.ADOPTED
-    bench.ledger.jobs.task_failed(job_id, "T1", GenerationFailed("no"), ttl=60, grace=5.0, attempt=1)
+    speaking.task_failed(bench.ledger, job_id, "T1", GenerationFailed("no"), ttl=60, grace=5.0, attempt=1)
     assert (bench.state(job_id), record(bench, job_id).doubtful) == ("in_doubt", 2)
 
 

@@ -5,6 +5,7 @@ import pytest
 from limner.errors import Expired, InDoubt, JobFailed
 from limner.ledger import Closing, Grant
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new
 from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, record, recover
 
@@ -138,7 +139,7 @@ def test_a_job_whose_task_was_none_expires_like_any_other(bench: Bench) -> None:
     assert bench.ledger.jobs.called_back(job_id, "token", "forged")
     bench.now += 6.0
     bench.claim()
-    bench.ledger.jobs.task_lost(job_id, "forged", {"cause": "no_record"}, grace=5.0, ttl=60)
+    speaking.task_lost(bench.ledger, job_id, "forged", {"cause": "no_record"}, grace=5.0, ttl=60)
     bench.claim()
     assert bench.state(job_id) == "expired"
 
@@ -160,7 +161,7 @@ def test_a_task_of_an_expired_job_is_delivered_late(bench: Bench) -> None:
     bench.claim()
     assert bench.stored(job_id)
     bench.ledger.jobs.called_back(job_id, "token", "a task")
-    told = bench.ledger.jobs.task_succeeded(job_id, "a task", ["https://a"], None, ttl=60)
+    told = speaking.task_succeeded(bench.ledger, job_id, "a task", ["https://a"], None, ttl=60)
     assert told.what == "late"
     assert bench.events(job_id)[-1] == "succeeded_late"
     assert bench.client.pttl(bench.ledger.jobs.key(job_id)) == -1

@@ -10,11 +10,15 @@ import redis
 
 from limner._connection import connect
 from limner.errors import StoreUnavailable
-from limner.ledger import Ledger
+from limner.ledger import Ledger, Quota
 from limner.ledger.durations import HALF_LIFE, KEEP_SECONDS, Durations
 from limner.ledger.learned import Learned
+from limner.models import TextToImage
+from limner.submission import prepare
+from tests.integration.limner.ledger import speaking
 
 KIND = "ideogram/v3-text-to-image:BALANCED:1"
+ROOMY = Quota(10_000, 10.0, 10_000, 1.0, 10_000)
 
 
 @pytest.fixture
@@ -25,6 +29,19 @@ def client(valkey_url: str) -> Iterator["redis.Redis"]:
 
 def learner(client: "redis.Redis", group: str = "main") -> Learned:
     return Ledger(client, group=group).durations
+
+
+def learn(client: "redis.Redis", seconds: float) -> None:
+    """A job whose task took so long, from its submission to its end."""
+    ledger = Ledger(client)
+    new = prepare(TextToImage(prompt="a fox"))
+    ledger.jobs.submit(new)
+    [step] = ledger.queue.claim(ROOMY).steps
+    ledger.jobs.begin(new.job_id, step.lease, "token", deadline=900)
+    ledger.jobs.accepted(new.job_id, 1, new.job_id, poll_in=600)
+    sample = ledger.durations.sample(KIND, seconds)
+    end = speaking.task_succeeded(ledger, new.job_id, new.job_id, ["https://a"], None, ttl=60, sample=sample)
+    assert end.what == "ended"
 
 
 def made_up(count: int, median: float = 40.0) -> list[float]:
@@ -43,7 +60,7 @@ def test_nothing_is_known_at_first(client: "redis.Redis") -> None:
 def test_redis_counts_as_the_pure_durations_do(client: "redis.Redis") -> None:
     learning, expected = learner(client), Durations.unlearned(KIND)
     for seconds in [*made_up(300), 0.02, 1900.0, 700.0, *made_up(50, 8.0)]:
-        learning.learn(KIND, seconds)
+        learn(client, seconds)
         expected = expected.learned(seconds)
     assert same(learning.of(KIND), expected)
 
@@ -52,24 +69,24 @@ def test_two_learners_share_what_they_learn(client: "redis.Redis", valkey_url: s
     with connect(valkey_url) as other:
         one, two, expected = learner(client), learner(other), Durations.unlearned(KIND)
         for number, seconds in enumerate(made_up(40)):
-            (one, two)[number % 2].learn(KIND, seconds)
+            learn((client, other)[number % 2], seconds)
             expected = expected.learned(seconds)
         assert same(one.of(KIND), expected)
         assert one.of(KIND) == two.of(KIND)
 
 
 def test_kinds_and_groups_are_apart(client: "redis.Redis") -> None:
-    learner(client).learn(KIND, 100.0)
+    learn(client, 100.0)
     assert learner(client).of("m:TURBO:1") == Durations.unlearned("m:TURBO:1")
     assert learner(client, "other").of(KIND) == Durations.unlearned(KIND)
 
 
 def test_old_jobs_count_less(client: "redis.Redis") -> None:
     learning = learner(client)
-    learning.learn(KIND, 16.0)
+    learn(client, 16.0)
     [first] = [weight for weight in learning.of(KIND).weights if weight]
     for _ in range(HALF_LIFE):
-        learning.learn(KIND, 300.0)
+        learn(client, 300.0)
     durations = learning.of(KIND)
     bucket = Durations.unlearned(KIND).learned(16.0).weights.index(1.0)
     assert first == pytest.approx(1)
@@ -81,7 +98,7 @@ def test_old_jobs_count_less(client: "redis.Redis") -> None:
 def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
     learning, expected = learner(client), Durations.unlearned(KIND)
     for seconds in made_up(50):
-        learning.learn(KIND, seconds)
+        learn(client, seconds)
         expected = expected.learned(seconds)
     # As after 7400 jobs: everything is a power of two larger.
     key, scale = learning.key(KIND), 2.0**29.5
@@ -90,7 +107,7 @@ def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
             client.hset(key, name, repr(float(value) * scale))
     largest = 0.0
     for seconds in made_up(200):
-        learning.learn(KIND, seconds)
+        learn(client, seconds)
         expected = expected.learned(seconds)
         largest = max(largest, float(client.hget(key, "unit") or 0))
     assert 8e8 < largest <= 1e9
@@ -103,13 +120,13 @@ def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -3.0, 86_401.0, math.inf, math.nan])
 def test_what_cannot_be_a_duration_is_ignored(client: "redis.Redis", seconds: float) -> None:
-    learner(client).learn(KIND, seconds)
-    assert client.keys() == []
+    learn(client, seconds)
+    assert client.keys(learner(client).key("*")) == []
 
 
 def test_what_is_learned_goes_when_nobody_asks_for_the_kind(client: "redis.Redis") -> None:
     learning = learner(client)
-    learning.learn(KIND, 16.0)
+    learn(client, 16.0)
     assert KEEP_SECONDS - 60 < client.ttl(learning.key(KIND)) <= KEEP_SECONDS
 
 
@@ -120,14 +137,14 @@ def test_garbage_is_replaced(client: "redis.Redis", garbage: dict[str, str]) -> 
     learning = learner(client)
     for name, value in garbage.items():
         client.hset(learning.key(KIND), name, value)
-    learning.learn(KIND, 20.0)
+    learn(client, 20.0)
     assert same(learning.of(KIND), Durations.unlearned(KIND).learned(20.0))
 
 
 def test_a_key_of_another_type_is_replaced(client: "redis.Redis") -> None:
     learning = learner(client)
     client.set(learning.key(KIND), "what?")
-    learning.learn(KIND, 20.0)
+    learn(client, 20.0)
     assert same(learning.of(KIND), Durations.unlearned(KIND).learned(20.0))
 
 

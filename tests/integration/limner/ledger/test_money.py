@@ -11,6 +11,7 @@ from limner.ledger.messages import Caps
 from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_ANSWER, NOT_THERE, REFUSED, SENT, UNSENT, record
 
@@ -80,7 +81,7 @@ def generating(bench: Bench, **options: object) -> str:
 
 
 def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -> None:
-    bench.ledger.jobs.task_succeeded(job_id, task, ["https://a"], cost and Decimal(cost), ttl=60)  # type: ignore[arg-type]
+    speaking.task_succeeded(bench.ledger, job_id, task, ["https://a"], cost and Decimal(cost), ttl=60)  # type: ignore[arg-type]
 
 
 # Held
@@ -210,19 +211,19 @@ def test_without_the_providers_word_the_expected_cost_is_spent(bench: Bench) -> 
 
 def test_a_task_that_failed_costs_nothing(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("no"), ttl=60)
     assert books(bench) == (0, 0, 0)
 
 
 def test_a_task_that_failed_may_be_owed_for(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
+    speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
     assert books(bench) == (0, 0, 7)
 
 
 def test_a_task_that_failed_costs_what_the_provider_says(bench: Bench) -> None:
     job_id = generating(bench)
-    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
+    speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
     assert books(bench) == (0, 0, 2)
 
 
@@ -274,7 +275,7 @@ def test_a_late_failure_settles_a_doubt(bench: Bench) -> None:
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     bench.ledger.jobs.adopt(job_id, "a task")
-    bench.ledger.jobs.task_failed(job_id, "a task", GenerationFailed("no"), ttl=60)
+    speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("no"), ttl=60)
     assert books(bench) == (0, 0, 0)
 
 
@@ -304,7 +305,7 @@ def test_a_job_that_is_cancelled_with_its_task_stays_held_until_the_tasks_end(be
     job_id = generating(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (7, 0, 0)
-    bench.ledger.jobs.task_lost(job_id, "a task", NOT_THERE, grace=5.0, ttl=60)
+    speaking.task_lost(bench.ledger, job_id, "a task", NOT_THERE, grace=5.0, ttl=60)
     assert books(bench) == (0, 7, 0)
 
 
@@ -335,7 +336,7 @@ def test_another_jobs_task_says_nothing_of_the_attempt(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     bench.ledger.jobs.called_back(job_id, "token 1", "another's")
-    bench.ledger.jobs.task_lost(job_id, "another's", FOREIGN, grace=5.0, ttl=60)
+    speaking.task_lost(bench.ledger, job_id, "another's", FOREIGN, grace=5.0, ttl=60)
     assert books(bench) == (7, 0, 0)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
     assert books(bench) == (0, 7, 0)

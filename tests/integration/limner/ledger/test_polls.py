@@ -8,6 +8,7 @@ from limner.ledger.messages import Adoption
 from limner.ledger.record import Record
 from limner.ledger.scripts.reports import Polled, Report, TaskSucceeded
 from limner.status import TaskState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
 from worker.dispatcher import Dispatcher, messages
@@ -29,7 +30,7 @@ def test_a_poll_given_back_is_made_again_and_its_permit_stays_used(bench: Bench)
     job_id = bench.generating(poll_in=0.0)
     [step] = bench.claim(ONE_READ).steps
     assert bench.ledger.queue.give_back([step]) == 1
-    assert not bench.ledger.jobs.polled(job_id, step.lease, "waiting", poll_in=2.0)
+    assert not speaking.polled(bench.ledger, job_id, step.lease, "waiting", poll_in=2.0)
     assert bench.claim(ONE_READ).steps == []
     bench.now += 1.0
     assert [again.step for again in bench.claim(ONE_READ).steps] == ["poll"]
@@ -52,7 +53,7 @@ def test_a_flood_of_signals_during_a_poll_leaves_it_valid_and_calls_for_one_more
     for _ in range(50):
         assert bench.ledger.jobs.called_back(job_id, "token", "task of a fox") is Adoption.EXPECTED
     assert bench.claim().steps == []
-    assert bench.ledger.jobs.polled(job_id, step.lease, "waiting", poll_in=600.0)
+    assert speaking.polled(bench.ledger, job_id, step.lease, "waiting", poll_in=600.0)
     for _ in range(50):
         bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
     assert bench.claim().steps == []
@@ -81,8 +82,8 @@ def test_a_poll_that_came_too_late_for_its_permit_keeps_its_signal(bench: Bench)
     [step] = bench.claim(ONE_READ).steps
     bench.now += 1.0
     [other] = bench.claim(ONE_READ).steps
-    assert bench.ledger.jobs.begin_poll(other.job_id, other.lease)
-    assert bench.ledger.jobs.begin_poll(signalled, step.lease) is None
+    assert speaking.begin_poll(bench.ledger, other.job_id, other.lease)
+    assert speaking.begin_poll(bench.ledger, signalled, step.lease) is None
     bench.now += 1.0
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
@@ -100,7 +101,7 @@ def test_a_signal_goes_before_polls_that_are_due_and_wakes_a_dispatcher(bench: B
 
 def test_a_signal_never_makes_a_poll_later(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
-    bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0.25)
+    speaking.polled(bench.ledger, job_id, bench.claim_one().lease, "waiting", poll_in=0.25)
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
     assert bench.client.zscore(bench.ledger.prefix + "due", job_id) == (START + 0.25) * 1000
     bench.now += 0.25
@@ -130,10 +131,10 @@ def test_the_task_that_was_named_last_is_polled_first_and_each_has_its_turn(benc
         assert bench.ledger.jobs.called_back(job_id, "token", task_id) is Adoption.ADOPTED
     assert bench.task_id(job_id) == "T2"
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.polled(job_id, lease, "waiting", poll_in=0.0, task_id="T2", sure=True)
+    assert speaking.polled(bench.ledger, job_id, lease, "waiting", poll_in=0.0, task_id="T2", sure=True)
     assert bench.task_id(job_id) == "T1"
     lease = bench.claim_one().lease
-    assert bench.ledger.jobs.polled(job_id, lease, "not there", poll_in=2.0, task_id="T1")
+    assert speaking.polled(bench.ledger, job_id, lease, "not there", poll_in=2.0, task_id="T1")
     assert bench.task_id(job_id) == "T2"
     [first, second] = record(bench, job_id).tasks
     assert (first.task_id, first.confirmed, second.confirmed) == ("T2", True, False)
@@ -176,7 +177,9 @@ def test_a_message_that_is_lost_delays_only_its_own_polls(bench: Bench) -> None:
     for message in others:
         claims = [Claim(job_id, "poll", lease) for job_id, lease in message.arguments[0]]
         assert all(bench.ledger.jobs.begin_polls(claims))
-        assert {end.what for end in map(bench.ledger.jobs.report, map(polled, claims))} == {"held"}
+        assert {end.what for end in (speaking.report(bench.ledger, polled(claim)) for claim in claims)} == {
+            "held"
+        }
     bench.now += bench.ledger.leases.poll - 0.001
     assert polls(bench) == []
     bench.now += 0.001
@@ -200,7 +203,7 @@ def test_a_poll_that_was_reported_is_not_given_back_with_the_others(bench: Bench
     many_generating(bench, 3)
     first, *others = polls(bench)
     bench.ledger.jobs.begin_polls([first])
-    bench.ledger.jobs.report(polled(first))
+    speaking.report(bench.ledger, polled(first))
     assert bench.ledger.queue.give_back([first, *others]) == 2
     assert {step.job_id for step in polls(bench)} == {step.job_id for step in others}
 
@@ -222,7 +225,9 @@ def begun(found: list[Record | RecordUnreadable | None]) -> list[str]:
 def test_polls_are_begun_together_and_those_that_are_stale_are_left_out(bench: Bench) -> None:
     many_generating(bench, 4)
     one, stale, ended, other = polls(bench)
-    bench.ledger.jobs.task_succeeded(ended.job_id, f"task of {ended.job_id}", ["https://a"], None, ttl=60)
+    speaking.task_succeeded(
+        bench.ledger, ended.job_id, f"task of {ended.job_id}", ["https://a"], None, ttl=60
+    )
     asked = [one, Claim(stale.job_id, "poll", stale.lease - 1), ended, Claim("nobody", "poll", 1), other]
     found = bench.ledger.jobs.begin_polls(asked)
     assert begun(found) == [one.job_id, other.job_id]

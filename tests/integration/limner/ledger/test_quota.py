@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from limner.ledger import Claim, Closing, Grant, Quota
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.stories import NO_ANSWER, UNSENT
 
@@ -333,13 +334,13 @@ def test_polls_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
     steps = bench.claim().steps
     assert {step.job_id for step in steps} == set(jobs)
     for step in steps:
-        bench.ledger.jobs.begin_poll(step.job_id, step.lease)
-        bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
+        speaking.begin_poll(bench.ledger, step.job_id, step.lease)
+        speaking.polled(bench.ledger, step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
     assert quota(bench, "poll_margin") == 100
     bench.now += 1.0
     [step, *_] = bench.claim().steps
-    bench.ledger.jobs.begin_poll(step.job_id, step.lease)
-    bench.ledger.jobs.polled(step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
+    speaking.begin_poll(bench.ledger, step.job_id, step.lease)
+    speaking.polled(bench.ledger, step.job_id, step.lease, "too often", poll_in=1.0, too_often=True)
     assert quota(bench, "poll_margin") == 200
 
 
@@ -365,8 +366,8 @@ def test_the_margin_of_polls_shrinks_while_they_are_answered(bench: Bench) -> No
 
     def poll() -> None:
         [step] = bench.claim(with_margin).steps
-        assert bench.ledger.jobs.begin_poll(job_id, step.lease)
-        assert bench.ledger.jobs.polled(job_id, step.lease, "generating", poll_in=0.0)
+        assert speaking.begin_poll(bench.ledger, job_id, step.lease)
+        assert speaking.polled(bench.ledger, job_id, step.lease, "generating", poll_in=0.0)
 
     for _ in range(150):
         poll()
@@ -382,6 +383,6 @@ def test_a_pause_of_polls_is_learned_from_a_poll_that_came_too_often(bench: Benc
     job_id = bench.generating(poll_in=2.0)
     bench.now += 2.0
     step = bench.claim_one()
-    assert bench.ledger.jobs.begin_poll(job_id, step.lease)
-    assert bench.ledger.jobs.polled(job_id, step.lease, "too often", poll_in=2.0, too_often=True)
+    assert speaking.begin_poll(bench.ledger, job_id, step.lease)
+    assert speaking.polled(bench.ledger, job_id, step.lease, "too often", poll_in=2.0, too_often=True)
     assert quota(bench, "poll_margin") == 100

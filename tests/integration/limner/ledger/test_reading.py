@@ -14,6 +14,7 @@ from limner.ledger.messages import Caps
 from limner.loops import EventLoops
 from limner.pauses import EndsBy
 from limner.status import JobState, JobStatus
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 
 NORTH = Quota(2, 10.0, 10, 1.0, 5, margin=0.25, account="north", key="k1")
@@ -390,7 +391,7 @@ def test_credits_are_held_while_a_task_runs_and_spent_at_its_end(bench: Bench) -
     bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
     held = bench.ledger.budget.spend(1).standing
     assert (held.held, held.held_by_account, held.held_by_lane) == (SEVEN, {"main": SEVEN}, {"tenant": SEVEN})
-    bench.ledger.jobs.task_succeeded(job_id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
+    speaking.task_succeeded(bench.ledger, job_id, "t1", ["https://a"], Decimal("3.5"), ttl=60)
     books = bench.ledger.budget.spend(1)
     [today] = books.days
     assert (today.spent, today.tasks) == (Decimal("3.5"), 1)
@@ -402,7 +403,7 @@ def test_what_failed_is_free_and_what_nobody_knows_is_doubtful(bench: Bench) -> 
     bench.submit()
     job_id, grant = send(bench)
     bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
-    bench.ledger.jobs.task_failed(job_id, "t1", GenerationFailed("It broke"), ttl=60)
+    speaking.task_failed(bench.ledger, job_id, "t1", GenerationFailed("It broke"), ttl=60)
     bench.submit()
     unknown, grant = send(bench)
     bench.ledger.jobs.doubt(unknown, grant.attempt, {"cause": "timeout"}, grace=0)
@@ -416,6 +417,6 @@ def test_spending_stays_with_its_day(bench: Bench) -> None:
     bench.submit()
     job_id, grant = send(bench)
     bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
-    bench.ledger.jobs.task_succeeded(job_id, "t1", ["https://a"], Decimal(100), ttl=60)
+    speaking.task_succeeded(bench.ledger, job_id, "t1", ["https://a"], Decimal(100), ttl=60)
     bench.now += 86_400
     assert [str(day.spent) for day in bench.ledger.budget.spend(2).days] == ["100", "0"]

@@ -23,6 +23,7 @@ from limner.models import TextToImage
 from limner.status import JobState
 from limner.submission import prepare
 from tests.conftest import eventually
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, SENT, UNSENT, record
 from worker.polling.policies import LatePolls
@@ -73,8 +74,8 @@ def succeed(
     """The task has its images, and its result travels with the report, which takes so long."""
     result = ahead(bench, store, job, task_id)
     bench.now += later
-    return bench.ledger.jobs.task_succeeded(
-        job.job_id, task_id or job.task_id or "", URLS, Decimal("7.5"), ttl=900, result=result
+    return speaking.task_succeeded(
+        bench.ledger, job.job_id, task_id or job.task_id or "", URLS, Decimal("7.5"), ttl=900, result=result
     )
 
 
@@ -167,7 +168,8 @@ def test_the_duration_is_learned_with_the_end(bench: Bench, store: ResultStore) 
     job = generating(bench)
     kind = kind_of(REQUEST)
     before = bench.ledger.durations.of(kind)
-    bench.ledger.jobs.task_succeeded(
+    speaking.task_succeeded(
+        bench.ledger,
         job.job_id,
         str(job.task_id),
         URLS,
@@ -234,14 +236,16 @@ def test_a_result_that_does_not_know_the_last_attempt_is_left_to_the_store(
     job = generating(bench)
     old = ahead(bench, store, job)
     # The poll takes its time. Meanwhile the task is given up, and the job is sent again.
-    bench.ledger.jobs.task_lost(job.job_id, str(job.task_id), {"cause": "no_record"}, grace=60.0, ttl=900)
+    speaking.task_lost(
+        bench.ledger, job.job_id, str(job.task_id), {"cause": "no_record"}, grace=60.0, ttl=900
+    )
     assert bench.state(job.job_id) == "in_doubt"
     assert bench.ledger.jobs.resubmit(job.job_id, attempt=1)
     bench.now += 30.0
     [step] = bench.claim(WIDE).steps
     assert isinstance(bench.ledger.jobs.begin(job.job_id, step.lease, "second", deadline=900), Grant)
-    end = bench.ledger.jobs.task_succeeded(
-        job.job_id, str(job.task_id), URLS, Decimal("7.5"), ttl=900, result=old
+    end = speaking.task_succeeded(
+        bench.ledger, job.job_id, str(job.task_id), URLS, Decimal("7.5"), ttl=900, result=old
     )
     assert end.what == "ended"
     assert bench.client.get(key(job.job_id)) is None
@@ -255,7 +259,7 @@ def test_a_result_that_does_not_know_the_last_attempt_is_left_to_the_store(
 
 def test_without_a_result_the_end_is_to_be_stored(bench: Bench) -> None:
     job = generating(bench)
-    end = bench.ledger.jobs.task_succeeded(job.job_id, str(job.task_id), URLS, None, ttl=900)
+    end = speaking.task_succeeded(bench.ledger, job.job_id, str(job.task_id), URLS, None, ttl=900)
     assert end.record
     assert bench.client.get(key(job.job_id)) is None
     assert bench.places(job.job_id) == ["due"]
@@ -331,7 +335,7 @@ def test_a_job_with_another_open_task_is_stored_and_polled_after_a_while(
     bench.now += 0.01
     [step] = bench.claim(WIDE).steps
     assert step.step == "poll"
-    polled_at = bench.ledger.jobs.begin_poll(job.job_id, step.lease)
+    polled_at = speaking.begin_poll(bench.ledger, job.job_id, step.lease)
     assert polled_at
     assert polled_at.open_task
     assert polled_at.open_task.task_id == second
@@ -342,7 +346,7 @@ def test_the_record_may_go_once_the_other_task_has_ended_too(bench: Bench, store
     succeed(bench, store, job, first)
     bench.now += FOLLOW
     bench.claim(WIDE)
-    bench.ledger.jobs.task_succeeded(job.job_id, second, ["https://c"], Decimal(7), ttl=900)
+    speaking.task_succeeded(bench.ledger, job.job_id, second, ["https://c"], Decimal(7), ttl=900)
     assert 0 < bench.client.ttl(bench.ledger.jobs.key(job.job_id)) <= 900
     assert bench.places(job.job_id) == []
 
@@ -428,7 +432,7 @@ def end_at(bench: Bench, store: ResultStore, milliseconds: int) -> tuple[str, st
     job = generating(bench)
     result = ahead(bench, store, job)
     bench.now = milliseconds / 1000
-    bench.ledger.jobs.task_succeeded(job.job_id, str(job.task_id), URLS, None, ttl=900, result=result)
+    speaking.task_succeeded(bench.ledger, job.job_id, str(job.task_id), URLS, None, ttl=900, result=result)
     ended = record(bench, job.job_id)
     assert ended.finished_at == moment(milliseconds)
     return meta(bench, job.job_id)["result"]["finished_at"], ended.images().model_dump(mode="json")[

@@ -9,6 +9,7 @@ from limner.errors import GenerationFailed, JobFailed, RecordTooNew, RecordUnrea
 from limner.ledger import Closing, Grant
 from limner.ledger.layout.constants import VERSION
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new
 
 ERROR = {"cause": "rate_limited", "message": "slow down"}
@@ -194,7 +195,7 @@ def test_a_poll_with_an_old_lease_changes_nothing(bench: Bench) -> None:
     old = bench.claim_one().lease
     bench.now += bench.ledger.leases.poll
     bench.claim_one()
-    assert not bench.ledger.jobs.polled(job_id, old, "waiting", poll_in=2)
+    assert not speaking.polled(bench.ledger, job_id, old, "waiting", poll_in=2)
     assert bench.ledger.jobs.fail(job_id, GenerationFailed("no"), [JobState.GENERATING], lease=old) is None
 
 
@@ -265,7 +266,7 @@ def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
     bench.client.hset(bench.ledger.jobs.key(job_id), "v", 99)
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
     with pytest.raises(RecordTooNew, match=job_id):
-        bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], None, ttl=60)
+        speaking.task_succeeded(bench.ledger, job_id, "task of a fox", ["https://a"], None, ttl=60)
     with pytest.raises(RecordTooNew, match="update this installation"):
         bench.ledger.jobs.read(job_id)
     bench.now += bench.ledger.leases.poll
@@ -336,7 +337,7 @@ def test_an_amount_that_nobody_can_count_with_is_refused_before_anything_is_writ
     bench.claim_one()
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
     with pytest.raises(ValueError, match=r"cost: .* is no number that can be counted with"):
-        bench.ledger.jobs.task_succeeded(job_id, "task of a fox", ["https://a"], cost, ttl=60)
+        speaking.task_succeeded(bench.ledger, job_id, "task of a fox", ["https://a"], cost, ttl=60)
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
     assert bench.succeed(job_id).what == "ended"
 
@@ -345,7 +346,7 @@ def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(benc
     job_id = bench.ledger.jobs.submit(new(metadata={"order": 7})).job_id
     bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "secret token", deadline=900)
     bench.ledger.jobs.accepted(job_id, 1, "T", poll_in=0)
-    bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0)
+    speaking.polled(bench.ledger, job_id, bench.claim_one().lease, "waiting", poll_in=0)
     bench.claim_one()
     bench.succeed(job_id)
     logged = [entry.event for entry in bench.ledger.journal.log(job_id)]
@@ -361,7 +362,7 @@ def test_every_transition_is_on_the_log_and_in_the_events_with_the_metadata(benc
 def test_the_log_is_bounded(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     for _ in range(230):
-        assert bench.ledger.jobs.polled(job_id, bench.claim_one().lease, "waiting", poll_in=0.0)
+        assert speaking.polled(bench.ledger, job_id, bench.claim_one().lease, "waiting", poll_in=0.0)
         bench.now += 1
     assert len(bench.ledger.journal.log(job_id)) == 200
     record = bench.ledger.jobs.read(job_id)
@@ -382,7 +383,7 @@ def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
     assert bench.ledger.jobs.submit(new(**order)).outcome == "created"
     # A second task of the first one turns up, and its end lets that record go once more.
     bench.ledger.jobs.adopt(first, "another task")
-    bench.ledger.jobs.task_lost(
-        first, "another task", {"cause": "foreign", "message": ""}, grace=0, ttl=100_000
+    speaking.task_lost(
+        bench.ledger, first, "another task", {"cause": "foreign", "message": ""}, grace=0, ttl=100_000
     )
     assert bench.client.pttl(key) == -1

@@ -9,6 +9,7 @@ import pytest
 from limner.errors import Cancelled
 from limner.ledger import Closing, Quota
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.errands import (
     ONE,
@@ -71,7 +72,7 @@ def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool)
     accept(bench, step)
     job_id = waiting(bench, pinned=pinned, quota=full)
     bench.now += 20.0
-    bench.ledger.jobs.task_succeeded(step.job_id, f"task of {step.job_id}", ["https://a"], None, ttl=60)
+    speaking.task_succeeded(bench.ledger, step.job_id, f"task of {step.job_id}", ["https://a"], None, ttl=60)
     assert bench.client.llen(bench.ledger.prefix + "wakeup") == 1
     assert job_id in of(claim(bench, full))
 
@@ -312,7 +313,7 @@ def test_a_signal_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Be
     job_id = generating(bench, ONE, poll_in=2.0)
     bench.now += 2.0
     [poll] = claim(bench, ONE)
-    bench.ledger.jobs.polled(job_id, poll.lease, "generating", poll_in=600.0)
+    speaking.polled(bench.ledger, job_id, poll.lease, "generating", poll_in=600.0)
     bench.now += 0.2
     bench.ledger.jobs.called_back(job_id, f"token {job_id}", f"task of {job_id}")
     claimed = bench.ledger.queue.claim(ONE)

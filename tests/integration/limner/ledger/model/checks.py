@@ -12,6 +12,7 @@ from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.ledger import Claim, Grant, Quota
 from limner.ledger.record import Record
 from limner.status import JobState, TaskState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.model.account import ms
 from tests.integration.limner.ledger.model.costs import MONEY
 from tests.integration.limner.ledger.model.life import Life
@@ -249,8 +250,8 @@ class Checks(World):
         task, job_id = record.open_task, record.job_id
         assert task
         ways = [
-            lambda: self.ledger.jobs.task_succeeded(job_id, task.task_id, [], None, ttl=TTL),
-            lambda: self.ledger.jobs.task_failed(job_id, task.task_id, GenerationFailed("no"), ttl=TTL),
-            lambda: self.ledger.jobs.task_lost(job_id, task.task_id, ERROR, grace=GRACE, ttl=TTL),
+            lambda: speaking.task_succeeded(self.ledger, job_id, task.task_id, [], None, ttl=TTL),
+            lambda: speaking.task_failed(self.ledger, job_id, task.task_id, GenerationFailed("no"), ttl=TTL),
+            lambda: speaking.task_lost(self.ledger, job_id, task.task_id, ERROR, grace=GRACE, ttl=TTL),
         ]
         assert ways[len(task.task_id + job_id) % 3]().what != "stale"

@@ -10,6 +10,7 @@ from limner.errors import DeadlineExceeded, GenerationFailed, InDoubt
 from limner.ledger.messages import Adoption
 from limner.ledger.record import TaskEnd
 from limner.status import JobState, TaskState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.model.account import ms
 from tests.integration.limner.ledger.model.following import Known
 from tests.integration.limner.ledger.model.life import Life
@@ -97,7 +98,7 @@ class Tasks(World):
         if task and seen != "unnamed":
             facts |= {"sure": True, "attempt": self.attempt_shown(life, task, seen)}
         expected = life.may_poll(lease)
-        assert self.ledger.jobs.polled(life.job_id, lease, "waiting", poll_in=delay, **facts) == expected
+        assert speaking.polled(self.ledger, life.job_id, lease, "waiting", poll_in=delay, **facts) == expected
         if expected:
             life.polled(self.now, ms(delay), **facts)
 
@@ -126,7 +127,7 @@ class Tasks(World):
         facts: dict[str, Any]
         if result in ("lost", "foreign"):
             reason = {"cause": result, "message": "not there"}
-            told = self.ledger.jobs.task_lost(life.job_id, name, reason, grace=GRACE, ttl=TTL)
+            told = speaking.task_lost(self.ledger, life.job_id, name, reason, grace=GRACE, ttl=TTL)
             facts = {
                 "result": TaskState.LOST,
                 "outcome": {},
@@ -135,8 +136,8 @@ class Tasks(World):
             }
         elif result in ("failed", "unpaid"):
             error, cost = GenerationFailed(f"no to {name}"), Decimal(2 if result == "failed" else 0)
-            told = self.ledger.jobs.task_failed(
-                life.job_id, name, error, ttl=TTL, grace=GRACE, cost=cost, attempt=attempt
+            told = speaking.task_failed(
+                self.ledger, life.job_id, name, error, ttl=TTL, grace=GRACE, cost=cost, attempt=attempt
             )
             spent = "2" if cost else None
             facts = {
@@ -149,8 +150,14 @@ class Tasks(World):
         else:
             spent = None if result == "free" else "3.5"
             urls = [f"https://images/{name}.png"]
-            told = self.ledger.jobs.task_succeeded(
-                life.job_id, name, urls, Decimal(spent) if spent else None, ttl=TTL, attempt=attempt
+            told = speaking.task_succeeded(
+                self.ledger,
+                life.job_id,
+                name,
+                urls,
+                Decimal(spent) if spent else None,
+                ttl=TTL,
+                attempt=attempt,
             )
             facts = {
                 "result": TaskState.SUCCEEDED,
