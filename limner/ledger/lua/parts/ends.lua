@@ -45,8 +45,9 @@ local function record_to_store(job, what)
 end
 
 -- The reply for a task whose end was known. If the job ended by it, the first reply was lost, and is given again.
-local function repeated_reply(job, task, told, result)
-  if task.state ~= result or not ended(job.state) or job.outcome ~= told.outcome then return {'stale', {}} end
+local function repeated_reply(job, task, told)
+  local same = told.what == 'task_' .. task.state and job.outcome == told.outcome
+  if not same or not ended(job.state) then return {'stale', {}} end
   return {'ended', redis.call('HGETALL', JOB .. job.id)}
 end
 
