@@ -1,1 +1,1 @@
-"""What runs: one module a step. ``config.celery_options`` names those that hold Celery tasks."""
+"""What runs: one module a step, and what they share. ``config.celery_options`` names the steps."""
