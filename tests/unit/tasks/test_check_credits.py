@@ -1,0 +1,38 @@
+"""The question about the balance of an account that is paused for want of credits."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from provider import KieClient, ProviderError, Unreadable, Why
+from tasks.check_credits import check
+from tests.unit.tasks.doubles import Desk, Recorder
+
+
+def checked(balance: Any, account: str = "main") -> Desk:
+    desk = Desk(provider=Recorder(KieClient, credits=balance), settings={"pause_max_seconds": 600})
+    check(desk.services(), account, 7)
+    return desk
+
+
+def test_the_balance_goes_to_the_ledger_under_the_step_s_lease() -> None:
+    assert checked(Decimal(12)).accounts.given("credits_seen") == {
+        "account": "main",
+        "lease": 7,
+        "balance": Decimal(12),
+        "longest": 600,
+    }
+
+
+def test_without_an_answer_the_pause_stays_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    away = ProviderError("no balance", Unreadable(Why.TIMED_OUT, None, None, ""))
+    assert checked(away).accounts.calls == []
+    assert "no balance" in caplog.text
+
+
+def test_an_account_whose_key_this_worker_lacks_stays_paused(caplog: pytest.LogCaptureFixture) -> None:
+    desk = checked(Decimal(12), account="south")
+    assert desk.accounts.calls == []
+    assert desk.provider.calls == []
+    assert "south" in caplog.text
