@@ -1,7 +1,7 @@
 """The entrance for plain Celery: a message that names ``limner.create_task`` becomes a job.
 
-Its kwargs are the parameters of a TextToImage, and perhaps some of OPTIONS. The Celery task's id is the
-job's as well, and so serves as idempotency key.
+Its kwargs are the parameters of a TextToImage, and perhaps some options of a submit. The Celery task's id is
+also the job's, and so serves as idempotency key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,12 @@ from pydantic import ValidationError
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Submission
 from limner.models import TextToImage, faults
+from limner.options import SubmitOptions
 from limner.submission import check_account, prepare
 from tasks.commit import patiently
 from worker.services import Services
 
 MAX_ID_LENGTH: Final = 200
-OPTIONS: Final = ("priority", "metadata", "lane", "account", "expires_in")
-"""What a plain message may say beside the parameters of its request."""
 
 
 def accept(services: Services, job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> None:
@@ -50,7 +49,7 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     if job_id in (".", ".."):
         raise InvalidRequest("task_id: must not be . or .., which no callback URL can hold")
     fields = dict(parameters)
-    options = {name: fields.pop(name) for name in OPTIONS if name in fields}
+    options = {name: fields.pop(name) for name in SubmitOptions.model_fields if name in fields}
     try:
         request = TextToImage.model_validate(fields)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What loads settings, in processes of their own: only the modules that a command line names."""
+"""The modules of the worker and of its steps load without settings, and load no settings."""
 
 import subprocess
 import sys

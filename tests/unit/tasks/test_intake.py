@@ -9,6 +9,7 @@ from celery.exceptions import Reject
 from limner.errors import InvalidRequest, NotDurable
 from limner.ledger import Submitted
 from limner.ledger.jobs import Jobs
+from limner.options import SubmitOptions
 from tasks.intake import MAX_ID_LENGTH, accept, refuse_call, submission
 from tests.unit.tasks.doubles import Desk, Recorder
 from worker.results import ResultStore
@@ -47,12 +48,8 @@ def test_options_stand_beside_the_parameters_of_the_request() -> None:
             "expires_in": 60,
         },
     )
-    assert (new.priority, new.metadata, new.lane, new.account, new.expires_in) == (
-        9,
-        '{"order":4}',
-        "a",
-        "b",
-        60,
+    assert new.options == SubmitOptions(
+        priority=9, metadata={"order": 4}, lane="a", account="b", expires_in=60
     )
     assert "priority" not in new.request
 
