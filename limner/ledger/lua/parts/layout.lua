@@ -5,7 +5,7 @@
 local function other_layout()
   local layout = redis.call('GET', LAYOUT)
   if tonumber(layout) == VERSION then return nil end
-  if not layout and redis.call('EXISTS', EVENTS, ACCOUNTS) == 0 then
+  if not layout and redis.call('EXISTS', TURNS_NOW, ACCOUNTS) == 0 then
     redis.call('SET', LAYOUT, VERSION)
     return nil
   end
