@@ -1,13 +1,15 @@
 -- Uses: record, journal, quota, pauses, ready, money, tasks, adoption.
--- sending, in_doubt, queued -> generating: the provider's answer to an attempt names its task. If the job has ended,
--- or already has another task, it follows this task too. Returns 'adopted'; 'expected' if the task was known
--- and is still open; 'repeated' if its end is known; 'mismatched' for no attempt; 'unknown_job'.
+-- Records the provider's answer to an attempt, which names its task: sending, in_doubt, queued -> generating. A job
+-- that has ended, or has another task already, follows this task as well.
+-- Arguments: job, attempt, task_id, delay (milliseconds until the first poll).
+-- Reply: 'adopted'; 'expected' if the task was known and is open; 'repeated' if its end is known; 'mismatched' if
+-- there is no attempt; 'unknown_job'.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return 'unknown_job' end
 if A.attempt == 0 then return 'mismatched' end
 local tasks = tasks_of(job)
-local task, place = find_task(tasks, A.task_id)
+local task, position = find_task(tasks, A.task_id)
 
 local state, current = job.state, job.attempt == A.attempt
 local awaited = state == 'sending' and current
@@ -26,12 +28,12 @@ local detail = {attempt = A.attempt, task_id = A.task_id, by = not known and 'an
 
 if known then
   task.sure, task.attempt, task.account = true, A.attempt, account_of(job, A.attempt)
-  if awaited then to_the_front(tasks, place) end
+  if awaited then to_the_front(tasks, position) end
   keep_tasks(job, tasks)
 else
   task = task or {id = A.task_id, at = NOW}
   task.sure = true
-  follow(job, tasks, task, place, A.attempt)
+  follow(job, tasks, task, position, A.attempt)
 end
 
 if awaited or (not known and (state == 'in_doubt' or state == 'queued')) then
@@ -43,7 +45,7 @@ elseif not known and ended(state) then
   follow_late(job)
 elseif not known then
   announce(job, 'adopted', detail)
-  -- A later attempt on the wire decides first.
+  -- The outcome of a later attempt on the wire decides first.
   if state == 'generating' then go_on_polling(job) end
 end
 save(job)

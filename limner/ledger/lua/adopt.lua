@@ -1,7 +1,8 @@
 -- Uses: record, journal, ready, money, tasks, adoption.
--- A 'callback' or a 'person' (`by`) names a task for one of the job's attempts; a poll has to confirm it. Returns
--- 'adopted'; 'expected' if the task was known and is still open; 'repeated' if its end is known; 'mismatched' if the
--- attempt has another task for sure, or cannot have this one; 'unknown_job'.
+-- Adopts a task that a callback or a person names for one of the job's attempts. A poll has to confirm it.
+-- Arguments: job, attempt, task_id, by ('callback' or 'person').
+-- Reply: 'adopted'; 'expected' if the task was known and is open; 'repeated' if its end is known; 'mismatched' if the
+-- attempt is known to have another task, or cannot have this one; 'unknown_job'.
 local called_back = A.by == 'callback'
 
 local function answer(outcome)
@@ -14,14 +15,14 @@ if fault then return fault end
 if not job then return answer('unknown_job') end
 if A.attempt == 0 then return answer('mismatched') end
 local tasks, state = tasks_of(job), job.state
-local task, place = find_task(tasks, A.task_id)
+local task, position = find_task(tasks, A.task_id)
 
 if task and task.state == 'open' then
   task.account = account_of(job, task.attempt)
-  to_the_front(tasks, place)
+  to_the_front(tasks, position)
   keep_tasks(job, tasks)
   if state == 'generating' then job.task_id = A.task_id end
-  -- A job whose result is not stored yet goes on to poll when it is.
+  -- A job that has ended is polled again only after its result is stored.
   if state == 'generating' or job.stored then poll_soon(job) end
   save(job)
   return answer('expected')
@@ -37,16 +38,16 @@ if called_back and not task then
   if unsure >= MOST_UNSURE then return answer('mismatched') end
 end
 
-follow(job, tasks, task or {id = A.task_id, at = NOW}, place, A.attempt)
+follow(job, tasks, task or {id = A.task_id, at = NOW}, position, A.attempt)
 local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by}
 if ended(state) then
   announce(job, 'late_answer', detail)
   follow_late(job)
 else
-  -- The answer to the attempt is still to come, and will not be asked for again.
+  -- The answer to the attempt is still open. If it is lost, it cannot be requested again.
   if state == 'sending' and job.attempt == A.attempt then mark_doubtful(job, A.attempt) end
   announce(job, 'adopted', detail)
-  -- A later attempt on the wire decides first.
+  -- The outcome of a later attempt on the wire decides first.
   if state ~= 'sending' or job.attempt == A.attempt then go_on_polling(job) end
 end
 save(job)

@@ -1,7 +1,10 @@
 -- Uses: record, wakeup, journal, quota, pauses, ready, money, caps.
--- queued -> sending: the attempt is on record before its request goes out. Returns {'granted', attempt, tries,
--- request, account}, {'late'} past the job's deadline, or {'stale'} when the step belongs to somebody else, or must
--- wait again. The same token gets the same grant again, so that a lost answer can be asked for twice.
+-- Begins an attempt: queued -> sending. The attempt is on record before its request is sent. The same token gets the
+-- same grant again, so that a caller can repeat the call after a lost reply.
+-- Arguments: job, lease, token, send_lease, store_lease, deadline (all three in milliseconds), prices and caps, or
+-- nothing.
+-- Reply: {'granted', attempt, tries, request, account}; {'late'} after the job's deadline; {'stale'} if the lease
+-- belongs to another step, or if the job must wait again.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return {'stale'} end
@@ -11,7 +14,7 @@ local function granted()
 end
 
 if job.state == 'sending' and of_attempt(job, 'token', job.attempt) == A.token then return granted() end
--- The lease's number stays on the record when it has been used, or has run out: its slot in flight does not.
+-- A used or expired lease keeps its number on the record, but not its slot in flight.
 if job.state ~= 'queued' or job.lease ~= A.lease or not job.slot then return {'stale'} end
 
 local waited = math.max(0, NOW - (job.ready_since or NOW))
@@ -22,7 +25,7 @@ local permit, window = permit_of_lease(job), WINDOW_CREATE .. account
 local limits = quota_of(account, {'creates_span', 'first_margin', 'margin'})
 local since, pause = tonumber(redis.call('ZSCORE', window, permit)), pause_on(account)
 local cost = cost_of(job, A.prices)
--- A permit that has left the window does not count there any more: the job takes another turn.
+-- A permit that has left the window no longer counts there, so the job needs another one.
 local lapsed = not since or not limits or since <= create_edge(limits)
 local wait = lapsed or pause and pause.probe ~= A.job or job.expires and NOW >= job.expires
 local cap, always
@@ -50,7 +53,7 @@ job.over_budget_told, job.answered, job.ready_since = nil, nil, nil
 leave_lane(job)
 if cost > 0 then hold(job, job.attempt, cost) end
 if pause then try_with('probe', A.job, account, A.send_lease) end
--- The window counts requests by when they are sent, not by when they were allowed.
+-- The provider counts requests from their sending, and so does the window.
 redis.call('ZADD', window, 'XX', NOW, permit)
 schedule(job, NOW + A.send_lease)
 announce(job, 'sending', {attempt = job.attempt, account = account ~= MAIN and account or nil})

@@ -1,7 +1,9 @@
 -- Uses: record, ends.
--- Any state that has not ended -> cancelled, with the outcome `unsent` if no request of the job can have been accepted,
--- else `sent`. Returns the state that the job was in, again if it is repeated, 'in_doubt' for a queued one of which an
--- earlier attempt may have been accepted, or nothing for an unknown job.
+-- Cancels a job: any state that has not ended -> cancelled.
+-- Arguments: job; unsent, the outcome if the provider cannot have accepted any request of the job; sent, the outcome
+-- otherwise; store_lease (milliseconds).
+-- Reply: the state that the job was in, also for a repetition; 'in_doubt' for a queued job of which an earlier
+-- attempt may have been accepted; nothing for an unknown job.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return false end

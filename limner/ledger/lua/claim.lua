@@ -1,10 +1,13 @@
 -- Uses: record, quota, pauses, ready, money, ends, caps, capacity.
--- Takes what may happen now, and leases each step to the caller, which has registered for some accounts (register.lua). Returns
--- {steps, unreadable, wait}: steps as {id, step, lease} triples, what is wrong with records that cannot be read, and
--- the milliseconds until there is more to do (-1: not before a wake-up). A step `credits` is about an account, and
--- not a job. Returns 'unknown' for workers that are not registered.
+-- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
+-- Arguments: registration; lease, poll_lease, store_lease (milliseconds); batch, the most steps of a kind (of polls,
+-- for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
+-- Reply: {steps, unreadable, wait}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
+-- not a job. `unreadable` has an error text for each record that cannot be read. `wait` is in milliseconds, until
+-- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
+-- register first.
 local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
--- A clock that went back has left the indexes with times to come: registering sets them right.
+-- After the clock was set back, the indexes hold times in the future. Registering corrects them.
 if not last_claim or last_claim > NOW then return 'unknown' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
 
@@ -19,23 +22,23 @@ local function lease(job, step, span)
   save(job)
 end
 
--- Out of the way of these claims, and soon in sight again of whoever can read it.
+-- Keeps an unreadable record out of the next claims, but not for long: another worker may be able to read it.
 local function set_aside(id, fault)
   redis.call('ZADD', DUE, NOW + A.lease, id)
   unreadable[#unreadable + 1] = fault.err
 end
 
--- The time of the first entry, and those that are due.
+-- The due entries of an index, as a flat list of members and times.
 local function due(index, most)
   local first = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
   if not first[2] or tonumber(first[2]) > NOW then return {} end
   return redis.call('ZRANGEBYSCORE', index, '-inf', NOW, 'WITHSCORES', 'LIMIT', 0, most)
 end
 
--- What is not sent by its time is not sent any more. A job on the wire comes back to this index if it is refused.
+-- A job that was not sent in time expires. A job on the wire returns to this index if it is refused.
 local late = due(EXPIRING, A.batch)
-for place = 1, #late, 2 do
-  local id = late[place]
+for i = 1, #late, 2 do
+  local id = late[i]
   local job, fault = load(id)
   redis.call('ZREM', EXPIRING, id)
   if fault then
@@ -46,18 +49,18 @@ for place = 1, #late, 2 do
   end
 end
 
--- What is due goes on by itself, or takes a permit: at once if that is free for it, else from a line.
+-- A due job goes on by itself, or needs a permit: it gets one now, or waits for one in a ready queue.
 local polls = {}
 
-local function wants_poll(job, place)
+local function request_poll(job, score)
   local account = reader_of(job)
   polls[account] = polls[account] or {}
-  table.insert(polls[account], {job = job, place = place})
+  table.insert(polls[account], {job = job, score = score})
 end
 
 local entries = due(DUE, A.batch)
-for place = 1, #entries, 2 do
-  local id, at = entries[place], tonumber(entries[place + 1])
+for i = 1, #entries, 2 do
+  local id, at = entries[i], tonumber(entries[i + 1])
   local job, fault = load(id)
   if fault then
     set_aside(id, fault)
@@ -69,19 +72,19 @@ for place = 1, #entries, 2 do
     enqueue(job, at)
     save(job)
   elseif job.state == 'generating' then
-    wants_poll(job, poll_score(job, at + (job.pace or 0)))
+    request_poll(job, poll_score(job, at + (job.pace or 0)))
   elseif job.stored then
-    -- The late poll of a job that has ended: those that somebody waits for go before.
-    wants_poll(job, NOW + AHEAD)
+    -- The late poll of a job that has ended: polls of jobs that have not ended go first.
+    request_poll(job, NOW + AHEAD)
   else
     lease(job, 'recover', A.lease)
   end
 end
 
-local waiting = due(OVER_BUDGET, MOST_CAPS)
-for place = 1, #waiting, 2 do try_over_budget(waiting[place], A.prices, A.caps) end
+local spent_caps = due(OVER_BUDGET, MOST_CAPS)
+for i = 1, #spent_caps, 2 do try_over_budget(spent_caps[i], A.prices, A.caps) end
 
--- The accounts for which something is due, and those that may take what waits in the common queue.
+-- The claim visits the accounts that have something due, and accounts that may send jobs of the common queue.
 local capacities, free, common = {}, 0, redis.call('ZCARD', READY)
 
 local function ask(account)
@@ -116,41 +119,41 @@ if common > 0 then
 end
 table.sort(capacities, function(one, other) return one.account < other.account end)
 
--- The jobs in front of a line, as {id, place} pairs.
-local function front(line, count)
-  local found = count > 0 and redis.call('ZRANGE', line, 0, count - 1, 'WITHSCORES') or {}
+-- The first jobs of a ready queue, as {id, score} pairs.
+local function front(queue, count)
+  local found = count > 0 and redis.call('ZRANGE', queue, 0, count - 1, 'WITHSCORES') or {}
   local jobs = {}
-  for at = 1, #found, 2 do jobs[#jobs + 1] = {found[at], tonumber(found[at + 1])} end
+  for i = 1, #found, 2 do jobs[#jobs + 1] = {found[i], tonumber(found[i + 1])} end
   return jobs
 end
 
--- More than may be sent, since there may be no money for some.
-local function in_front(line, count) return front(line, count > 0 and A.caps and count + A.batch or count) end
+-- The jobs to choose from: with caps, more than may be sent, since some may be over budget.
+local function candidates(queue, count) return front(queue, count > 0 and A.caps and count + A.batch or count) end
 
 local total = math.min(free, A.batch)
-local anyones, next_of_anyones = in_front(READY, common > 0 and total or 0), 1
+local shared, next_shared = candidates(READY, common > 0 and total or 0), 1
 for _, capacity in ipairs(capacities) do
-  capacity.own = in_front(ready_of(capacity.account), math.min(math.max(0, capacity.free), total))
+  capacity.own = candidates(ready_of(capacity.account), math.min(math.max(0, capacity.free), total))
 end
 
--- The account with the most capacity takes the next job: the first of the common queue or of its own.
+-- The account with the most capacity takes the next job, from the common queue or from its own.
 local function freest()
   local best
   for _, capacity in ipairs(capacities) do
-    local more = capacity.free > 0 and (capacity.own[capacity.next] or anyones[next_of_anyones])
+    local more = capacity.free > 0 and (capacity.own[capacity.next] or shared[next_shared])
     if more and (not best or capacity.free > best.free) then best = capacity end
   end
   return best
 end
 
 local function take(capacity)
-  local own, any = capacity.own[capacity.next], anyones[next_of_anyones]
-  if own and (not any or own[2] <= any[2]) then
+  local own, common_job = capacity.own[capacity.next], shared[next_shared]
+  if own and (not common_job or own[2] <= common_job[2]) then
     capacity.next = capacity.next + 1
     return own[1]
   end
-  next_of_anyones = next_of_anyones + 1
-  return any[1]
+  next_shared = next_shared + 1
+  return common_job[1]
 end
 
 local turns = {}
@@ -158,7 +161,7 @@ local turns = {}
 local function send(id, capacity)
   local job, fault = load(id)
   if not job then
-    -- Nothing that can be read says in which line it stood.
+    -- Without a readable record, nothing says which of the two queues holds the job.
     redis.call('ZREM', READY, id)
     redis.call('ZREM', ready_of(capacity.account), id)
     if fault then set_aside(id, fault) end
@@ -166,7 +169,7 @@ local function send(id, capacity)
   end
   dequeue(job)
   if job.state ~= 'queued' then
-    -- A stale entry: the job stands somewhere else by now.
+    -- The entry is stale: the job is in another index by now.
     save(job)
     return false
   end
@@ -193,7 +196,7 @@ while total > 0 do
   local capacity = freest()
   if not capacity then break end
   if send(take(capacity), capacity) then
-    capacity.free, capacity.places, total = capacity.free - 1, capacity.places - 1, total - 1
+    capacity.free, capacity.slots, total = capacity.free - 1, capacity.slots - 1, total - 1
   end
 end
 for priority, turn in pairs(turns) do turn_over(priority, turn) end
@@ -204,22 +207,23 @@ local function poll(job, capacity)
   redis.call('ZADD', WINDOW_POLL .. capacity.account, NOW, permit_of_lease(job))
 end
 
-local function into_line(wanted)
-  for _, one in ipairs(wanted) do
+local function enqueue_polls(requested)
+  for _, one in ipairs(requested) do
     redis.call('ZREM', DUE, one.job.id)
-    enqueue_poll(one.job, one.place)
+    enqueue_poll(one.job, one.score)
   end
 end
 
--- The polls that may be made, in the order of the line; those that are due need not stand in it if all may.
-local function granted_polls(line, wanted, permits)
-  local waiting = redis.call('ZCARD', line)
-  if waiting + #wanted > permits then
-    into_line(wanted)
-    return front(line, permits)
+-- The polls that may be made now, in the order of the ready queue. If there are permits for all, the requested polls
+-- skip the queue, which saves writing them to it.
+local function granted_polls(queue, requested, permits)
+  local waiting = redis.call('ZCARD', queue)
+  if waiting + #requested > permits then
+    enqueue_polls(requested)
+    return front(queue, permits)
   end
-  local granted = front(line, waiting)
-  for _, one in ipairs(wanted) do granted[#granted + 1] = {one.job.id, one.place, one.job} end
+  local granted = front(queue, waiting)
+  for _, one in ipairs(requested) do granted[#granted + 1] = {one.job.id, one.score, one.job} end
   table.sort(granted, function(one, other)
     if one[2] ~= other[2] then return one[2] < other[2] end
     return one[1] < other[1]
@@ -227,16 +231,16 @@ local function granted_polls(line, wanted, permits)
   return granted
 end
 
-for account, wanted in pairs(polls) do
-  if not capacities[account] then into_line(wanted) end
+for account, requested in pairs(polls) do
+  if not capacities[account] then enqueue_polls(requested) end
 end
 for _, capacity in ipairs(capacities) do
-  local line, limits = READY_POLLS .. capacity.account, capacity.limits
+  local queue, limits = READY_POLLS .. capacity.account, capacity.limits
   local permits = math.min(limits.polls - counted(WINDOW_POLL .. capacity.account, poll_edge(limits)), A.batch)
-  for _, one in ipairs(granted_polls(line, polls[capacity.account] or {}, permits)) do
+  for _, one in ipairs(granted_polls(queue, polls[capacity.account] or {}, permits)) do
     local id, job, fault = one[1], one[3]
     if not job then
-      redis.call('ZREM', line, id)
+      redis.call('ZREM', queue, id)
       job, fault = load(id)
     end
     if fault then set_aside(id, fault) elseif job then poll(job, capacity) end
@@ -255,7 +259,7 @@ end
 first_time(DUE, '-inf')
 first_time(OVER_BUDGET, '-inf')
 first_time(EXPIRING, '-inf')
--- Those accounts that this claim might have visited and has not are other workers', or have nothing to do.
+-- Accounts that are due already and were not visited belong to other workers, or have nothing to do.
 first_time(ACTIVE, after(NOW))
 if common then first_time(OPEN, after(NOW)) end
 return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1}

@@ -1,6 +1,8 @@
 -- Uses: record, wakeup, journal, pauses.
--- What the provider says that an account has left, whose pause is for want of credits. If that is enough, a probe is
--- sent; else the pause goes on, twice as long, up to `cap`. Returns 1, or 0 if that is not what was asked.
+-- Records the balance that the provider reports for an account that is paused for lack of credits. With enough
+-- credits, a probe is sent next. Otherwise the pause continues, twice as long, up to `cap`.
+-- Arguments: account; lease, the number of the balance check; credits (millionths); cap (milliseconds).
+-- Reply: 1, or 0 if that check is not the current one.
 local pause = pause_on(A.account)
 local needs = pause and tonumber(pause.needs)
 if not needs or tonumber(pause.check) ~= A.lease then return 0 end

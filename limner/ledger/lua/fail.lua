@@ -1,13 +1,14 @@
 -- Uses: record, journal, pauses, tasks, ends.
--- Any state named in `come_from` -> failed, if the step still holds: by its lease, or by its attempt. With `refused`, the
--- attempt costs nothing for certain; with `unsent`, the provider has never had it. Returns the record, flat, or {} when
--- the step is stale, or when an earlier attempt has a task to wait for.
+-- Ends a job with an error: any state named in `come_from` -> failed, if the step's lease or attempt is current.
+-- Arguments: job, outcome, come_from, lease or nothing, attempt or nothing; refused, if the attempt certainly costs
+-- nothing; unsent, if the request never reached the provider; store_lease (milliseconds).
+-- Reply: the record, flat; {} if the step is stale, or if an earlier attempt has a task to wait for.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return {} end
 if job.state == 'failed' and job.outcome == A.outcome then return redis.call('HGETALL', JOB .. A.job) end
 
--- An attempt that was refused for certain owes nothing, also if its job was cancelled meanwhile.
+-- A refused attempt costs nothing, even if its job was cancelled in the meantime.
 local current = not A.attempt or job.attempt == A.attempt
 if A.refused and (ended(job.state) or job.state == 'sending' and current) then
   owe_nothing(job, A.attempt)

@@ -1,7 +1,9 @@
 -- Uses: record, wakeup, pauses, ready.
--- Claimed steps that nobody will take: each permit to send and each place is free again. Attempts that somebody
--- has begun, and steps that are somebody else's by now, stay as they are. Whether a poll has begun is not on
--- record: it is made again, and its permit stays used. Returns how many were given back.
+-- Gives back claimed steps that no worker will take, and frees the permits to send and the slots of these steps.
+-- Attempts that have begun, and steps whose lease has changed, stay as they are. The record does not say whether a
+-- poll has been made, so a poll is made again and its permit stays used.
+-- Arguments: steps, as {id, step, lease} triples.
+-- Reply: the number of steps that were given back.
 
 local function give_back_credits(account, lease)
   local pause = pause_on(account)

@@ -1,5 +1,7 @@
 -- Uses: record, wakeup, journal.
--- in_doubt: a person is to decide; asked about again in `delay`. Returns 1, or 0 when the step is stale.
+-- Leaves a doubt to a person: in_doubt stays in_doubt. The job becomes due again after the delay.
+-- Arguments: job, lease, delay (milliseconds).
+-- Reply: 1, or 0 if the step is stale.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job or job.state ~= 'in_doubt' or job.lease ~= A.lease then return 0 end

@@ -1,7 +1,9 @@
 -- Uses: wakeup, quota, ready.
--- Housekeeping for a few accounts, those that have gone longest without: permits are forgotten that count no more, and
--- slots in flight are given back that nobody holds; should an index have missed what waits, it is there again. Registrations
--- that have not claimed for long are forgotten. Returns how many accounts that were.
+-- Does the housekeeping of a few accounts, those first whose last one is longest ago. It removes permits that no
+-- longer count, releases slots in flight that no job holds, and restores missing index entries of accounts with
+-- waiting jobs. It also removes registrations without a claim for a long time.
+-- Arguments: none.
+-- Reply: the number of accounts that were maintained.
 local accounts = redis.call('ZRANGEBYSCORE', MAINTAINED, '-inf', NOW - MAINTAIN_EVERY, 'LIMIT', 0, MOST_MAINTAINED)
 for _, account in ipairs(accounts) do
   local limits = limits_of(account)
@@ -14,7 +16,8 @@ for _, account in ipairs(accounts) do
   end
   redis.call('ZADD', MAINTAINED, NOW, account)
 end
-for _, registration in ipairs(redis.call('ZRANGEBYSCORE', REGISTRATIONS, '-inf', NOW - REGISTRATION_KEPT, 'LIMIT', 0, MOST_MAINTAINED)) do
+local silent = redis.call('ZRANGEBYSCORE', REGISTRATIONS, '-inf', NOW - REGISTRATION_KEPT, 'LIMIT', 0, MOST_MAINTAINED)
+for _, registration in ipairs(silent) do
   redis.call('ZREM', REGISTRATIONS, registration)
   redis.call('DEL', REGISTRATION .. registration)
 end

@@ -1,5 +1,7 @@
 -- Uses: record, wakeup, journal.
--- By hand: nothing of the account is sent for `length` milliseconds, or until somebody resumes it.
+-- Pauses an account by hand: nothing of it is sent for `length` milliseconds, or until a person resumes it.
+-- Arguments: account, length or nothing, reason.
+-- Reply: 1.
 redis.call('DEL', PAUSE .. A.account)
 redis.call('HSET', PAUSE .. A.account, 'cause', 'by_hand', 'until', int(A.length and NOW + A.length or FOR_EVER),
   'since', int(NOW), 'error', cjson.encode({message = A.reason}))

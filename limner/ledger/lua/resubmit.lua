@@ -1,6 +1,8 @@
 -- Uses: record, wakeup, journal, quota, ready, money, tasks.
--- in_doubt -> queued: sent again although the attempt may have been accepted. By policy, with the lease, once;
--- by a person, whenever. Returns the number of times, or 0 when it may not be.
+-- Sends a job again although its attempt may have been accepted: in_doubt -> queued. The policy names its lease and
+-- may do so once. A person names no lease and may do so at any time.
+-- Arguments: job, lease or nothing, attempt or nothing.
+-- Reply: the number of resubmissions, or 0 if the job may not be sent again.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return 0 end
@@ -9,7 +11,7 @@ if A.attempt and job.doubtful ~= A.attempt then return 0 end
 if A.lease and (job.lease ~= A.lease or job.resubmitted) then return 0 end
 
 local attempt = job.doubtful
--- The doubt was not the job's own time.
+-- Time in doubt does not count against the deadline.
 job.held, job.deadline, job.ready_since, job.verdict = nil, nil, nil, nil
 job.state, job.decided, job.resubmitted = 'queued', attempt or 0, (job.resubmitted or 0) + 1
 clear_doubt(job)

@@ -1,6 +1,8 @@
 -- Uses: record, wakeup, journal, pauses.
--- A person says that the pause is over. After a pause by hand all goes on; after another one, once a probe is taken.
--- Returns 1, or 0 if there is no pause.
+-- Ends a pause on a person's word. After a pause by hand, all jobs continue. After any other pause, a probe is sent
+-- first.
+-- Arguments: account.
+-- Reply: 1, or 0 if the account is not paused.
 local pause = pause_on(A.account)
 if not pause then return 0 end
 if pause.cause == 'by_hand' then

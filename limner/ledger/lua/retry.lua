@@ -1,15 +1,17 @@
 -- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks.
--- sending -> queued: the provider refused this attempt and may take a later one. With `pause`, no job of the
--- account is sent for a while. An attempt with `pause` or `uncounted` does not count against the maximum; the uncounted's time is added to the deadline.
--- With `unsent`, the request never reached the provider, and its permit is free. Returns 1, or 0 when the step is
--- stale.
+-- Queues a job again after the provider refused its attempt: sending -> queued. With `pause`, the account is closed
+-- for a while. An attempt with `pause` or `uncounted` does not count against the maximum. The time in `uncounted` is
+-- added to the deadline. With `unsent`, the request never reached the provider, and its permit is free.
+-- Arguments: job, attempt, error, delay (milliseconds), pause or nothing, uncounted (milliseconds) or nothing,
+-- unsent.
+-- Reply: 1, or 0 if the step is stale.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return 0 end
 local current, account = job.attempt == A.attempt, account_of(job, A.attempt)
 local over = ended(job.state)
--- The job may have been cancelled meanwhile. What the provider says of its account still applies, and this attempt
--- costs nothing.
+-- The job may have been cancelled in the meantime. The refusal still says something about the account, and the
+-- attempt costs nothing.
 if not (over or job.state == 'sending' and current) then return 0 end
 
 owe_nothing(job, A.attempt)
@@ -34,7 +36,7 @@ announce(job, 'refused', {attempt = A.attempt, error = A.error, next = A.delay,
   pause = A.pause and not A.pause.key and left or nil})
 local adopted = go_on_polling(job)
 if not adopted then watch_expiry(job) end
--- A server fault may be told of a task that was made all the same.
+-- The provider may have made a task although it reported a server fault.
 if A.error.cause == 'server_fault' then job.faulted = 1 end
 if A.uncounted or A.pause then
   job.uncounted = (job.uncounted or 0) + 1
@@ -43,7 +45,7 @@ if A.uncounted or A.pause then
   elseif A.uncounted then
     job.deadline = job.deadline + A.uncounted
   end
-  -- No callback can come for it, and there may be thousands.
+  -- No callback can come for this attempt, and there may be thousands of such attempts.
   set_of_attempt(job, 'token', A.attempt, nil)
   set_of_attempt(job, 'account', A.attempt, nil)
 end

@@ -1,7 +1,8 @@
 -- Uses: record, wakeup, ready, results, ends.
--- The result of a job that has ended lies in the result backend. If a task of it is still open, polling goes on
--- quietly, first after `follow`; else the record may go in `ttl`. Returns 1, or 0 when the job has another end
--- by now, which is then stored over this one.
+-- Records that the result of an ended job is in the result backend. If a task of the job is still open, late polls
+-- begin after `follow`. Otherwise the record expires after `ttl`.
+-- Arguments: job; finished, the time that identifies the end; ttl and follow (milliseconds).
+-- Reply: 1; 0 if the job has another end by now, whose result must then replace this one.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job or not ended(job.state) then return 0 end

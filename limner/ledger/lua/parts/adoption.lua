@@ -1,11 +1,11 @@
 -- Uses: ready, money, tasks, ends.
--- A task becomes one of the job's, and is polled next.
+-- Adoption: a task becomes one of the job's tasks, and is the next one to be polled.
 
-local function to_the_front(tasks, place)
-  table.insert(tasks, 1, table.remove(tasks, place))
+local function to_the_front(tasks, position)
+  table.insert(tasks, 1, table.remove(tasks, position))
 end
 
--- Of tasks that nobody could confirm, only so many are remembered.
+-- Bounds the number of lost tasks that no poll has confirmed: the last one in the list is removed.
 local function forget_lost(tasks)
   local lost, last = 0, nil
   for at, task in ipairs(tasks) do
@@ -16,13 +16,13 @@ end
 
 -- Follows a task that was unknown or lost: it is open now and belongs to `attempt`, whose expected cost is held again
 -- unless another task of it has settled the cost.
-local function follow(job, tasks, task, place, attempt)
-  if place then table.remove(tasks, place) else forget_lost(tasks) end
+local function follow(job, tasks, task, position, attempt)
+  if position then table.remove(tasks, position) else forget_lost(tasks) end
   local settled = false
   for _, other in ipairs(tasks) do
     settled = settled or other.attempt == attempt and (other.state == 'succeeded' or other.state == 'failed')
   end
-  -- The money of an attempt on the wire is still held.
+  -- An attempt on the wire has its money held already.
   local on_the_wire = job.state == 'sending' and job.attempt == attempt
   if not settled and not on_the_wire then hold_again(job, attempt) end
   task.state, task.attempt, task.foreign, task.account = 'open', attempt, nil, account_of(job, attempt)
@@ -31,7 +31,7 @@ local function follow(job, tasks, task, place, attempt)
   job.accepted = NOW
 end
 
--- A job that has ended polls the task quietly, once its own result is stored.
+-- Begins late polls of the task, once the result of the ended job is stored.
 local function follow_late(job)
   if not job.stored then return end
   keep_record(job)

@@ -1,25 +1,28 @@
 -- Uses: quota, pauses, ready.
--- The accounts that a claim visits, and what they have capacity for.
+-- Capacity: the accounts that a claim visits, and what each of them can take now.
 --
--- Two indexes tell which to visit, so that a claim costs what it finds, however many accounts there are: `active` has
--- those that have something of their own to do, by when (a job that names the account, a poll, the end of a pause),
--- and `open` has each account by when it may send again, for the jobs of the common queue.
+-- Two indexes say which accounts to visit, so that the cost of a claim depends on what it finds and not on the number
+-- of accounts. `active` has the accounts with something of their own to do (a job that names the account, a poll, the
+-- end of a pause), scored by when. `open` has every account, scored by when it may send again, for jobs of the common
+-- queue.
 
--- What the account has capacity for now. An account whose balance is to be asked for has a step of its own: `ask`.
--- Nothing of an account whose key is refused, unless polls are `wanted`: it stays in sight of workers with another key.
-local function capacity_of(account, key, ask, wanted)
+-- Returns the account's capacity. Calls `ask` for an account whose balance has to be read first. Returns nil for an
+-- account whose key is refused, unless it has polls (`polls_due`): it stays in the indexes for workers with another
+-- key.
+local function capacity_of(account, key, ask, polls_due)
   local at, way = closed_until(account, key)
-  if way == 'key' and not wanted and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
+  if way == 'key' and not polls_due and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then
-    -- Somebody has removed them: the registration registers anew with its next claim.
+    -- The limits were removed. Without its registration, the worker registers again with its next claim.
     redis.call('ZREM', REGISTRATIONS, A.registration)
     return nil
   end
   raise_limit(account, limits)
-  local places = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
+  local slots = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
-  local capacity = {account = account, limits = limits, places = places, next = 1, free = math.min(limits.limit - used, places)}
+  local capacity = {account = account, limits = limits, slots = slots, next = 1}
+  capacity.free = math.min(limits.limit - used, slots)
   if not at then return capacity end
   capacity.closed, capacity.way = at, way
   if at > NOW then
@@ -33,8 +36,8 @@ local function capacity_of(account, key, ask, wanted)
   return capacity
 end
 
--- Calls `visit` with the accounts of an index that are due and that the registration serves, and the names of their
--- keys, until it wants no more.
+-- Calls `visit(account, key)` for each due account of an index that the registration serves, until `visit` returns
+-- false. `key` is the name of the account's key.
 local function each_due(index, visit)
   local from = 0
   repeat
@@ -47,8 +50,8 @@ local function each_due(index, visit)
   until #accounts < PIECE
 end
 
--- Notes when to visit the account again, and returns when that is worth waking up for. `common` says whether jobs wait
--- that any account may send.
+-- Writes the account's next visit to the indexes, and returns the time at which a dispatcher should wake up for it.
+-- `common` is true if the common queue has jobs.
 local function plan_next_visit(capacity, common)
   local account, limits = capacity.account, capacity.limits
   local polls, own = READY_POLLS .. account, redis.call('ZCARD', ready_of(account)) > 0
@@ -59,13 +62,13 @@ local function plan_next_visit(capacity, common)
   end
 
   local sends = FOR_EVER
-  if capacity.places > 0 then
+  if capacity.slots > 0 then
     sends = next_permit_at(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end
   sends = math.max(sends, capacity.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
-  -- A worker with another key may be the next to come by.
+  -- The next claim may come from a worker with another key.
   if capacity.way == 'key' then sends = NOW end
   redis.call('ZADD', OPEN, sends, account)
   if own then again[#again + 1] = sends end

@@ -1,7 +1,8 @@
 -- Uses: record, journal, ready, money, ends.
--- The caps on what may be spent on a day, in all and by lane, and the jobs that wait for money.
+-- Caps on the money spent on a day, in all and by lane, and the jobs over budget, which wait for money.
 
--- Which cap the job would break now: 'day', 'lane', or none; and whether it is dearer than all of that cap.
+-- Returns the cap that the job would break now, 'day' or 'lane', or nil; and whether the job costs more than the
+-- whole cap.
 local function over_budget(job, amount, caps)
   if not caps or amount == 0 then return nil end
   local function used(suffix)
@@ -14,12 +15,12 @@ local function over_budget(job, amount, caps)
   if cap and job.lane and used(':lane:' .. job.lane) + amount > cap then return 'lane', amount > cap end
 end
 
--- Parked jobs come back when the day is over, or some of what is held may be free again.
+-- The time of the next try: the day's spending starts anew, or held money may have been released.
 local function try_over_budget_at()
   return math.min((math.floor(NOW / DAY) + 1) * DAY, NOW + TRY_OVER_BUDGET_EVERY)
 end
 
--- A job that would break that cap waits apart, or fails if it is set so, or if waiting cannot help.
+-- Sets a job over budget aside. It fails if the settings say so, or if it costs more than the whole cap.
 local function over_the_cap(job, cap, always, caps)
   if job.over_budget_told ~= cap then
     job.over_budget_told = cap
@@ -37,7 +38,7 @@ local function over_the_cap(job, cap, always, caps)
   redis.call('ZADD', OVER_BUDGET, 'NX', try_over_budget_at(), name)
 end
 
--- As many as there is money for go back to their places in the queue.
+-- Moves jobs for which the cap has money again back to their positions in the ready queue.
 local function try_over_budget(name, prices, caps)
   local waiting, promised, left = OVER_BUDGET_OF .. name, 0, false
   for _, id in ipairs(redis.call('ZRANGE', waiting, 0, TRY_OVER_BUDGET - 1)) do
@@ -45,14 +46,14 @@ local function try_over_budget(name, prices, caps)
     if not job and not fault then
       redis.call('ZREM', waiting, id)
     elseif fault then
-      -- Out of the way of the others, and soon in sight again of whoever can read it.
+      -- Keeps an unreadable record out of the way, but not for long: another worker may be able to read it.
       redis.call('ZREM', waiting, id)
       redis.call('ZADD', DUE, NOW + A.lease, id)
     else
       local cost = cost_of(job, prices)
       local cap, never = over_budget(job, cost, caps)
       if never then
-        -- The cap has been lowered meanwhile.
+        -- The cap has been lowered in the meantime.
         over_the_cap(job, cap, true, caps)
       elseif over_budget(job, promised + cost, caps) then
         left = true

@@ -1,7 +1,7 @@
 -- Uses: record.
--- Learns how long tasks of a kind take, as Durations.learned does; the constants come with each call. Each new job
--- weighs a little more (`unit`) instead of older ones being reweighted; large weights are divided by it. Implausible
--- numbers count as absent.
+-- Learns the durations of tasks of a kind, as Durations.learned does in Python. The constants come with each call.
+-- The weight of a new job (`unit`) grows instead of the older weights shrinking; all weights are divided when it is
+-- large. Implausible numbers count as absent.
 
 local function sane(text, least, most)
   local number = tonumber(text)
@@ -10,7 +10,7 @@ end
 
 local function exact(number) return string.format('%.17g', number) end
 
--- One more duration, as {kind, duration, …}.
+-- Learns one duration: {kind, duration, and the constants}.
 local function learn(one)
   local key = DURATIONS .. one.kind
   local known = redis.pcall('HMGET', key, 'level', 'unit', 'total')
@@ -34,9 +34,9 @@ local function learn(one)
     'total', exact(total + unit))
 
   if unit > LARGE_UNIT then
-    for place = 0, one.buckets - 1 do
-      local old = sane(redis.call('HGET', key, int(place)), 0, 1e300)
-      if old then redis.call('HSET', key, int(place), exact(old / unit)) end
+    for index = 0, one.buckets - 1 do
+      local old = sane(redis.call('HGET', key, int(index)), 0, 1e300)
+      if old then redis.call('HSET', key, int(index), exact(old / unit)) end
     end
     redis.call('HSET', key, 'unit', '1', 'total', exact((total + unit) / unit))
   end

@@ -1,8 +1,8 @@
 -- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, results.
--- The end of a job. It stays due until its result lies in the result backend as well.
+-- The end of a job. The job stays due until its result is in the result backend.
 
--- `result` is the backend's text for this end, if the caller has prepared it (results.lua). `A.store_lease` is for how
--- long a worker has to store the result otherwise.
+-- Ends the job. `result` is the backend's text for this end, if the caller has prepared one (results.lua). Otherwise
+-- a worker has `A.store_lease` milliseconds to store the result.
 local function finish(job, state, outcome, detail, event, result)
   if job.state == 'queued' then
     take_back(job)
@@ -29,24 +29,25 @@ local function finish(job, state, outcome, detail, event, result)
   redis.call('PUBLISH', ENDED .. job.id, state)
 end
 
--- Removes the time to live, because something is due again.
+-- Removes the time to live of the record, its log and its key, because something is due again.
 local function keep_record(job)
   redis.call('PERSIST', JOB .. job.id)
   redis.call('PERSIST', LOG .. job.id)
   if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PERSIST', KEY .. job.key) end
 end
 
--- Returns the saved record, flat, if a worker must store its result: the job has ended, or its cost became known after
--- its end. Returns {} if the result is stored already, or has to wait for another.
+-- Returns the saved record, flat, if a worker must store its result: the job has ended, or its cost became known
+-- after its end. Returns {} if the result is stored already, or has to wait for another.
 local function record_to_store(job, what)
   local changed = what == 'noted' and job.stored and job.state ~= 'succeeded' and ended(job.state)
   if not changed and (what == 'noted' or job.stored) then return {} end
   return redis.call('HGETALL', JOB .. job.id)
 end
 
--- The reply for a task whose end was known. If the job ended by it, the first reply was lost, and is given again.
-local function repeated_reply(job, task, told)
-  local same = told.what == 'task_' .. task.state and job.outcome == told.outcome
+-- The reply for a task whose end was known already. If that end has ended the job, the first reply was lost and is
+-- repeated.
+local function repeated_reply(job, task, report)
+  local same = report.what == 'task_' .. task.state and job.outcome == report.outcome
   if not same or not ended(job.state) then return {'stale', {}} end
   return {'ended', redis.call('HGETALL', JOB .. job.id)}
 end
@@ -67,12 +68,12 @@ local function after_the_end(job, tasks, paid, detail, ttl, event)
   return 'noted'
 end
 
--- Handles a task that will not deliver. `verdict` is the job's outcome if nothing else is left to wait for. Returns what
--- became of the job.
-local function drop_task(job, verdict, told, detail, event)
+-- Handles a task that will not deliver. `verdict` is the job's outcome if nothing else is left to wait for. Returns
+-- what became of the job.
+local function drop_task(job, verdict, report, detail, event)
   local waiting = job.state == 'generating' or job.state == 'in_doubt'
   if not waiting or go_on_polling(job) or (job.doubtful and job.state == 'in_doubt') then
-    -- With a later attempt on the wire, that one's outcome is what counts.
+    -- With a later attempt on the wire, the outcome of that attempt decides.
     if verdict and waiting then job.verdict = verdict end
     note(job, event, detail)
     return 'noted'
@@ -88,10 +89,10 @@ local function drop_task(job, verdict, told, detail, event)
   leave_flight(job)
   if job.doubtful then
     job.lease, job.state = job.lease + 1, 'in_doubt'
-    schedule(job, NOW + told.grace)
-    announce(job, 'in_doubt', {attempt = job.doubtful, error = told.error, next = told.grace})
+    schedule(job, NOW + report.grace)
+    announce(job, 'in_doubt', {attempt = job.doubtful, error = report.error, next = report.grace})
   else
-    -- The attempt had been refused, and its task is none: the refusal stands.
+    -- The attempt was refused, and its task has not delivered: the refusal stands.
     job.state = 'queued'
     schedule(job, NOW)
     watch_expiry(job)

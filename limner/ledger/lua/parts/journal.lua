@@ -1,6 +1,7 @@
 -- Uses: record.
--- What happens is noted on the job's log, so that it can explain itself, and told on the stream of events.
+-- The journal: each event goes to the job's log, and most go to the event stream as well.
 
+-- Appends an event to the job's log.
 local function note(job, event, detail)
   local entry = detail or {}
   entry.at, entry.event = NOW, event
@@ -9,17 +10,18 @@ local function note(job, event, detail)
   return text
 end
 
-local function tell(id, event, text, metadata)
+local function publish(id, event, text, metadata)
   redis.call('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*',
     'job', id, 'event', event, 'at', int(NOW), 'detail', text, 'metadata', metadata)
 end
 
+-- Appends an event to the job's log and to the stream.
 local function announce(job, event, detail)
-  tell(job.id, event, note(job, event, detail), job.metadata or '{}')
+  publish(job.id, event, note(job, event, detail), job.metadata or '{}')
 end
 
--- Told of an account, and of no job in particular.
+-- Appends an event about an account to the stream.
 local function announce_account(account, event, detail)
   detail.at, detail.event, detail.account = NOW, event, account
-  tell('', event, cjson.encode(detail), '{}')
+  publish('', event, cjson.encode(detail), '{}')
 end

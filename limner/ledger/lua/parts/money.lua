@@ -1,10 +1,10 @@
 -- Uses: record.
--- Money, in millionths of a credit, so that sums are exact. What an attempt is expected to cost is held from its
--- sending until its end is known: then it is spent, as the provider says, or it is free again. If its end stays
--- unknown, the amount becomes doubtful.
+-- Money, in millionths of a credit, so that sums are exact. The expected cost of an attempt is held from its sending
+-- until its end is known. Then it is spent, at the provider's figure, or released. If its end stays unknown, it
+-- becomes doubtful.
 --
--- `money:held` has what is held and doubtful now, `money:DAY` what was spent on a day (UTC, counted from 1970);
--- each in all, by account and by lane.
+-- `money:held` has what is held and doubtful now. `money:DAY` has what was spent on a day (UTC, counted from 1970).
+-- Both have it in all, by account and by lane.
 
 local function money_of(at) return MONEY .. int(math.floor(at / DAY)) end
 
@@ -18,7 +18,7 @@ local function account_of(job, attempt)
   return of_attempt(job, 'account', attempt) or job.account or MAIN
 end
 
--- What a job is expected to cost, by those prices.
+-- The expected cost of an attempt of the job, by these prices.
 local function cost_of(job, prices)
   if not prices then return 0 end
   local request = decoded(job.request)
@@ -32,7 +32,7 @@ local function hold(job, attempt, amount)
   book(MONEY_HELD, 'held', int(amount), job, account_of(job, attempt))
 end
 
--- An attempt's expected cost is free again; returns how much that was, nil if none was held.
+-- Releases the attempt's held or doubtful money. Returns the amount, or nil if there was none.
 local function release(job, attempt)
   local field, what = 'hold', 'held'
   if not of_attempt(job, field, attempt) then field, what = 'doubt', 'doubtful' end
@@ -43,12 +43,13 @@ local function release(job, attempt)
   return amount
 end
 
--- A task has turned up of an attempt that seemed to owe nothing.
+-- Holds the expected cost again after a task of a released attempt was found.
 local function hold_again(job, attempt)
   local booked = of_attempt(job, 'hold', attempt) or of_attempt(job, 'doubt', attempt)
   if job.cost and not booked then hold(job, attempt, job.cost) end
 end
 
+-- Books the cost of a task as spent. `amount` is the provider's figure, if it gave one.
 local function spend(job, attempt, amount)
   local held = release(job, attempt)
   amount = amount or held or job.cost or 0
@@ -57,7 +58,7 @@ local function spend(job, attempt, amount)
   if redis.call('HINCRBY', key, 'tasks', 1) == 1 then redis.call('PEXPIRE', key, KEEP_DAYS * DAY) end
 end
 
--- Moves held money to doubtful for all attempts except those in `waiting`.
+-- Moves held money to doubtful, for all attempts except those in `waiting`.
 local function leave_doubtful(job, waiting)
   for attempt = 1, job.attempt do
     local amount = not waiting[attempt] and tonumber(of_attempt(job, 'hold', attempt))

@@ -1,6 +1,7 @@
 -- Uses: record, wakeup, journal, quota.
--- Pauses: nothing of an account is sent until a time, because of something. A pause ends with one request, the
--- probe: if that is taken, the rest follows; if it is refused for the same reason, the pause is twice as long.
+-- Pauses: nothing of an account is sent until a time, for a cause. A pause ends with a single request, the probe. If
+-- the probe is accepted, the other jobs follow. If it is refused for the same cause, the pause starts anew, twice as
+-- long.
 
 local function pause_on(account)
   local names = {'cause', 'until', 'probe', 'check', 'probe_until', 'key', 'length', 'since', 'needs', 'cleared'}
@@ -12,7 +13,7 @@ local function pause_on(account)
   return pause
 end
 
--- Something may be done about the account from that time on.
+-- Makes claims visit the account from that time on, since a probe or a check of its balance may be possible then.
 local function try_at(account, at)
   redis.call('ZADD', OPEN, 'XX', 'LT', at, account)
   visit_by(account, at)
@@ -27,8 +28,8 @@ local function reopen(account, why)
   notify()
 end
 
--- Returns nil if the account is open; else when something can be done about the pause, and how: ask for `credits`, send
--- a `probe`, or wait for another `key`. A pause by hand whose time is over ends here.
+-- Returns nil if the account is open. Otherwise returns when the pause may be ended, and by what: `credits` (a check
+-- of the balance), `probe`, or another `key`. A pause by hand that has expired is removed here.
 local function closed_until(account, key)
   local pause = pause_on(account)
   if not pause then return nil end
@@ -36,13 +37,14 @@ local function closed_until(account, key)
     reopen(account, 'time')
     return nil
   end
-  -- Of a key that the provider refuses, only another key is worth a request.
+  -- A key that the provider has refused will be refused again.
   if pause.key and pause.key == key and not pause.cleared then return FOR_EVER, 'key' end
   local at = math.max(pause['until'], pause.probe_until or 0)
   return at, pause.needs and not pause.cleared and 'credits' or 'probe'
 end
 
--- `what` is the `probe`, a job, or the `check` of the credits, which has a number.
+-- Records an attempt to end the pause. `what` is 'probe', with a job's id, or 'check', with the number of a balance
+-- check.
 local function try_with(what, id, account, lease)
   redis.call('HSET', PAUSE .. account, what, id, 'probe_until', int(NOW + lease))
 end
@@ -51,7 +53,7 @@ local function nothing_tried(account)
   redis.call('HDEL', PAUSE .. account, 'probe', 'check', 'probe_until')
 end
 
--- The account's probe has come to nothing: the next one may follow after `delay`.
+-- Discards the account's probe if it is this job. The next probe may follow after `delay`.
 local function give_up_probe(job, delay)
   local account = job.account
   local pause = account and pause_on(account)
@@ -62,7 +64,7 @@ local function give_up_probe(job, delay)
   notify()
 end
 
--- A grant that was not used: its permit and its place are free again, and another job may be the probe.
+-- Takes an unused grant back. Its permit and its slot are free again, and another job may be the probe.
 local function take_back(job)
   local account = job.slot
   if not account then return end
@@ -71,15 +73,16 @@ local function take_back(job)
   leave_flight(job)
 end
 
--- What the provider answered to that job shows that the reason of the pause is over.
+-- Ends the pause if this job is its probe: the provider's answer shows that the cause is gone.
 local function end_pause_of_probe(job)
   local account = job.account
   local pause = account and pause_on(account)
   if pause and pause.probe == job.id then reopen(account, 'probe') end
 end
 
--- The provider refused that job for another reason than the pause's. It is no longer in maintenance then, and not
--- too busy; but of credits that tells nothing, since it polls the request first (contract 1.4).
+-- Handles a probe that was refused for another cause than the pause's. The provider is then no longer in maintenance
+-- or too busy. It says nothing about credits, since the provider checks the request before the credits (contract
+-- 1.4).
 local function end_probe_refused(job)
   local account = job.account
   local pause = account and pause_on(account)
@@ -91,34 +94,34 @@ local function end_probe_refused(job)
   end
 end
 
--- Closes the account. `why`: cause, error, base, cap and least in milliseconds; `key` of a key that is refused,
--- `needs` if credits are what is missing. Returns the milliseconds that are left of the pause.
+-- Closes the account. `why` has cause and error; base, cap and least in milliseconds; `key`, the name of a refused
+-- key; `needs`, the credits that are missing. Returns the milliseconds that are left of the pause.
 local function close(account, why, job)
   local now = pause_on(account)
   local length = why.base
   if now then
     local probed = now.probe == job.id and job.id
     if probed then give_up_probe(job, 0) end
-    -- Requests that were on the wire when the account was closed tell nothing new.
+    -- Refusals of requests that were on the wire when the account was closed are no news.
     if now.cause == 'by_hand' or (not probed and now.cause == why.cause)
       or (now.cause ~= why.cause and now['until'] - NOW >= length) then
       return math.max(0, now['until'] - NOW)
     end
     if probed and now.cause == why.cause then
-      -- A person's trial does not make the pause longer.
+      -- A probe after a person's `resume` does not make the pause longer.
       length = now.cleared and now.length or math.min(why.cap, 2 * (now.length or why.base))
     end
   end
   length = math.max(length, math.min(why.least or 0, why.cap))
   redis.call('HSET', PAUSE .. account, 'cause', why.cause, 'until', int(NOW + length), 'length', int(length),
     'error', cjson.encode(why.error or {}), 'since', int(now and now.since or NOW))
-  -- A probe for another cause tells nothing of this one.
+  -- A probe for another cause says nothing about this one.
   redis.call('HDEL', PAUSE .. account, 'cleared', 'key', 'needs')
   nothing_tried(account)
   if why.key then redis.call('HSET', PAUSE .. account, 'key', why.key) end
   if why.needs then redis.call('HSET', PAUSE .. account, 'needs', int(why.needs)) end
   visit_by(account, NOW + length)
-  -- A key that is refused is not tried again when a time is over.
+  -- A pause for a refused key does not end after a time.
   announce_account(account, 'paused', {cause = why.cause, seconds = not why.key and length / 1000 or nil,
     error = why.error, job = job.id})
   return length

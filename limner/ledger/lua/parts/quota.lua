@@ -1,13 +1,13 @@
 -- Uses: record, wakeup.
--- What an account allows: windows of permits, slots in flight, and what has been learned about both.
+-- The quota of an account: windows of permits, slots in flight, and what has been learned about both.
 --
--- A permit is a member JOB:LEASE of a window, by the time at which its request counts. It is given with the
--- claim and counts from the sending; when the answer is there, it counts from as much later as the exchange took
--- longer than the quickest one. So a request that dawdled on its way keeps its own successor back for as long,
--- and no other one. The margin covers what that does not see: it is added to the window's length.
+-- A permit is a member JOB:LEASE of a window. Its score is the time from which its request counts. A claim grants it,
+-- and the sending sets its score anew. The answer moves the score once more, by as much as the exchange took longer
+-- than the fastest one. So a slow request delays its own successor by that time, and no other request. The margin
+-- covers what this correction cannot see; it is added to the window's length.
 
--- The numbers of these names, `first_margin` among them, which stands in for margins that nobody has learned yet; nil for
--- an account that no worker has served.
+-- Reads the named numbers of an account's quota. `first_margin` has to be among the names: it replaces margins that
+-- have not been learned yet. Returns nil for an account that no worker has served.
 local function quota_of(account, names)
   local quota = {}
   for at, value in ipairs(redis.call('HMGET', QUOTA .. account, 'creates', unpack(names))) do
@@ -19,7 +19,7 @@ local function quota_of(account, names)
   return quota
 end
 
--- All that a claim needs to know.
+-- The numbers that a claim needs.
 local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
     'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin'})
@@ -28,11 +28,11 @@ local function limits_of(account)
   return limits
 end
 
--- From when on the entries of a window count.
+-- The times after which the entries of a window count.
 local function create_edge(limits) return NOW - limits.creates_span - limits.margin end
 local function poll_edge(limits) return NOW - limits.polls_span - limits.poll_margin end
 
--- An open end of a range of times.
+-- The exclusive lower bound of a range of times.
 local function after(time) return '(' .. int(math.floor(time + 0.5)) end
 
 local function counted(window, edge)
@@ -52,20 +52,20 @@ end
 
 local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
 
--- A permit that was not used is free for others at once.
+-- Frees an unused permit for other jobs at once.
 local function return_permit(window, permit, account)
   if redis.call('ZREM', window, permit) == 0 then return end
   open_account(account)
   notify()
 end
 
--- Places in flight. Each comes up for an audit now and then, which asks the record whether it is still held.
+-- Slots in flight. Each is audited from time to time: the job's record says whether the job still holds it.
 
 local function leave_flight(job)
   local account = job.slot
   if not account then return end
   job.slot = nil
-  -- Only of an account that was full does anybody wait for a place.
+  -- Jobs wait for a slot only if the account was full.
   if redis.call('ZREM', IN_FLIGHT .. account, job.id) == 1 and open_account(account) then notify() end
 end
 
@@ -76,7 +76,7 @@ local function enter_flight(job, account)
   redis.call('ZADD', IN_FLIGHT .. account, NOW + AUDIT, job.id)
 end
 
--- A few of the places whose time for it has come.
+-- Audits a few of the slots that are due for it.
 local function audit_flight(account)
   local flight, gone = IN_FLIGHT .. account, 0
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)) do
@@ -95,7 +95,7 @@ local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', WINDOW_POLL .. account, '-inf', NOW - limits.polls_span - REMEMBERED)
 end
 
--- Learning. The margin shrinks with every request that is answered as it should be.
+-- Learns from an answer that accepts the request: corrects the permit's time, and lowers the margin.
 local function learn_from_answer(job, account)
   if not job.sent or job.answered then return end
   local limits, permit = quota_of(account, {'first_margin', 'margin', 'fastest'}), permit_of(job)
@@ -111,12 +111,12 @@ local function learn_from_answer(job, account)
     'margin', math.max(math.min(SHORTEST_MARGIN, limits.first_margin), limits.margin * 0.98))
 end
 
--- A request whose answer is not known may have been counted until now.
+-- Counts a request from now on: without its answer, nobody knows when the provider counted it.
 local function count_from_now(job, account)
   redis.call('ZADD', WINDOW_CREATE .. account, 'XX', NOW, permit_of(job))
 end
 
--- How many of our requests the provider can have counted at most, in the window that ends at that time.
+-- The most of our requests that the provider can have counted since that time.
 local function counted_at_most(account, edge)
   local answers = WINDOW_ANSWER .. account
   local count = counted(answers, edge)
@@ -126,9 +126,10 @@ local function counted_at_most(account, edge)
   return count
 end
 
--- The provider says that there were too many. If ours can be so many, some were counted later than we thought,
--- and the margin grows. If not, somebody else spends of the same quota, and what the provider took is what is
--- left for us; the longer that goes on, the more rarely it is tried whether there is more again.
+-- Learns from a refusal for too many requests. If our own requests can have filled the quota, the provider counted
+-- some of them later than assumed, and the margin grows. Otherwise somebody else uses the same quota, and the limit
+-- is lowered to the number that the provider accepted. The longer that lasts, the more rarely a higher limit is
+-- tried.
 local function too_often(job, account)
   local limits, quota = limits_of(account), QUOTA .. account
   if not limits or not job.sent then return end
@@ -139,9 +140,9 @@ local function too_often(job, account)
   if ours >= limits.limit then
     if again then return end
     redis.call('HSET', quota, 'margin', math.min(LONGEST_MARGIN, math.max(100, 2 * limits.margin)))
-  -- With so few of ours, no share of the quota explains it: the pause is answer enough.
+  -- With fewer requests of ours, another user of the quota does not explain the refusal; the pause suffices.
   elseif ours >= limits.creates / 2 then
-    -- A quota that was whole for longer than its last trial took is somebody's again, and not still.
+    -- If the full quota has been available since the last trial, this is a new case, and patience starts anew.
     local whole = limits.limit >= limits.creates and NOW >= (limits.raise_at or 0)
     local patience = not whole and limits.patience or PATIENCE
     if not whole and limits.patience and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
@@ -150,7 +151,7 @@ local function too_often(job, account)
   redis.call('HSET', quota, 'refused_at', int(NOW))
 end
 
--- Raises a lowered limit on trial: by one, then two, then four.
+-- Raises a lowered limit on trial: by one, then by two, then by four.
 local function raise_limit(account, limits)
   if limits.limit >= limits.creates or NOW < (limits.raise_at or 0) then return end
   local stride = limits.stride or 1
@@ -159,11 +160,11 @@ local function raise_limit(account, limits)
   redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', 2 * stride, 'raise_at', int(limits.raise_at))
 end
 
--- Polls do not learn from response times: a window of a second would lose a good part of itself to answers of a third
--- of one. A read that was refused costs nothing but itself.
+-- Learns from a read that was refused for its rate. Polls do not learn from response times: with answers that take a
+-- third of a second, a window of one second would lose much of its length. A refused read costs nothing but itself.
 local function polls_too_often(account)
   local limits = quota_of(account, {'polls_span', 'first_margin', 'poll_margin', 'poll_refused_at'})
-  -- What was refused in one window is one lesson.
+  -- All refusals within one window count once.
   if not limits or limits.poll_refused_at and NOW - limits.poll_refused_at < limits.polls_span then return end
   redis.call('HSET', QUOTA .. account, 'poll_refused_at', int(NOW),
     'poll_margin', math.min(LONGEST_POLL_MARGIN, math.max(100, 2 * limits.poll_margin)))

@@ -1,21 +1,24 @@
 -- Uses: record, wakeup.
--- The lines in which jobs wait for a permit.
+-- The ready queues, in which jobs wait for a permit.
 --
--- A job that has not ended stands in exactly one place: in `due`, by the time at which something must happen to
--- it, or, when that time has come and it takes a permit to go on, in a line until the permit is free, or apart
--- (caps.lua) until there is money for it.
+-- A job that has not ended is in exactly one index. It is in `due`, scored by the time at which something must happen
+-- to it. When that time has come and the job needs a permit, it is in a ready queue until a permit is free. A job
+-- over budget is kept apart (caps.lua) until there is money for it.
 --
--- To be sent, a job waits in the common queue, or in that of the account it names: the highest priority first, and
--- among equals by turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng 1996): a lane's next job gets
--- the turn after its last one, but none that is over already. So between lanes turns are shared, however many
--- jobs each has, and within one they go in the order of submission. A job keeps its turn through all attempts.
+-- A job that is to be sent waits in the common queue, or in the queue of the account that it names. The highest
+-- priority goes first, and among equals the lowest turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng
+-- 1996): the next job of a lane gets the turn after the lane's last one, but no turn that has passed already. So
+-- lanes share the turns equally, however many jobs each has, and the jobs of a lane go in the order of submission. A
+-- job keeps its turn through all attempts.
 --
--- To be polled, it waits in the line of its account: by when it will be overdue by as much as its policy
--- allowed between two polls. Of two jobs, that brings the one forward which has waited longer in relation.
+-- A job that is to be polled waits in the poll queue of its account. Its score is the time at which it will be
+-- overdue by the pause that its policy allowed between two polls. So of two jobs, the one goes first that is later in
+-- proportion to its pause.
 
 local function ready_of(account) return account and READY_OF .. account or READY end
 
--- An account's own line may lag behind the others, and there the turn that is next counts as now.
+-- The next turn of a lane. The queue of one account may lag behind the common one; there, its own first turn is the
+-- current one.
 local function next_turn(priority, lane, pinned)
   local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
   if pinned then
@@ -30,7 +33,8 @@ local function next_turn(priority, lane, pinned)
   return turn
 end
 
--- Forgets a lane when no unsent job of it is left; it then starts at the current turn again.
+-- Removes the job from its lane's count. A lane without unsent jobs is forgotten, and later starts at the current
+-- turn.
 local function leave_lane(job)
   if not job.waits then return end
   job.waits = nil
@@ -41,7 +45,7 @@ local function leave_lane(job)
   end
 end
 
--- That turn has come: lanes that have no later one need not be remembered.
+-- Advances the current turn of a priority. Lanes without a later turn need not be remembered.
 local function turn_over(priority, turn)
   local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
   if turn <= now then return end
@@ -53,14 +57,14 @@ local function score_of(job)
   return (9 - job.priority) * TURNS + job.turn
 end
 
--- Time in the queue does not count against the deadline: `begin` moves it by that time.
+-- Puts a job in its ready queue. `begin` extends the deadline by the time that the job waits there.
 local function enqueue(job, since)
   if job.deadline and not job.ready_since then job.ready_since = since or NOW end
   redis.call('ZADD', ready_of(job.pinned), score_of(job), job.id)
   if job.pinned then visit_by(job.pinned, NOW) end
 end
 
--- A job that waits to be sent can expire again.
+-- Puts a queued job in the index of jobs that expire.
 local function watch_expiry(job)
   if job.expires then redis.call('ZADD', EXPIRING, job.expires, job.id) end
 end
@@ -75,15 +79,15 @@ end
 -- The account whose key reads the job's next task.
 local function reader_of(job) return job.reader or MAIN end
 
--- Its place in the queue if it were due at that time; before all of these if a callback has come since the last poll.
+-- The score of a poll that is due at that time. It precedes all of these if a callback has come since the last poll.
 local function poll_score(job, at)
   local waiting = job.signalled and job.signalled >= (job.seen or 0)
   return waiting and job.signalled + SIGNALLED or at
 end
 
-local function enqueue_poll(job, place)
+local function enqueue_poll(job, score)
   local account = reader_of(job)
-  redis.call('ZADD', READY_POLLS .. account, place, job.id)
+  redis.call('ZADD', READY_POLLS .. account, score, job.id)
   visit_by(account, NOW)
 end
 
@@ -91,21 +95,21 @@ local function dequeue_poll(job)
   redis.call('ZREM', READY_POLLS .. reader_of(job), job.id)
 end
 
--- A poll that was claimed and not made waits for another permit.
+-- Takes back a poll that was claimed and not made. It waits for another permit.
 local function take_back_poll(job, at)
   redis.call('ZREM', DUE, job.id)
   job.polling = nil
   enqueue_poll(job, poll_score(job, at))
 end
 
--- The next poll, in `delay` milliseconds.
+-- Schedules the next poll in `delay` milliseconds.
 local function poll_in(job, delay)
   job.pace = delay
   schedule(job, NOW + delay)
 end
 
--- Polls come before others when the provider has said that there is something to see. One poll is enough for
--- many signals, and a poll that is under way is followed by another one. No signal makes a poll later.
+-- Handles a signal, the provider's word that there is something new to see: the job's next poll precedes others. One
+-- poll answers many signals. A poll that is under way is followed by another one. No signal delays a poll.
 local function poll_soon(job)
   job.signalled = NOW
   local due = tonumber(redis.call('ZSCORE', DUE, job.id))

@@ -1,25 +1,25 @@
--- A job's record. A transition loads it once, assigns to it, and saves it once, when nothing can fail any more. Its
--- fields are read and written by their names; one that is nil is not there. Beside them, a loaded job has its `id`, its
+-- The record of a job. A transition loads it once, assigns to its fields, and saves it once, when nothing can fail
+-- any more. Fields are read and written by name; an absent field is nil. A loaded job also has its `id`, its
 -- `known_tasks`, and what `save` needs to know.
 --
--- FIELDS, generated from the list of fields, are those that the script at hand uses: the first NUMBERS of them are
--- numbers, and the first of all is `v`. REQUIRED are those of them that every record has.
+-- FIELDS, generated from the list of fields, are the fields that the script uses. The first NUMBERS of them are
+-- numbers, and the first of all is `v`. REQUIRED are the fields among them that every record has.
 
 local function int(number) return string.format('%d', number) end
 
--- JSON that somebody else may have spoilt is an empty object.
+-- Decodes JSON. Damaged JSON is read as an empty object.
 local function decoded(text)
   local fine, value = pcall(cjson.decode, text)
   return fine and type(value) == 'table' and value or {}
 end
 
--- A record that is still to be saved for the first time.
+-- A new record, not saved yet.
 local function new(id)
   return {id = id, was = {}, known_tasks = {}, of_attempts = {}, changed = {}}
 end
 
--- Amounts and times are checked here, so that no transition stumbles over one in the middle of its writes.
--- Returns the record, nil if there is none; or nil and the error to return for a record that cannot be read.
+-- Loads a record and checks its numbers, so that no transition fails over one in the middle of its writes. Returns
+-- the record; nil if there is none; nil and the error to reply with if the record cannot be read.
 local function load(id)
   local fields, numbers, largest = FIELDS, NUMBERS, LARGEST
   local values = redis.call('HMGET', JOB .. id, unpack(fields))
@@ -57,7 +57,7 @@ local function load(id)
   return job
 end
 
--- A field of one of the job's attempts. There may be many attempts, so these are not loaded with the others.
+-- Reads a field of one attempt. There may be many attempts, so `load` does not read these fields.
 local function of_attempt(job, what, attempt)
   local name = what .. ':' .. attempt
   local value = job.of_attempts[name]
@@ -73,6 +73,7 @@ local function set_of_attempt(job, what, attempt, value)
   job.of_attempts[name], job.changed[name] = value or false, true
 end
 
+-- Writes the fields that have changed.
 local function save(job)
   local was, set, gone, numbers = job.was, {JOB .. job.id}, {JOB .. job.id}, NUMBERS
   for at, name in ipairs(FIELDS) do

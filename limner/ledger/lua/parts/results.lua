@@ -1,8 +1,9 @@
 -- Uses: ready, tasks.
--- What follows once the result lies in Celery's result backend; and, where that is this very server, putting it there.
+-- The result in Celery's backend: the record's time to live once it is stored and, if the backend is this server,
+-- storing it.
 
--- Nothing more is due: the record may go when its time is over. The idempotency key outlives the job by its own
--- time, and the record with it.
+-- Nothing more is due: the record gets a time to live. The idempotency key has its own time to live from the end of
+-- the job on, and the record lasts at least as long.
 local function expire_record(job, ttl)
   local longer = math.max(ttl, job.key_ttl or 0)
   redis.call('PEXPIRE', JOB .. job.id, longer)
@@ -11,7 +12,7 @@ local function expire_record(job, ttl)
   redis.call('ZREM', DUE, job.id)
 end
 
--- The result is stored. If a task of the job is still open, polling goes on quietly, first after `follow`.
+-- Marks the result as stored. If a task of the job is still open, late polls begin after `follow`.
 local function result_is_stored(job, times)
   local first = not job.stored
   job.stored = 1
@@ -39,8 +40,8 @@ local function iso(time)
     math.floor(second / 3600), math.floor(second / 60) % 60, second % 60, fraction)
 end
 
--- Inserts the end's time between the text's halves, since the text was made before the end. Returns false if a later
--- attempt exists, whose time the text lacks.
+-- Stores the text with the time of the end between its two halves, since the text was made before the end. Returns
+-- false if the job has a later attempt, whose time the text lacks.
 local function store_result(job, result)
   if job.attempt ~= result.attempt then return false end
   local text = result.head .. iso(NOW) .. result.tail

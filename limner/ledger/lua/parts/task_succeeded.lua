@@ -1,22 +1,22 @@
 -- Uses: record, durations, money, tasks, ends.
 -- A task made its images. The first such task of a job is its result, even of a job that had failed. Returns what the
 -- job came to.
-local function task_succeeded(job, tasks, task, told)
+local function task_succeeded(job, tasks, task, report)
   local before = job.state
-  task.state, task.credits = 'succeeded', told.credits
-  note_task_ended(job, task, told)
+  task.state, task.credits = 'succeeded', report.credits
+  note_task_ended(job, task, report)
   local delivers = before ~= 'succeeded' and before ~= 'cancelled'
-  if not delivers then task.urls = told.urls end
+  if not delivers then task.urls = report.urls end
   keep_tasks(job, tasks)
-  spend(job, task.attempt, told.cost)
-  if told.learn then learn(told.learn) end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = told.credits}
+  spend(job, task.attempt, report.cost)
+  if report.learn then learn(report.learn) end
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits}
   if not delivers then
-    return after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, told.ttl)
+    return after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, report.ttl)
   end
   local what = ended(before) and 'late' or 'ended'
-  job.task_id, detail.urls = task.id, #told.urls
+  job.task_id, detail.urls = task.id, #report.urls
   if what == 'late' then keep_record(job) end
-  finish(job, 'succeeded', told.outcome, detail, what == 'late' and 'succeeded_late' or 'succeeded', told.result)
+  finish(job, 'succeeded', report.outcome, detail, what == 'late' and 'succeeded_late' or 'succeeded', report.result)
   return what
 end

@@ -1,8 +1,8 @@
 -- Uses: quota, pauses, ready, money.
--- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}.
--- One is `sure` when the provider itself has named it, in its answer to the attempt or in a poll's.
+-- The provider's tasks of a job: {id, attempt, account, state = open|succeeded|failed|lost, sure, credits, urls}. A
+-- task is `sure` if the provider itself has named it, in its answer to the attempt or to a poll.
 
--- The tasks, to be changed in place: `keep_tasks` writes them back.
+-- The list of tasks. It is changed in position, and `keep_tasks` writes it to the record.
 local function tasks_of(job) return job.known_tasks end
 
 local function open_task(tasks)
@@ -11,7 +11,8 @@ local function open_task(tasks)
   end
 end
 
--- Writes the tasks back. The job waits in the line of the account whose key reads the next one.
+-- Writes the tasks to the record. A job that waits for a poll moves to the queue of the account that reads the next
+-- task.
 local function keep_tasks(job, tasks)
   local before = reader_of(job)
   local task = open_task(tasks)
@@ -19,10 +20,10 @@ local function keep_tasks(job, tasks)
   local reader = task and task.account or before
   if reader == before then return end
   job.reader = reader
-  local place = redis.call('ZSCORE', READY_POLLS .. before, job.id)
-  if place then
+  local score = redis.call('ZSCORE', READY_POLLS .. before, job.id)
+  if score then
     redis.call('ZREM', READY_POLLS .. before, job.id)
-    enqueue_poll(job, place)
+    enqueue_poll(job, score)
   end
 end
 
@@ -35,12 +36,12 @@ local function owe_nothing(job, attempt)
 end
 
 local function find_task(tasks, name)
-  for place, task in ipairs(tasks) do
-    if task.id == name then return task, place end
+  for position, task in ipairs(tasks) do
+    if task.id == name then return task, position end
   end
 end
 
--- It is not known whether that attempt was accepted.
+-- Marks the attempt as one of which nobody knows whether it was accepted.
 local function mark_doubtful(job, attempt)
   job.doubtful = attempt
   redis.call('ZADD', DOUBTS, 'NX', NOW, job.id)
@@ -51,7 +52,7 @@ local function clear_doubt(job)
   redis.call('ZREM', DOUBTS, job.id)
 end
 
--- The job waits for that task from now on. If it did not wait for one before, it gets its full allowance again.
+-- Makes the job wait for that task. A job that did not wait for a task before gets its full allowance again.
 local function generate(job, task)
   if job.state == 'queued' then
     take_back(job)
@@ -65,7 +66,7 @@ local function generate(job, task)
   enter_flight(job, task.account or MAIN)
 end
 
--- Polls the next open task, if there is one, whatever became of the last attempt. Returns whether there is one.
+-- Polls the job's next open task, regardless of the last attempt's outcome. Returns false if no task is open.
 local function go_on_polling(job)
   local task = open_task(tasks_of(job))
   if not task then return false end
@@ -74,22 +75,22 @@ local function go_on_polling(job)
   return true
 end
 
--- A poll a task that works on has shown it: it is polled after the others, and may be known for certain now.
-local function note_task_pending(job, told)
+-- Notes that a poll found the task unfinished. It is polled after the job's others, and may be confirmed now.
+local function note_task_pending(job, report)
   local tasks = tasks_of(job)
-  local task, place = find_task(tasks, told.task_id)
+  local task, position = find_task(tasks, report.task_id)
   if not task then return end
-  task.sure, task.attempt = told.sure or task.sure, told.attempt or task.attempt
-  if told.attempt then task.account = account_of(job, told.attempt) end
+  task.sure, task.attempt = report.sure or task.sure, report.attempt or task.attempt
+  if report.attempt then task.account = account_of(job, report.attempt) end
   if task.sure and job.doubtful == task.attempt then clear_doubt(job) end
-  table.insert(tasks, table.remove(tasks, place))
+  table.insert(tasks, table.remove(tasks, position))
   keep_tasks(job, tasks)
   if job.state == 'generating' then job.task_id = open_task(tasks).id end
 end
 
--- The provider's last word on a task. With it, an attempt is in doubt no longer.
-local function note_task_ended(job, task, told)
-  task.sure, task.foreign, task.attempt = true, nil, told.attempt or task.attempt
+-- Notes the end of a task. The attempt that made it is no longer in doubt.
+local function note_task_ended(job, task, report)
+  task.sure, task.foreign, task.attempt = true, nil, report.attempt or task.attempt
   task.account = account_of(job, task.attempt)
   job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
   if job.doubtful == task.attempt then clear_doubt(job) end
