@@ -18,7 +18,7 @@ DEFAULT_TIMEOUT = 5.0
 _RETRY_PAUSE = 0.05
 _WORTH_A_RETRY = (redis.ConnectionError,)
 _THREADS = 10_000
-"""A thread that waits for a job holds a connection: the default of 100 would fail the next one."""
+"""The most connections of a client. Each thread that waits for a job holds one, and 100 is the default."""
 _ASYNC_CONNECTIONS = 32
 _REFUSALS = (
     redis.exceptions.OutOfMemoryError,
@@ -27,9 +27,9 @@ _REFUSALS = (
     redis.exceptions.MasterDownError,
 )
 _REFUSING_WORDS = ("MISCONF ", "NOREPLICAS ", "UNBLOCKED ", "DB index")
-"""Refusals for which redis-py has no class; it strips the first word of those for which it has one."""
+"""The beginnings of refusals for which redis-py has no class. It strips the first word of the others."""
 _IN_PIPELINE = " of pipeline caused error: "
-"""With which redis-py precedes an error in a pipeline; before it stands the command, arguments and all."""
+"""The text before an error in a pipeline. redis-py puts the command and its arguments in front of it."""
 
 
 def _said(error: Exception) -> str:
@@ -37,24 +37,24 @@ def _said(error: Exception) -> str:
 
 
 def refuses(error: Exception) -> bool:
-    """Whether Redis refused to serve at all, which may pass, and not this command in particular."""
+    """True if Redis refuses to serve at all, which may pass, and not just this command."""
     return isinstance(error, _REFUSALS) or _said(error).startswith(_REFUSING_WORDS)
 
 
 def check_url(url: str, setting: str) -> str:
-    """The URL without surrounding space, if it is one of a Redis; raises ConfigurationError.
+    """The URL without surrounding space; raises ConfigurationError if it is not the URL of a Redis.
 
-    The message names the setting and shows nothing of the URL, which may hold a password.
+    The message names the setting and never shows the URL, which may hold a password.
     """
     try:
         url = url.strip()
         parts = urlsplit(url)
         if parts.scheme == "unix" and not parts.path:
             raise ValueError
-        # redis-py takes a database that is no number for 0.
+        # redis-py reads a database that is not a number as 0.
         if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
             raise ValueError
-        # Only a connection reads all of it; making one connects to nothing.
+        # Only a connection object parses the whole URL. Making one opens no socket.
         redis.ConnectionPool.from_url(url).make_connection()
     except (AttributeError, TypeError, ValueError):
         raise ConfigurationError(
@@ -78,8 +78,8 @@ def connect(
 ) -> "redis.Redis":
     """A client whose calls wait for ``timeout`` seconds at most.
 
-    A connection that is found closed is replaced, ``retries`` times; a server that does not answer is not
-    asked again. Repeating is harmless: every transition of a job recognises its own repetition.
+    A call on a closed connection is repeated on a new one, ``retries`` times. A call that the server does not
+    answer is not repeated. Repeating is harmless: every transition of a job recognises its own repetition.
     """
     retry = Retry(ConstantBackoff(_RETRY_PAUSE), retries, _WORTH_A_RETRY)
     return redis.Redis.from_url(
@@ -90,7 +90,7 @@ def connect(
 def connect_async(
     url: str, *, timeout: float = DEFAULT_TIMEOUT, setting: str = "LIMNER_REDIS_URL"
 ) -> "redis.asyncio.Redis":
-    """The same for asyncio; more calls at once than connections wait for one."""
+    """A client for asyncio, like :func:`connect`. Calls beyond the number of connections wait for one."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         check_url(url, setting),
         max_connections=_ASYNC_CONNECTIONS,
@@ -102,13 +102,13 @@ def connect_async(
 
 
 def address(client: "redis.Redis | redis.asyncio.Redis") -> str:
-    """Where a client connects to, without credentials."""
+    """The address of a client's server, without credentials."""
     options = client.connection_pool.connection_kwargs
     return options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
 
 def record_error(said: str) -> RecordUnreadable | None:
-    """The error for a record that a script could not read, by what it said."""
+    """The error in a script's message about an unreadable record; None for any other message."""
     kind, _, what = said.partition(" ")
     match kind:
         case "NEWER":
@@ -125,7 +125,7 @@ def record_error(said: str) -> RecordUnreadable | None:
 
 @contextmanager
 def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
-    """Tell Redis' errors as ours."""
+    """Raises the errors of Redis as errors of Limner."""
     try:
         yield
     except StoreUnavailable:

@@ -1,6 +1,6 @@
 """The callback receiver as a process of its own: ``uvicorn worker.callbacks:app``.
 
-It needs Redis and LIMNER_CALLBACK_URL, and neither Celery nor the provider's key.
+The receiver needs Redis and LIMNER_CALLBACK_URL. It needs neither Celery nor the provider's key.
 """
 
 import logging
@@ -24,7 +24,7 @@ LOG_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(name)s] %(message)s"
 
 
 def make_app(settings: Settings) -> Starlette:
-    """The application that these settings lead to."""
+    """Make the application from the settings."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
     receiver = Receiver(Ledger(client), settings.callback_hmac_key)
 
@@ -36,12 +36,13 @@ def make_app(settings: Settings) -> Starlette:
             return PlainTextResponse(f"{error}\n", 503)
         return PlainTextResponse("ok\n")
 
-    # A proxy in front may keep the path of the public URL, or take it off.
+    # A proxy in front may keep or remove the path of the public URL.
     prefixes = {"", unquote(urlsplit(settings.callback_url).path).rstrip("/")}
     return Starlette(
         routes=[
             Route("/health", health),
-            # The longer one first: a job's id may hold slashes, and would take the prefix in.
+            # The longer path comes first. A job's id may contain slashes, so the shorter path matches the
+            # longer one.
             *(route(receiver, prefix + PATH) for prefix in sorted(prefixes, reverse=True)),
         ]
     )

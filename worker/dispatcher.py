@@ -1,6 +1,7 @@
-"""The dispatcher: in every worker, claims what is due and sends the Celery task of each step.
+"""The dispatcher of a worker: claims due steps and sends a Celery task for each.
 
-Dispatchers compete: each claim is atomic, so a step goes to one of them, and any one of them suffices.
+The dispatchers of all workers compete. Each claim is atomic, so a step goes to exactly one of them, and a
+single dispatcher suffices.
 """
 
 import contextlib
@@ -35,11 +36,11 @@ TASKS = {
 
 _OUTAGE_PAUSE = 0.5
 LEAST_GAP = 0.005
-"""Seconds between two claims of a busy dispatcher: what is due by then goes together, at less cost."""
+"""Seconds between two claims of a busy dispatcher. One claim for many steps costs less than many claims."""
 FIRST_BEHIND, MOST_BEHIND = 0.005, 0.2
-"""Seconds by which a dispatcher that comes second is later the next time: of many, few wake in vain."""
+"""Seconds by which a dispatcher that found nothing wakes later next time. So few of many wake in vain."""
 MAINTAIN_GAP = 2.0
-"""Seconds between two turns of the ledger's housekeeping."""
+"""Seconds between two rounds of the ledger's housekeeping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Message:
 
 
 def messages(steps: Sequence[Claim]) -> Iterator[Message]:
-    """The messages for these steps. Polls share messages, which costs less."""
+    """The messages for these steps. Several polls share a message, which costs less."""
     polls = [step for step in steps if step.step == "poll"]
     for step in steps:
         if step.step == "credits":
@@ -67,7 +68,7 @@ def messages(steps: Sequence[Claim]) -> Iterator[Message]:
 
 
 class Dispatcher(threading.Thread):
-    """Claims and sends until it is stopped."""
+    """The thread that claims steps and sends their messages until it is stopped."""
 
     def __init__(self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money) -> None:
         super().__init__(name="limner-dispatcher", daemon=True)
@@ -79,16 +80,16 @@ class Dispatcher(threading.Thread):
         self._stopped = threading.Event()
         self._producer: Any = None
         self._away = False
-        # Claimed, and not sent because the broker was away.
+        # Claimed steps that were not sent because the broker was away.
         self._unsent: list[Claim] = []
         self._claim_again = 0.0
         self._behind, self._expecting = 0.0, False
         self._maintain_at = 0.0
-        # What this dispatcher has claimed lately, with the time of the claim, the oldest first.
+        # Recently claimed steps, each with the time of its claim, the oldest first.
         self._claimed: deque[tuple[float, Claim]] = deque()
 
     def run(self) -> None:
-        """Tick until stopped; an outage of Redis is waited for."""
+        """Tick until stopped. During an outage of Redis, wait and try again."""
         while not self._stopped.is_set():
             try:
                 nap = self.tick()
@@ -98,7 +99,7 @@ class Dispatcher(threading.Thread):
             except (StoreUnavailable, RecordUnreadable) as error:
                 self._gone(error)
             except Exception:
-                # A dispatcher that dies would silence the worker while its heart still beats.
+                # Without its dispatcher, the worker would claim nothing while its heartbeat goes on.
                 logger.exception("the dispatcher stumbled and goes on")
                 self._stopped.wait(_OUTAGE_PAUSE)
         self._wakeup.close()
@@ -107,13 +108,13 @@ class Dispatcher(threading.Thread):
 
     def _sleep(self, nap: float) -> None:
         woken = self._wakeup.wait(min(nap + self._behind, LONGEST_NAP))
-        # It wakes for what is due by then. If that is gone, another dispatcher was quicker.
+        # It wakes up for a step that is due by then. If the step is gone, another dispatcher was faster.
         self._expecting = not woken and nap < LONGEST_NAP
 
     def tick(self) -> float:
         """Claim and send once; returns the seconds until there is more to do."""
         if self._unsent:
-            # Those that were sent after all are stale messages then, and do nothing.
+            # If some were sent after all, their messages are stale and do nothing.
             self._ledger.queue.give_back(self._unsent)
             self._unsent = []
         self._stopped.wait(max(0.0, self._claim_again - time.monotonic()))
@@ -131,7 +132,7 @@ class Dispatcher(threading.Thread):
         return 0.0 if self._maintain() else claimed.wait
 
     def _maintain(self) -> bool:
-        """Do some of the ledger's housekeeping; True if more is due at once."""
+        """Do some of the ledger's housekeeping; returns True if more is due at once."""
         now = time.monotonic()
         if now < self._maintain_at:
             return False
@@ -140,13 +141,13 @@ class Dispatcher(threading.Thread):
         return more
 
     def stop(self) -> None:
-        """Claim nothing any more."""
+        """Stop claiming."""
         self._stopped.set()
 
     def give_back(self) -> None:
-        """Return steps that were claimed lately and not begun, so that other dispatchers can claim them now.
+        """Give back recently claimed steps that have not begun, so that they can be claimed again at once.
 
-        Otherwise it would wait for the end of its leases, if this was the last worker to take messages.
+        Otherwise they would wait for the end of their leases if no other worker takes their messages.
         """
         steps = [step for _, step in self._claimed]
         self._claimed.clear()
@@ -177,7 +178,7 @@ class Dispatcher(threading.Thread):
             self._stopped.wait(_OUTAGE_PAUSE)
 
     def _publish(self, message: Message) -> None:
-        # Celery's own message without the rest of send_task, which costs twice as much as the message.
+        # This builds Celery's own message. The rest of send_task would cost twice as much as the message.
         body = self._app.amqp.as_task_v2(
             message.task_id, message.task, args=message.arguments, ignore_result=True
         )
@@ -192,7 +193,7 @@ class Dispatcher(threading.Thread):
 
     def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
-        # It was broken already.
+        # The connection is broken already.
         with contextlib.suppress(Exception):
             if producer is not None:
                 producer.connection.release()
@@ -211,13 +212,13 @@ class Dispatcher(threading.Thread):
 
 
 def make_dispatcher(app: Celery, settings: Settings) -> Dispatcher:
-    """The dispatcher that these settings lead to."""
-    # A claim whose answer was lost must not be repeated: the second would lease the same steps away.
+    """Make the dispatcher from the settings."""
+    # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
     return Dispatcher(app, make_ledger(settings, retries=0), quotas(settings), money(settings))
 
 
 class DispatcherStep(bootsteps.StartStopStep):
-    """Starts the dispatcher with the worker, and stops it before the worker drains."""
+    """The bootstep that starts the dispatcher with the worker, and stops it before the worker drains."""
 
     requires = ("celery.worker.components:Pool",)
 
@@ -226,19 +227,19 @@ class DispatcherStep(bootsteps.StartStopStep):
         self.dispatcher: Dispatcher | None = None
 
     def start(self, parent: Any) -> None:
-        """Start claiming."""
+        """Start the dispatcher."""
         self.dispatcher = make_dispatcher(parent.app, parent.app.settings)
         self.dispatcher.start()
-        # Not in stop(), which comes before the pool has drained: those steps are being taken.
+        # stop() would be too early to give steps back: the pool still takes messages until it has drained.
         worker_shutdown.connect(self._drained, weak=False)
 
     def close(self, _parent: Any) -> None:
-        """Stop claiming: called on every step before the first one is stopped."""
+        """Stop claiming. Celery calls this on every bootstep before it stops the first one."""
         if self.dispatcher:
             self.dispatcher.stop()
 
     def stop(self, _parent: Any) -> None:
-        """Wait for the last tick, which is bounded by the time-out of Redis."""
+        """Wait for the last tick. The time-out of Redis bounds it."""
         if self.dispatcher:
             self.dispatcher.stop()
             self.dispatcher.join(timeout=10)
@@ -249,5 +250,5 @@ class DispatcherStep(bootsteps.StartStopStep):
             self.dispatcher = None
 
     def terminate(self, parent: Any) -> None:
-        """The same in a hurry."""
+        """Stop when the worker is terminated."""
         self.stop(parent)

@@ -1,18 +1,18 @@
-"""Quiet logs: which of Celery's lines get into a worker's log."""
+"""Keeps Celery's lines on each step out of a worker's log."""
 
 import logging
 from typing import Any, Final
 
 _EACH_STEP: Final = ("celery.worker.strategy", "celery.app.trace")
-"""At INFO, these tell of each step that it was received and that it succeeded."""
+"""The loggers that write two lines on each step at INFO: received, and succeeded."""
 
 
 def quieten(*, loglevel: int, **_: Any) -> None:
-    """Leave out Celery's two lines on each step, unless DEBUG is asked for; warnings and failures stay.
+    """Leave out Celery's two lines on each step, unless the level is DEBUG. Warnings and failures stay.
 
-    A job's own lines tell what became of it, and Celery's cost 5 to 9 % of a worker's CPU. Connected to
-    ``after_setup_logger``: Celery asks for these levels when it takes up its tasks, which is later, and then
-    does not even format the lines.
+    The lines of the job itself say more, and Celery's cost 5 to 9 % of a worker's CPU. This is connected to
+    ``after_setup_logger``. Celery reads the levels later, when it builds its tasks, and then does not even
+    format the lines.
     """
     if loglevel > logging.DEBUG:
         for name in _EACH_STEP:

@@ -1,4 +1,4 @@
-"""Results, as plain Celery code reads them: ``AsyncResult(job_id).get()``."""
+"""Results in Celery's backend, where plain Celery code reads them: ``AsyncResult(job_id).get()``."""
 
 import logging
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ logger = logging.getLogger(__name__)
 _BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
 KEEP_RECORD = 900.0
-"""Seconds that a record is kept at least. For the message of a plain Celery producer, which the broker may
-deliver again after its visibility timeout, the record is all that tells that the job is done."""
+"""The shortest time in seconds that a record is kept. The broker may deliver the message of a plain Celery
+producer again after its visibility timeout. Then only the record shows that the job is done."""
 
 
 class ResultStore:
-    """Celery's result backend, and for how long results stay on the ledger too.
+    """Stores results in Celery's backend, and sets the time to live of their records.
 
-    With ``beside_the_ledger``, the backend is the ledger's own server and database: then what ends a job can
-    store its result as well.
+    With ``beside_the_ledger``, the backend is the ledger's own server and database. Then the script that ends
+    a job can store the result as well.
     """
 
     def __init__(self, app: Celery, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False) -> None:
@@ -39,21 +39,21 @@ class ResultStore:
         self._ttl = ttl
         self._beside_the_ledger = beside_the_ledger
         self.record_ttl = max(ttl, KEEP_RECORD)
-        """Seconds that a record is kept of which nothing more is expected."""
+        """The time to live in seconds of a record to which nothing more can happen."""
 
     def ahead(
         self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | None, now: datetime
     ) -> BackendResult | None:
-        """The result of a job that is about to succeed by that task; None if the backend is elsewhere."""
+        """The encoded result of a job that this task is about to end; None if the backend is elsewhere."""
         if not self._beside_the_ledger:
             return None
         try:
             images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
         except ValidationError as error:
-            # The end goes on record all the same, and its result is seen to afterwards.
+            # The end is recorded without it, and its result is stored afterwards.
             logger.warning("the result of job %s cannot be made beforehand: %s", record.job_id, error)
             return None
-        # Only the ledger knows the time of the end, so the text is split there.
+        # The ledger inserts the time of the end, so the text is split there.
         cut = f"@{uuid4().hex}@"
         images["finished_at"] = cut
         head, tail = self._encoded(record.job_id, images, states.SUCCESS).split(cut)
@@ -68,7 +68,7 @@ class ResultStore:
         )
 
     def _encoded(self, job_id: str, result: Any, state: str) -> str:
-        # The backend's own encoding, which has no public name.
+        # The backend's own encoding has no public name.
         meta = self._backend._get_result_meta(result, state, None, None)  # noqa: SLF001
         return _text(self._backend.encode({**meta, "task_id": job_id}))
 
@@ -77,9 +77,10 @@ class ResultStore:
         return self._late.next_poll(max(age, 0.0))
 
     def store(self, record: Record, ledger: Ledger) -> None:
-        """Store the outcome of a job that has ended, and tell the ledger. Doing it twice does no harm.
+        """Store the outcome of a job that has ended, and mark it as stored. A repetition is harmless.
 
-        Raises StoreUnavailable if the backend or the ledger is away; the job stays due until it is done.
+        Raises StoreUnavailable if the backend or the ledger is away. The job stays due until its result is
+        stored.
         """
         failure = record.failure
         if failure is None:
@@ -91,7 +92,7 @@ class ResultStore:
         ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
     def refuse(self, job_id: str, error: LimnerError) -> None:
-        """Store an error as the result; for a Celery message from which no job could be made, too."""
+        """Store an error as the result. Also used for a Celery message from which no job can be made."""
         self._write(job_id, error, states.FAILURE)
 
     def _write(self, job_id: str, result: Any, state: str) -> None:
@@ -113,8 +114,8 @@ def beside(ledger: "redis.Redis", backend: Any) -> bool:
     if pool is None:
         return False
     ours, theirs = ledger.connection_pool.connection_kwargs, pool.connection_kwargs
-    return all((ours.get(name) or usual) == (theirs.get(name) or usual) for name, usual in _PLACE.items())
+    return all((ours.get(name) or usual) == (theirs.get(name) or usual) for name, usual in _DATABASE.items())
 
 
-_PLACE = {"host": "localhost", "port": 6379, "path": "", "db": 0, "username": "", "password": ""}
+_DATABASE = {"host": "localhost", "port": 6379, "path": "", "db": 0, "username": "", "password": ""}
 """The settings that identify a database and a user, with redis-py's defaults."""

@@ -1,13 +1,13 @@
-"""kombu's Redis transport, mended and lightened.
+"""kombu's Redis transport with a fix and fewer commands.
 
-Mended: when the connection drops while a message is unacknowledged, kombu 5.7.0 asks the closed connection
+The fix: when the connection drops while a message is unacknowledged, kombu 5.7.0 asks the closed connection
 for its parameters and the worker exits, ``AttributeError: 'NoneType' object has no attribute 'hostname'``.
-Told as a lost connection, the same moment is one that Celery knows how to survive. So is that of a server
-that refuses to write: demoted to a replica, short of replicas, or with a disk that is full.
+Raised as a lost connection, the same failure is one that Celery survives. The same applies to a server that
+refuses to write, because it was demoted to a replica, lacks replicas, or has a full disk.
 
-Lightened: kombu copies each message that it takes to a hash in Redis, and removes it there when it is
-acknowledged. The ledger brings a lost step back by its lease, so a step's message needs no copy: half of the
-commands and a third of the worker's CPU.
+Fewer commands: kombu copies each message that it takes to a hash in Redis, and removes it there when it is
+acknowledged. The lease on the ledger brings a lost step back, so a step's message needs no copy. That saves
+half of the commands and a third of the worker's CPU.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ STEP = "limner-step"
 
 
 class _Refusals:
-    """Tells a server that refuses to serve as one that is gone."""
+    """Raises a server's refusal to serve as a lost connection."""
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
         try:
@@ -44,22 +44,22 @@ class _Pipeline(_Refusals, redis.client.Pipeline):
 
 
 class Client(_Refusals, redis.Redis):
-    """The broker's client; kombu makes one for each channel."""
+    """The client of the broker. kombu makes one for each channel."""
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Any:
-        """Many commands in one round trip."""
+        """A pipeline that handles refusals like the client."""
         return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
 
 class QoS(kombu_redis.QoS):
-    """Keeps the steps that are taken and not yet acknowledged in memory only."""
+    """Keeps unacknowledged messages of steps in memory only."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._steps: dict[str, Any] = {}
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Take note of a message."""
+        """Remember a message until it is acknowledged."""
         if STEP in message.headers:
             self._steps[delivery_tag] = message
             virtual.QoS.append(self, message, delivery_tag)
@@ -79,7 +79,7 @@ class QoS(kombu_redis.QoS):
         self._steps.pop(delivery_tag, None)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        """Give a message back to the queue, as when the worker stops."""
+        """Return a message to the broker's queue, as when the worker stops."""
         message = self._steps.pop(tag, None)
         if message is None:
             super().restore_by_tag(tag, client, leftmost)
@@ -87,14 +87,14 @@ class QoS(kombu_redis.QoS):
         origin = message.delivery_info
         channel: Any = self.channel
         with channel.conn_or_acquire(client) as connection, connection.pipeline() as pipe:
-            # kombu's own way to give a message back; it has no public name.
+            # kombu's own method for this has no public name.
             give_back = channel._do_restore_message  # noqa: SLF001
             give_back(message._raw, origin["exchange"], origin["routing_key"], pipe, leftmost)  # noqa: SLF001
             pipe.execute()
 
 
 class Channel(kombu_redis.Channel):
-    """A channel that says so when its connection is gone."""
+    """A channel that raises a connection error when its connection is closed."""
 
     QoS = QoS
 
@@ -110,12 +110,12 @@ class Channel(kombu_redis.Channel):
 
 
 class Transport(kombu_redis.Transport):
-    """The Redis transport with that channel."""
+    """The Redis transport with this module's channel."""
 
     Channel = Channel
 
 
 def install() -> None:
-    """Make it the transport of every Redis URL, whatever its dialect."""
+    """Make this the transport for ``redis://`` and ``rediss://`` URLs."""
     for alias in ("redis", "rediss"):
         TRANSPORT_ALIASES[alias] = f"{__name__}:{Transport.__name__}"

@@ -1,6 +1,6 @@
-"""``python -m limner.ledger [PAGE]``: what the ledger keeps, as Markdown tables.
+"""``python -m limner.ledger [PAGE]`` prints the tables of the ledger's layout, as Markdown.
 
-It prints them, or puts them into their place on that page: ``docs/ledger.md``.
+With a page, ``docs/ledger.md``, it replaces the tables there.
 """
 
 import sys
@@ -11,7 +11,7 @@ from limner.ledger.tables import tables, within
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the tables, or write them to the page that is named; returns the exit code."""
+    """Print the tables, or write them to the named page; returns the exit code."""
     if not arguments:
         sys.stdout.write(tables())
         return 0

@@ -1,4 +1,4 @@
-"""Accounts: their quotas, what was learned of these, and their pauses."""
+"""The accounts: their quotas, what was learned about the quotas, and their pauses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ from limner.ledger.store import Reading, Store
 
 NO_WORKER: Final = "no_worker"
 DESERTED: Final = 30.0
-"""Seconds without a claim, which each worker makes every second, after which an account has no worker."""
+"""Seconds without a claim after which an account counts as having no worker. A worker claims every second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedByHand(YesOrNo):
-    """A pause that a person makes."""
+    """The call that pauses an account by hand."""
 
     NAME: ClassVar[str] = "pause"
     account: str
@@ -41,7 +41,7 @@ class ClosedByHand(YesOrNo):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(YesOrNo):
-    """A person's end of a pause."""
+    """The call that ends a pause on a person's word."""
 
     NAME: ClassVar[str] = "resume"
     account: str
@@ -49,7 +49,7 @@ class Resume(YesOrNo):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreditsSeen(YesOrNo):
-    """The provider's word on the balance."""
+    """The call that reports the balance of a paused account."""
 
     NAME: ClassVar[str] = "credits_seen"
     account: str
@@ -71,7 +71,7 @@ class _Limits:
     margin: float
     raise_at: float | None
     claimed: float | None
-    """When somebody who serves it last claimed."""
+    """The last claim of a worker that serves the account."""
     pause: Mapping[str, str]
 
     @classmethod
@@ -107,15 +107,15 @@ class Accounts:
 
     store: Store
 
-    # How they stand
+    # State
 
     def names(self) -> list[str]:
-        """The names of the accounts, in order; empty before the first worker has started."""
+        """The sorted names of the accounts; empty before the first worker has started."""
         with self.store.client() as client:
             return sorted(client.smembers(ACCOUNTS(self.store.prefix)))
 
     def in_flight(self) -> int:
-        """Tasks in flight, over all accounts."""
+        """The number of tasks in flight on all accounts together."""
         names = self.names()
         with self.store.pipeline() as pipe:
             for name in names:
@@ -123,7 +123,7 @@ class Accounts:
             return sum(pipe.execute())
 
     def statuses(self) -> list[AccountStatus]:
-        """All accounts' statuses, by name. A few round trips, however many there are."""
+        """The statuses of all accounts, sorted by name, in a fixed number of round trips."""
         now, limits = self.store.ask(self._limits())
         if not limits:
             return []
@@ -142,9 +142,9 @@ class Accounts:
         ]
 
     def capacities(self, score: float) -> Reading[tuple[float, list[Capacity]]]:
-        """The server's time (seconds since the epoch), and what each account has left for a job of that turn.
+        """The server's time (seconds since the epoch), and the accounts' capacities for a job of that score.
 
-        Of equal turns, that of a job which names an account comes first.
+        Jobs with an equal score that name an account count as ahead of it.
         """
         now, limits = yield from self._limits()
         prefix = self.store.prefix
@@ -188,24 +188,25 @@ class Accounts:
         limits = [_Limits.of(name, quota, pause, claimed.get(name)) for name, quota, pause in hashes if quota]
         return to_ms(self.store.now(time)), limits
 
-    # Closing one and opening it again, when no job has anything to do with it
+    # Pauses by hand, and the end of pauses
 
     def pause(self, account: str, *, seconds: float | None = None, reason: str = "") -> None:
-        """Send nothing of that account for so many seconds, or until somebody resumes it."""
+        """Pause an account for ``seconds``, or until somebody resumes it."""
         length = None if seconds is None else to_ms(seconds)
         self.store.run(ClosedByHand(account=account, length=length, reason=reason))
 
     def resume(self, account: str) -> bool:
-        """End the account's pause; False if there is none.
+        """End the account's pause; returns False if there is none.
 
-        After a pause by hand all goes on; after another one, as soon as one request was taken.
+        After a pause by hand, all jobs continue at once. After any other pause, they continue once the
+        provider has accepted one request.
         """
         return self.store.run(Resume(account=account))
 
     def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
         """Report the balance of an account that is paused for lack of credits.
 
-        If that is not enough, the pause goes on, twice as long, for ``longest`` seconds at most.
+        If the balance is too low, the pause continues, twice as long, for ``longest`` seconds at most.
         """
         seen = CreditsSeen(account=account, lease=lease, credits=to_micro(balance), cap=to_ms(longest))
         return self.store.run(seen)

@@ -1,4 +1,4 @@
-"""The budget: what was spent, what is held, and who waits for money."""
+"""The budget: money spent and held, and the jobs that wait for money."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from limner.spending import DaySpend, Spending, Standing
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The books of the account group. Raises StoreUnavailable."""
+    """The accounting of an account group. Raises StoreUnavailable."""
 
     store: Store
 
     def spend(self, days: int) -> Spending:
-        """The last ``days`` days, today included, and what is held and doubtful now."""
+        """The spending of the last ``days`` days, including today, and the money held and doubtful now."""
         prefix = self.store.prefix
         with self.store.client() as client:
             today = int(self.store.now(client.time()) * 1000 // DAY)
@@ -61,7 +61,7 @@ def _standing(fields: Mapping[str, str], waiting: Mapping[str, int]) -> Standing
 
 
 def _split(fields: Mapping[str, str], start: str) -> dict[str, Decimal]:
-    # What was held and is free again leaves a zero behind.
+    # Money that was held and released leaves a field with zero.
     return {
         name.removeprefix(start): _credits(amount)
         for name, amount in sorted(fields.items())
@@ -71,5 +71,5 @@ def _split(fields: Mapping[str, str], start: str) -> dict[str, Decimal]:
 
 def _credits(millionths: str) -> Decimal:
     amount = Decimal(int(millionths)).scaleb(-6).normalize()
-    # 100 and not 1E+2, which nobody expects in a table.
+    # normalize() turns 100 into 1E+2, which is hard to read in a table.
     return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount

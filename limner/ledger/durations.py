@@ -1,9 +1,9 @@
-"""How long tasks take: a level that follows the provider, and a histogram of the shape around it.
+"""The durations of tasks: a level that follows the provider, and a histogram of the shape around it.
 
-A duration is kept as its ratio to the level at that time. A provider that is twice as slow today moves the
-level, within ten to twenty jobs; the shape stays what some hundreds of jobs have shown, since what makes one
-task slower than another is much the same on slow days. The pair predicts the next duration, so the errors of
-the level are part of the shape, and a restless level makes for a wider forecast.
+A duration is kept as its ratio to the level at that time. If the provider is twice as slow today, the level
+follows within ten to twenty jobs. The shape changes over some hundreds of jobs, since the differences between
+tasks are much the same on slow days. The two together predict the next duration. The errors of the level are
+part of the shape, so an unsteady level widens the forecast.
 """
 
 import math
@@ -21,78 +21,78 @@ Kind = str
 
 SHORTEST: Final = 0.5
 LONGEST: Final = 1800.0
-"""Seconds; what took less or more is counted as these."""
+"""The bounds in seconds. Shorter and longer durations count as these."""
 ABSURD: Final = 86_400.0
-"""Seconds from which a duration says more of a clock than of a task, and is not counted."""
+"""The longest duration in seconds that is counted. A longer one comes from a wrong clock."""
 
 USUAL: Final[Mapping[str, float]] = MappingProxyType({"TURBO": 8.0, "BALANCED": 16.0, "QUALITY": 30.0})
-"""Median seconds by rendering speed before anything is learned: an assumption (contract 6)."""
+"""Median seconds by rendering speed, assumed before anything is learned (contract 6)."""
 USUAL_ELSE: Final = 16.0
 
 WIDTH: Final = 0.1
-"""A bucket's width on the logarithmic scale: a log-normal of sigma 0.3 fills some twenty of them."""
+"""The width of a bucket on the logarithmic scale. A log-normal of sigma 0.3 fills some twenty buckets."""
 LOWEST: Final = -3.5
 BUCKETS: Final = 85
-"""The ratios to the level from 0.03 to 148; the outermost buckets hold the rest."""
+"""The buckets cover ratios to the level from 0.03 to 148. The outermost two hold all that is beyond."""
 
 HALF_LIFE: Final = 250
-"""Jobs after which one counts half: some 360 count in all."""
+"""The number of jobs after which a job counts half. So some 360 count in all."""
 MOST: Final = 1000.0
-"""More than any bucket can weigh."""
+"""A bound that no bucket's weight reaches."""
 GAIN: Final = 0.1
-"""By how much of its surprise a job moves the level: after a shift 65 % are made up for in 10 jobs, 88 % in
-20. It costs little: the level's unrest makes a shape of sigma 0.3 one of 0.31."""
+"""The part of a job's surprise by which the level moves. After a shift, the level makes up 65 % of it in 10
+jobs and 88 % in 20. The cost is small: the level's noise turns a shape of sigma 0.3 into one of 0.31."""
 SURPRISE: Final = 0.7
-"""The most that a job surprises (a factor of two), so that the few very long tasks do not move the level."""
+"""The bound of a surprise (a factor of two), so that the few very long tasks do not move the level."""
 DOUBT: Final = 1.5
-"""How many jobs the level of :data:`USUAL` is worth."""
+"""The weight of the level in :data:`USUAL`, in jobs."""
 
 PRIOR_JOBS: Final = 15.0
-"""How many jobs the shape before learning is worth: a wide log-normal, and some very long tasks."""
+"""The weight of the prior shape, in jobs: a wide log-normal, and some very long tasks."""
 PRIOR_SIGMA: Final = 0.6
 TAIL_SHARE: Final = 0.02
 TAIL: Final = (1.5, 4.1)
-"""Where the very long ones lie on the logarithmic scale: 4.5 to 60 times the level."""
+"""The range of the very long tasks on the logarithmic scale: 4.5 to 60 times the level."""
 
 
 def kind_of(request: TextToImage) -> Kind:
-    """What requests have in common that take equally long: model, rendering speed and number of images."""
+    """The kind of a request: model, rendering speed and number of images. Equal kinds take equally long."""
     return f"{MODEL}:{request.rendering_speed}:{request.num_images}"
 
 
 def usual(kind: Kind, assumed: Mapping[str, float] = USUAL) -> float:
-    """The level of a kind before anything is learned, in seconds; ``assumed`` has it by rendering speed."""
+    """The level of a kind before anything is learned, in seconds. ``assumed`` has it by rendering speed."""
     return next((assumed[part] for part in kind.split(":") if part in assumed), USUAL_ELSE)
 
 
 def countable(seconds: float) -> float | None:
-    """The duration as it is counted, or None if it cannot be one."""
+    """The duration within its bounds, or None if no task can have taken so long."""
     if not (math.isfinite(seconds) and 0 < seconds <= ABSURD):
         return None
     return min(max(seconds, SHORTEST), LONGEST)
 
 
 KEEP_SECONDS: Final = 30 * 86_400
-"""After so long without a job of a kind, what was learned of it says nothing any more."""
+"""Seconds without a job of a kind after which its learned durations are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class DurationSample:
-    """A duration as the ledger counts it: how long a task of that kind took, in seconds."""
+    """The counted duration of one task of a kind, in seconds."""
 
     kind: Kind
     seconds: float
     usual: float
-    """What is assumed of the kind before anything is learned."""
+    """The assumed level of the kind before anything is learned."""
 
     @classmethod
     def of(cls, kind: Kind, seconds: float, assumed: Mapping[str, float] = USUAL) -> Self | None:
-        """The sample; None if no task can have taken so long."""
+        """A sample, or None if no task can have taken so long."""
         taken = countable(seconds)
         return None if taken is None else cls(kind, taken, usual(kind, assumed))
 
     def to_json(self) -> dict[str, Any]:
-        """As ``lua/parts/durations.lua`` takes it, with the constants of this module."""
+        """The argument of ``lua/parts/durations.lua``: the sample and the constants of this module."""
         return {
             "kind": self.kind,
             "duration": math.log(self.seconds),
@@ -116,16 +116,16 @@ class Durations:
 
     level: float
     weights: tuple[float, ...] = (0.0,) * BUCKETS
-    """How often each ratio to the level occurred, in jobs; one of :data:`HALF_LIFE` jobs ago counts half."""
+    """The weight of each bucket, in jobs. A job that is :data:`HALF_LIFE` jobs old counts half."""
 
     @classmethod
     def unlearned(cls, kind: Kind, assumed: Mapping[str, float] = USUAL) -> Self:
-        """What is assumed of a kind of which nothing has been seen."""
+        """The assumed durations of a kind without any samples."""
         return cls(usual(kind, assumed))
 
     @classmethod
     def from_stored(cls, kind: Kind, stored: Mapping[Any, Any], assumed: Mapping[str, float] = USUAL) -> Self:
-        """The durations that the ledger has stored of a kind. Implausible values count as absent."""
+        """The durations of a kind from the ledger's hash. Implausible values count as absent."""
         fields = {_text(name): _number(value) for name, value in stored.items()}
         level, unit = fields.get("level"), fields.get("unit")
         if level is None or not math.log(SHORTEST) <= level <= math.log(LONGEST):
@@ -136,7 +136,7 @@ class Durations:
         return cls(math.exp(level), tuple(weight if 0 <= weight <= MOST else 0.0 for weight in weights))
 
     def learned(self, seconds: float) -> Self:
-        """The durations after one more job, as ``lua/parts/durations.lua`` has them."""
+        """The durations after one more job. ``lua/parts/durations.lua`` computes the same."""
         counted = countable(seconds)
         if counted is None:
             return self
@@ -150,12 +150,12 @@ class Durations:
 
     @cached_property
     def jobs(self) -> float:
-        """How many jobs this rests on, older ones counting less."""
+        """The number of jobs behind this, with older ones counting less."""
         return sum(self.weights)
 
     @cached_property
     def shares(self) -> tuple[float, ...]:
-        """The forecast: how probable each bucket is, smoothed and with the prior in it."""
+        """The probability of each bucket in the forecast: smoothed, and with the prior added."""
         total = self.jobs + PRIOR_JOBS
         return tuple(
             (weight + PRIOR_JOBS * prior) / total
@@ -173,15 +173,15 @@ class Durations:
         return tuple(value / sums[-1] for value in sums)
 
     def survival(self, age: float) -> float:
-        """The probability that a task works for longer than that."""
+        """The probability that a task takes longer than ``age`` seconds."""
         if age <= 0:
             return 1.0
-        place = (math.log(age) - math.log(self.level) - LOWEST) / WIDTH
-        if not 0 <= place < BUCKETS:
-            return 1.0 if place < 0 else 0.0
-        bucket = int(place)
+        position = (math.log(age) - math.log(self.level) - LOWEST) / WIDTH
+        if not 0 <= position < BUCKETS:
+            return 1.0 if position < 0 else 0.0
+        bucket = int(position)
         low, high = self._below[bucket : bucket + 2]
-        return max(1.0 - low - (high - low) * (place - bucket), 0.0)
+        return max(1.0 - low - (high - low) * (position - bucket), 0.0)
 
     def quantile(self, q: float) -> float:
         """The age by which the share ``q`` of tasks has ended."""
@@ -198,27 +198,27 @@ class Durations:
 
     @cached_property
     def mean(self) -> float:
-        """How long a task takes on average."""
+        """The mean duration of a task."""
         middle = LOWEST + WIDTH / 2
         ratios = (share * math.exp(middle + WIDTH * bucket) for bucket, share in enumerate(self.shares))
         return self.level * sum(ratios)
 
     def remaining(self, age: float, q: float = 0.5) -> float:
-        """How much longer a task that has worked for ``age`` will take, with probability ``q``."""
+        """The further seconds within which a task of that age ends with probability ``q``."""
         return max(self.quantile(1 - (1 - q) * self.survival(age)) - age, 0.0)
 
 
 def _smooth(weights: tuple[float, ...]) -> tuple[float, ...]:
-    # What is beyond the ends stays in the outermost buckets.
+    # The outermost buckets keep the weight that smoothing would move beyond the ends.
     padded = (weights[0], *weights, weights[-1])
     return tuple((padded[i] + 2 * padded[i + 1] + padded[i + 2]) / 4 for i in range(BUCKETS))
 
 
 @cache
 def _prior() -> tuple[float, ...]:
-    def below(place: float) -> float:
-        body = (1 + math.erf(place / PRIOR_SIGMA / math.sqrt(2))) / 2
-        tail = min(max((place - TAIL[0]) / (TAIL[1] - TAIL[0]), 0.0), 1.0)
+    def below(edge: float) -> float:
+        body = (1 + math.erf(edge / PRIOR_SIGMA / math.sqrt(2))) / 2
+        tail = min(max((edge - TAIL[0]) / (TAIL[1] - TAIL[0]), 0.0), 1.0)
         return (1 - TAIL_SHARE) * body + TAIL_SHARE * tail
 
     edges = [below(LOWEST + WIDTH * bucket) for bucket in range(BUCKETS + 1)]

@@ -1,4 +1,4 @@
-"""Estimates: when a job is sent, and when it ends."""
+"""Estimates of when jobs are sent and when they end."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ from limner.status import JobState
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """The times that are likely for a job; None for what has happened, or what nobody can tell."""
+    """The likely times of a job; None for an event that has happened, or that cannot be estimated."""
 
     starts_at: datetime | None = None
-    """When it is likely to be sent."""
+    """The likely time at which the job is sent."""
     ends_at: datetime | None = None
     paused: str | None = None
-    """Why it is not sent now: the cause of the pause of each account that may take it."""
+    """The causes of the pauses, if all accounts that may send the job are paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Estimates:
     def of(self, record: Record) -> Reading[Estimate]:
         """The estimate for a job.
 
-        A job that waits has not been sent. Its end is its start and a typical duration; a pause holds it up,
-        and so does what the quota has left.
+        The end of a queued job is its likely start plus a typical duration. The start depends on the quotas,
+        the slots and the pauses of the accounts.
         """
         now = record.read_at
         if now is None or record.state.ended or record.state is JobState.IN_DOUBT:
@@ -65,7 +65,7 @@ class Estimates:
         )
 
     def _typical_seconds(self, record: Record) -> Reading[tuple[float, float]]:
-        # How long the provider takes for such a job, and how long it is likely to take still.
+        # The median duration of such a job, and the likely rest of this one.
         kind = kind_of(TextToImage.model_construct(**record.request))
         [stored] = yield lambda pipe: pipe.hgetall(self.durations.key(kind))
         durations = Durations.from_stored(kind, stored, self.durations.assumed)

@@ -1,6 +1,6 @@
-"""When a waiting job is likely to be sent: from its turn, and from what the accounts have left.
+"""Forecasts when a waiting job is sent, from its turn and the capacities of the accounts.
 
-Times are in seconds since the epoch, durations in seconds. Nothing here reads a clock or a server.
+Times are in seconds since the epoch, durations in seconds. No function here reads a clock or a server.
 """
 
 import math
@@ -10,30 +10,30 @@ from dataclasses import dataclass
 from typing import Final
 
 FAR: Final = 366 * 86_400.0
-"""Seconds. What lies farther off is not worth telling."""
+"""Seconds. A start that is farther away is not forecast."""
 _FINE: Final = 0.001
-"""Seconds. To that, a time is looked for; the ledger counts in the same."""
+"""Seconds. The precision of the search, which is that of the ledger's times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What an account has left."""
+    """The capacity of an account."""
 
     account: str
     limit: int
-    """Requests that it takes in a window."""
+    """The number of requests that fit into a window."""
     window: float
-    """The window's length, margin included."""
+    """The length of the window, including the margin."""
     taken: tuple[float, ...] = ()
-    """When the permits count that are in the window now."""
+    """The times from which the permits in the window count."""
     max_in_flight: int = 1_000_000
     in_flight: int = 0
     ahead: int = 0
-    """Jobs that name this account and whose turn comes first."""
+    """The number of jobs that name this account and go first."""
     opens: float = 0.0
-    """When its pause ends; infinity if that is not a matter of time, or no worker asks for its work."""
+    """The end of the pause; infinity if the pause does not end by time, or if the account has no worker."""
     closed: str | None = None
-    """Why nothing of it is sent: the cause of its pause, or ``no_worker``."""
+    """The cause of the pause, or ``no_worker``; None if the account is open."""
 
 
 def starts_at(
@@ -45,13 +45,13 @@ def starts_at(
     account: str | None = None,
     not_before: float = 0.0,
 ) -> float | None:
-    """When the job is sent, if nothing changes; None if nobody can tell.
+    """The time at which the job is sent if nothing changes; None if that cannot be forecast.
 
-    ``before`` is how many jobs of the common queue have their turn first, ``account`` the only one that will
-    do for this job, ``typical`` how long a task takes, and ``not_before`` the end of a back-off.
+    ``before`` is the number of jobs in the common queue that go first, ``account`` the only account that may
+    send this job, ``typical`` the usual duration of a task, and ``not_before`` the end of a back-off.
 
-    A job that names an account has its turn when the jobs before it in the common queue have been taken by
-    whichever accounts there are, and when its own account has capacity.
+    A job that names an account is sent when all accounts together have sent the jobs before it in the common
+    queue, and when its own account has capacity.
     """
     flows = [_Flow(capacity, now, typical) for capacity in capacities]
 
@@ -80,18 +80,18 @@ def starts_at(
 
 
 class _Flow:
-    """How many jobs an account can have sent by a time, from now on, if there is always one to send.
+    """The number of jobs that an account can send from now until a time, if there is always one to send.
 
-    Each permit is free again one window later, so what the first window gives is repeated by all that follow.
-    And each slot in flight is free again when a task has ended: if ``max_in_flight`` of them take
-    ``typical`` seconds each, that many end in that time (Little's law).
+    Each permit is free again one window later, so every window repeats the permits of the first. Each slot in
+    flight is free again when its task has ended: if ``max_in_flight`` tasks take ``typical`` seconds each,
+    that many end in that time (Little's law).
     """
 
     def __init__(self, capacity: Capacity, now: float, typical: float) -> None:
         self.capacity = capacity
         self._start = max(now, capacity.opens)
         self._typical = max(typical, _FINE)
-        # Of more than the limit, which may have been lowered, only the latest hold a new one up.
+        # The limit may have been lowered below the number of permits. Then only the latest delay a new one.
         held = sorted(at for at in capacity.taken if at + capacity.window > self._start)[-capacity.limit :]
         free = capacity.limit - len(held)
         self._first = [self._start] * free + [at + capacity.window for at in held]
@@ -101,6 +101,6 @@ class _Flow:
             return 0
         windows, rest = divmod(time - self._start, self.capacity.window)
         permits = int(windows) * self.capacity.limit + bisect_right(self._first, self._start + rest)
-        places = self.capacity.max_in_flight - self.capacity.in_flight
+        slots = self.capacity.max_in_flight - self.capacity.in_flight
         ended = math.floor((time - self._start) * self.capacity.max_in_flight / self._typical)
-        return min(permits, places + ended)
+        return min(permits, slots + ended)

@@ -1,4 +1,4 @@
-"""The journal: what happened to jobs, what is told of it, and what callbacks came to."""
+"""The journal: logs of jobs, the event stream, and callbacks that matched no job."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +11,7 @@ from limner.status import Event, LogEntry, UnmatchedCallback
 
 KEEP_UNMATCHED: Final = 10_000
 UNMATCHED_SECONDS: Final = 14 * 86_400
-"""Limits for unmatched callbacks: entries, and seconds after the last."""
+"""The limits of the stream of unmatched callbacks: entries, and seconds after the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,14 @@ class Journal:
     store: Store
 
     def log(self, job_id: str) -> list[LogEntry]:
-        """The job's log, oldest first; at most the last 200 entries."""
+        """The job's log, oldest entry first. It has the last 200 entries at most."""
         with self.store.client() as client:
             return [log_entry(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
 
     def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
-        """Events after the one of that id, waiting up to ``block`` seconds for the first.
+        """The events after the given id. Waits up to ``block`` seconds for the first one.
 
-        "0" begins with the oldest one kept, "$" with the next to come.
+        "0" begins with the oldest event kept, "$" with the next one to come.
         """
         wait = max(1, to_ms(min(block, self.store.longest_block)))
         with self.store.client() as client:
@@ -47,13 +47,13 @@ class Journal:
         return str(seconds * 1000 + microseconds // 1000)
 
     def channel(self, job_id: str) -> str:
-        """The pub/sub channel that tells the end of a job."""
+        """The pub/sub channel on which the end of a job is published."""
         return ENDED(self.store.prefix, job_id)
 
     # Callbacks
 
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
-        """The callbacks for jobs that are not known here, the newest last: they may have been paid for."""
+        """The callbacks for unknown jobs, the newest last. Their tasks may have been paid for."""
         with self.store.client() as client:
             entries = client.xrange(UNMATCHED_CALLBACKS(self.store.prefix))
         return [
@@ -62,7 +62,7 @@ class Journal:
         ]
 
     def keep_unmatched(self, job_id: str, task_id: str) -> None:
-        """Remember a callback for an unknown job, and count it."""
+        """Record an unmatched callback, one for an unknown job, and count it."""
         key = UNMATCHED_CALLBACKS(self.store.prefix)
         with self.store.pipeline() as pipe:
             pipe.xadd(key, {"job": job_id, "task": task_id}, maxlen=KEEP_UNMATCHED, approximate=True)
@@ -76,7 +76,7 @@ class Journal:
             client.hincrby(CALLBACKS(self.store.prefix), outcome, 1)
 
     def callback_counts(self) -> dict[str, int]:
-        """Callbacks by outcome."""
+        """The number of callbacks by outcome."""
         with self.store.client() as client:
             counts = client.hgetall(CALLBACKS(self.store.prefix))
         return {outcome: int(count) for outcome, count in counts.items()}

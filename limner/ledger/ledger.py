@@ -30,11 +30,11 @@ class CheckLayout(YesOrNo):
 
 
 class Ledger:
-    """All that is remembered of an account group, by its parts.
+    """The ledger of an account group, divided into parts.
 
-    ``clock`` gives the time in seconds since the epoch; without it, the Redis server's own clock rules, and
-    the clocks of the machines do not matter. ``durability`` is that of a new job and of an attempt.
-    ``assumed`` is how long tasks take before anything is learned, in seconds by rendering speed.
+    ``clock`` returns the time in seconds since the epoch. Without it, the ledger uses the Redis server's
+    clock, and the clocks of the machines do not matter. ``durability`` applies to new jobs and attempts.
+    ``assumed`` has the durations of tasks before anything is learned, in seconds by rendering speed.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class Ledger:
         self.accounts = Accounts(self.store)
         """Quotas and pauses."""
         self.queue = Queue(self.store, self.leases, self.accounts)
-        """Claims, and the places of jobs that wait."""
+        """Claims, and the positions of waiting jobs."""
         self.budget = Budget(self.store)
-        """Money."""
+        """Spending, and money that is held."""
         self.durations = Learned(self.store, assumed)
         """Durations of tasks."""
         self.estimates = Estimates(self.queue, self.durations)
-        """When jobs are sent, and when they end."""
+        """Estimates of when jobs are sent and when they end."""
         self.statuses = Statuses(self.queue, self.estimates)
-        """How jobs stand."""
+        """Statuses of jobs."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""
 

@@ -1,4 +1,4 @@
-"""Pauses of accounts, as Redis keeps them."""
+"""Reads pauses of accounts from their Redis hashes."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from limner.pauses import BY_HAND, EndsBy, Pause
 
 
 def pause_of(fields: Mapping[str, str], now: Milliseconds) -> Pause | None:
-    """The pause that a hash holds; None for an empty one."""
+    """The pause in a hash; None for an empty hash."""
     if "cause" not in fields:
         return None
     until = float(fields["until"])

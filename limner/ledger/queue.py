@@ -1,4 +1,4 @@
-"""Claims of due steps, and the place of each waiting job."""
+"""Claims of due steps, and the positions of waiting jobs."""
 
 import hashlib
 import json
@@ -23,13 +23,13 @@ from limner.ledger.wakeup import WakeUp
 LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
 """Seconds that a dispatcher may sleep without asking what is due."""
 REGISTER_EVERY: Final = 60.0
-"""Seconds after which limits are told again: another worker, since gone, may have told others."""
+"""Seconds after which a worker registers again: another worker may have registered other limits meanwhile."""
 _REGISTERED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimSteps(Script[Claimed | None]):
-    """Leases what may happen now."""
+    """The call that leases the steps that may happen now."""
 
     NAME: ClassVar[str] = "claim"
     registration: str
@@ -42,7 +42,7 @@ class ClaimSteps(Script[Claimed | None]):
     caps: Json | None
 
     def read(self, reply: Any) -> Claimed | None:
-        """The leased steps; None if the worker is to register first."""
+        """The leased steps; None if the worker has to register first."""
         if reply == "unknown":
             return None
         steps, unreadable, wait = reply
@@ -50,7 +50,7 @@ class ClaimSteps(Script[Claimed | None]):
 
 
 class _Counts(Script[int]):
-    """A script that tells how many it has served."""
+    """A script that replies with a count."""
 
     __slots__ = ()
 
@@ -61,7 +61,7 @@ class _Counts(Script[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveBack(_Counts):
-    """Undoes claims."""
+    """The call that gives claimed steps back."""
 
     NAME: ClassVar[str] = "give_back"
     steps: Json
@@ -69,7 +69,7 @@ class GiveBack(_Counts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register(_Counts):
-    """Registers workers with the same settings."""
+    """The call that registers workers with the same settings."""
 
     NAME: ClassVar[str] = "register"
     registration: str
@@ -79,26 +79,26 @@ class Register(_Counts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maintain(_Counts):
-    """Housekeeping."""
+    """The call that does the housekeeping of a few accounts."""
 
     NAME: ClassVar[str] = "maintain"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A queued job's turn, and what there is for it. Times are in seconds since the epoch."""
+    """The turn of a queued job, and the capacities of the accounts. Times are in seconds since the epoch."""
 
     now: float
     claimed: bool
-    """A permit is given already."""
+    """True if the job has a permit already."""
     over_budget: bool
-    """It waits for money, and nobody can tell when there is some."""
+    """True if the job waits for money; nothing says when there will be some."""
     before: int
-    """Jobs of the common queue whose turn comes first."""
+    """The number of jobs in the common queue that go first."""
     account: str | None
-    """The only account that will do."""
+    """The only account that may send the job, or None."""
     due: float
-    """The end of its back-off; 0 if there is none."""
+    """The end of the job's back-off; 0 without one."""
     capacities: list[Capacity]
 
 
@@ -111,15 +111,16 @@ class Queue:
     accounts: Accounts
     _quotas: tuple[Quota, ...] = field(default=(), init=False)
     _registration: str = field(default="", init=False)
-    """The accounts that were last served, and the name under which the ledger knows of them."""
+    """The digest of the quotas that were last registered."""
     _register_at: float = field(default=0.0, init=False)
 
     # Workers
 
     def claim(self, *quotas: Quota, money: Money = FREE, batch: int = 100) -> Claimed:
-        """Take up to ``batch`` steps of each kind that may happen now, on the accounts of these quotas.
+        """Lease up to ``batch`` steps of each kind that may happen now, on the accounts of these quotas.
 
-        What the accounts allow is told to the ledger when it is new, and not with each claim.
+        New quotas are registered first. A later claim with the same quotas does not send them again until
+        :data:`REGISTER_EVERY` seconds have passed.
         """
         if quotas != self._quotas or time.monotonic() >= self._register_at:
             self._register(quotas)
@@ -141,41 +142,44 @@ class Queue:
         return claimed or Claimed([], [], LONGEST_NAP)
 
     def _register(self, quotas: tuple[Quota, ...]) -> None:
-        told = [of_quota(quota) for quota in quotas]
-        registration = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-        pieces = [
-            told[start : start + _REGISTERED_AT_ONCE] for start in range(0, len(told), _REGISTERED_AT_ONCE)
+        limits = [of_quota(quota) for quota in quotas]
+        registration = hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
+        parts = [
+            limits[start : start + _REGISTERED_AT_ONCE]
+            for start in range(0, len(limits), _REGISTERED_AT_ONCE)
         ]
-        # Until all of it is told, nothing is.
+        # A registration that breaks off counts as none.
         self._quotas = ()
-        for number, piece in enumerate(pieces or [[]], start=1):
-            self.store.run(Register(registration=registration, quotas=piece, last=number >= len(pieces)))
+        for number, part in enumerate(parts or [[]], start=1):
+            self.store.run(Register(registration=registration, quotas=part, last=number >= len(parts)))
         self._quotas, self._registration = quotas, registration
         self._register_at = time.monotonic() + REGISTER_EVERY
 
     def maintain(self) -> bool:
-        """Do the housekeeping of a few accounts; True if there is more of it to do at once."""
+        """Do the housekeeping of a few accounts; returns True if more accounts are due at once."""
         return self.store.run(Maintain()) >= MOST_MAINTAINED
 
     def give_back(self, steps: Iterable[Claim]) -> int:
-        """Give back claimed steps that will not be taken: their permits and places are free again at once.
+        """Give back claimed steps that no worker will take. Their permits and slots are free again at once.
 
-        Those that have been begun, or belong to others by now, stay as they are. Returns how many did not.
+        Steps that have begun, or that another worker has leased, stay as they are. Returns the number of
+        steps given back.
         """
         given = [(step.job_id, step.step, step.lease) for step in steps]
         return self.store.run(GiveBack(steps=given)) if given else 0
 
     def wakeup(self) -> WakeUp:
-        """The wake-up of sleeping dispatchers."""
+        """A new wake-up, on which a dispatcher sleeps."""
         return WakeUp(self.store.redis, WAKEUP(self.store.prefix))
 
     # Producers
 
     def position(self, job_id: str) -> Reading[tuple[int | None, datetime | None]]:
-        """The job's place in the queue for quota, 1 being next, and when it is due; None for neither.
+        """The job's position in the ready queue, beginning with 1, and the time at which it is due.
 
-        It is exact in the common queue. A job that names an account shares that one's permits with the common
-        line: the jobs that go first there are counted, whichever account will take them.
+        Either is None if it does not apply. The position is exact in the common queue. A job that names an
+        account shares the account's permits with the common queue, so all jobs that go first there are
+        counted, whichever account will send them.
         """
         prefix = self.store.prefix
         pinned, rank, due = yield lambda pipe: (
@@ -205,14 +209,14 @@ class Queue:
     def turn(self, job_id: str) -> Reading[Turn]:
         """The input of a forecast for a queued job."""
         names = ("priority", "turn", "pinned", "slot", "over_budget_told")
-        (priority, turn, pinned, place, over), due = yield lambda pipe: (
+        (priority, turn, pinned, slot, over), due = yield lambda pipe: (
             pipe.hmget(JOB(self.store.prefix, job_id), names),
             pipe.zscore(DUE(self.store.prefix), job_id),
         )
         score = (9 - int(priority or 0)) * TURNS + int(turn or 0)
         now, capacities = yield from self.accounts.capacities(score)
         rank, before = yield lambda pipe: (
-            # Lanes have turns in common: among equal ones, only the rank tells who is first.
+            # Jobs of several lanes can have equal turns. Only the rank says which one goes first.
             pipe.zrank(self._ready(pinned), job_id),
             pipe.zcount(self._ready(None), "-inf", f"({score:.0f}"),
         )
@@ -225,7 +229,7 @@ class Queue:
             before = rank
         return Turn(
             now=now,
-            claimed=place is not None,
+            claimed=slot is not None,
             over_budget=over is not None,
             before=before,
             account=pinned,

@@ -1,4 +1,4 @@
-"""Records of jobs, and what of them producers and operators are told."""
+"""Records of jobs, and their views for producers and operators."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def _time(milliseconds: str | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A job's record. Times are UTC; ``lease``, ``attempt`` and ``polls`` count from 1, 0 is none yet."""
+    """The record of a job. Times are UTC; ``lease``, ``attempt`` and ``polls`` are 0 before the first one."""
 
     job_id: str
     state: JobState
@@ -36,39 +36,39 @@ class Record:
     task_id: str | None
     """The task that is polled, or whose images are the result."""
     tasks: tuple[Task, ...]
-    """All tasks that are known, the next one to be polled first."""
+    """The known tasks, beginning with the next one to be polled."""
     tokens: Mapping[int, str] = field(repr=False)
-    """The secret of each attempt."""
+    """The secret of each attempt, which its callback URL holds."""
     resubmitted: int
-    """How often it was sent again although it was in doubt."""
+    """The number of times that the job was sent again while in doubt."""
     doubtful: int | None
-    """The attempt of which it is not known whether it was accepted."""
+    """The attempt in doubt: nobody knows whether the provider accepted it."""
     over_budget: str | None
-    """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
+    """The cap that has no money left for the waiting job: ``day``, or ``lane:`` and the lane's name."""
     lane: str | None
     account: str | None
-    """The account of the last attempt; before one, the account that the job names, if it does."""
+    """The account of the last attempt. Before the first attempt, the account that the job names, if any."""
     expires_at: datetime | None
-    """When it is not sent any more."""
+    """The time after which the job is not sent any more."""
     faulted: bool
-    """Whether an attempt met a server fault, behind which a task may have been made (contract 1.6)."""
+    """True if the provider reported a server fault and may have made a task anyway (contract 1.6)."""
     created_at: datetime
     sent_at: datetime | None
     accepted_at: datetime | None
     signalled_at: datetime | None
-    """When a callback last said that there is something to see."""
+    """The time of the last callback signal."""
     held_at: datetime | None
-    """Since when a person is to decide about the doubt."""
+    """The time since which a person is to decide about the doubt."""
     deadline: datetime | None
     finished_at: datetime | None
     last_error: dict[str, Any] | None
     outcome: dict[str, Any] | None
     read_at: datetime | None = None
-    """When the record was read, by the clock that wrote its times."""
+    """The time at which the record was read, by the clock that wrote its times."""
 
     @classmethod
     def from_hash(cls, job_id: str, fields: Mapping[str, str], read_at: datetime | None = None) -> Self:
-        """The record that a Redis hash holds. Raises RecordUnreadable, RecordTooNew for a newer version's."""
+        """The record in a Redis hash. Raises RecordUnreadable, or RecordTooNew for a newer version."""
         version = fields.get("v", "0")
         if version != str(VERSION):
             age = "NEWER" if version.isdecimal() and int(version) > VERSION else "OLDER"
@@ -122,16 +122,16 @@ class Record:
 
     @property
     def open_task(self) -> Task | None:
-        """The task that is polled next, if any is still open."""
+        """The open task that is polled next, or None."""
         return next((task for task in self.tasks if task.state is TaskState.OPEN), None)
 
     @property
     def failure(self) -> JobFailed | None:
-        """The error that the job ended in, if it did, with what it shares with its job."""
-        told = (self.outcome or {}).get("error")
-        if not told:
+        """The error that the job ended in, or None, with the details that its record adds."""
+        stored = (self.outcome or {}).get("error")
+        if not stored:
             return None
-        error = JobFailed.from_json(told)
+        error = JobFailed.from_json(stored)
         shared = {"job_id": self.job_id, "task_id": self.task_id, "attempts": self.tries}
         known: dict[str, Any] = {
             name: fact for name, fact in shared.items() if fact and name not in error.details
@@ -143,7 +143,7 @@ class Record:
     def _charged(self, of_the_end: Charged) -> Charged:
         """Decide whether the job cost anything. No other function does.
 
-        It starts from what the error of its end says; the job's attempts and tasks can override that, also
+        The decision starts from the error of the end. The job's attempts and tasks can override it, even
         after the end.
         """
         if of_the_end == "yes" or any(
@@ -155,17 +155,17 @@ class Record:
             return "no"
         if any(task.state is TaskState.OPEN for task in self.tasks):
             return "maybe"
-        # The task that is known may be the one that a server fault hid.
+        # The known task may be the one that the server fault hid.
         if self.resubmitted or self.doubtful or (self.faulted and not self.task_id):
             return "maybe"
         return of_the_end
 
     def attempt_of(self, callback_url: str) -> int | None:
-        """The attempt whose secret that URL holds."""
+        """The attempt whose secret is in that URL, or None."""
         return next((attempt for attempt, token in self.tokens.items() if token in callback_url), None)
 
     def images(self) -> Images:
-        """The result of a job that has succeeded."""
+        """The images of a job that has succeeded."""
         made = self.outcome or {}
         assert self.task_id is not None  # noqa: S101 - it has succeeded by it
         assert self.finished_at is not None  # noqa: S101 - it has ended
@@ -174,7 +174,7 @@ class Record:
     def images_of(
         self, task_id: str, urls: Sequence[str], spent: Decimal | str | None, finished_at: datetime
     ) -> Images:
-        """The result of the job if that task has made these images."""
+        """The result that the job has if that task made these images."""
         return Images.model_validate(
             {
                 "job_id": self.job_id,
@@ -196,13 +196,14 @@ class TaskEnd:
     """The outcome of a poll for its job."""
 
     what: Literal["ended", "late", "noted", "held", "stale"]
-    """It ended the job; a job that had failed has succeeded by it; it is noted; the job is polled again;
-    or nothing has happened, because the step was stale or the end was known."""
+    """``ended``: the poll ended the job. ``late``: a job that had failed or expired has succeeded by it.
+    ``noted``: it is on record and the job's state stays. ``held``: the job is polled again. ``stale``:
+    nothing happened, because the step was stale or the end was known already."""
     at: datetime | None
-    """When the job ended, if this is what ended it."""
+    """The time of the job's end, if this poll ended it."""
     record: Record | None = None
-    """The record of an end whose result is to be stored: the first, another, or one whose costs are known
-    now."""
+    """The record, if a worker must store its result: the job has ended, has another end, or its cost became
+    known."""
 
 
 def _task(stored: Mapping[str, Any]) -> Task:
@@ -220,7 +221,7 @@ def _task(stored: Mapping[str, Any]) -> Task:
 
 
 def doubt_of(record: Record) -> Doubt:
-    """The doubt on a job's record."""
+    """The doubt about a job, from its record."""
     error = record.last_error or {}
     return Doubt(
         job_id=record.job_id,
@@ -235,13 +236,13 @@ def doubt_of(record: Record) -> Doubt:
 
 
 def log_entry(text: str) -> LogEntry:
-    """The log entry that a transition wrote."""
+    """The log entry in a text that a transition wrote."""
     entry = json.loads(text)
     at, event = entry.pop("at"), entry.pop("event")
     return LogEntry(datetime.fromtimestamp(at / 1000, UTC), event, entry)
 
 
 def stream_event(entry_id: str, fields: Mapping[str, str]) -> Event:
-    """The event that an entry of the stream holds."""
+    """The event in an entry of the stream."""
     entry = log_entry(fields["detail"])
     return Event(entry_id, fields["job"], entry.event, entry.at, entry.detail, json.loads(fields["metadata"]))

@@ -22,12 +22,12 @@ commands of a step into a pipeline, is sent their replies, and returns the answe
 
 
 class Store:
-    """The Redis of one account group. All methods raise :class:`~limner.errors.StoreUnavailable` when it does
-    not answer in time, and :class:`~limner.errors.RecordUnreadable` for a record that this version cannot
-    read.
+    """The Redis of one account group.
 
-    ``clock`` gives the time in seconds since the epoch; without it, the server's own clock rules.
-    ``durability`` is that of a new job and of an attempt.
+    All methods raise :class:`~limner.errors.StoreUnavailable` when it does not answer in time, and
+    :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read. ``clock`` returns the
+    time in seconds since the epoch; without it, the store uses the server's clock. ``durability`` applies to
+    new jobs and attempts.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class Store:
 
     @contextmanager
     def pipeline(self) -> Iterator[Any]:
-        """Commands that travel together, not as a transaction."""
+        """Sends several commands in one round trip, not as a transaction."""
         with store_errors(self.redis), self.redis.pipeline(transaction=False) as pipe:
             yield pipe
 
     @contextmanager
     def client(self) -> Iterator[Any]:
-        """The client, whose errors are told as ours."""
+        """Lends the client, and raises its errors as errors of Limner."""
         with store_errors(self.redis):
             yield self.redis
 
@@ -88,17 +88,17 @@ class Store:
             return answer
 
     def now(self, answer: tuple[int, int]) -> float:
-        """The ledger's time in seconds since the epoch; ``answer`` is the server's to TIME."""
+        """The ledger's time in seconds since the epoch. ``answer`` is the server's reply to TIME."""
         return self.clock() if self.clock else answer[0] + answer[1] / 1e6
 
     def moment(self, answer: tuple[int, int]) -> datetime:
-        """The same as a time."""
+        """The ledger's time as a datetime. ``answer`` is the server's reply to TIME."""
         return datetime.fromtimestamp(self.now(answer), UTC)
 
     # Scripts
 
     def run(self, script: Script[Answer]) -> Answer:
-        """Carry a transition out."""
+        """Execute a script."""
         command = self._command(script)
         with store_errors(self.redis):
             try:
@@ -109,16 +109,16 @@ class Store:
         return script.read(reply)
 
     def run_durably(self, *scripts: Script[Answer]) -> list[Answer]:
-        """Carry transitions out in one round trip, and wait for the disk together.
+        """Execute scripts of one kind in one round trip, and wait once until their writes are durable.
 
-        Raises NotDurable when the writes have happened and are not known to be durable.
+        Raises NotDurable if the writes have happened and Redis has not confirmed that they are durable.
         """
         if len(scripts) == 1 and self._durability is Durability.SERVER:
             return [self.run(scripts[0])]
         with store_errors(self.redis):
             replies = self._send(scripts)
             if any(isinstance(reply, NoScriptError) for reply in replies):
-                # A server that has never seen the script has carried none of them out.
+                # The server does not know the script, so it has executed none of them.
                 self.redis.script_load(scripts[0].text())
                 replies = self._send(scripts)
             return self._read(scripts, replies)
@@ -130,7 +130,7 @@ class Store:
             return list(pipe.execute(raise_on_error=False))
 
     async def arun_durably(self, client: Any, script: Script[Answer]) -> Answer:
-        """The same for one transition over an asynchronous client."""
+        """Execute one script over an asynchronous client, like :meth:`run_durably`."""
         with async_store_errors(client):
             replies = await self._asend(client, script)
             if isinstance(replies[0], NoScriptError):
@@ -156,9 +156,9 @@ class Store:
 
     def _commands(self, scripts: Sequence[Script[Any]]) -> Iterator[tuple[Any, ...]]:
         yield from map(self._command, scripts)
-        # WAITAOF waits for what its own connection has written. So it follows a write, which stands in the
-        # server's log behind all that others have written before: a transition that is repeated, on another
-        # connection, may have nothing left to write itself.
+        # WAITAOF waits for the writes of its own connection only. A repeated transition on another connection
+        # may have nothing left to write. So a write precedes WAITAOF: the server's log has it after all
+        # earlier writes.
         if self._durability is not Durability.SERVER:
             yield "SET", MARK(self.prefix), 1
             replicas = int(self._durability is Durability.REPLICA)
@@ -175,9 +175,9 @@ class Store:
     def _check(self, copies: Any) -> None:
         unkept = isinstance(copies, Exception) or copies[0] < 1
         if unkept or copies[1] < int(self._durability is Durability.REPLICA):
-            told = copies if isinstance(copies, Exception) else f"{copies[0]} disks, {copies[1]} replicas"
+            answer = copies if isinstance(copies, Exception) else f"{copies[0]} disks, {copies[1]} replicas"
             raise NotDurable(
                 f"Redis did not confirm in time that a write is on its {self._durability.value}, as "
-                f"LIMNER_DURABILITY asks for ({told}). What was written stays: a job may run, and is to be "
+                f"LIMNER_DURABILITY asks for ({answer}). What was written stays: a job may run, and is to be "
                 "submitted again only with the same idempotency key"
             )

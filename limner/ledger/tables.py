@@ -1,4 +1,4 @@
-"""The layout as Markdown: the tables of ``docs/ledger.md``."""
+"""Makes the tables of ``docs/ledger.md`` from the layout, as Markdown."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ from limner.ledger.scripts.assembly import names_in, script_text
 
 BEGIN: Final = "<!-- From here, as `python -m limner.ledger docs/ledger.md` writes it. -->\n"
 END: Final = "<!-- Until here. -->\n"
-"""The lines of a page between which the tables stand."""
+"""The lines of a page that enclose the tables."""
 
 
 def tables() -> str:
-    """The fields, the keys and the events, each in a section of their own."""
+    """The tables of fields, keys and events, each in a section of its own."""
     writers = _writers()
     fields = [(f"`{field.name}`", field.kind, ", ".join(writers[field.name]), field.why) for field in FIELDS]
     keys = [(f"`{key.name}{key.of}`", key.kind, key.holds) for key in KEYS.values()]
@@ -30,7 +30,7 @@ def tables() -> str:
 
 
 def within(page: str) -> str:
-    """The page with the tables in their place; raises ValueError if it has no place for them."""
+    """The page with its tables replaced; raises ValueError if it lacks the two lines that enclose them."""
     head, begin, rest = page.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not (begin and end):
@@ -39,7 +39,7 @@ def within(page: str) -> str:
 
 
 def _writers() -> dict[str, list[str]]:
-    """The scripts that assign to each field."""
+    """For each field, the scripts that assign to it."""
     found: dict[str, list[str]] = {field.name: [] for field in FIELDS}
     for script in names_in():
         text = script_text(script, "")

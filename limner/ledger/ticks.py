@@ -1,4 +1,4 @@
-"""The last tick of each entry of the schedule, so that beat knows after a stop what it has missed."""
+"""The last tick of each schedule entry, from which beat computes the ticks that it missed during a stop."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from limner.ledger.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """Ticks by mark, in seconds since the epoch. Raises StoreUnavailable."""
+    """The last ticks by mark, in seconds since the epoch. Raises StoreUnavailable."""
 
     store: Store
 
     def take_up(self, marks: Iterable[str], now: int) -> dict[str, int]:
-        """The last tick of each mark, which is ``now`` for a new one; all other marks are forgotten."""
+        """The last tick of each mark, ``now`` for a new mark. All other marks are removed."""
         wanted, key = set(marks), TICKS(self.store.prefix)
         with self.store.client() as client:
             found = {mark: int(tick) for mark, tick in client.hgetall(key).items()}
@@ -25,6 +25,6 @@ class Ticks:
         return {mark: found.get(mark, now) for mark in wanted}
 
     def record(self, mark: str, tick: int) -> None:
-        """The tick is on the ledger."""
+        """Record that this tick has been submitted."""
         with self.store.client() as client:
             client.hset(TICKS(self.store.prefix), mark, tick)

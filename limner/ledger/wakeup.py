@@ -6,11 +6,11 @@ from limner._connection import store_errors
 
 
 class WakeUp:
-    """Waits until somebody makes something due. For one thread.
+    """Sleeps until a script notifies the dispatchers. For use by one thread.
 
-    Redis ends a BLPOP by its own time-out only when its timer ticks, up to 100 ms late on an idle server
-    (measured on Valkey 9.1), which is a hundredth of a quota's window. So the wait for the answer is timed
-    here, and a call that has had none stays on its connection for the next wait.
+    Redis checks the time-out of BLPOP only when its timer ticks, so on an idle server BLPOP returns up to 100
+    ms late (measured on Valkey 9.1). That is a hundredth of a quota's window. So this class limits the wait
+    itself, and leaves an unanswered call open on its connection for the next wait.
     """
 
     def __init__(self, client: Any, key: str) -> None:
@@ -34,7 +34,7 @@ class WakeUp:
             return True
 
     def close(self) -> None:
-        """Give the connection up, and with it a call that is not answered yet."""
+        """Close the connection, and with it an unanswered call."""
         connection, self._connection, self._asked = self._connection, None, False
         if connection is not None:
             connection.disconnect()

@@ -1,1 +1,1 @@
-"""Whether a worker is fit: before it starts, and while it runs. ``python -m worker.health`` asks."""
+"""The health of a worker, before it starts and while it runs (``python -m worker.health``)."""

@@ -1,6 +1,6 @@
 """``python -m worker.health`` exits with 0 if this machine's worker takes tasks, else with 1 and a reason.
 
-It reads the age of a file, in some milliseconds, where ``celery inspect ping`` costs 0.3 s of CPU.
+It reads the age of a file, which takes some milliseconds. ``celery inspect ping`` costs 0.3 s of CPU.
 """
 
 import sys
@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 STALE = 45.0
-"""Seconds without a beat after which a worker counts as dead: it tries for a lost broker each 32 at least."""
+"""Seconds without a beat after which a worker counts as dead. It tries a lost broker at least every 32 s."""
 
 
 def verdict(heartbeat: Path, now: float) -> str | None:
-    """What is wrong, or None if the heart beats. ``now`` in seconds since the epoch."""
+    """The fault, or None if the heart beats. ``now`` is in seconds since the epoch."""
     try:
         age = now - heartbeat.stat().st_mtime
     except FileNotFoundError:
@@ -21,7 +21,7 @@ def verdict(heartbeat: Path, now: float) -> str | None:
 
 
 def main() -> int:
-    """Check the heartbeat."""
+    """Check the heartbeat; returns the exit code."""
     from config import load
 
     wrong = verdict(load().heartbeat_file, time.time())

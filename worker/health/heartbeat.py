@@ -1,4 +1,4 @@
-"""A worker's heartbeat: a file that its consumer touches while it takes tasks."""
+"""The heartbeat of a worker: a file that its consumer touches while it takes tasks."""
 
 import os
 from functools import partial
@@ -12,13 +12,13 @@ BEAT = 5.0
 
 
 def touch(path: Path) -> None:
-    """Beat once."""
+    """Beat once: set the file's time to now."""
     path.touch()
     os.utime(path)
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
-    """Beats from within the consumer's own loop, so that a loop that hangs is noticed."""
+    """The bootstep that beats in the consumer's own loop, so that a hanging loop is noticed."""
 
     requires = ("celery.worker.consumer:Tasks",)
 
@@ -27,14 +27,14 @@ class HeartbeatStep(bootsteps.StartStopStep):
         self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin to beat: with the first connection to the broker, and after each lost one."""
+        """Start to beat, after the first connection to the broker and after each new one."""
         path = parent.app.settings.heartbeat_file
         touch(path)
         loop = parent.hub or parent.timer
         self._timer = loop.call_repeatedly(BEAT, partial(touch, path))
 
     def stop(self, _parent: Any) -> None:
-        """Beat no more: the connection is gone, or the worker stops."""
+        """Stop beating, since the connection is lost or the worker stops."""
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""What is checked before a worker takes its first task."""
+"""The checks before a worker takes its first task."""
 
 import logging
 import sys
@@ -11,11 +11,11 @@ from worker.services import make_ledger, make_provider
 logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
-"""Seconds that a worker waits for Redis at its start; later it waits for as long as it takes."""
+"""Seconds that a worker waits for Redis at its start. Later it waits without a limit."""
 
 
 def preflight(settings: Settings) -> None:
-    """Exit, naming the setting, if the worker could not do its work; warn of what is risky."""
+    """Exit with the name of the setting at fault if the worker cannot work; warn about risks."""
     try:
         accounts = settings.all_accounts()
         if not accounts:
@@ -46,12 +46,12 @@ def _facts(settings: Settings) -> dict[str, object]:
 
 
 def unkept(durability: str, facts: dict[str, object]) -> str | None:
-    """Why a Redis of these facts cannot keep that durability, if it cannot."""
+    """The reason why a Redis with these facts cannot provide that durability, or None."""
     if durability == "server":
         return None
     if not facts.get("aof_enabled"):
         return f"{durability} needs a Redis with an append-only file (appendonly yes)"
-    # Valkey calls itself Redis 7.2.4 to clients that ask.
+    # Valkey reports itself as Redis 7.2.4.
     version = tuple(int(part) for part in str(facts.get("redis_version", "0")).split(".")[:2])
     if version < (7, 2):
         return f"{durability} needs WAITAOF, which this server ({facts.get('redis_version')}) does not have"
@@ -61,7 +61,7 @@ def unkept(durability: str, facts: dict[str, object]) -> str | None:
 
 
 def risks(facts: dict[str, object]) -> list[str]:
-    """What is at stake with a Redis of these facts (its INFO), in a sentence each."""
+    """The risks of a Redis with these facts (its INFO), one sentence each."""
     found = []
     if not facts.get("aof_enabled"):
         found.append(

@@ -1,1 +1,1 @@
-"""Quotas, pauses and back-off, as settings and answers of the provider say."""
+"""Quotas, pauses and back-off, from the settings and the provider's answers."""

@@ -1,4 +1,4 @@
-"""For how long an account is closed, by what the provider has said."""
+"""The length of an account's pause after a refusal by the provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from limner.ledger import Closing
 from provider import Cause
 
 LONGEST_RETRY_AFTER: Final = 300.0
-"""Seconds. The provider names no time (contract 1.2); a proxy's that does is heeded up to here."""
+"""Seconds. The provider sends no Retry-After (contract 1.2). That of a proxy is followed up to this bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """The first and the longest pause, in seconds: after a 429, and after all that lasts longer."""
+    """The first and the longest pause in seconds: ``short`` after a 429, ``long`` after any other cause."""
 
     short: tuple[float, float]
     long: tuple[float, float]
     keys: Mapping[str, str] = field(default_factory=dict)
-    """The names of the accounts' keys, for those that the provider refuses."""
+    """The names of the keys by account. A pause for a refused key has the key's name."""
 
     def closing(self, cause: Cause, account: str, retry_after: float | None = None) -> Closing:
-        """Why and for how long the account rests."""
+        """The cause and the length of the account's pause."""
         first, longest = self.short if cause is Cause.RATE_LIMITED else self.long
         return Closing(
             cause=cause.value,
@@ -29,6 +29,6 @@ class Pauses:
             longest=longest,
             at_least=min(retry_after or 0.0, LONGEST_RETRY_AFTER),
             key=self.keys.get(account) if cause is Cause.UNAUTHORIZED else None,
-            # A capped key (433) says nothing of itself in the balance.
+            # The balance does not show that a key is capped (433).
             credits=cause is Cause.NO_CREDITS,
         )

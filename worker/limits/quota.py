@@ -1,4 +1,4 @@
-"""What the accounts allow, and what may be spent, as the dispatcher claims it."""
+"""Quotas, prices and caps from the settings, for the dispatcher's claims."""
 
 import hashlib
 
@@ -8,7 +8,7 @@ from provider import PRICES
 
 
 def quotas(settings: Settings) -> tuple[Quota, ...]:
-    """Each account's: an exact window of attempts, a window of reads and a cap on tasks in flight."""
+    """The quota of each account: a window of attempts, a window of reads, and a cap on tasks in flight."""
     return tuple(_quota(name, account, settings) for name, account in settings.all_accounts().items())
 
 
@@ -26,12 +26,12 @@ def _quota(name: str, account: AccountSettings, settings: Settings) -> Quota:
 
 
 def key_name(api_key: str) -> str:
-    """Tells one key from another without telling the key: 64 bits of its SHA-256."""
+    """A name that distinguishes a key without revealing it: 64 bits of its SHA-256."""
     return hashlib.sha256(b"limner account key:" + api_key.encode()).hexdigest()[:16]
 
 
 def money(settings: Settings) -> Money:
-    """What attempts are expected to cost, and the caps on what is spent on a day."""
+    """The expected cost of attempts, and the caps on a day's spending."""
     caps = Caps(
         day=settings.credits_per_day,
         lane=settings.credits_per_lane_day.get(EVERY_LANE),
@@ -42,4 +42,4 @@ def money(settings: Settings) -> Money:
 
 
 EVERY_LANE = "*"
-"""In LIMNER_CREDITS_PER_LANE_DAY, each lane that is not named."""
+"""The name in LIMNER_CREDITS_PER_LANE_DAY that stands for every lane without an entry of its own."""

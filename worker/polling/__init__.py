@@ -1,1 +1,1 @@
-"""When to poll tasks."""
+"""The poll policies: rules for the time of a task's next poll."""

@@ -1,10 +1,10 @@
-"""When to poll next, learned from how long tasks take.
+"""The learned poll policy, which places polls where tasks are likely to end.
 
 The idea is Keller's (Optimum checking schedules for systems subject to random failure, Management Science 21,
-1974): a poll costs ``c`` seconds of waiting, and polls are placed where tasks are likely to end, sqrt(2c/h)
-apart at the hazard h. That is a limit for many polls. A task gets two to five, so the times are computed
-exactly instead, by dynamic programming over the learned distribution: those with the smallest c x E[polls] +
-E[lag]. The formula remains where it is good, in choosing ``c`` by the read budget.
+1974): a poll costs ``c`` seconds of waiting, and at the hazard h, polls are best sqrt(2c/h) apart. That is
+the limit for many polls. A task gets two to five polls, so their times are computed exactly, by dynamic
+programming over the learned distribution. They minimise c x E[polls] + E[lag]. The formula is only used to
+choose ``c`` from the read budget.
 """
 
 import logging
@@ -23,56 +23,56 @@ log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 60.0
-"""Seconds; the longest is for tasks older than :data:`OVERDUE`, and the bound of a first poll."""
+"""The bounds of a pause in seconds. The longest is for first polls and tasks older than :data:`OVERDUE`."""
 LONGEST_TAIL_PAUSE: Final = 15.0
-"""Seconds; what the provider's advice asks for at least, of tasks older than two minutes (contract 2.5)."""
+"""Seconds: the shortest pause that the provider advises for tasks older than two minutes (contract 2.5)."""
 FIRST_AFTER_CALLBACK: Final = 1.0
-"""Seconds; afterwards, half of the time since the callback, up to what the policy says without one."""
+"""The first pause after a callback, in seconds. Later ones are half of the time since the callback."""
 OVERDUE: Final = 900.0
 """Seconds after which a task is not expected to end (contract 2.5)."""
 
 EARLY: Final = 0.01
-"""The share of tasks from whose end on no pause is longer than :data:`LONGEST_TAIL_PAUSE`."""
+"""The share of tasks after whose end no pause is longer than :data:`LONGEST_TAIL_PAUSE`."""
 LONG: Final = 0.9
-"""A lag is long from that part of the interval of as many polls, evenly spaced."""
+"""A lag is long if it exceeds this part of the interval of fixed polling with as many polls."""
 IMPATIENCE: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
-"""By how much more a second of a long lag may count. The smallest cost alone would leave one task in a
-hundred waiting for half again as long as fixed polling does. So the first of these is taken with which no
-more than that share is seen later than :data:`P99` of the interval. It costs up to 6 %
-(``python -m bench polls``)."""
+"""Extra weights for a second of a long lag. At the smallest cost alone, one task in a hundred would wait half
+again as long as with fixed polling. So the first weight is taken with which at most that share of tasks is
+seen later than :data:`P99` of the interval. It costs up to 6 % (``python -m bench polls``)."""
 P99: Final = 0.97
-"""Fixed polling's is 0.99 of its interval; the learned level moves a little, and with it the lags."""
+"""The bound, where fixed polling has 0.99: the learned level moves a little, and the lags with it."""
 
 FINEST: Final = 0.024
 COARSEST: Final = 2.0
-"""The grid of the programme: steps of that part of the age, and never more than those seconds."""
+"""The steps of the grid: at most this part of the age, and at most this number of seconds."""
 
 CHEAPEST: Final = 0.25
 DEAREST: Final = 10.0
-"""The bounds of ``c`` in seconds. At the least, polls are some 1.6 s apart where most tasks end, and an idle
-fleet reads less often than by the provider's advice; at the most, a task gets hardly more than one poll."""
+"""The bounds of ``c`` in seconds. At the lower bound, polls are some 1.6 s apart where most tasks end, and an
+idle fleet reads less often than the provider advises. At the upper bound, a task gets hardly more than one
+poll."""
 SHARE: Final = 0.8
-"""Of the read budget; the rest is for callbacks, for late results and for bursts."""
+"""The share of the read budget for polls. The rest is for callbacks, late results and bursts."""
 NOTICEABLE: Final = 0.1
-"""A relative change of ``c`` that is worth a new programme."""
+"""The relative change of ``c`` from which on the policy is computed again."""
 
 SAFETY_READS: Final = 0.1
-"""How many polls a job may take, on average, in case its callback is lost."""
+"""The average number of polls of a job that guard against a lost callback."""
 
 
 class Learned:
-    """The policy for one kind of task: the cheapest times, by its durations and the price of a poll."""
+    """The policy for one kind of task: the cheapest poll times for its durations and the price of a poll."""
 
     def __init__(self, durations: Durations, c: float) -> None:
         self.durations = durations
         self.c = c
-        """Seconds of lag that a poll is worth."""
+        """The price of a poll, in seconds of lag."""
         self._ages, self._targets = _Programme(durations, c).solve()
 
     def next_poll(self, age: float, since_callback: float | None = None) -> float:
         """Seconds until the next poll.
 
-        A callback says that the task has ended; if the provider's record does not, it will soon.
+        A callback means that the task has ended, so the provider's record will soon say so as well.
         """
         pause = self._pause(max(age, 0.0))
         if since_callback is not None:
@@ -82,14 +82,14 @@ class Learned:
     def _pause(self, age: float) -> float:
         if age >= OVERDUE:
             return LONGEST_PAUSE
-        place = bisect_right(self._ages, age) - 1
-        low, high = self._ages[place : place + 2]
+        index = bisect_right(self._ages, age) - 1
+        low, high = self._ages[index : index + 2]
         part = (age - low) / (high - low)
-        return self._targets[place] * (1 - part) + self._targets[place + 1] * part - age
+        return self._targets[index] * (1 - part) + self._targets[index + 1] * part - age
 
 
 class _Programme:
-    """The ages on a grid, and the best next poll from each."""
+    """The dynamic programme: a grid of ages, and the best next poll from each."""
 
     def __init__(self, durations: Durations, c: float) -> None:
         self.durations, self.c = durations, c
@@ -105,7 +105,7 @@ class _Programme:
             self.ends.append(self.ends[-1] + (before - after) * (low + high) / 2)
 
     def solve(self) -> tuple[list[float], list[float]]:
-        """The ages of the grid, and for each the age at which a task that still works is polled next."""
+        """The ages of the grid, and for each the age of the next poll if the task has not ended."""
         long = math.inf
         for impatience in IMPATIENCE:
             chosen = self._cheapest(long, impatience)
@@ -117,20 +117,20 @@ class _Programme:
         return self.ages, [*(self.ages[j] for j in chosen[:-1]), OVERDUE + LONGEST_PAUSE]
 
     def _cheapest(self, long: float, impatience: float) -> list[int]:
-        """For each place in the grid, that of the next poll, if lags beyond ``long`` count for more.
+        """The index of the next poll for each index of the grid, if lags beyond ``long`` have extra weight.
 
-        ``cost[i]`` is what follows a poll ``ages[i]``, times the probability that it finds the task
-        working.
+        ``cost[i]`` is the cost that follows a poll at ``ages[i]``, times the probability that the poll finds
+        the task unfinished.
         """
         ages, left, ends, last = self.ages, self.left, self.ends, len(self.ages) - 1
         early = self.durations.quantile(EARLY)
-        # What ends before that place has waited for long when it is seen at ages[j].
+        # A task that ends before this index has a long lag when it is seen at ages[j].
         long_at = [bisect_right(ages, age - long) - 1 for age in ages]
         cost, chosen = [0.0] * (last + 1), [last] * (last + 1)
         for i in range(last - 1, -1, -1):
             until = min(max(ages[i], early) + LONGEST_TAIL_PAUSE, ages[i] + LONGEST_PAUSE)
             smallest = math.inf
-            # The later a poll, the later the best next one: costs of this form have Monge's property.
+            # A later poll has a later best successor, since costs of this form have the Monge property.
             for j in range(i + 1, chosen[i + 1] + 1):
                 if ages[j] > until and j > i + 1:
                     break
@@ -144,14 +144,14 @@ class _Programme:
         return chosen
 
     def _polls(self, chosen: list[int]) -> list[int]:
-        """The places of a task's polls, and before them that of its beginning."""
+        """The indexes of the task's beginning and of its polls."""
         polls = [0]
         while polls[-1] < len(self.ages) - 1:
             polls.append(chosen[polls[-1]])
         return polls
 
     def _later_than(self, lag: float, polls: list[int]) -> float:
-        """The share of tasks whose end is seen by more than ``lag`` seconds later."""
+        """The share of tasks whose end is seen with a lag of more than ``lag`` seconds."""
         survival = self.durations.survival
         return sum(
             survival(self.ages[i]) - survival(max(self.ages[i], self.ages[j] - lag))
@@ -160,7 +160,7 @@ class _Programme:
 
 
 def effort(durations: Durations) -> float:
-    """The integral of sqrt(survival x density): how widely the ends are spread, in sqrt(seconds)."""
+    """The integral of sqrt(survival x density), in sqrt(seconds): a measure of the spread of the ends."""
     total, left = 0.0, 1.0
     for share, seconds in zip(durations.shares, durations.widths(), strict=True):
         total += math.sqrt(max(left - share / 2, 0.0) * share * seconds)
@@ -169,10 +169,11 @@ def effort(durations: Durations) -> float:
 
 
 def price(durations: Durations, *, reads_per_second: float, in_flight: float) -> float:
-    """The ``c`` at which all tasks in flight together keep within their share of the reads, in seconds.
+    """The ``c`` in seconds at which all tasks in flight together stay within their share of the reads.
 
-    Tasks end at the rate in_flight / mean, which says how many reads each may have. In Keller's limit they
-    are effort / sqrt(2c), and a half for the last poll's chance to come too late: that is solved for c.
+    Tasks end at the rate in_flight / mean, which gives the number of reads that each may have. In Keller's
+    limit a task has effort / sqrt(2c) polls, and another half since the last poll comes after the end. This
+    is solved for c.
     """
     if not (math.isfinite(in_flight) and in_flight > 0):
         return CHEAPEST
@@ -182,9 +183,10 @@ def price(durations: Durations, *, reads_per_second: float, in_flight: float) ->
 
 
 def safety_patience(durations: Durations, least: float) -> float:
-    """Seconds until the first poll for a lost callback, ``least`` or more; each further one at twice the age.
+    """Seconds until the first poll for a lost callback, at least ``least``.
 
-    So many that the polls come to no more than :data:`SAFETY_READS` a job, up to :data:`OVERDUE`.
+    Each further poll is at twice the age. The patience grows until the polls stay within :data:`SAFETY_READS`
+    a job, or until it reaches :data:`OVERDUE`.
     """
     patience = max(least, SHORTEST_PAUSE)
     while patience < OVERDUE and _polls_from(durations, patience) > SAFETY_READS:
@@ -204,12 +206,12 @@ class _Held:
 
 
 class PollPolicies:
-    """The policy of each kind of task, kept up to date. May be used by many threads; never raises.
+    """The current policy of each kind of task. Safe for use by many threads; never raises.
 
-    ``durations`` and ``in_flight`` ask the store, and are asked at most every ``refresh`` seconds a kind, by
-    one thread while the others go on with what they have. When the store is away, the last policy holds, or
-    the one of what is assumed at first. ``patience`` is, with callbacks, the least number of seconds until
-    the first poll for a lost one; ``clock`` gives seconds that only grow.
+    ``durations`` and ``in_flight`` read the store. One thread calls them every ``refresh`` seconds at most
+    for each kind, and the other threads use the last policy in the meantime. If the store is away, the last
+    policy stays, or the one for the assumed durations. With callbacks, ``patience`` is the smallest number of
+    seconds until the first poll for a lost callback. ``clock`` is monotonic, in seconds.
     """
 
     def __init__(
@@ -238,7 +240,7 @@ class PollPolicies:
                 return held.policy
             if held is None:
                 held = self._hold(Durations.unlearned(kind), CHEAPEST, now)
-            # Others need not wait for this thread's questions.
+            # Other threads use the last policy while this one reads the store.
             self._held[kind] = _Held(held.learned, held.policy, now + self._refresh)
         fresh = self._ask(kind, held.learned, now)
         if fresh is None:
@@ -255,7 +257,7 @@ class PollPolicies:
                 return None
             return self._hold(durations, c, now)
         except Exception as error:
-            # Whatever is wrong with what was learned, a poll with an older policy is better than none.
+            # Whatever is wrong with the learned data, an older policy is better than no poll.
             log.warning("the poll policy of %s is not renewed: %s", kind, error)
             return None
 

@@ -1,23 +1,24 @@
-"""When to poll a task."""
+"""Poll policies that need no learning."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class PollPolicy(Protocol):
-    """Tells the time until the next poll."""
+    """A rule for the time until a task's next poll."""
 
     def next_poll(self, age: float, since_callback: float | None = None) -> float:
-        """Seconds until the next poll a task.
+        """Seconds until the next poll of a task.
 
-        ``age`` is in seconds since it was accepted, ``since_callback`` since a callback last named it.
+        ``age`` is the time in seconds since the task was accepted, ``since_callback`` the time since a
+        callback last named it.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderAdvice:
-    """The pace that kie.ai's page asks for: every 2-3 s for half a minute, 5-10 s up to two, then 15-30 s."""
+    """The pace that kie.ai asks for: every 2-3 s until half a minute, 5-10 s until two, then 15-30 s."""
 
     steps: tuple[tuple[float, float], ...] = ((30.0, 2.5), (120.0, 7.0))
     tail: float = 20.0
@@ -30,9 +31,10 @@ class ProviderAdvice:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """With callbacks, polls only guard against a lost one: after ``patience``, then ever more rarely.
+    """The policy with callbacks, where polls only guard against a lost callback.
 
-    Once a callback has come for a task that still works, it is polled as without them.
+    The first poll comes after ``patience`` seconds, and each further one at twice the age. After a callback
+    for a task that has not ended, the task is polled by the policy ``after_callback``.
     """
 
     patience: float
@@ -47,7 +49,7 @@ class Callbacks:
 
 @dataclass(frozen=True, slots=True)
 class LatePolls:
-    """For jobs that have ended without their task: a result is worth having, and nobody waits for it."""
+    """The policy for late polls, of jobs that have ended before their task. Nobody waits for the result."""
 
     first: float = 5.0
     longest: float = 3600.0

@@ -1,8 +1,7 @@
 -- Uses: record, wakeup, journal, quota, pauses, ready, money, caps.
 -- Begins an attempt: queued -> sending. The attempt is on record before its request is sent. The same token gets the
 -- same grant again, so that a caller can repeat the call after a lost reply.
--- Arguments: job, lease, token, send_lease, store_lease, deadline (all three in milliseconds), prices and caps, or
--- nothing.
+-- Arguments: job; lease; token; send_lease, store_lease and deadline (milliseconds); prices and caps, or nothing.
 -- Reply: {'granted', attempt, tries, request, account}; {'late'} after the job's deadline; {'stale'} if the lease
 -- belongs to another step, or if the job must wait again.
 local job, fault = load(A.job)

@@ -1,6 +1,6 @@
-"""The text of a script: what it uses of the layout, its arguments, and only those functions that it calls.
+"""Assembles the text of a script from its arguments, the layout, and the functions that it calls.
 
-A part or script names the parts that it builds on in its first line, ``-- Uses: record, wakeup.``
+A part or script names the parts that it uses in its first line, ``-- Uses: record, wakeup.``
 """
 
 import re
@@ -23,30 +23,30 @@ _LUA: Final = files("limner.ledger") / "lua"
 
 
 def source(name: str) -> str:
-    """The script of that name as it is written."""
+    """The source of the script with that name."""
     return (_LUA / f"{name}.lua").read_text("utf-8")
 
 
 @cache
 def part(name: str) -> str:
-    """The part of that name as it is written."""
+    """The source of the part with that name."""
     return (_LUA / "parts" / f"{name}.lua").read_text("utf-8")
 
 
 def names_in(folder: str = "") -> list[str]:
-    """The scripts, or the parts."""
+    """The names of the scripts, or of the parts with the folder ``parts``."""
     found = (_LUA / folder).iterdir() if folder else _LUA.iterdir()
     return sorted(file.name.removesuffix(".lua") for file in found if file.name.endswith(".lua"))
 
 
 def uses(text: str) -> list[str]:
-    """The parts that a script or part builds on."""
+    """The parts that a script or part names in its first line."""
     found = _USES.match(text)
     return [name.strip() for name in found[1].split(",")] if found else []
 
 
 def parts_of(name: str) -> list[str]:
-    """All parts of a script, each after those that it builds on."""
+    """The parts of a script, each one after the parts that it uses."""
     ordered: dict[str, None] = {}
 
     def add(used: Iterable[str]) -> None:
@@ -60,10 +60,10 @@ def parts_of(name: str) -> list[str]:
 
 
 def script_text(name: str, arguments: str) -> str:
-    """The script as it is sent to Redis; ``arguments`` is the Lua that reads ``A`` from ARGV.
+    """The text of a script that is sent to Redis. ``arguments`` is the Lua that reads ``A`` from ARGV.
 
-    Functions and constants become fields of one table there: a script makes its closures anew with each call,
-    and each local that a closure captures costs as much as the closure.
+    Functions and constants become fields of one table. A script creates its closures anew with each call, and
+    each local that a closure captures costs as much as the closure.
     """
     body = _COMMENT.sub("", source(name))
     functions = [chunk for each in parts_of(name) for chunk in _functions(each)]
@@ -91,13 +91,13 @@ end
 
 
 def _known(needed: set[str], code: str) -> Iterator[tuple[str, str]]:
-    """The keys, constants and fields that the script names."""
+    """The keys, constants and fields that the script uses, with their values in Lua."""
     yield from ((name, f"P .. '{key.name}'") for name, key in KEYS.items() if name in needed)
     for name, value in vars(constants).items():
         if name in needed and isinstance(value, int | str):
             yield name, repr(value)
     if "FIELDS" in needed:
-        # No more is loaded of a record than the script reads or writes.
+        # A script loads only the fields that it reads or writes.
         used = {"v", *_FIELD.findall(code)}
         numbers = sorted((name for name in NUMBERS if name in used), key=lambda name: name != "v")
         names = [*numbers, *(name for name in TEXTS if name in used)]

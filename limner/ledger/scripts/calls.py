@@ -1,4 +1,4 @@
-"""The scripts that change jobs, as typed calls; ``lua/`` documents what they do."""
+"""The calls of the scripts that change jobs. Each script in ``lua/`` documents what it does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from limner.status import JobState
 
 
 def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> Record | None:
-    """The record that a script gave back; None if it gave none."""
+    """The record in a script's reply; None for an empty reply."""
     if not flat:
         return None
     return Record.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)), read_at)
 
 
 def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | RecordUnreadable | None:
-    """Like :func:`record_of`, but returns the error of a damaged record."""
+    """The same as :func:`record_of`, but returns the error of a damaged record instead of raising it."""
     try:
         return record_of(job_id, flat, read_at)
     except RecordUnreadable as error:
@@ -30,7 +30,7 @@ def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitCall(Script[Submitted]):
-    """→ queued."""
+    """The call that submits a job: → queued."""
 
     NAME: ClassVar[str] = "submit"
     job: str
@@ -45,13 +45,13 @@ class SubmitCall(Script[Submitted]):
     expires_in: Milliseconds | None
 
     def read(self, reply: Any) -> Submitted:
-        """The submission's outcome."""
+        """The outcome of the submission."""
         return Submitted(*reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginCall(Script[Grant | Literal["stale", "late"]]):
-    """queued → sending."""
+    """The call that begins an attempt: queued → sending."""
 
     NAME: ClassVar[str] = "begin"
     job: str
@@ -64,14 +64,14 @@ class BeginCall(Script[Grant | Literal["stale", "late"]]):
     caps: Json | None
 
     def read(self, reply: Any) -> Grant | Literal["stale", "late"]:
-        """The grant, or why there is none."""
+        """The grant, or the reason why there is none."""
         answer, *grant = reply
         return Grant(*grant) if answer == "granted" else answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedCall(Script[Adoption]):
-    """sending, in_doubt, queued → generating."""
+    """The call that records an accepted attempt: sending, in_doubt, queued → generating."""
 
     NAME: ClassVar[str] = "accepted"
     job: str
@@ -80,13 +80,13 @@ class AcceptedCall(Script[Adoption]):
     delay: Milliseconds
 
     def read(self, reply: Any) -> Adoption:
-        """The adoption's outcome."""
+        """The outcome of the adoption."""
         return Adoption(reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptCall(Script[Adoption]):
-    """Any state: follow a task that a callback or a person names."""
+    """The call that adopts a task named by a callback or a person, in any state."""
 
     NAME: ClassVar[str] = "adopt"
     job: str
@@ -95,13 +95,13 @@ class AdoptCall(Script[Adoption]):
     by: Literal["callback", "person"]
 
     def read(self, reply: Any) -> Adoption:
-        """The adoption's outcome."""
+        """The outcome of the adoption."""
         return Adoption(reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryCall(YesOrNo):
-    """sending → queued."""
+    """The call that queues a refused attempt's job again: sending → queued."""
 
     NAME: ClassVar[str] = "retry"
     job: str
@@ -115,7 +115,7 @@ class RetryCall(YesOrNo):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtCall(YesOrNo):
-    """sending → in_doubt."""
+    """The call that records an attempt in doubt: sending → in_doubt."""
 
     NAME: ClassVar[str] = "doubt"
     job: str
@@ -126,7 +126,7 @@ class DoubtCall(YesOrNo):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCall(YesOrNo):
-    """in_doubt, for a person."""
+    """The call that leaves a doubt to a person: in_doubt stays in_doubt."""
 
     NAME: ClassVar[str] = "hold"
     job: str
@@ -136,7 +136,7 @@ class HoldCall(YesOrNo):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResubmitCall(Script[int]):
-    """in_doubt → queued."""
+    """The call that sends a job in doubt again: in_doubt → queued."""
 
     NAME: ClassVar[str] = "resubmit"
     job: str
@@ -150,21 +150,21 @@ class ResubmitCall(Script[int]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeginPollsCall(Script[list[Record | RecordUnreadable | None]]):
-    """generating, or ended with an open task."""
+    """The call that begins polls, of jobs that are generating or have ended with an open task."""
 
     NAME: ClassVar[str] = "begin_polls"
     polls: Sequence[tuple[str, int]]
     poll_lease: Milliseconds
 
     def read(self, reply: Any) -> list[Record | RecordUnreadable | None]:
-        """The records of the jobs whose polls may be made."""
+        """One entry for each poll: the record if the poll may be made, None if not, or an error."""
         now, records = reply
         return [readable(poll[0], flat, moment(now)) for poll, flat in zip(self.polls, records, strict=True)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportPollsCall(Script[list[TaskEnd | RecordUnreadable]]):
-    """generating → succeeded, failed, in_doubt, queued; or none of these."""
+    """The call that reports polls: generating → succeeded, failed, in_doubt, queued, or no change."""
 
     NAME: ClassVar[str] = "report_polls"
     reports: Sequence[Mapping[str, Any]]
@@ -193,7 +193,7 @@ class ReportPollsCall(Script[list[TaskEnd | RecordUnreadable]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailCall(Script[Record | None]):
-    """Any of ``come_from`` → failed."""
+    """The call that fails a job: any state of ``come_from`` → failed."""
 
     NAME: ClassVar[str] = "fail"
     job: str
@@ -206,13 +206,13 @@ class FailCall(Script[Record | None]):
     store_lease: Milliseconds
 
     def read(self, reply: Any) -> Record | None:
-        """The record of the end."""
+        """The record after the end; None if the job has not ended by this."""
         return record_of(self.job, reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelCall(Script[JobState | None]):
-    """Any state that has not ended → cancelled."""
+    """The call that cancels a job: any state that has not ended → cancelled."""
 
     NAME: ClassVar[str] = "cancel"
     job: str
@@ -221,13 +221,13 @@ class CancelCall(Script[JobState | None]):
     store_lease: Milliseconds
 
     def read(self, reply: Any) -> JobState | None:
-        """The state before; None for an unknown job."""
+        """The state that the job was in; None for an unknown job."""
         return JobState(reply) if reply else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCall(YesOrNo):
-    """Marks an end as stored."""
+    """The call that marks the result of an end as stored."""
 
     NAME: ClassVar[str] = "stored"
     job: str

@@ -1,4 +1,4 @@
-"""Reports of polls. Several are put on record together."""
+"""The reports of polls. One call records several of them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,9 +15,9 @@ from limner.ledger.scripts.script import counted
 
 @dataclass(frozen=True, slots=True)
 class BackendResult:
-    """A job's result as Celery's backend keeps it, where that is the ledger's own server.
+    """The result of a job in the encoding of Celery's backend, if the backend is the ledger's own server.
 
-    The time of the job's end stands between ``head`` and ``tail``. Durations are in seconds.
+    The script inserts the time of the job's end between ``head`` and ``tail``. Durations are in seconds.
     """
 
     key: str
@@ -25,14 +25,14 @@ class BackendResult:
     tail: str
     expires: float
     attempt: int
-    """The last attempt that it knows of."""
+    """The last attempt that the text takes into account."""
     ttl: float
     """Seconds to keep the record once the result is stored."""
     follow: float
-    """Seconds until the first poll another task that is still open."""
+    """Seconds until the first poll of another task that is still open."""
 
     def to_json(self) -> dict[str, Any]:
-        """As the scripts take it."""
+        """The argument of the scripts."""
         return {
             "key": self.key,
             "head": self.head,
@@ -46,10 +46,11 @@ class BackendResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polled:
-    """The task is not ready; poll again in ``poll_in`` seconds.
+    """Reports that a task is not ready, and is to be polled again in ``poll_in`` seconds.
 
-    ``task_id`` names it if the job has others, which are polled first then, or if the provider has now
-    shown it (``sure``), as the task of ``attempt``. With ``too_often``, the read was refused for its rate.
+    ``task_id`` is set if the job has other tasks, which are then polled first, or if the provider has now
+    confirmed the task (``sure``) as that of ``attempt``. ``too_often`` means that the read was refused for
+    its rate.
     """
 
     WHAT: ClassVar[str] = "polled"
@@ -63,7 +64,7 @@ class Polled:
     too_often: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """As the script takes it."""
+        """The argument of the script."""
         return {
             "lease": self.lease,
             "answer": self.answer,
@@ -77,11 +78,12 @@ class Polled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSucceeded:
-    """A task has made its images; ``cost`` is in credits.
+    """Reports that a task has made its images; ``cost`` is in credits.
 
-    The first such task of a job is its result, even if the job had failed by then. Of a cancelled job, or of
-    one that has its result, it is noted with its cost. ``ttl`` is for how long a record is kept of which
-    nothing more is expected, ``attempt`` the one whose task it is, as the provider says.
+    The first such task of a job is its result, even if the job had failed by then. For a cancelled job, or
+    one that has its result already, the task is recorded with its cost. ``ttl`` is the time to live of a
+    record to which nothing more can happen. ``attempt`` is the attempt that made the task, if the provider
+    says so.
     """
 
     WHAT: ClassVar[str] = "task_succeeded"
@@ -92,12 +94,12 @@ class TaskSucceeded:
     ttl: float
     attempt: int | None = None
     sample: DurationSample | None = None
-    """Its duration, for the histogram."""
+    """The duration of the task, for the histogram."""
     result: BackendResult | None = None
-    """Stored at once, if this ends the job."""
+    """The result that is stored at once if this report ends the job."""
 
     def to_json(self) -> dict[str, Any]:
-        """As the script takes it."""
+        """The argument of the script."""
         return {
             "task_id": self.task_id,
             "urls": list(self.urls),
@@ -113,10 +115,10 @@ class TaskSucceeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFailed:
-    """A task has ended without images, and with it the job, unless another one is still open.
+    """Reports that a task has ended without images. The job ends with it, unless another task is still open.
 
-    It is paid for if it has a ``cost``, or is ``owed`` for at the expected one. If another attempt is in
-    doubt, so is the job now, for ``grace`` seconds.
+    The task is paid for if it has a ``cost``, or at the expected cost if it is ``owed``. If another attempt
+    is in doubt, the job becomes in doubt, for ``grace`` seconds.
     """
 
     WHAT: ClassVar[str] = "task_failed"
@@ -130,7 +132,7 @@ class TaskFailed:
     attempt: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As the script takes it."""
+        """The argument of the script."""
         return {
             "task_id": self.task_id,
             "outcome": failed(self.error),
@@ -146,10 +148,10 @@ class TaskFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskLost:
-    """A task is not polled any more.
+    """Reports that a task is not polled any more.
 
-    ``reason`` holds a ``cause``, "foreign" for the task of another job, and a ``message``. A job that has no
-    other task is in doubt again, for ``grace`` seconds.
+    ``reason`` has a ``message`` and a ``cause``, which is "foreign" for the task of another job. A job
+    without another task is in doubt again, for ``grace`` seconds.
     """
 
     WHAT: ClassVar[str] = "task_lost"
@@ -160,7 +162,7 @@ class TaskLost:
     grace: float
 
     def to_json(self) -> dict[str, Any]:
-        """As the script takes it."""
+        """The argument of the script."""
         return {
             "task_id": self.task_id,
             "error": dict(self.reason),
@@ -174,6 +176,6 @@ Report = Polled | TaskSucceeded | TaskFailed | TaskLost
 
 
 def to_json(report: Report) -> dict[str, Any]:
-    """A report as the script takes it, without what does not apply."""
-    told = {"what": report.WHAT, "job": report.job_id, **report.to_json()}
-    return {name: value for name, value in told.items() if value is not None}
+    """A report as the argument of the script, without its empty fields."""
+    fields = {"what": report.WHAT, "job": report.job_id, **report.to_json()}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,7 +1,7 @@
-"""Scripts as typed objects: a class has the arguments of one script and reads its answer.
+"""Scripts as typed objects: a class has the arguments of one script and reads its reply.
 
-So a call that lacks an argument does not type-check, a value that the script could stumble over is refused
-before it is sent, and synchronous and asynchronous callers share one definition.
+So mypy rejects a call that lacks an argument, a number that a script cannot handle is refused before it is
+sent, and synchronous and asynchronous callers share one definition.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from limner.ledger.scripts.assembly import script_text
 Answer = TypeVar("Answer")
 Number = TypeVar("Number", int, float)
 Json = Mapping[str, Any] | Sequence[Any]
-"""A JSON argument. Its maker checks the numbers in it with :func:`counted`."""
+"""A JSON argument. The code that makes it checks its numbers with :func:`counted`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script(Generic[Answer]):
-    """A call of the script ``lua/NAME.lua``. Its fields are the script's arguments, there fields of ``A``."""
+    """A call of the script ``lua/NAME.lua``. Its fields are the arguments: fields of ``A`` in Lua."""
 
     NAME: ClassVar[str]
 
     def read(self, reply: Any) -> Answer:
-        """The script's reply in our own types."""
+        """The script's reply, converted to Python types."""
         raise NotImplementedError
 
     def arguments(self) -> list[str]:
-        """The arguments as they are sent; raises ValueError for a number that no script can count with."""
+        """The encoded arguments; raises ValueError for a number that is too large for Lua."""
         return [
             write(self.NAME, name, getattr(self, name))
             for name, write, _ in _signature(cast("Any", type(self)))
@@ -40,26 +40,26 @@ class Script(Generic[Answer]):
 
     @classmethod
     def text(cls) -> str:
-        """The script as it is sent to Redis."""
+        """The Lua text that is sent to Redis."""
         return _text(cast("Any", cls))
 
     @classmethod
     def sha(cls) -> str:
-        """The name under which Redis keeps it."""
+        """The SHA-1 digest under which Redis caches the script."""
         return _sha(cast("Any", cls))
 
 
 class YesOrNo(Script[bool]):
-    """A script that does what it is asked, or finds that it must not."""
+    """A script that either makes its transition or refuses to."""
 
     __slots__ = ()
 
     def read(self, reply: Any) -> bool:
-        """True if it did."""
+        """True if the script made its transition."""
         return bool(reply)
 
 
-# Of a class of these, mypy believes that it has no hash.
+# The parameter is Any because mypy takes these classes for unhashable.
 @cache
 def _text(script: Any) -> str:
     reads = ", ".join(
@@ -70,12 +70,12 @@ def _text(script: Any) -> str:
 
 @cache
 def _sha(script: Any) -> str:
-    # Redis names scripts so; nothing depends on its strength.
+    # Redis identifies scripts by SHA-1. Security does not depend on it.
     return hashlib.sha1(_text(script).encode(), usedforsecurity=False).hexdigest()
 
 
 def counted(name: str, value: Number) -> Number:
-    """The number, if a script can count with it; else raises ValueError, which names it."""
+    """The number, if it is exact in Lua. Otherwise raises ValueError with the name."""
     if not -LARGEST < value < LARGEST:
         raise ValueError(f"{name}: {value!r} is no number that can be counted with")
     return value
