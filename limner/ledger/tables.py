@@ -39,7 +39,7 @@ def within(page: str) -> str:
 
 
 def _writers() -> dict[str, list[str]]:
-    """For each field, the scripts that assign to it."""
+    """The scripts that assign to each field."""
     found: dict[str, list[str]] = {field.name: [] for field in FIELDS}
     for script in names_in():
         text = script_text(script, "")

@@ -21,7 +21,7 @@ def record_of(job_id: str, flat: list[str], read_at: datetime | None = None) -> 
 
 
 def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | RecordUnreadable | None:
-    """The same as :func:`record_of`, but returns the error of a damaged record instead of raising it."""
+    """Variant of :func:`record_of` that returns the error of a damaged record instead of raising it."""
     try:
         return record_of(job_id, flat, read_at)
     except RecordUnreadable as error:

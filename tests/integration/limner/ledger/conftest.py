@@ -1,4 +1,4 @@
-"""A ledger on a real Valkey, with a clock that the test turns."""
+"""A ledger on a real Valkey, with a clock that the test sets."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -51,11 +51,11 @@ class Bench:
         return job_id
 
     def succeed(self, job_id: str, url: str = "https://a", cost: Decimal | None = None) -> TaskEnd:
-        """The task that is polled has made its image."""
+        """Report that the polled task has made its image."""
         return speaking.task_succeeded(self.ledger, job_id, self.task_id(job_id), [url], cost, ttl=60)
 
     def stored(self, job_id: str, ttl: float = 60) -> bool:
-        """The result of its end lies in the result backend."""
+        """Mark the result of the job's end as stored."""
         record = self.ledger.jobs.read(job_id)
         assert record
         assert record.finished_at
@@ -78,8 +78,8 @@ class Bench:
     def position(self, job_id: str) -> tuple[int | None, datetime | None]:
         return self.ledger.store.ask(self.ledger.queue.position(job_id))
 
-    def places(self, job_id: str) -> list[str]:
-        """In which of the indexes the job stands."""
+    def indexes(self, job_id: str) -> list[str]:
+        """The indexes that hold the job."""
         parks = [
             f"over-budget:{name}" for name in self.client.zrange(self.ledger.prefix + "over-budget", 0, -1)
         ]

@@ -1,4 +1,4 @@
-"""What workers of several accounts do, for the stories of who visits which account, and when."""
+"""Helpers for tests with workers of several accounts."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from tests.integration.limner.ledger.conftest import Bench
 ONE: Final = Quota(4, 10.0, 4, 1.0, 100, account="one")
 TWO: Final = replace(ONE, account="two")
 IDLE_CLAIMS: Final = 50
-"""More claims than it takes until nothing is left to visit."""
+"""A number of claims after which no account is left to visit."""
 
 
 def many(count: int, name: str = "account", **limits: Any) -> list[Quota]:
@@ -22,7 +22,7 @@ def claim(bench: Bench, *quotas: Quota, batch: int = 100) -> list[Claim]:
 
 
 def first_step(bench: Bench, quota: Quota) -> Claim:
-    """The step that sends the first job of an account that a worker has just begun to serve."""
+    """Claim the first job of an account that a worker has just begun to serve."""
     claim(bench, quota)
     bench.submit("first", account=quota.account)
     [step] = claim(bench, quota)
@@ -30,12 +30,12 @@ def first_step(bench: Bench, quota: Quota) -> Claim:
 
 
 def another_worker(bench: Bench) -> Ledger:
-    """What a second worker speaks to: each tells of its own accounts only when these change."""
+    """The ledger of a second worker, which registers its own accounts."""
     return Ledger(bench.client, clock=lambda: bench.now)
 
 
 def rest(bench: Bench, *quotas: Quota) -> list[Claim]:
-    """What is claimed until the dispatcher may sleep."""
+    """Claim until the dispatcher may sleep; returns the claimed steps."""
     steps: list[Claim] = []
     for _ in range(IDLE_CLAIMS):
         claimed = bench.ledger.queue.claim(*quotas)
@@ -61,7 +61,7 @@ def of(steps: Sequence[Claim]) -> list[str]:
 
 
 def waiting(bench: Bench, *, pinned: bool, quota: Quota = ONE) -> str:
-    """A job for which there is nothing yet; the dispatchers have come to rest over it."""
+    """Submit a job that cannot be sent yet, and claim until the dispatchers sleep."""
     job_id = bench.submit("it waits", account=quota.account if pinned else None)
     assert rest(bench, quota) == []
     return job_id

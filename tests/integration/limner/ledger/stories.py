@@ -1,4 +1,4 @@
-"""What the stories of callbacks, doubts and polls begin with."""
+"""The initial states of the tests of callbacks, doubts and polls."""
 
 from decimal import Decimal
 
@@ -37,7 +37,7 @@ def failed_in_doubt(bench: Bench) -> str:
 
 
 def second_attempt(bench: Bench) -> str:
-    """The first attempt was refused, and the second, with the token "second", is on the wire."""
+    """A job whose first attempt was refused and whose second, with the token "second", is on the wire."""
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     assert isinstance(bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "second", deadline=900), Grant)

@@ -1,4 +1,4 @@
-"""Several accounts that share one line."""
+"""Several accounts that share the common queue."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -45,13 +45,13 @@ def in_flight(bench: Bench, name: str) -> int:
     return int(bench.client.zcard(f"{bench.ledger.prefix}in-flight:{name}"))
 
 
-def test_each_account_has_a_window_of_its_own(bench: Bench) -> None:
+def test_each_account_has_its_own_window(bench: Bench) -> None:
     waiting(bench, 10)
     steps = claim(bench)
     assert sorted(str(account(bench, step)) for step in steps) == ["one"] * 4 + ["two"] * 4
 
 
-def test_the_account_with_the_most_room_gets_the_job(bench: Bench) -> None:
+def test_the_account_with_the_most_capacity_gets_the_job(bench: Bench) -> None:
     waiting(bench, 3)
     claim(bench, ONE)
     waiting(bench, 1)
@@ -59,7 +59,7 @@ def test_the_account_with_the_most_room_gets_the_job(bench: Bench) -> None:
     assert account(bench, step) == "two"
 
 
-def test_places_in_flight_are_room_as_well(bench: Bench) -> None:
+def test_free_slots_count_as_capacity(bench: Bench) -> None:
     narrow = replace(ONE, max_in_flight=1)
     waiting(bench, 10)
     assert sum(account(bench, step) == "one" for step in claim(bench, narrow, TWO)) == 1
@@ -72,7 +72,7 @@ def test_a_grant_names_its_account(bench: Bench) -> None:
     assert send(bench, step).account == "two"
 
 
-def test_a_job_that_names_an_account_waits_for_that_one(bench: Bench) -> None:
+def test_a_job_that_names_an_account_waits_for_that_account(bench: Bench) -> None:
     claim(bench)
     job_id = bench.submit(account="two")
     assert claim(bench, ONE) == []
@@ -94,7 +94,7 @@ def test_lanes_take_turns_at_an_account_that_lags_behind(bench: Bench, others: i
     assert alone in [step.job_id for step in claim(bench, wide, TWO)]
 
 
-def test_jobs_that_name_an_account_go_by_their_turn_among_the_others(bench: Bench) -> None:
+def test_jobs_that_name_an_account_keep_their_turn_among_the_others(bench: Bench) -> None:
     claim(bench)
     jobs = [
         bench.submit("1"),
@@ -105,13 +105,13 @@ def test_jobs_that_name_an_account_go_by_their_turn_among_the_others(bench: Benc
     assert [step.job_id for step in claim(bench, ONE)] == jobs
 
 
-def test_an_unknown_account_is_refused_with_the_names_that_there_are(bench: Bench) -> None:
+def test_an_unknown_account_is_refused_with_the_known_names(bench: Bench) -> None:
     claim(bench)
     told = bench.ledger.jobs.submit(new(account="three"))
     assert (told.outcome, told.job_id) == ("no_account", "one, two")
 
 
-def test_before_any_worker_has_spoken_every_account_is_believed(bench: Bench) -> None:
+def test_every_account_is_accepted_before_a_worker_has_registered(bench: Bench) -> None:
     assert bench.ledger.jobs.submit(new(account="three")).outcome == "created"
 
 
@@ -126,7 +126,7 @@ def test_one_closed_account_does_not_stop_the_others(bench: Bench) -> None:
     assert {account(bench, step) for step in claim(bench)} == {"two"}
 
 
-def test_a_job_that_its_account_cannot_send_goes_to_another_one(bench: Bench) -> None:
+def test_a_refused_job_goes_to_another_account(bench: Bench) -> None:
     [job_id] = waiting(bench, 1)
     [step] = claim(bench, ONE)
     bench.ledger.accounts.pause("one")
@@ -136,7 +136,7 @@ def test_a_job_that_its_account_cannot_send_goes_to_another_one(bench: Bench) ->
     assert in_flight(bench, "one") == 0
 
 
-def test_each_closed_account_has_a_probe_of_its_own(bench: Bench) -> None:
+def test_each_closed_account_has_its_own_probe(bench: Bench) -> None:
     waiting(bench, 20)
     steps = claim(bench)
     for name in ("one", "two"):
@@ -147,7 +147,7 @@ def test_each_closed_account_has_a_probe_of_its_own(bench: Bench) -> None:
     assert sorted(str(account(bench, step)) for step in claim(bench)) == ["one", "two"]
 
 
-def test_a_job_that_waits_for_a_closed_account_does_not_wake_the_dispatchers(bench: Bench) -> None:
+def test_a_job_for_a_closed_account_does_not_wake_the_dispatchers(bench: Bench) -> None:
     claim(bench)
     bench.ledger.accounts.pause("two", seconds=60.0)
     bench.submit(account="two")
@@ -164,7 +164,7 @@ def test_tasks_are_read_with_the_key_that_made_them(bench: Bench) -> None:
     assert task.account == "two"
 
 
-def test_each_account_has_reads_of_its_own(bench: Bench) -> None:
+def test_each_account_has_its_own_read_window(bench: Bench) -> None:
     claim(bench)
     for name in ("one", "two"):
         for number in range(3):
@@ -175,7 +175,7 @@ def test_each_account_has_reads_of_its_own(bench: Bench) -> None:
     assert sorted(readers) == ["one", "one", "two", "two"]
 
 
-def test_a_job_with_tasks_on_two_accounts_is_polled_in_turn_with_each_ones_key(bench: Bench) -> None:
+def test_tasks_on_two_accounts_are_polled_in_turn_with_the_key_of_each(bench: Bench) -> None:
     [job_id] = waiting(bench, 1)
     [step] = claim(bench, ONE)
     bench.ledger.jobs.doubt(job_id, send(bench, step).attempt, NO_ANSWER, grace=600.0)
@@ -198,12 +198,12 @@ def test_a_job_with_tasks_on_two_accounts_is_polled_in_turn_with_each_ones_key(b
     assert seen.open_task.task_id == "on two"
 
 
-def test_a_batch_is_shared(bench: Bench) -> None:
+def test_accounts_share_a_batch(bench: Bench) -> None:
     waiting(bench, 10)
     assert len(claim(bench, batch=3)) == 3
 
 
-def test_money_is_told_by_the_account_that_spends_it(bench: Bench) -> None:
+def test_spending_is_reported_by_account(bench: Bench) -> None:
     claim(bench)
     job_id = generating_on(bench, "two")
     speaking.task_succeeded(bench.ledger, job_id, "task of a fox", ["https://a"], Decimal(7), ttl=60)
@@ -211,14 +211,14 @@ def test_money_is_told_by_the_account_that_spends_it(bench: Bench) -> None:
     assert today == {"spent": "7000000", "spent:account:two": "7000000", "tasks": "1"}
 
 
-def test_an_account_without_places_leaves_a_shared_job_to_the_other(bench: Bench) -> None:
+def test_an_account_without_slots_leaves_a_common_job_to_the_other(bench: Bench) -> None:
     full = replace(ONE, max_in_flight=0)
     waiting(bench, 1)
     [step] = claim(bench, full, TWO)
     assert account(bench, step) == "two"
 
 
-def test_a_pinned_job_whose_record_is_gone_holds_up_nobody(bench: Bench) -> None:
+def test_a_pinned_job_without_a_record_delays_no_other_job(bench: Bench) -> None:
     north = replace(bench.quota, account="north", creates=1)
     bench.ledger.queue.claim(north)
     gone, next_one = bench.submit("gone", account="north"), bench.submit("next", account="north")

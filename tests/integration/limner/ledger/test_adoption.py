@@ -1,6 +1,6 @@
-"""What becomes of a callback, whenever it comes.
+"""Callbacks, adopted at any time in the life of a job.
 
-Written to be read from top to bottom: each test is one story of an answer that was late or doubled.
+Each test is the story of one late or repeated answer. They can be read from top to bottom.
 """
 
 from decimal import Decimal
@@ -26,7 +26,7 @@ from tests.integration.limner.ledger.stories import (
 )
 
 
-def test_a_claimed_attempt_that_a_callback_spares_leaves_its_permit(bench: Bench) -> None:
+def test_a_callback_frees_the_permit_of_a_claimed_attempt(bench: Bench) -> None:
     one = Quota(1, 10.0, 0, 1.0, 100)
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
@@ -38,7 +38,7 @@ def test_a_claimed_attempt_that_a_callback_spares_leaves_its_permit(bench: Bench
     assert [step.job_id for step in bench.claim(one).steps] == [other]
 
 
-def test_a_callback_before_the_answer_is_followed_and_the_answer_confirms_it(bench: Bench) -> None:
+def test_a_callback_before_the_answer_is_adopted_and_confirmed_by_the_answer(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
     assert bench.claim_one().step == "poll"  # at once
@@ -56,7 +56,7 @@ def test_a_callback_after_the_answer_brings_the_poll_forward(bench: Bench) -> No
     assert bench.claim_one() == Claim(job_id, "poll", 2)
 
 
-def test_a_callback_in_doubt_is_followed_and_the_poll_that_shows_its_task_resolves_it(bench: Bench) -> None:
+def test_a_callback_in_doubt_is_adopted_and_a_poll_resolves_the_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
     assert bench.state(job_id) == "generating"
@@ -69,7 +69,7 @@ def test_a_callback_in_doubt_is_followed_and_the_poll_that_shows_its_task_resolv
 
 
 @pytest.mark.parametrize("allowance", ["known", "of version 1"])
-def test_a_task_adopted_in_doubt_has_all_of_the_jobs_time(bench: Bench, allowance: str) -> None:
+def test_a_task_adopted_in_doubt_has_the_full_allowance(bench: Bench, allowance: str) -> None:
     job_id = in_doubt(bench)
     if allowance == "of version 1":
         bench.client.hdel(bench.ledger.jobs.key(job_id), "allowance")
@@ -80,7 +80,7 @@ def test_a_task_adopted_in_doubt_has_all_of_the_jobs_time(bench: Bench, allowanc
     assert deadline.timestamp() == START + 800.0 + 900.0
 
 
-def test_a_task_adopted_while_sending_has_the_time_that_is_left(bench: Bench) -> None:
+def test_a_task_adopted_while_sending_keeps_the_deadline(bench: Bench) -> None:
     job_id, _ = bench.sending()
     bench.now += 20.0
     bench.ledger.jobs.called_back(job_id, "token", "T")
@@ -90,20 +90,18 @@ def test_a_task_adopted_while_sending_has_the_time_that_is_left(bench: Bench) ->
 
 
 @pytest.mark.parametrize("delay", [0.0, 30.0])
-def test_a_callback_for_a_refused_attempt_keeps_the_next_one_from_being_sent(
-    bench: Bench, delay: float
-) -> None:
+def test_a_callback_for_a_refused_attempt_prevents_the_next_one(bench: Bench, delay: float) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=delay)
     if delay == 0.0:
-        bench.claim(Quota(0, 10.0, 0, 1.0, 100))  # it stands in the line now
-        assert bench.places(job_id) == ["ready"]
+        bench.claim(Quota(0, 10.0, 0, 1.0, 100))  # it is in the ready queue now
+        assert bench.indexes(job_id) == ["ready"]
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.ADOPTED
-    assert (bench.state(job_id), bench.places(job_id)) == ("generating", ["ready:polls:main"])
+    assert (bench.state(job_id), bench.indexes(job_id)) == ("generating", ["ready:polls:main"])
     assert [step.step for step in bench.claim().steps] == ["poll"]
 
 
-def test_a_step_that_was_claimed_sends_nothing_once_a_task_is_adopted(bench: Bench) -> None:
+def test_a_claimed_step_sends_nothing_after_an_adoption(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     lease = bench.claim_one().lease
@@ -159,7 +157,7 @@ def test_a_job_that_was_never_sent_adopts_nothing(bench: Bench) -> None:
     assert bench.state(job_id) == "queued"
 
 
-def test_no_callback_is_believed_for_an_attempt_that_was_uncounted(bench: Bench) -> None:
+def test_callbacks_for_an_uncounted_attempt_are_refused(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0, uncounted=1.0)
     assert bench.ledger.jobs.called_back(job_id, "token", "T") is Adoption.BAD_TOKEN
@@ -182,15 +180,15 @@ def test_a_job_that_failed_in_doubt_succeeds_late(bench: Bench) -> None:
     assert record(bench, job_id).images().urls == ["https://T"]
     assert bench.ledger.jobs.doubts() == []
     assert bench.events(job_id)[-1] == bench.ledger.journal.events("0")[-1].event == "succeeded_late"
-    assert bench.places(job_id) == ["due"]  # until the better result is stored
+    assert bench.indexes(job_id) == ["due"]  # until the better result is stored
 
 
-def test_after_success_a_callback_is_a_repetition(bench: Bench) -> None:
+def test_a_callback_after_success_is_a_repetition(bench: Bench) -> None:
     job_id = bench.generating()
     bench.succeed(job_id)
     bench.stored(job_id)
     assert bench.ledger.jobs.called_back(job_id, "token", "task of a fox") is Adoption.REPEATED
-    assert bench.places(job_id) == []
+    assert bench.indexes(job_id) == []
 
 
 def test_a_second_task_is_recorded_as_a_double_with_its_credits(bench: Bench) -> None:
@@ -225,7 +223,7 @@ def test_a_cancelled_job_stays_cancelled_and_its_paid_result_is_recorded(bench: 
 
 
 @pytest.mark.parametrize(("ended", "event"), [("succeeded", "double"), ("failed", "late_result")])
-def test_a_task_without_images_that_was_paid_for_is_told_of(bench: Bench, ended: str, event: str) -> None:
+def test_a_paid_task_without_images_is_announced(bench: Bench, ended: str, event: str) -> None:
     job_id = second_attempt(bench)
     bench.ledger.jobs.accepted(job_id, 2, "T2", poll_in=0.0)
     if ended == "succeeded":
@@ -239,21 +237,21 @@ def test_a_task_without_images_that_was_paid_for_is_told_of(bench: Bench, ended:
     assert (told.event, told.detail["credits"]) == (event, "7")
 
 
-def test_a_record_is_kept_as_long_as_a_task_is_open(bench: Bench) -> None:
+def test_a_record_is_kept_while_a_task_is_open(bench: Bench) -> None:
     job_id = bench.generating()
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     key = bench.ledger.jobs.key(job_id)
     assert bench.stored(job_id)
-    assert (bench.places(job_id), bench.client.pttl(key)) == (["due"], -1)
+    assert (bench.indexes(job_id), bench.client.pttl(key)) == (["due"], -1)
     assert (
         speaking.task_failed(bench.ledger, job_id, "task of a fox", GenerationFailed("no"), ttl=60).what
         == "noted"
     )
-    assert bench.places(job_id) == []
+    assert bench.indexes(job_id) == []
     assert 0 < bench.client.pttl(key) <= 60_000
 
 
-def test_a_late_task_holds_on_to_a_record_that_was_let_go(bench: Bench) -> None:
+def test_a_late_task_removes_the_time_to_live_of_the_record(bench: Bench) -> None:
     job_id = failed_in_doubt(bench)
     key = bench.ledger.jobs.key(job_id)
     assert bench.client.pttl(key) > 0

@@ -1,6 +1,7 @@
-"""Any interleaving on three accounts: no model, but what must hold of the keys, and that every job ends.
+"""Any interleaving on three accounts, checked by invariants of the keys, and every job ends.
 
-The model (``test_model.py``) knows exactly what must happen, on one account. This knows less, of several.
+The model (``test_model.py``) predicts each reply, for one account. This test checks less, for several
+accounts.
 """
 
 from collections import Counter
@@ -52,26 +53,26 @@ WEIGHTS: Final = {
     "read_the_balance": 2,
 }
 SELDOM: Final = ("cancel", "give_back", "crash", "pause", "resume")
-"""One of these happens as often as a claim."""
+"""The rare moves. All of them together are as frequent as a claim."""
 OF: Final[dict[str, Step]] = {
     "begin": "create",
     "poll": "poll",
     "recover": "recover",
     "read_the_balance": "credits",
 }
-"""The step that a worker must have in hand for a move."""
+"""The kind of step that a worker must hold for a move."""
 Draw = Callable[..., Any]
 UNSENT, SENT = Cancelled("unsent"), Cancelled("sent", {"charged": "maybe"})
 
 
 def first(strategy: Any) -> Any:
-    """The first of what may be drawn: all goes well."""
+    """The first value of a strategy, with which all goes well."""
     return strategy.elements[0]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is on the wire: a job's attempt, on its account."""
+    """An attempt on the wire, with its grant and its time."""
 
     job_id: str
     grant: Grant
@@ -79,7 +80,7 @@ class Request:
 
 
 class Fleet(RuleBasedStateMachine):
-    """Workers that serve some of three accounts each, and a provider that does as it likes."""
+    """Workers that each serve some of three accounts, and a provider that answers at random."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class Fleet(RuleBasedStateMachine):
         self.now = START
         self.ledger = Ledger(client, clock=lambda: self.now)
         self.jobs: dict[str, str | None] = {}
-        """The account that each of them names."""
+        """The account that each job names, if any."""
         self.steps: list[Claim] = []
         self.requests: list[Request] = []
         self.sent: dict[str, list[float]] = {name: [] for name in ACCOUNTS}
@@ -100,7 +101,7 @@ class Fleet(RuleBasedStateMachine):
         self.steps.remove(step)
         return step
 
-    # Of many rules, Hypothesis leaves some out of each run, and no job would get far without one of these.
+    # Hypothesis omits some rules in each run if there are many, and no job gets far without one of these.
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
         held = {step.step for step in self.steps}
@@ -248,7 +249,7 @@ class Fleet(RuleBasedStateMachine):
             assert len(recent) <= ACCOUNTS[name].creates, name
 
     @invariant()
-    def every_job_stands_in_one_place(self) -> None:
+    def every_job_is_in_one_index(self) -> None:
         records = self.records()
         found: Counter[str] = Counter(self.scores("due").keys())
         found.update(self.scores("ready").keys())
@@ -266,7 +267,7 @@ class Fleet(RuleBasedStateMachine):
         assert set(found.values()) <= {1}
 
     @invariant()
-    def places_in_flight_are_those_of_the_records(self) -> None:
+    def slots_in_flight_match_the_records(self) -> None:
         records = self.records()
         for name, quota in ACCOUNTS.items():
             held = {job_id for job_id, record in records.items() if record.get("slot") == name}
@@ -296,7 +297,7 @@ class Fleet(RuleBasedStateMachine):
     # What must come about
 
     def teardown(self) -> None:
-        """With everything mended, every job ends within some turns."""
+        """Check that every job ends within some rounds once nothing fails any more."""
         self.requests.clear()
         for _ in range(40 + 4 * len(self.jobs)):
             if all(self.field(job_id, "stored") != "None" for job_id in self.jobs):

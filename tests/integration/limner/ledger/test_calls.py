@@ -1,8 +1,9 @@
-"""What a job costs the server: the commands that its scripts call, as the server itself counts them.
+"""The cost of a job for the server: the commands that its scripts call, as the server counts them.
 
-A script of the fleet asks for the TIME besides, which the clock of these tests spares it; it is added here.
-The wakeup is silent before each script, as where a clock sleeps on it. The budgets are what was measured,
-without slack: whoever needs another command raises the number, and whoever spares one lowers it.
+In a fleet, a script also calls TIME. The clock of these tests replaces that call, so it is added here. The
+wake-up list is empty before each script, as with a dispatcher that sleeps on it. The budgets are measured
+figures without slack: a change that needs another command raises the number, and one that saves one lowers
+it.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 
 MONEY: Final = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)})
-"""Prices and no caps: what a fleet has whose settings say nothing of money."""
+"""Prices without caps, as in a fleet without settings about money."""
 ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, margin=0.25, key="k")
 OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
 """Commands that the test itself sends; no script calls them."""
@@ -43,14 +44,14 @@ BUDGETS: Final = {
 }
 ONE_POLL: Final = 90.8
 TWO_POLLS: Final = 113.1
-"""The calls for a job with so many polls, if twenty jobs are claimed at a time."""
+"""The calls of a job by its number of polls, if twenty jobs are claimed at a time."""
 MOST: Final = 95
-"""What a job with one poll may cost at most, whatever the stages cost."""
+"""The most calls of a job with one poll, whatever the stages cost."""
 
 
 @dataclass
 class Bill:
-    """How many commands the scripts of each stage have called."""
+    """The number of commands that the scripts of each stage have called."""
 
     client: Any
     wakeup: str
@@ -73,7 +74,7 @@ class Bill:
 
 
 def submit(bench: Bench, number: int) -> str:
-    # As the dispatcher claims it and the worker sends it: with the defaults of a request, in no lane.
+    # A typical job has the defaults of a request and no lane.
     return bench.ledger.jobs.submit(prepare(TextToImage(prompt=f"fox {number}"))).job_id
 
 
@@ -94,12 +95,12 @@ def accept(bench: Bench, job_id: str) -> None:
 
 
 def polled(step: Claim) -> Polled:
-    """What the worker reports of a task that works on: known for certain, and alone."""
+    """The report of a task that is not ready, for a job with one confirmed task."""
     return Polled(job_id=step.job_id, lease=step.lease, answer="generating", poll_in=2.0)
 
 
 def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
-    """What it reports of one that has ended, with the result backend beside the ledger."""
+    """The report of a task that succeeded, with the result backend beside the ledger."""
     kind = kind_of(TextToImage(prompt="a fox"))
     result = BackendResult(
         key=f"celery-task-meta-{step.job_id}",
@@ -122,8 +123,8 @@ def succeeded(bench: Bench, step: Claim) -> TaskSucceeded:
 
 
 def life(bench: Bench, bill: Bill, number: int, polls: int) -> None:
-    """One job from its submission to its stored result."""
-    # That a worker is alive is noted every five seconds; not within what is measured.
+    """Run one job from its submission to its stored result."""
+    # The update of the registration, every five seconds, falls outside the measurement.
     claim(bench)
     with bill.of("submit"):
         job_id = submit(bench, number)
@@ -150,7 +151,7 @@ def life(bench: Bench, bill: Bill, number: int, polls: int) -> None:
 
 
 def crowd(bench: Bench, bill: Bill) -> None:
-    """Twenty jobs that are claimed together, and polled together."""
+    """Run twenty jobs that are claimed together and polled together."""
     claim(bench)
     for number in range(BATCH):
         submit(bench, 1000 + number)
@@ -173,9 +174,9 @@ def crowd(bench: Bench, bill: Bill) -> None:
 
 @pytest.fixture
 def bill(bench: Bench) -> Bill:
-    """The bill of a job with two polls, and of claims of twenty, on a server that knows the fleet well."""
+    """The bill of a job with two polls, and of claims of twenty, on a server with learned data."""
     wakeup = bench.ledger.prefix + "wakeup"
-    # By then there are durations, a day's money and a margin that has been learned.
+    # After these jobs there are durations, a day's money and a learned margin.
     for number in range(3):
         life(bench, Bill(bench.client, wakeup), number, polls=2)
     bill = Bill(bench.client, wakeup)
@@ -194,7 +195,7 @@ def total(bill: Bill, polls: int) -> float:
 
 
 def shown(bill: Bill) -> str:
-    """The bill by command, for whoever has to find out what has become dearer."""
+    """The bill by command, which shows what has become more expensive."""
     lines = [
         f"{stage}: {bill.calls[stage]} = "
         + ", ".join(f"{count} {command}" for command, count in commands.most_common())

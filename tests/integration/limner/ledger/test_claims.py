@@ -1,4 +1,4 @@
-"""Who gets to do what, and when: the window, the cap, the ready queue and the wake-up."""
+"""Claims: the window, the cap on jobs in flight, the ready queue and the wake-up."""
 
 import threading
 import time
@@ -45,7 +45,7 @@ def test_the_window_counts_from_the_sending(bench: Bench) -> None:
     assert len(bench.claim(narrow).steps) == 1
 
 
-def test_reads_have_a_window_of_their_own(bench: Bench) -> None:
+def test_reads_have_their_own_window(bench: Bench) -> None:
     jobs = [bench.generating(f"fox {number}", poll_in=1.0) for number in range(15)]
     bench.now += 1.0
     assert len(bench.claim().steps) == 10
@@ -54,7 +54,7 @@ def test_reads_have_a_window_of_their_own(bench: Bench) -> None:
     assert len(jobs) == 15
 
 
-def test_polls_that_are_due_longest_go_first(bench: Bench) -> None:
+def test_polls_that_have_been_due_longest_go_first(bench: Bench) -> None:
     late = bench.generating("late", poll_in=5.0)
     early = bench.generating("early", poll_in=1.0)
     bench.now += 10.0
@@ -64,7 +64,7 @@ def test_polls_that_are_due_longest_go_first(bench: Bench) -> None:
     assert [step.job_id for step in bench.claim(one_read).steps] == [late]
 
 
-def test_no_more_than_the_cap_is_in_flight(bench: Bench) -> None:
+def test_no_more_jobs_are_in_flight_than_the_cap(bench: Bench) -> None:
     capped = Quota(20, 10.0, 10, 1.0, 3)
     for number in range(5):
         bench.submit(f"fox {number}")
@@ -77,7 +77,7 @@ def test_no_more_than_the_cap_is_in_flight(bench: Bench) -> None:
     assert len(bench.claim(capped).steps) == 1
 
 
-def test_a_lost_step_frees_its_place_and_is_granted_again(bench: Bench) -> None:
+def test_a_lost_step_frees_its_slot_and_is_granted_again(bench: Bench) -> None:
     job_id = bench.submit()
     first = bench.claim_one()
     assert bench.claim().steps == []
@@ -94,14 +94,14 @@ def test_a_used_lease_begins_nothing(bench: Bench) -> None:
     bench.ledger.jobs.begin(job_id, lease, "first", deadline=900)
     bench.ledger.jobs.retry(job_id, 1, {"cause": "rate_limited"}, delay=100.0)
     assert bench.ledger.jobs.begin(job_id, lease, "second", deadline=900) == "stale"
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
     bench.now += 11.0
     bench.claim()
     assert bench.ledger.jobs.begin(job_id, lease, "third", deadline=900) == "stale"
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
 
 
-def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) -> None:
+def test_an_expired_lease_begins_nothing_during_a_pause(bench: Bench) -> None:
     first, second = bench.submit("first"), bench.submit("second")
     leases = {step.job_id: step.lease for step in bench.claim().steps}
     bench.ledger.jobs.begin(second, leases[second], "t", deadline=900)
@@ -109,10 +109,10 @@ def test_a_lease_that_has_run_out_begins_nothing_during_a_pause(bench: Bench) ->
     bench.now += 20.0
     bench.claim()
     assert bench.ledger.jobs.begin(first, leases[first], "t", deadline=900) == "stale"
-    assert bench.places(first) == ["ready"]
+    assert bench.indexes(first) == ["ready"]
 
 
-def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
+def test_a_poll_with_an_expired_lease_changes_nothing(bench: Bench) -> None:
     one_read = Quota(20, 10.0, 1, 1.0, 100)
     jobs = [bench.generating(f"fox {number}", poll_in=5.0) for number in range(2)]
     bench.now += 5.0
@@ -120,9 +120,9 @@ def test_a_poll_whose_lease_has_run_out_changes_nothing(bench: Bench) -> None:
     bench.now += bench.ledger.leases.poll
     bench.claim(one_read)
     assert step.job_id in jobs
-    assert bench.places(step.job_id) == ["ready:polls:main"]
+    assert bench.indexes(step.job_id) == ["ready:polls:main"]
     assert not speaking.polled(bench.ledger, step.job_id, step.lease, "waiting", poll_in=2.0)
-    assert bench.places(step.job_id) == ["ready:polls:main"]
+    assert bench.indexes(step.job_id) == ["ready:polls:main"]
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench) -> None:
@@ -189,18 +189,18 @@ def test_a_submission_wakes_a_sleeping_dispatcher(bench: Bench) -> None:
     assert woken[0] - notified < 2.0
 
 
-def test_nothing_to_do_is_a_nap(bench: Bench) -> None:
+def test_a_dispatcher_without_work_sleeps(bench: Bench) -> None:
     assert bench.claim().wait == LONGEST_NAP
 
 
-def test_a_job_whose_record_is_gone_is_forgotten(bench: Bench) -> None:
+def test_a_job_without_a_record_is_removed_from_the_index(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     bench.client.delete(bench.ledger.jobs.key(job_id))
     assert bench.claim().steps == []
-    assert bench.places(job_id) == []
+    assert bench.indexes(job_id) == []
 
 
-def test_jobs_of_one_moment_go_in_the_order_of_their_submission(bench: Bench) -> None:
+def test_jobs_submitted_at_the_same_time_keep_their_order(bench: Bench) -> None:
     from limner.ledger import Submission
 
     bench.ledger.jobs.submit_many([Submission(job_id=f"j{n}", request="{}", digest="d") for n in range(5000)])

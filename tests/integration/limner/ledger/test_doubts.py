@@ -1,4 +1,4 @@
-"""An attempt of which nothing is known: what resolves the doubt, and what is decided about it."""
+"""Attempts in doubt: events that resolve the doubt, and decisions about it."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from tests.integration.limner.ledger.stories import (
 )
 
 
-def test_a_task_that_only_a_callback_named_and_nobody_sees_leaves_the_job_in_doubt(bench: Bench) -> None:
+def test_a_lost_task_that_only_a_callback_named_leaves_the_job_in_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     bench.claim_one()
@@ -33,7 +33,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_sees_leaves_the_job_in_dou
     assert recover(bench, job_id).step == "recover"
 
 
-def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
+def test_another_callback_finds_a_lost_task_again(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60)
@@ -42,7 +42,7 @@ def test_what_was_lost_is_found_again_by_another_callback(bench: Bench) -> None:
     assert succeed(bench, job_id, "T") == "late"
 
 
-def test_a_doubt_that_a_slower_poll_resolves_is_over(bench: Bench) -> None:
+def test_a_slow_poll_resolves_the_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60)
@@ -61,7 +61,7 @@ def test_a_failed_task_does_not_end_the_doubt_about_another_attempt(bench: Bench
     assert succeed(bench, job_id, "T2") == "ended"
 
 
-def test_a_flood_of_made_up_tasks_is_bounded(bench: Bench) -> None:
+def test_the_number_of_forged_tasks_is_bounded(bench: Bench) -> None:
     job_id = in_doubt(bench)
     told = [bench.ledger.jobs.called_back(job_id, "token", f"T{number}") for number in range(10)]
     assert told.count(Adoption.ADOPTED) == len(record(bench, job_id).tasks) == 4
@@ -69,7 +69,7 @@ def test_a_flood_of_made_up_tasks_is_bounded(bench: Bench) -> None:
     assert bench.ledger.jobs.adopt(job_id, "found by a person") is Adoption.ADOPTED
 
 
-def test_made_up_tasks_that_are_lost_make_room_and_the_oldest_is_forgotten(bench: Bench) -> None:
+def test_lost_forged_tasks_make_room_and_the_oldest_is_forgotten(bench: Bench) -> None:
     job_id = in_doubt(bench)
     for number in range(10):
         assert bench.ledger.jobs.called_back(job_id, "token", f"T{number}") is Adoption.ADOPTED
@@ -77,7 +77,7 @@ def test_made_up_tasks_that_are_lost_make_room_and_the_oldest_is_forgotten(bench
     assert [task.task_id for task in record(bench, job_id).tasks] == [f"T{n}" for n in range(9, 1, -1)]
 
 
-def test_a_made_up_task_puts_no_attempt_in_doubt_whose_own_has_failed(bench: Bench) -> None:
+def test_a_lost_forged_task_does_not_keep_a_failed_job_in_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     for task_id in ("made up", "T"):
         assert bench.ledger.jobs.called_back(job_id, "token", task_id) is Adoption.ADOPTED
@@ -89,18 +89,18 @@ def test_a_made_up_task_puts_no_attempt_in_doubt_whose_own_has_failed(bench: Ben
     assert (told["type"], told["message"]) == ("GenerationFailed", failure.message)
 
 
-def test_a_refusal_stands_when_the_task_that_came_after_it_is_nowhere(bench: Bench) -> None:
+def test_a_refusal_stands_when_the_task_named_after_it_is_lost(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=30.0)
     bench.ledger.jobs.called_back(job_id, "token", "T")
     bench.claim_one()
     assert speaking.task_lost(bench.ledger, job_id, "T", NOT_THERE, grace=5.0, ttl=60).what == "noted"
-    assert (bench.state(job_id), bench.places(job_id)) == ("queued", ["due"])
+    assert (bench.state(job_id), bench.indexes(job_id)) == ("queued", ["due"])
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     assert bench.claim_one().step == "create"
 
 
-def test_a_task_that_the_answer_named_is_not_given_up_for_a_poll_that_began_before_it(bench: Bench) -> None:
+def test_a_lost_task_that_the_answer_named_leaves_the_job_in_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     bench.ledger.jobs.resubmit(job_id)
     bench.ledger.jobs.called_back(job_id, "token", "T")
@@ -109,7 +109,7 @@ def test_a_task_that_the_answer_named_is_not_given_up_for_a_poll_that_began_befo
     assert bench.state(job_id) == "in_doubt"
 
 
-def test_a_task_that_is_another_attempts_leaves_the_doubt(bench: Bench) -> None:
+def test_a_task_of_another_attempt_leaves_the_doubt(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
     bench.ledger.jobs.resubmit(job_id)
     bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "second", deadline=900)
@@ -119,7 +119,7 @@ def test_a_task_that_is_another_attempts_leaves_the_doubt(bench: Bench) -> None:
     assert (bench.state(job_id), record(bench, job_id).doubtful) == ("in_doubt", 2)
 
 
-def test_the_doubts_of_newer_records_are_for_newer_installations(bench: Bench) -> None:
+def test_doubts_of_newer_records_are_left_to_newer_installations(bench: Bench) -> None:
     ours, newer = in_doubt(bench), in_doubt(bench)
     bench.client.hset(bench.ledger.jobs.key(newer), "v", 99)
     assert [doubt.job_id for doubt in bench.ledger.jobs.doubts()] == [ours]
@@ -129,7 +129,7 @@ def test_the_doubts_of_newer_records_are_for_newer_installations(bench: Bench) -
 # What is decided about a doubt
 
 
-def test_a_held_job_holds_no_place_and_waits_for_a_person(bench: Bench) -> None:
+def test_a_held_job_has_no_slot_and_waits_for_a_person(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
     assert bench.ledger.jobs.hold(job_id, recover(bench, job_id).lease, ask_again_in=3600.0)
     assert record(bench, job_id).held_at
@@ -141,7 +141,7 @@ def test_a_held_job_holds_no_place_and_waits_for_a_person(bench: Bench) -> None:
     assert record(bench, job_id).held_at is None
 
 
-def test_the_policy_resubmits_once_and_a_person_whenever(bench: Bench) -> None:
+def test_the_policy_resubmits_once_and_a_person_any_number_of_times(bench: Bench) -> None:
     job_id = in_doubt(bench, grace=0.0)
     for times, by_policy in enumerate((True, False, False), start=1):
         lease = recover(bench, job_id).lease
@@ -154,7 +154,7 @@ def test_the_policy_resubmits_once_and_a_person_whenever(bench: Bench) -> None:
     assert record(bench, job_id).resubmitted == 3
 
 
-def test_a_person_decides_about_one_attempt_and_once(bench: Bench) -> None:
+def test_a_person_decides_once_about_each_attempt(bench: Bench) -> None:
     job_id = in_doubt(bench)
     assert bench.ledger.jobs.resubmit(job_id, attempt=2) == 0
     assert [bench.ledger.jobs.resubmit(job_id, attempt=1) for _ in range(2)] == [1, 1]
@@ -166,7 +166,7 @@ def test_a_person_decides_about_one_attempt_and_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(("cause", "found"), [("rate_limited", "queued"), ("server_fault", "in_doubt")])
-def test_a_server_fault_is_not_certain_to_cost_nothing(bench: Bench, cause: str, found: str) -> None:
+def test_a_server_fault_may_have_cost_something(bench: Bench, cause: str, found: str) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": cause, "message": "no"}, delay=5.0)
     assert bench.ledger.jobs.cancel(job_id, UNSENT, SENT) == found

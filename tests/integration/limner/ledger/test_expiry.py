@@ -1,4 +1,4 @@
-"""A job that is not sent by its time is not sent at all, and says so."""
+"""The expiry of jobs that were not sent in time."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def sent(bench: Bench, seconds: float = 5.0) -> tuple[str, int]:
     return job_id, begun(bench, job_id, bench.claim_one().lease).attempt
 
 
-def test_a_job_that_waits_for_too_long_expires_and_costs_nothing(bench: Bench) -> None:
+def test_a_job_that_waits_too_long_expires_and_costs_nothing(bench: Bench) -> None:
     bench.ledger.accounts.pause("main")
     job_id = in_time(bench)
     bench.now += 5.0
@@ -62,7 +62,7 @@ def test_an_expired_job_is_forgotten_when_its_end_is_stored(bench: Bench) -> Non
     bench.now += 5.0
     bench.claim()
     assert bench.stored(job_id)
-    assert bench.places(job_id) == []
+    assert bench.indexes(job_id) == []
     assert bench.client.zcard(bench.ledger.prefix + "expiring") == 0
 
 
@@ -76,7 +76,7 @@ def test_a_job_that_was_sent_in_time_does_not_expire(bench: Bench) -> None:
     assert bench.state(job_id) == "generating"
 
 
-def test_a_granted_job_that_is_not_begun_in_time_frees_its_permit_and_place(bench: Bench) -> None:
+def test_a_granted_job_that_does_not_begin_in_time_frees_its_permit_and_slot(bench: Bench) -> None:
     job_id = in_time(bench)
     step = bench.claim_one()
     bench.now += 5.0
@@ -87,7 +87,7 @@ def test_a_granted_job_that_is_not_begun_in_time_frees_its_permit_and_place(benc
     assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 0
 
 
-def test_the_time_of_a_granted_job_is_over_although_nobody_begins_it(bench: Bench) -> None:
+def test_a_granted_job_expires_although_nobody_begins_it(bench: Bench) -> None:
     job_id = in_time(bench)
     step = bench.claim_one()
     bench.now += 5.0
@@ -106,7 +106,7 @@ def test_a_refused_job_expires_while_it_waits_again(bench: Bench) -> None:
     assert failure(bench, job_id).charged == "no"
 
 
-def test_a_job_that_is_refused_after_its_time_expires_at_once(bench: Bench) -> None:
+def test_a_job_that_is_refused_after_its_expiry_expires_at_once(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     bench.now += 6.0
     bench.claim()
@@ -115,7 +115,7 @@ def test_a_job_that_is_refused_after_its_time_expires_at_once(bench: Bench) -> N
     assert bench.state(job_id) == "expired"
 
 
-def test_a_fault_that_may_have_made_a_task_may_be_charged(bench: Bench) -> None:
+def test_an_expired_job_with_a_server_fault_may_be_charged(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     assert bench.ledger.jobs.retry(job_id, attempt, {"cause": "server_fault"}, delay=60.0)
     bench.now += 5.0
@@ -123,7 +123,7 @@ def test_a_fault_that_may_have_made_a_task_may_be_charged(bench: Bench) -> None:
     assert failure(bench, job_id).charged == "maybe"
 
 
-def test_a_job_that_is_sent_again_for_its_doubt_expires_like_any_other(bench: Bench) -> None:
+def test_a_resubmitted_job_expires_like_any_other(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     assert bench.ledger.jobs.doubt(job_id, attempt, NO_ANSWER, grace=10.0)
     bench.now += 10.0
@@ -133,7 +133,7 @@ def test_a_job_that_is_sent_again_for_its_doubt_expires_like_any_other(bench: Be
     assert failure(bench, job_id).charged == "maybe"
 
 
-def test_a_job_whose_task_was_none_expires_like_any_other(bench: Bench) -> None:
+def test_a_job_whose_task_was_lost_expires_like_any_other(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     assert bench.ledger.jobs.retry(job_id, attempt, REFUSED, delay=0.0)
     assert bench.ledger.jobs.called_back(job_id, "token", "forged")
@@ -144,7 +144,7 @@ def test_a_job_whose_task_was_none_expires_like_any_other(bench: Bench) -> None:
     assert bench.state(job_id) == "expired"
 
 
-def test_a_doubt_that_fails_is_no_expiry(bench: Bench) -> None:
+def test_a_job_that_fails_in_doubt_does_not_expire(bench: Bench) -> None:
     job_id, attempt = sent(bench)
     assert bench.ledger.jobs.doubt(job_id, attempt, NO_ANSWER, grace=10.0)
     bench.now += 10.0
@@ -174,7 +174,7 @@ def test_an_expired_job_cannot_be_cancelled(bench: Bench) -> None:
     assert bench.ledger.jobs.cancel(job_id, InDoubt("unsent"), InDoubt("sent")) is JobState.EXPIRED
 
 
-def test_thousands_expire_batch_by_batch(bench: Bench) -> None:
+def test_thousands_of_jobs_expire_batch_by_batch(bench: Bench) -> None:
     bench.ledger.accounts.pause("main")
     bench.ledger.jobs.submit_many([new(f"fox {number}", expires_in=5.0) for number in range(250)])
     bench.now += 5.0

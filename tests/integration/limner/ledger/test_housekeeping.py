@@ -1,4 +1,4 @@
-"""What housekeeping mends: an index that has missed what waits."""
+"""Housekeeping, which restores missing entries of the indexes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,7 +64,7 @@ def test_a_pause_that_is_lost_from_the_index_ends_after_housekeeping(bench: Benc
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_housekeeping_comes_to_every_account_in_pieces(bench: Bench) -> None:
+def test_housekeeping_reaches_every_account_in_batches(bench: Bench) -> None:
     claim(bench, *many(50))
     assert [bench.ledger.queue.maintain() for _ in range(4)] == [True, True, False, False]
     bench.now += 5.0

@@ -1,4 +1,4 @@
-"""Who goes next: priority, then the lanes by turns, then the order of submission."""
+"""The order of jobs: by priority, then by turns of the lanes, then by submission."""
 
 import random
 
@@ -8,14 +8,14 @@ from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, UNSENT
 
 
 def next_ones(bench: Bench, count: int = 1) -> list[Claim]:
-    """The next jobs, by a window that is empty again."""
+    """Claim the next jobs, with an empty window."""
     bench.now += 1.0
     claimed = bench.claim(Quota(count, 0.5, 0, 1.0, 1_000_000))
     return [step for step in claimed.steps if step.step == "create"]
 
 
 def order(bench: Bench, count: int, at_once: int = 1) -> list[str]:
-    """The prompts of the next jobs, a claim for so many of them."""
+    """The prompts of the next jobs in order, with ``at_once`` jobs a claim."""
     prompts = []
     for _ in range(count // at_once):
         for step in next_ones(bench, at_once):
@@ -31,7 +31,7 @@ def fill(bench: Bench, lane: str | None, count: int, **options: object) -> list[
     return [told.job_id for told in bench.ledger.jobs.submit_many(jobs)]
 
 
-def test_one_job_goes_next_however_many_another_lane_has(bench: Bench) -> None:
+def test_a_single_job_goes_next_however_many_another_lane_has(bench: Bench) -> None:
     fill(bench, "a", 10_000)
     assert order(bench, 20, at_once=20)
     [alone] = fill(bench, "b", 1)
@@ -48,7 +48,7 @@ def test_lanes_take_turns(bench: Bench) -> None:
     ]
 
 
-def test_jobs_without_a_lane_have_one_together(bench: Bench) -> None:
+def test_jobs_without_a_lane_share_one(bench: Bench) -> None:
     fill(bench, None, 50)
     fill(bench, "b", 2)
     assert set(order(bench, 4)) == {"None 0", "None 1", "b 0", "b 1"}
@@ -63,13 +63,13 @@ def test_within_a_lane_the_order_of_submission_holds(bench: Bench) -> None:
         assert mine == [f"{lane} {number}" for number in range(len(mine))]
 
 
-def test_priority_goes_before_lanes(bench: Bench) -> None:
+def test_priority_precedes_lanes(bench: Bench) -> None:
     fill(bench, "a", 3, priority=5)
     fill(bench, "b", 3, priority=9)
     assert order(bench, 6) == ["b 0", "b 1", "b 2", "a 0", "a 1", "a 2"]
 
 
-def test_each_priority_has_turns_of_its_own(bench: Bench) -> None:
+def test_each_priority_has_its_own_turns(bench: Bench) -> None:
     fill(bench, "a", 100, priority=9)
     fill(bench, "a", 2, priority=5)
     fill(bench, "b", 2, priority=5)
@@ -77,7 +77,7 @@ def test_each_priority_has_turns_of_its_own(bench: Bench) -> None:
     assert set(order(bench, 2)) == {"a 0", "b 0"}
 
 
-def test_a_lane_that_was_idle_has_saved_nothing(bench: Bench) -> None:
+def test_an_idle_lane_saves_no_turns(bench: Bench) -> None:
     fill(bench, "a", 40)
     order(bench, 20)
     fill(bench, "b", 40)
@@ -85,7 +85,7 @@ def test_a_lane_that_was_idle_has_saved_nothing(bench: Bench) -> None:
     assert 9 <= sum(prompt.startswith("b") for prompt in told) <= 11
 
 
-def test_a_lane_whose_jobs_were_all_cancelled_owes_nothing(bench: Bench) -> None:
+def test_a_lane_whose_jobs_were_all_cancelled_starts_anew(bench: Bench) -> None:
     for job_id in fill(bench, "a", 50):
         bench.ledger.jobs.cancel(job_id, UNSENT, UNSENT)
     fill(bench, "b", 50)
@@ -93,7 +93,7 @@ def test_a_lane_whose_jobs_were_all_cancelled_owes_nothing(bench: Bench) -> None
     assert set(order(bench, 4)) == {"a 0", "a 1", "b 0", "b 1"}
 
 
-def test_a_lane_whose_jobs_have_all_expired_owes_nothing(bench: Bench) -> None:
+def test_a_lane_whose_jobs_have_all_expired_starts_anew(bench: Bench) -> None:
     bench.ledger.accounts.pause("main", seconds=10.0)
     fill(bench, "a", 50, expires_in=5.0)
     bench.now += 10.0
@@ -113,7 +113,7 @@ def test_a_refused_job_keeps_its_turn(bench: Bench) -> None:
     assert again.job_id == step.job_id
 
 
-def test_a_job_that_is_sent_again_for_its_doubt_keeps_its_turn(bench: Bench) -> None:
+def test_a_resubmitted_job_keeps_its_turn(bench: Bench) -> None:
     fill(bench, "a", 20)
     [step] = next_ones(bench)
     bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
@@ -123,7 +123,7 @@ def test_a_job_that_is_sent_again_for_its_doubt_keeps_its_turn(bench: Bench) -> 
     assert again.job_id == step.job_id
 
 
-def test_a_lane_that_is_through_is_forgotten(bench: Bench) -> None:
+def test_a_finished_lane_is_forgotten(bench: Bench) -> None:
     fill(bench, "a", 3)
     order(bench, 3)
     assert bench.client.exists(bench.ledger.prefix + "lanes:5", bench.ledger.prefix + "lanes:waiting:5") == 0

@@ -90,12 +90,12 @@ def test_old_jobs_count_less(client: "redis.Redis") -> None:
     durations = learning.of(KIND)
     bucket = Durations.unlearned(KIND).learned(16.0).weights.index(1.0)
     assert first == pytest.approx(1)
-    # Others may have come to the same bucket once the level had followed; the sum tells.
+    # Later jobs may be in the same bucket after the level has followed, so the sum is compared.
     assert durations.jobs == pytest.approx((1 - 0.5 ** (1 + 1 / HALF_LIFE)) / (1 - 0.5 ** (1 / HALF_LIFE)))
     assert durations.weights[bucket] >= 0.5
 
 
-def test_the_numbers_do_not_grow_without_end(client: "redis.Redis") -> None:
+def test_the_weights_stay_bounded(client: "redis.Redis") -> None:
     learning, expected = learner(client), Durations.unlearned(KIND)
     for seconds in made_up(50):
         learn(client, seconds)
@@ -124,7 +124,7 @@ def test_what_cannot_be_a_duration_is_ignored(client: "redis.Redis", seconds: fl
     assert client.keys(learner(client).key("*")) == []
 
 
-def test_what_is_learned_goes_when_nobody_asks_for_the_kind(client: "redis.Redis") -> None:
+def test_learned_durations_of_an_unused_kind_expire(client: "redis.Redis") -> None:
     learning = learner(client)
     learn(client, 16.0)
     assert KEEP_SECONDS - 60 < client.ttl(learning.key(KIND)) <= KEEP_SECONDS
@@ -148,6 +148,6 @@ def test_a_key_of_another_type_is_replaced(client: "redis.Redis") -> None:
     assert same(learning.of(KIND), Durations.unlearned(KIND).learned(20.0))
 
 
-def test_a_redis_that_is_away_is_told() -> None:
+def test_an_unreachable_redis_raises_store_unavailable() -> None:
     with connect("redis://127.0.0.1:1", timeout=0.2) as away, pytest.raises(StoreUnavailable):
         learner(away).of(KIND)

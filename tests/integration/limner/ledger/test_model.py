@@ -1,4 +1,4 @@
-"""Any interleaving of what producers, dispatchers, workers and the provider do, on a ledger and its model."""
+"""Any interleaving of the moves of producers, dispatchers, workers and the provider, checked by a model."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ SETTINGS = settings(STORIES, max_examples=100, stateful_step_count=40)
 
 LOST_ONES = "claim begin doubt forged-1 claim lose " + " ".join(f"forged-{n} lose" for n in range(2, 10))
 
-# What would hardly come about by chance. All of one job's steps, and then chance goes on.
+# Beginnings that chance would hardly produce: all steps of one job. Chance continues from there.
 BEGINNINGS = [
     "",
     "claim",
@@ -103,10 +103,10 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "older-forged": ("a_callback_comes", {"which": 1, "forged": 1}),
     "poll": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "task"}),
     "poll-1": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "attempt 1"}),
-    "succeed": ("the_task_has_ended", {"place": 0, "result": "succeeded", "seen": "task"}),
-    "lose": ("the_task_has_ended", {"place": 0, "result": "lost", "seen": "task"}),
-    "lose-1": ("the_task_has_ended", {"place": 1, "result": "lost", "seen": "task"}),
-    "break": ("the_task_has_ended", {"place": 0, "result": "unpaid", "seen": "task"}),
+    "succeed": ("the_task_has_ended", {"index": 0, "result": "succeeded", "seen": "task"}),
+    "lose": ("the_task_has_ended", {"index": 0, "result": "lost", "seen": "task"}),
+    "lose-1": ("the_task_has_ended", {"index": 1, "result": "lost", "seen": "task"}),
+    "break": ("the_task_has_ended", {"index": 0, "result": "unpaid", "seen": "task"}),
     "person": ("a_person_adopts", {"found": False}),
     "redecide": ("a_person_resubmits", {"about": "the last decision"}),
     "decide": ("a_person_resubmits", {"about": "the doubt"}),
@@ -116,9 +116,9 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class Fleet(Attempts, Tasks, Checks):
-    """Producers, two dispatchers and two workers whose messages may be lost, late, old and double."""
+    """Producers, two dispatchers and two workers whose messages may be lost, late, stale or repeated."""
 
-    # Of many rules, Hypothesis leaves some out of each run, and no job would get far without one of these.
+    # Hypothesis omits some rules in each run if there are many, and no job gets far without one of these.
     @rule(data=st.data())
     def something_happens(self, data: st.DataObject) -> None:
         names = [name for name, move in MOVES.items() for _ in range(move.weight) if move.possible(self)]
@@ -127,7 +127,7 @@ class Fleet(Attempts, Tasks, Checks):
 
     @initialize(lives=st.lists(st.sampled_from(BEGINNINGS), min_size=2, max_size=4))
     def jobs_are_under_way(self, lives: list[str]) -> None:
-        # Those that only wait come last, or they would be claimed with the others.
+        # Jobs that only wait come last. Otherwise they would be claimed with the others.
         for number, life in enumerate(sorted(lives, key=len, reverse=True)):
             job_id = f"job-{number}"
             self.submit(job_id, None, "fox")
@@ -140,7 +140,7 @@ class Fleet(Attempts, Tasks, Checks):
                     MOVES[name].play(self, **{"which": 0, **arguments} if name != "claim" else arguments)
 
 
-# When it fails, finding the shortest failing story takes minutes.
+# After a failure, finding the shortest failing example takes minutes.
 @pytest.mark.timeout(600)
 def test_no_interleaving_breaks_a_promise(bench: Bench) -> None:
     run_state_machine_as_test(lambda: Fleet(bench.client), settings=SETTINGS)  # type: ignore[arg-type]

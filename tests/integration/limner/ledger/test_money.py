@@ -1,4 +1,4 @@
-"""What is held, spent and doubtful, and the caps."""
+"""Held, spent and doubtful money, and the caps."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -27,27 +27,27 @@ def capped(refuse: bool = False, **caps: object) -> Money:
     return Money(PRICES, Caps(refuse=refuse, **caps))  # type: ignore[arg-type]
 
 
-def told(bench: Bench, key: str) -> dict[str, Decimal]:
-    """What is on the books, without the zeros; never less than nothing."""
+def amounts(bench: Bench, key: str) -> dict[str, Decimal]:
+    """The amounts of a key without zeros. None is negative."""
     fields = bench.client.hgetall(bench.ledger.prefix + "money:" + key)
     assert all(int(amount) >= 0 for amount in fields.values()), fields
     return {what: Decimal(amount) / 1_000_000 for what, amount in fields.items() if int(amount)}
 
 
 def held(bench: Bench) -> Decimal:
-    return told(bench, "held").get("held", Decimal(0))
+    return amounts(bench, "held").get("held", Decimal(0))
 
 
 def doubtful(bench: Bench) -> Decimal:
-    return told(bench, "held").get("doubtful", Decimal(0))
+    return amounts(bench, "held").get("doubtful", Decimal(0))
 
 
 def spent(bench: Bench) -> Decimal:
-    return told(bench, str(int(bench.now) // DAY)).get("spent", Decimal(0))
+    return amounts(bench, str(int(bench.now) // DAY)).get("spent", Decimal(0))
 
 
 def books(bench: Bench) -> tuple[Decimal | int, Decimal | int, Decimal | int]:
-    """Held, doubtful, and spent today."""
+    """The amounts that are held, doubtful, and spent today."""
     return held(bench), doubtful(bench), spent(bench)
 
 
@@ -88,7 +88,7 @@ def succeed(bench: Bench, job_id: str, cost: str | None, task: str = "a task") -
 
 
 @pytest.mark.parametrize("for_good", [True, False])
-def test_a_refusal_owes_nothing_although_its_job_was_cancelled(bench: Bench, for_good: bool) -> None:
+def test_a_refused_attempt_of_a_cancelled_job_costs_nothing(bench: Bench, for_good: bool) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (0, 7, 0)
@@ -106,12 +106,12 @@ def test_nothing_is_held_before_a_job_is_sent(bench: Bench) -> None:
     assert books(bench) == (0, 0, 0)
 
 
-def test_the_expected_cost_is_held_from_the_begin_on(bench: Bench) -> None:
+def test_the_expected_cost_is_held_from_the_beginning_of_an_attempt(bench: Bench) -> None:
     sending(bench, images=3, speed="TURBO")
     assert books(bench) == (Decimal("10.5"), 0, 0)
 
 
-def test_a_begin_that_is_repeated_holds_once(bench: Bench) -> None:
+def test_a_repeated_begin_holds_once(bench: Bench) -> None:
     submit(bench)
     [step] = creates(bench)
     begin(bench, step)
@@ -119,18 +119,18 @@ def test_a_begin_that_is_repeated_holds_once(bench: Bench) -> None:
     assert held(bench) == 7
 
 
-def test_what_is_held_is_told_by_account_and_by_lane(bench: Bench) -> None:
+def test_held_money_is_reported_by_account_and_by_lane(bench: Bench) -> None:
     sending(bench, lane="shop")
-    assert told(bench, "held") == {"held": 7, "held:account:main": 7, "held:lane:shop": 7}
+    assert amounts(bench, "held") == {"held": 7, "held:account:main": 7, "held:lane:shop": 7}
 
 
-def test_a_refusal_frees_what_was_held(bench: Bench) -> None:
+def test_a_refusal_releases_held_money(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
     assert books(bench) == (0, 0, 0)
 
 
-def test_a_rejection_frees_what_was_held(bench: Bench) -> None:
+def test_a_rejection_releases_held_money(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=grant.attempt)
     assert books(bench) == (0, 0, 0)
@@ -143,7 +143,7 @@ def test_a_rejection_that_may_be_charged_leaves_a_doubt(bench: Bench) -> None:
     assert books(bench) == (0, 7, 0)
 
 
-def test_a_rejection_says_nothing_of_an_earlier_attempt_that_is_in_doubt(bench: Bench) -> None:
+def test_a_rejection_leaves_an_earlier_attempt_in_doubt(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
     bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
@@ -155,7 +155,7 @@ def test_a_rejection_says_nothing_of_an_earlier_attempt_that_is_in_doubt(bench: 
     assert books(bench) == (0, 7, 0)
 
 
-def test_a_task_behind_a_fault_is_held_for_again(bench: Bench) -> None:
+def test_a_task_found_after_a_fault_is_held_again(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=60.0)
     assert books(bench) == (0, 0, 0)
@@ -165,14 +165,14 @@ def test_a_task_behind_a_fault_is_held_for_again(bench: Bench) -> None:
     assert books(bench) == (0, 0, 7)
 
 
-def test_a_refusal_frees_nothing_while_the_attempt_has_a_task_all_the_same(bench: Bench) -> None:
+def test_a_refusal_releases_nothing_while_the_attempt_has_a_task(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.called_back(job_id, "token 1", "a task")
     bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=60.0)
     assert books(bench) == (7, 0, 0)
 
 
-def test_the_wait_for_money_is_not_the_jobs_own_time(bench: Bench) -> None:
+def test_the_wait_for_money_does_not_count_towards_the_deadline(bench: Bench) -> None:
     money = capped(day=Decimal(7))
     job_id, grant = sending(bench)
     bench.ledger.jobs.retry(job_id, grant.attempt, FAULT, delay=2.0)
@@ -186,7 +186,7 @@ def test_the_wait_for_money_is_not_the_jobs_own_time(bench: Bench) -> None:
     assert isinstance(begin(bench, step, money), Grant)
 
 
-def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:
+def test_held_is_the_sum_over_the_jobs_in_progress(bench: Bench) -> None:
     jobs = [sending(bench, prompt=f"fox {number}", images=number + 1) for number in range(4)]
     assert held(bench) == 7 * (1 + 2 + 3 + 4)
     bench.ledger.jobs.retry(jobs[1][0], 1, REFUSED, delay=60.0)
@@ -197,52 +197,52 @@ def test_held_is_the_sum_over_the_jobs_that_are_under_way(bench: Bench) -> None:
 # Spent
 
 
-def test_the_providers_word_settles_what_was_held(bench: Bench) -> None:
+def test_the_providers_figure_replaces_held_money(bench: Bench) -> None:
     succeed(bench, generating(bench, lane="shop"), "6.5")
     assert books(bench) == (0, 0, Decimal("6.5"))
-    today = told(bench, str(int(START) // DAY))
+    today = amounts(bench, str(int(START) // DAY))
     assert (today["spent:account:main"], today["spent:lane:shop"]) == (Decimal("6.5"), Decimal("6.5"))
 
 
-def test_without_the_providers_word_the_expected_cost_is_spent(bench: Bench) -> None:
+def test_without_the_providers_figure_the_expected_cost_is_spent(bench: Bench) -> None:
     succeed(bench, generating(bench), None)
     assert books(bench) == (0, 0, 7)
 
 
-def test_a_task_that_failed_costs_nothing(bench: Bench) -> None:
+def test_a_failed_task_costs_nothing(bench: Bench) -> None:
     job_id = generating(bench)
     speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("no"), ttl=60)
     assert books(bench) == (0, 0, 0)
 
 
-def test_a_task_that_failed_may_be_owed_for(bench: Bench) -> None:
+def test_a_failed_task_may_be_owed(bench: Bench) -> None:
     job_id = generating(bench)
     speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("withheld"), ttl=60, owed=True)
     assert books(bench) == (0, 0, 7)
 
 
-def test_a_task_that_failed_costs_what_the_provider_says(bench: Bench) -> None:
+def test_a_failed_task_costs_the_providers_figure(bench: Bench) -> None:
     job_id = generating(bench)
     speaking.task_failed(bench.ledger, job_id, "a task", GenerationFailed("no"), ttl=60, cost=Decimal(2))
     assert books(bench) == (0, 0, 2)
 
 
-def test_an_end_that_is_told_twice_is_paid_for_once(bench: Bench) -> None:
+def test_an_end_that_is_reported_twice_is_paid_once(bench: Bench) -> None:
     job_id = generating(bench)
     succeed(bench, job_id, "7")
     succeed(bench, job_id, "7")
     assert books(bench) == (0, 0, 7)
 
 
-def test_what_is_spent_counts_on_the_day_of_its_end(bench: Bench) -> None:
+def test_spending_counts_on_the_day_of_the_end(bench: Bench) -> None:
     job_id = generating(bench)
     bench.now += DAY
     succeed(bench, job_id, "7")
-    assert told(bench, str(int(START) // DAY)) == {}
+    assert amounts(bench, str(int(START) // DAY)) == {}
     assert spent(bench) == 7
 
 
-def test_a_second_task_is_paid_for_as_well(bench: Bench) -> None:
+def test_a_second_task_is_paid_as_well(bench: Bench) -> None:
     job_id = generating(bench)
     bench.ledger.jobs.accepted(job_id, 1, "another", poll_in=600.0)
     succeed(bench, job_id, "7")
@@ -258,10 +258,10 @@ def test_a_doubt_that_nobody_resolves_stays_doubtful(bench: Bench) -> None:
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     assert books(bench) == (7, 0, 0)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
-    assert told(bench, "held") == {"doubtful": 7, "doubtful:account:main": 7, "doubtful:lane:shop": 7}
+    assert amounts(bench, "held") == {"doubtful": 7, "doubtful:account:main": 7, "doubtful:lane:shop": 7}
 
 
-def test_a_late_result_settles_a_doubt(bench: Bench) -> None:
+def test_a_late_result_clears_doubtful_money(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
@@ -270,7 +270,7 @@ def test_a_late_result_settles_a_doubt(bench: Bench) -> None:
     assert books(bench) == (0, 0, 6)
 
 
-def test_a_late_failure_settles_a_doubt(bench: Bench) -> None:
+def test_a_late_failure_clears_doubtful_money(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     bench.ledger.jobs.fail(job_id, InDoubt("unknown"), [JobState.IN_DOUBT])
@@ -279,13 +279,13 @@ def test_a_late_failure_settles_a_doubt(bench: Bench) -> None:
     assert books(bench) == (0, 0, 0)
 
 
-def test_a_job_that_is_cancelled_while_it_is_sent_is_doubtful(bench: Bench) -> None:
+def test_a_job_that_is_cancelled_while_sending_is_doubtful(bench: Bench) -> None:
     job_id, _ = sending(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (0, 7, 0)
 
 
-def test_a_refusal_after_the_cancelling_frees_all(bench: Bench) -> None:
+def test_a_refusal_after_a_cancellation_releases_everything(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=0.0)
@@ -293,7 +293,7 @@ def test_a_refusal_after_the_cancelling_frees_all(bench: Bench) -> None:
     assert books(bench) == (0, 0, 0)
 
 
-def test_a_result_after_the_cancelling_is_spent(bench: Bench) -> None:
+def test_a_result_after_a_cancellation_is_spent(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     bench.ledger.jobs.accepted(job_id, grant.attempt, "a task", poll_in=2.0)
@@ -301,7 +301,7 @@ def test_a_result_after_the_cancelling_is_spent(bench: Bench) -> None:
     assert books(bench) == (0, 0, 7)
 
 
-def test_a_job_that_is_cancelled_with_its_task_stays_held_until_the_tasks_end(bench: Bench) -> None:
+def test_the_money_of_a_cancelled_job_is_held_until_its_task_ends(bench: Bench) -> None:
     job_id = generating(bench)
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert books(bench) == (7, 0, 0)
@@ -309,7 +309,7 @@ def test_a_job_that_is_cancelled_with_its_task_stays_held_until_the_tasks_end(be
     assert books(bench) == (0, 7, 0)
 
 
-def test_sending_again_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
+def test_a_resubmission_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
     bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
@@ -318,7 +318,7 @@ def test_sending_again_leaves_the_first_attempt_doubtful(bench: Bench) -> None:
     assert books(bench) == (7, 7, 0)
 
 
-def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> None:
+def test_both_results_of_a_resubmitted_job_are_spent(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=60.0)
     bench.ledger.jobs.resubmit(job_id, attempt=grant.attempt)
@@ -332,7 +332,7 @@ def test_both_results_of_a_job_that_was_sent_again_are_spent(bench: Bench) -> No
     assert books(bench) == (0, 0, 14)
 
 
-def test_another_jobs_task_says_nothing_of_the_attempt(bench: Bench) -> None:
+def test_a_task_of_another_job_leaves_the_money_of_the_attempt(bench: Bench) -> None:
     job_id, grant = sending(bench)
     bench.ledger.jobs.doubt(job_id, grant.attempt, NO_ANSWER, grace=5.0)
     bench.ledger.jobs.called_back(job_id, "token 1", "another's")
@@ -358,19 +358,19 @@ def test_a_job_over_the_days_cap_waits(bench: Bench) -> None:
     assert "over_budget" in bench.events(second)
 
 
-def test_a_grant_over_the_days_cap_is_taken_back_at_its_begin(bench: Bench) -> None:
+def test_a_grant_over_the_days_cap_is_taken_back_at_the_begin(bench: Bench) -> None:
     money = capped(day=Decimal(10))
     submit(bench, "first")
     second = submit(bench, "second")
     one, other = creates(bench, money)
     begin(bench, one, money)
     assert begin(bench, other, money) == "stale"
-    assert bench.places(second) == ["over-budget:day"]
+    assert bench.indexes(second) == ["over-budget:day"]
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 1
     assert bench.client.zcard(bench.ledger.prefix + "window:create:main") == 1
 
 
-def test_a_job_that_waits_for_money_goes_when_some_is_free_again(bench: Bench) -> None:
+def test_a_job_over_budget_is_sent_when_money_is_released(bench: Bench) -> None:
     money = capped(day=Decimal(10))
     first, second = submit(bench, "first"), submit(bench, "second")
     one, other = creates(bench, money)
@@ -393,7 +393,7 @@ def test_a_new_day_has_a_new_cap(bench: Bench) -> None:
     assert len(creates(bench, money)) == 1
 
 
-def test_a_job_over_a_cap_that_refuses_fails_and_says_why(bench: Bench) -> None:
+def test_a_job_over_a_refusing_cap_fails_with_the_reason(bench: Bench) -> None:
     money = capped(refuse=True, day=Decimal(5))
     job_id = submit(bench)
     assert creates(bench, money) == []
@@ -402,7 +402,7 @@ def test_a_job_over_a_cap_that_refuses_fails_and_says_why(bench: Bench) -> None:
     assert failure.charged == "no"
 
 
-def test_a_granted_job_over_a_cap_that_refuses_fails_at_its_begin(bench: Bench) -> None:
+def test_a_granted_job_over_a_refusing_cap_fails_at_the_begin(bench: Bench) -> None:
     money = capped(refuse=True, day=Decimal(10))
     submit(bench, "first")
     second = submit(bench, "second")
@@ -423,33 +423,33 @@ def test_a_cap_is_used_to_its_last_credit(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("caps", [Caps(lane=Decimal(10)), Caps(lanes={"shop": Decimal(10)})])
-def test_one_lane_over_its_cap_leaves_the_others_going(bench: Bench, caps: Caps) -> None:
+def test_a_lane_over_its_cap_does_not_stop_the_others(bench: Bench, caps: Caps) -> None:
     money = Money(PRICES, caps)
     sending(bench, lane="shop")
     shop, blog = submit(bench, lane="shop"), submit(bench, lane="blog")
     assert [step.job_id for step in creates(bench, money)] == [blog]
-    assert bench.places(shop) == ["over-budget:lane:shop"]
+    assert bench.indexes(shop) == ["over-budget:lane:shop"]
 
 
-def test_a_lane_with_a_cap_of_its_own_has_that_one(bench: Bench) -> None:
+def test_a_lane_uses_its_own_cap(bench: Bench) -> None:
     money = capped(lane=Decimal(1), lanes={"shop": Decimal(10)})
     submit(bench, lane="shop")
     submit(bench, lane="blog")
     assert len(creates(bench, money)) == 1
 
 
-def test_a_job_without_a_lane_has_no_lanes_cap(bench: Bench) -> None:
+def test_a_job_without_a_lane_has_no_lane_cap(bench: Bench) -> None:
     submit(bench)
     assert len(creates(bench, capped(lane=Decimal(1)))) == 1
 
 
-def test_dispatchers_rest_while_a_line_is_over_its_cap(bench: Bench) -> None:
+def test_dispatchers_sleep_while_all_jobs_are_over_budget(bench: Bench) -> None:
     money = capped(day=Decimal(7))
     sending(bench)
     for number in range(50):
         submit(bench, f"fox {number}")
     assert creates(bench, money) == []
-    # Until they are tried again, unless the first one's end comes before.
+    # Jobs over budget are tried again later, or when the first job ends.
     assert bench.ledger.queue.claim(QUOTA, money=money).wait > 1.0
 
 
@@ -458,11 +458,11 @@ def poor(bench: Bench, count: int) -> None:
     bench.ledger.jobs.submit_many([prepare(job, lane="poor") for job in jobs])
 
 
-def test_a_lane_over_its_cap_keeps_nobody_waiting(bench: Bench) -> None:
+def test_a_lane_over_its_cap_delays_no_other_lane(bench: Bench) -> None:
     money = capped(lanes={"poor": Decimal(7)})
     sending(bench, lane="poor")
     poor(bench, 3000)
-    # Others have had their turns, so that a new lane comes after all of these.
+    # The current turn is past all of these, so that a new lane comes after them.
     bench.client.hset(bench.ledger.prefix + "turns:now", "5", 3001)
     rich = submit(bench, "rich", lane="rich")
     two = replace(QUOTA, creates=2)
@@ -473,7 +473,7 @@ def test_a_lane_over_its_cap_keeps_nobody_waiting(bench: Bench) -> None:
     assert [step.job_id for step in claimed.steps] == [rich]
 
 
-def test_a_lane_over_its_cap_costs_nobody_anything_later(bench: Bench) -> None:
+def test_a_lane_over_its_cap_does_not_delay_later_jobs(bench: Bench) -> None:
     money = capped(lanes={"poor": Decimal(7)})
     sending(bench, lane="poor")
     poor(bench, 1000)
@@ -485,7 +485,7 @@ def test_a_lane_over_its_cap_costs_nobody_anything_later(bench: Bench) -> None:
     assert bench.client.zcard(bench.ledger.prefix + "over-budget:lane:poor") == 1000
 
 
-def test_as_many_come_back_as_there_is_money_for(bench: Bench) -> None:
+def test_only_jobs_with_money_return_to_the_ready_queue(bench: Bench) -> None:
     job_id, grant = sending(bench, lane="poor")
     poor(bench, 10)
     assert creates(bench, capped(lanes={"poor": Decimal(7)})) == []
@@ -508,7 +508,7 @@ def test_a_job_over_budget_is_cancelled_and_expires_like_others(bench: Bench) ->
     assert bench.client.keys(bench.ledger.prefix + "over-budget:*") == []
 
 
-def test_a_job_whose_cap_was_lowered_below_its_price_does_not_wait_either(bench: Bench) -> None:
+def test_a_job_dearer_than_a_lowered_cap_does_not_wait(bench: Bench) -> None:
     sending(bench)
     job_id = submit(bench, "another")
     assert creates(bench, capped(day=Decimal(10))) == []
@@ -518,7 +518,7 @@ def test_a_job_whose_cap_was_lowered_below_its_price_does_not_wait_either(bench:
     assert bench.client.keys(bench.ledger.prefix + "over-budget*") == []
 
 
-def test_a_job_that_is_dearer_than_its_whole_cap_does_not_wait_for_ever(bench: Bench) -> None:
+def test_a_job_dearer_than_its_whole_cap_does_not_wait(bench: Bench) -> None:
     money = capped(lanes={"shop": Decimal(20)})
     job_id = submit(bench, lane="shop", images=3)
     assert creates(bench, money) == []

@@ -1,4 +1,4 @@
-"""An account that is closed, and the one request with which it opens again."""
+"""Pauses of an account, and the probe that ends them."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -42,7 +42,7 @@ def accept(bench: Bench, step: Claim, grant: Grant) -> None:
 
 
 def closed(bench: Bench, why: Closing = CLOSED, waiting: int = 5) -> None:
-    """Of several jobs in the line, one was sent and refused for that."""
+    """Submit several jobs, and have one refused for that cause."""
     for number in range(waiting):
         bench.submit(f"fox {number}")
     [step, *others] = creates(bench)
@@ -51,7 +51,7 @@ def closed(bench: Bench, why: Closing = CLOSED, waiting: int = 5) -> None:
 
 
 def probing(bench: Bench, why: Closing = CLOSED) -> tuple[Claim, Grant]:
-    """The pause is over, and its probe is on the wire."""
+    """The probe after the end of a pause, on the wire."""
     closed(bench, why)
     bench.now += why.first
     [step] = creates(bench)
@@ -77,30 +77,30 @@ def test_nothing_is_granted_during_a_pause(bench: Bench) -> None:
     assert creates(bench) == []
 
 
-def test_the_next_begin_sees_a_pause_and_leaves_its_permit_and_place(bench: Bench) -> None:
+def test_a_begin_during_a_pause_frees_its_permit_and_slot(bench: Bench) -> None:
     first, second = bench.submit("first"), bench.submit("second")
     one, other = creates(bench)
     refuse(bench, one, send(bench, one))
     assert (one.job_id, other.job_id) == (first, second)
     assert begin(bench, other) == "stale"
-    assert bench.places(second) == ["ready"]
+    assert bench.indexes(second) == ["ready"]
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
     permits = bench.client.zrange(bench.ledger.prefix + "window:create:main", 0, -1)
     assert permits == [f"{first}:{one.lease}"]
 
 
-def test_the_dispatcher_sleeps_until_the_probe_may_go(bench: Bench) -> None:
+def test_the_dispatcher_sleeps_until_the_probe_may_be_sent(bench: Bench) -> None:
     closed(bench)
     bench.claim()
     assert bench.claim().wait == pytest.approx(60.0)
 
 
-def test_a_pause_is_as_long_as_the_provider_asks_for_and_no_longer_than_the_longest(bench: Bench) -> None:
+def test_a_pause_follows_the_provider_up_to_the_longest(bench: Bench) -> None:
     closed(bench, replace(CLOSED, at_least=150.0))
     assert left(bench) == 150.0
 
 
-def test_a_pause_is_no_longer_than_the_longest_whatever_the_provider_asks_for(bench: Bench) -> None:
+def test_a_pause_never_exceeds_the_longest(bench: Bench) -> None:
     closed(bench, replace(CLOSED, at_least=1000.0))
     assert left(bench) == 200.0
 
@@ -118,7 +118,7 @@ def test_requests_that_were_on_the_wire_do_not_lengthen_a_pause(bench: Bench) ->
     assert left(bench) == -10.0
 
 
-def test_a_graver_cause_takes_the_place_of_a_lesser_one(bench: Bench) -> None:
+def test_a_longer_pause_replaces_a_shorter_one(bench: Bench) -> None:
     for number in range(2):
         bench.submit(f"fox {number}")
     sent = [(step, send(bench, step)) for step in creates(bench)]
@@ -127,7 +127,7 @@ def test_a_graver_cause_takes_the_place_of_a_lesser_one(bench: Bench) -> None:
     assert (pause(bench, "cause"), left(bench)) == ("no_credits", 60.0)
 
 
-def test_a_refusal_closes_the_account_although_its_job_was_cancelled(bench: Bench) -> None:
+def test_a_refusal_of_a_cancelled_job_closes_the_account(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
     assert not bench.ledger.jobs.retry(
@@ -139,7 +139,7 @@ def test_a_refusal_closes_the_account_although_its_job_was_cancelled(bench: Benc
     assert creates(bench) == []
 
 
-def test_a_lesser_cause_does_not_shorten_a_pause(bench: Bench) -> None:
+def test_a_shorter_pause_does_not_shorten_a_longer_one(bench: Bench) -> None:
     for number in range(2):
         bench.submit(f"fox {number}")
     sent = [(step, send(bench, step)) for step in creates(bench)]
@@ -150,7 +150,7 @@ def test_a_lesser_cause_does_not_shorten_a_pause(bench: Bench) -> None:
 
 @pytest.mark.parametrize("met_it", [True, False])
 @pytest.mark.parametrize("hours", [1, 1000])
-def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench, met_it: bool, hours: int) -> None:
+def test_a_pause_does_not_count_against_the_deadline(bench: Bench, met_it: bool, hours: int) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=100.0)
     bench.now += 100.0
@@ -169,7 +169,7 @@ def test_the_time_of_a_pause_is_not_the_jobs_own(bench: Bench, met_it: bool, hou
     assert deadline.timestamp() - bench.now == 800.0
 
 
-def test_a_back_off_is_the_jobs_own_time(bench: Bench) -> None:
+def test_a_back_off_counts_against_the_deadline(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": "server_fault"}, delay=900.0)
     bench.now += 900.0
@@ -180,7 +180,7 @@ def test_a_back_off_is_the_jobs_own_time(bench: Bench) -> None:
 # The probe
 
 
-def test_a_pause_ends_with_one_probe_however_many_dispatchers_ask(bench: Bench) -> None:
+def test_a_pause_ends_with_one_probe_however_many_dispatchers_claim(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     assert len(creates(bench)) == 1
@@ -193,12 +193,12 @@ def test_while_the_probe_is_on_the_wire_nothing_else_is_sent(bench: Bench) -> No
     assert creates(bench) == []
 
 
-def test_the_rest_follows_at_once_when_the_probe_is_taken(bench: Bench) -> None:
+def test_the_other_jobs_follow_at_once_when_the_probe_is_accepted(bench: Bench) -> None:
     accept(bench, *probing(bench))
     assert len(creates(bench)) == 4
 
 
-def test_a_probe_that_is_refused_for_the_same_cause_doubles_the_pause_up_to_the_longest(bench: Bench) -> None:
+def test_a_probe_refused_for_the_same_cause_doubles_the_pause(bench: Bench) -> None:
     step, grant = probing(bench)
     lengths = []
     for _ in range(3):
@@ -212,25 +212,25 @@ def test_a_probe_that_is_refused_for_the_same_cause_doubles_the_pause_up_to_the_
     assert lengths == [120.0, 200.0, 200.0]
 
 
-def test_a_probe_that_is_refused_for_another_cause_begins_another_pause(bench: Bench) -> None:
+def test_a_probe_refused_for_another_cause_starts_another_pause(bench: Bench) -> None:
     refuse(bench, *probing(bench), BRIEFLY)
     assert (pause(bench, "cause"), left(bench)) == ("rate_limited", 10.0)
 
 
-def test_a_probe_that_the_provider_rejects_for_itself_opens_the_account(bench: Bench) -> None:
+def test_a_probe_rejected_for_its_own_request_opens_the_account(bench: Bench) -> None:
     step, grant = probing(bench)
     error = RequestRejected("no such size")
     assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt)
     assert len(creates(bench)) == 4
 
 
-def test_a_probe_that_met_a_fault_opens_the_account(bench: Bench) -> None:
+def test_a_probe_with_a_server_fault_opens_the_account(bench: Bench) -> None:
     step, grant = probing(bench)
     assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=600.0)
     assert len(creates(bench)) == 4
 
 
-def test_a_probe_that_never_reached_the_provider_is_followed_by_another_one(bench: Bench) -> None:
+def test_an_unsent_probe_is_followed_by_another_one(bench: Bench) -> None:
     step, grant = probing(bench)
     unsent = {"cause": "not_connected"}
     assert bench.ledger.jobs.retry(step.job_id, grant.attempt, unsent, delay=5.0, unsent=True)
@@ -239,14 +239,14 @@ def test_a_probe_that_never_reached_the_provider_is_followed_by_another_one(benc
     assert len(creates(bench)) == 1
 
 
-def test_a_last_attempt_that_never_reached_the_provider_opens_nothing(bench: Bench) -> None:
+def test_an_unsent_last_attempt_does_not_open_the_account(bench: Bench) -> None:
     step, grant = probing(bench)
     error = RequestRejected("no connection")
     assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=True)
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_that_nobody_began_is_followed_by_another_one(bench: Bench) -> None:
+def test_a_probe_that_never_began_is_followed_by_another_one(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     creates(bench)
@@ -254,20 +254,20 @@ def test_a_probe_that_nobody_began_is_followed_by_another_one(bench: Bench) -> N
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_that_is_given_back_is_followed_by_another_one(bench: Bench) -> None:
+def test_a_returned_probe_is_followed_by_another_one(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     bench.ledger.queue.give_back(creates(bench))
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_that_is_cancelled_is_followed_by_another_one(bench: Bench) -> None:
+def test_a_cancelled_probe_is_followed_by_another_one(bench: Bench) -> None:
     step, _ = probing(bench)
     bench.ledger.jobs.cancel(step.job_id, UNSENT, SENT)
     assert len(creates(bench)) == 1
 
 
-def test_a_granted_probe_that_is_cancelled_is_followed_by_another_one(bench: Bench) -> None:
+def test_a_cancelled_granted_probe_is_followed_by_another_one(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     [step] = creates(bench)
@@ -275,7 +275,7 @@ def test_a_granted_probe_that_is_cancelled_is_followed_by_another_one(bench: Ben
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_that_a_callback_spares_is_followed_by_another_one(bench: Bench) -> None:
+def test_a_probe_that_a_callback_replaces_is_followed_by_another_one(bench: Bench) -> None:
     adopted, grant = bench.sending()
     assert bench.ledger.jobs.retry(adopted, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     other = bench.submit("another")
@@ -304,7 +304,7 @@ def test_a_probe_whose_worker_died_is_followed_by_another_one(bench: Bench) -> N
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_that_took_too_long_to_begin_is_no_probe_any_more(bench: Bench) -> None:
+def test_a_probe_that_begins_too_late_is_no_longer_the_probe(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
     [late] = creates(bench)
@@ -315,14 +315,14 @@ def test_a_probe_that_took_too_long_to_begin_is_no_probe_any_more(bench: Bench) 
     assert isinstance(begin(bench, probe), Grant)
 
 
-def test_a_callback_that_is_quicker_than_the_probes_answer_does_not_hold_the_rest_up(bench: Bench) -> None:
+def test_a_callback_before_the_probes_answer_does_not_delay_the_other_jobs(bench: Bench) -> None:
     step, grant = probing(bench)
     bench.ledger.jobs.called_back(step.job_id, f"token {step.lease}", f"task {step.job_id}")
     accept(bench, step, grant)
     assert len(creates(bench)) == 4
 
 
-def test_an_older_request_that_is_taken_is_no_probe(bench: Bench) -> None:
+def test_an_older_accepted_request_is_not_the_probe(bench: Bench) -> None:
     for number in range(3):
         bench.submit(f"fox {number}")
     one, other, third = creates(bench)
@@ -333,7 +333,7 @@ def test_an_older_request_that_is_taken_is_no_probe(bench: Bench) -> None:
     assert creates(bench) == []
 
 
-def test_a_probe_says_nothing_of_a_cause_that_came_after_it(bench: Bench) -> None:
+def test_a_probe_does_not_end_a_pause_that_began_after_it(bench: Bench) -> None:
     for number in range(6):
         bench.submit(f"fox {number}")
     [one, other, *rest] = creates(bench)
@@ -361,7 +361,7 @@ def test_a_pause_by_hand_lasts_until_somebody_resumes(bench: Bench) -> None:
     assert len(creates(bench)) == 1
 
 
-def test_a_pause_by_hand_ends_with_its_time_and_without_a_probe(bench: Bench) -> None:
+def test_a_timed_pause_by_hand_ends_without_a_probe(bench: Bench) -> None:
     bench.ledger.accounts.pause("main", seconds=30.0)
     for number in range(3):
         bench.submit(f"fox {number}")
@@ -391,21 +391,21 @@ def test_a_job_that_is_refused_during_a_pause_without_an_end_can_still_be_read(b
     assert isinstance(begin(bench, step), Grant)
 
 
-def test_a_pause_by_hand_takes_the_place_of_another_and_of_its_probe(bench: Bench) -> None:
+def test_a_pause_by_hand_replaces_another_pause_and_its_probe(bench: Bench) -> None:
     step, grant = probing(bench)
     bench.ledger.accounts.pause("main")
     accept(bench, step, grant)
     assert creates(bench) == []
 
 
-def test_resuming_ends_the_waiting_and_not_the_probe(bench: Bench) -> None:
+def test_a_resumed_account_still_needs_a_probe(bench: Bench) -> None:
     closed(bench)
     assert bench.ledger.accounts.resume("main")
     assert len(creates(bench)) == 1
     assert creates(bench) == []
 
 
-def test_a_persons_trial_does_not_make_the_pause_longer(bench: Bench) -> None:
+def test_a_probe_after_a_resume_does_not_lengthen_the_pause(bench: Bench) -> None:
     closed(bench)
     assert bench.ledger.accounts.resume("main")
     [step] = creates(bench)
@@ -436,7 +436,7 @@ def test_another_key_is_tried_with_a_probe(bench: Bench) -> None:
     assert len(creates(bench, replace(KEY, key="second"))) == 1
 
 
-def test_a_person_can_have_a_refused_key_tried_again(bench: Bench) -> None:
+def test_a_person_can_have_a_refused_key_probed_again(bench: Bench) -> None:
     closed(bench, REFUSED_KEY)
     bench.ledger.accounts.resume("main")
     [step] = creates(bench, KEY)
@@ -449,7 +449,7 @@ def test_a_person_can_have_a_refused_key_tried_again(bench: Bench) -> None:
 
 
 def without_credits(bench: Bench) -> Claim:
-    """The pause for want of 3.5 credits is over, and the balance is to be read."""
+    """The balance check after a pause for lack of 3.5 credits."""
     bench.submit()
     step = bench.claim_one()
     grant = bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900, money=PRICES)
@@ -461,12 +461,12 @@ def without_credits(bench: Bench) -> Claim:
     return check
 
 
-def test_missing_credits_are_asked_about_and_not_probed_for(bench: Bench) -> None:
+def test_missing_credits_are_checked_and_not_probed(bench: Bench) -> None:
     without_credits(bench)
     assert bench.claim().steps == []
 
 
-def test_enough_credits_let_a_probe_go(bench: Bench) -> None:
+def test_enough_credits_allow_a_probe(bench: Bench) -> None:
     check = without_credits(bench)
     assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal("3.5"), longest=200.0)
     [step] = creates(bench)
@@ -484,7 +484,7 @@ def test_too_few_credits_double_the_pause(bench: Bench) -> None:
     assert left(bench) == 200.0
 
 
-def test_only_the_newest_question_is_answered(bench: Bench) -> None:
+def test_only_the_latest_balance_check_counts(bench: Bench) -> None:
     check = without_credits(bench)
     bench.now += bench.ledger.leases.step
     [again] = bench.claim().steps
@@ -492,20 +492,20 @@ def test_only_the_newest_question_is_answered(bench: Bench) -> None:
     assert bench.ledger.accounts.credits_seen("main", again.lease, Decimal(5), longest=200.0)
 
 
-def test_a_job_whose_id_is_a_question_s_number_is_not_taken_for_it(bench: Bench) -> None:
+def test_a_job_whose_id_equals_a_balance_check_is_not_confused_with_it(bench: Bench) -> None:
     check = without_credits(bench)
     bench.submit("named so", job_id=str(check.lease))
     bench.ledger.jobs.cancel(str(check.lease), UNSENT, SENT)
     assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
 
 
-def test_a_question_that_is_given_back_is_asked_again(bench: Bench) -> None:
+def test_a_returned_balance_check_is_claimed_again(bench: Bench) -> None:
     check = without_credits(bench)
     assert bench.ledger.queue.give_back([check]) == 1
     assert [step.step for step in bench.claim().steps] == ["credits"]
 
 
-def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
+def test_credits_are_checked_although_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
     for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
@@ -516,7 +516,7 @@ def test_credits_are_asked_about_although_no_job_waits(bench: Bench) -> None:
     assert [step.step for step in bench.claim().steps] == ["credits"]
 
 
-def test_a_dispatcher_rests_when_there_are_credits_and_no_job_waits(bench: Bench) -> None:
+def test_a_dispatcher_sleeps_when_there_are_credits_and_no_job_waits(bench: Bench) -> None:
     check = without_credits(bench)
     for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
@@ -525,7 +525,7 @@ def test_a_dispatcher_rests_when_there_are_credits_and_no_job_waits(bench: Bench
     assert bench.claim().wait > 0.0
 
 
-def test_a_probe_refused_for_another_reason_says_nothing_of_a_capped_key(bench: Bench) -> None:
+def test_a_probe_refused_for_another_cause_keeps_the_pause_of_a_capped_key(bench: Bench) -> None:
     step, grant = probing(bench, Closing("key_capped", 60.0, 900.0))
     assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     assert creates(bench) == []
@@ -533,7 +533,7 @@ def test_a_probe_refused_for_another_reason_says_nothing_of_a_capped_key(bench: 
     assert len(creates(bench)) == 1
 
 
-def test_a_probe_refused_for_another_reason_shows_that_the_maintenance_is_over(bench: Bench) -> None:
+def test_a_probe_refused_for_another_cause_ends_the_pause_for_maintenance(bench: Bench) -> None:
     step, grant = probing(bench, Closing("maintenance", 60.0, 900.0))
     assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
     assert len(creates(bench)) > 1

@@ -1,4 +1,4 @@
-"""When a task is polled, and what becomes of steps that nobody takes."""
+"""Polls: their order and their signals, and steps that are given back."""
 
 from celery import Celery
 
@@ -16,7 +16,7 @@ from worker.dispatcher import Dispatcher, messages
 WIDE = Quota(1000, 10.0, 1000, 1.0, 1000)
 
 
-def test_an_attempt_given_back_returns_its_permit_and_its_place(bench: Bench) -> None:
+def test_an_attempt_given_back_frees_its_permit_and_slot(bench: Bench) -> None:
     narrow = Quota(1, 10.0, 1, 1.0, 1)
     job_id = bench.submit()
     [step] = bench.claim(narrow).steps
@@ -41,13 +41,13 @@ def test_what_has_begun_is_not_given_back(bench: Bench) -> None:
     step = bench.claim_one()
     bench.ledger.jobs.begin(step.job_id, step.lease, "t", deadline=900)
     assert bench.ledger.queue.give_back([step]) == 0
-    assert bench.places(step.job_id) == ["due"]
+    assert bench.indexes(step.job_id) == ["due"]
 
 
 # Signals
 
 
-def test_a_flood_of_signals_during_a_poll_leaves_it_valid_and_calls_for_one_more(bench: Bench) -> None:
+def test_many_signals_during_a_poll_leave_it_valid_and_cause_one_more(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     step = bench.claim_one()
     for _ in range(50):
@@ -77,7 +77,7 @@ def test_a_poll_that_is_given_back_keeps_its_signal(bench: Bench) -> None:
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_poll_that_came_too_late_for_its_permit_keeps_its_signal(bench: Bench) -> None:
+def test_a_poll_without_a_valid_permit_keeps_its_signal(bench: Bench) -> None:
     signalled = signalled_before_others(bench)
     [step] = bench.claim(ONE_READ).steps
     bench.now += 1.0
@@ -88,7 +88,7 @@ def test_a_poll_that_came_too_late_for_its_permit_keeps_its_signal(bench: Bench)
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_signal_goes_before_polls_that_are_due_and_wakes_a_dispatcher(bench: Bench) -> None:
+def test_a_signalled_poll_precedes_due_polls_and_wakes_a_dispatcher(bench: Bench) -> None:
     signalled = bench.generating("signalled", poll_in=600.0)
     bench.generating("due", poll_in=0.0)
     bench.now += 30.0
@@ -99,7 +99,7 @@ def test_a_signal_goes_before_polls_that_are_due_and_wakes_a_dispatcher(bench: B
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [signalled]
 
 
-def test_a_signal_never_makes_a_poll_later(bench: Bench) -> None:
+def test_a_signal_never_delays_a_poll(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     speaking.polled(bench.ledger, job_id, bench.claim_one().lease, "waiting", poll_in=0.25)
     bench.ledger.jobs.called_back(job_id, "token", "task of a fox")
@@ -113,7 +113,7 @@ def test_a_signal_never_makes_a_poll_later(bench: Bench) -> None:
     assert score < (START + 0.25) * 1000
 
 
-def test_late_polls_come_after_those_that_somebody_waits_for(bench: Bench) -> None:
+def test_late_polls_come_after_all_others(bench: Bench) -> None:
     live = bench.generating("live", poll_in=1.0)
     quiet = bench.generating("quiet")
     bench.ledger.jobs.cancel(quiet, UNSENT, SENT)
@@ -125,7 +125,7 @@ def test_late_polls_come_after_those_that_somebody_waits_for(bench: Bench) -> No
     assert [step.job_id for step in bench.claim(ONE_READ).steps] == [quiet]
 
 
-def test_the_task_that_was_named_last_is_polled_first_and_each_has_its_turn(bench: Bench) -> None:
+def test_the_task_named_last_is_polled_first_and_then_each_in_turn(bench: Bench) -> None:
     job_id = in_doubt(bench)
     for task_id in ("T1", "T2"):
         assert bench.ledger.jobs.called_back(job_id, "token", task_id) is Adoption.ADOPTED
@@ -145,7 +145,7 @@ def test_the_task_that_was_named_last_is_polled_first_and_each_has_its_turn(benc
 
 
 def many_generating(bench: Bench, count: int) -> list[str]:
-    """Jobs whose tasks are to be polled in two seconds."""
+    """Make jobs whose tasks are polled in two seconds."""
     jobs = [bench.submit(f"fox {number}") for number in range(count)]
     for step in bench.claim(WIDE).steps:
         grant = bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900)
@@ -169,7 +169,7 @@ def succeeded(job_id: str) -> TaskSucceeded:
     return TaskSucceeded(job_id=job_id, task_id=f"task of {job_id}", urls=["https://a"], cost=None, ttl=60)
 
 
-def test_a_message_that_is_lost_delays_only_its_own_polls(bench: Bench) -> None:
+def test_a_lost_message_delays_only_its_own_polls(bench: Bench) -> None:
     jobs = many_generating(bench, 20)
     steps = polls(bench)
     assert len(steps) == 20
@@ -208,7 +208,7 @@ def test_a_poll_that_was_reported_is_not_given_back_with_the_others(bench: Bench
     assert {step.job_id for step in polls(bench)} == {step.job_id for step in others}
 
 
-def test_a_dispatcher_that_drains_gives_each_poll_of_its_messages_back(bench: Bench) -> None:
+def test_a_draining_dispatcher_gives_back_each_poll_of_its_messages(bench: Bench) -> None:
     many_generating(bench, 20)
     app = Celery("drained", broker="memory://", set_as_current=False)
     dispatcher = Dispatcher(app, bench.ledger, [WIDE], Money())
@@ -222,7 +222,7 @@ def begun(found: list[Record | RecordUnreadable | None]) -> list[str]:
     return [record.job_id for record in found if isinstance(record, Record)]
 
 
-def test_polls_are_begun_together_and_those_that_are_stale_are_left_out(bench: Bench) -> None:
+def test_polls_begin_together_and_stale_ones_are_left_out(bench: Bench) -> None:
     many_generating(bench, 4)
     one, stale, ended, other = polls(bench)
     speaking.task_succeeded(
@@ -234,7 +234,7 @@ def test_polls_are_begun_together_and_those_that_are_stale_are_left_out(bench: B
     assert found[1:4] == [None, None, None]
 
 
-def test_a_record_that_nobody_can_read_is_left_out_of_the_polls_that_begin(bench: Bench) -> None:
+def test_an_unreadable_record_is_left_out_of_the_polls_that_begin(bench: Bench) -> None:
     many_generating(bench, 3)
     one, damaged, other = polls(bench)
     bench.client.hset(bench.ledger.jobs.key(damaged.job_id), "request", "{")
@@ -243,7 +243,7 @@ def test_a_record_that_nobody_can_read_is_left_out_of_the_polls_that_begin(bench
     assert isinstance(found[1], RecordUnreadable)
 
 
-def test_a_damaged_record_does_not_keep_the_others_of_its_message_from_ever_being_polled(
+def test_a_damaged_record_does_not_block_the_other_polls_of_its_message(
     bench: Bench,
 ) -> None:
     jobs = many_generating(bench, 3)
@@ -253,7 +253,7 @@ def test_a_damaged_record_does_not_keep_the_others_of_its_message_from_ever_bein
     assert sorted(begun(bench.ledger.jobs.begin_polls(steps))) == sorted([jobs[0], jobs[2]])
 
 
-def test_reports_are_answered_in_their_order(bench: Bench) -> None:
+def test_reports_are_answered_in_order(bench: Bench) -> None:
     many_generating(bench, 4)
     one, two, three, four = polls(bench)
     bench.ledger.jobs.begin_polls([one, two, three, four])
@@ -267,7 +267,7 @@ def test_reports_are_answered_in_their_order(bench: Bench) -> None:
     assert [getattr(answer, "what", answer) for answer in answers] == ["held", "ended", "stale", "ended"]
 
 
-def test_a_damaged_record_among_the_reports_is_told_and_the_others_are_put_on_record(bench: Bench) -> None:
+def test_a_damaged_record_is_reported_and_the_other_reports_are_recorded(bench: Bench) -> None:
     many_generating(bench, 3)
     one, damaged, other = polls(bench)
     bench.ledger.jobs.begin_polls([one, damaged, other])
@@ -280,7 +280,7 @@ def test_a_damaged_record_among_the_reports_is_told_and_the_others_are_put_on_re
     assert damaged.job_id in str(unreadable)
 
 
-def test_the_same_report_twice_in_a_message_is_one_end(bench: Bench) -> None:
+def test_a_report_that_occurs_twice_in_a_message_is_one_end(bench: Bench) -> None:
     many_generating(bench, 1)
     [step] = polls(bench)
     bench.ledger.jobs.begin_polls([step])

@@ -1,4 +1,4 @@
-"""Windows and places of an account, and what is learned about them."""
+"""The windows and slots of an account, and what is learned about them."""
 
 from dataclasses import replace
 
@@ -21,12 +21,12 @@ def quota(bench: Bench, name: str) -> float | None:
 
 
 def window(bench: Bench) -> dict[str, float]:
-    """By permit, when it counts, in seconds from now on."""
+    """The time from which each permit counts, in seconds from now."""
     entries = bench.client.zrange(bench.ledger.prefix + "window:create:main", 0, -1, withscores=True)
     return {permit: round(at / 1000 - bench.now, 3) for permit, at in entries}
 
 
-def places(bench: Bench) -> int:
+def slots(bench: Bench) -> int:
     return int(bench.client.zcard(bench.ledger.prefix + "in-flight:main"))
 
 
@@ -60,7 +60,7 @@ def refuse(bench: Bench, step: Claim, grant: Grant, took: float = 0.2) -> None:
 
 
 def shrunk(bench: Bench, taken: int = 3) -> None:
-    """Of a full window, the provider took only so many, and the pause after the refusal is over."""
+    """Lower the limit: of a full window, the provider accepted only ``taken``. The pause is over."""
     waiting(bench, 60)
     steps = creates(bench)
     for step in steps[:taken]:
@@ -77,7 +77,7 @@ def shrunk(bench: Bench, taken: int = 3) -> None:
 # The windows
 
 
-def test_a_permit_counts_from_when_its_request_was_sent(bench: Bench) -> None:
+def test_a_permit_counts_from_the_sending_of_its_request(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench)
     bench.now += 3.0
@@ -85,14 +85,14 @@ def test_a_permit_counts_from_when_its_request_was_sent(bench: Bench) -> None:
     assert list(window(bench).values()) == [0.0]
 
 
-def test_the_quickest_request_counts_from_its_sending(bench: Bench) -> None:
+def test_the_fastest_request_counts_from_its_sending(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench)
     exchange(bench, step, took=0.3)
     assert list(window(bench).values()) == [-0.3]
 
 
-def test_a_request_that_dawdled_counts_for_as_much_later(bench: Bench) -> None:
+def test_a_slow_request_counts_later_by_its_delay(bench: Bench) -> None:
     waiting(bench, 2)
     first, second = creates(bench)
     exchange(bench, first, took=0.2)
@@ -102,7 +102,7 @@ def test_a_request_that_dawdled_counts_for_as_much_later(bench: Bench) -> None:
     assert dawdled == pytest.approx(-0.7 + 0.495, abs=0.001)
 
 
-def test_no_request_counts_for_much_later_than_it_was_sent(bench: Bench) -> None:
+def test_the_correction_for_a_slow_request_is_bounded(bench: Bench) -> None:
     waiting(bench, 2)
     first, second = creates(bench)
     exchange(bench, first, took=0.2)
@@ -119,7 +119,7 @@ def test_a_request_without_an_answer_counts_until_it_is_in_doubt(bench: Bench) -
     assert list(window(bench).values()) == [0.0]
 
 
-def test_a_request_whose_worker_died_counts_until_its_lease_is_over(bench: Bench) -> None:
+def test_a_request_whose_worker_died_counts_until_its_lease_expires(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench)
     grant = send(bench, step)
@@ -129,7 +129,7 @@ def test_a_request_whose_worker_died_counts_until_its_lease_is_over(bench: Bench
     assert list(window(bench).values()) == [0.0]
 
 
-def test_a_callback_that_is_quicker_than_the_answer_leaves_the_answer_its_lesson(bench: Bench) -> None:
+def test_an_answer_is_learned_from_although_a_callback_came_first(bench: Bench) -> None:
     waiting(bench, 2)
     first, second = creates(bench)
     exchange(bench, first, took=0.2)
@@ -140,7 +140,7 @@ def test_a_callback_that_is_quicker_than_the_answer_leaves_the_answer_its_lesson
     assert window(bench)[f"{second.job_id}:{second.lease}"] == pytest.approx(-0.7 + 0.495, abs=0.001)
 
 
-def test_an_answer_teaches_once(bench: Bench) -> None:
+def test_an_answer_is_learned_from_once(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench, WITH_MARGIN)
     grant = send(bench, step)
@@ -150,7 +150,7 @@ def test_an_answer_teaches_once(bench: Bench) -> None:
     assert (quota(bench, "margin"), quota(bench, "fastest")) == (margin, 200)
 
 
-def test_a_request_that_never_left_gives_its_permit_back(bench: Bench) -> None:
+def test_an_unsent_request_frees_its_permit(bench: Bench) -> None:
     waiting(bench, 5)
     steps = creates(bench)
     grant = send(bench, steps[0])
@@ -168,21 +168,21 @@ def test_a_refused_request_keeps_its_permit(bench: Bench) -> None:
     assert creates(bench) == []
 
 
-def test_a_job_that_is_cancelled_before_it_is_sent_gives_its_permit_back(bench: Bench) -> None:
+def test_a_job_cancelled_before_its_sending_frees_its_permit(bench: Bench) -> None:
     waiting(bench, 5)
     steps = creates(bench)
     bench.ledger.jobs.cancel(steps[0].job_id, UNSENT, UNSENT)
     assert len(creates(bench)) == 1
 
 
-def test_a_claim_that_is_given_back_frees_its_permit_and_place(bench: Bench) -> None:
+def test_a_claim_that_is_given_back_frees_its_permit_and_slot(bench: Bench) -> None:
     waiting(bench, 1)
     [step] = creates(bench)
     assert bench.ledger.queue.give_back([step]) == 1
-    assert (window(bench), places(bench)) == ({}, 0)
+    assert (window(bench), slots(bench)) == ({}, 0)
 
 
-def test_a_permit_that_nobody_used_is_free_when_its_lease_is_over(bench: Bench) -> None:
+def test_an_unused_permit_is_free_when_its_lease_expires(bench: Bench) -> None:
     wide = replace(FOUR, creates_span=100.0)
     waiting(bench, 4)
     assert len(creates(bench, wide)) == 4
@@ -193,7 +193,7 @@ def test_a_permit_that_nobody_used_is_free_when_its_lease_is_over(bench: Bench) 
 # The margin
 
 
-def test_the_window_is_as_much_longer_as_the_margin_says(bench: Bench) -> None:
+def test_the_margin_lengthens_the_window(bench: Bench) -> None:
     waiting(bench, 5)
     assert len(creates(bench, WITH_MARGIN)) == 4
     bench.now += 10.999
@@ -209,7 +209,7 @@ def test_the_margin_shrinks_with_every_answer(bench: Bench) -> None:
     assert quota(bench, "margin") == pytest.approx(1000 * 0.98**2)
 
 
-def test_the_margin_never_vanishes(bench: Bench) -> None:
+def test_the_margin_has_a_lower_bound(bench: Bench) -> None:
     narrow = replace(FOUR, margin=0.01)
     waiting(bench, 4)
     for step in creates(bench, narrow):
@@ -218,7 +218,7 @@ def test_the_margin_never_vanishes(bench: Bench) -> None:
 
 
 def two_after_a_full_window(bench: Bench) -> list[tuple[Claim, Grant]]:
-    """Sent when four others are over, of which the answers came so late that they may count yet."""
+    """Two attempts after a full window whose answers came so late that the provider may count them still."""
     waiting(bench, 60)
     for step in creates(bench, WITH_MARGIN):
         exchange(bench, step, 0.0)
@@ -229,7 +229,7 @@ def two_after_a_full_window(bench: Bench) -> list[tuple[Claim, Grant]]:
     return [(step, send(bench, step)) for step in creates(bench, WITH_MARGIN)[:2]]
 
 
-def test_a_refusal_that_our_own_requests_explain_widens_the_margin(bench: Bench) -> None:
+def test_a_refusal_explained_by_our_own_requests_widens_the_margin(bench: Bench) -> None:
     [one, _] = two_after_a_full_window(bench)
     before = quota(bench, "margin")
     assert before
@@ -238,7 +238,7 @@ def test_a_refusal_that_our_own_requests_explain_widens_the_margin(bench: Bench)
     assert quota(bench, "limit") is None
 
 
-def test_refusals_of_the_same_moment_widen_the_margin_once(bench: Bench) -> None:
+def test_simultaneous_refusals_widen_the_margin_once(bench: Bench) -> None:
     [one, other] = two_after_a_full_window(bench)
     refuse(bench, *one)
     widened = quota(bench, "margin")
@@ -246,16 +246,16 @@ def test_refusals_of_the_same_moment_widen_the_margin_once(bench: Bench) -> None
     assert quota(bench, "margin") == widened
 
 
-# What somebody else leaves
+# The limit with another user of the quota
 
 
-def test_a_refusal_that_ours_do_not_explain_leaves_what_the_provider_took(bench: Bench) -> None:
+def test_a_refusal_not_explained_by_our_requests_lowers_the_limit(bench: Bench) -> None:
     shrunk(bench)
     assert quota(bench, "limit") == 3
     assert quota(bench, "margin") in (None, 0)
 
 
-def test_so_few_of_ours_are_no_share_of_the_quota(bench: Bench) -> None:
+def test_a_refusal_with_few_requests_of_ours_keeps_the_limit(bench: Bench) -> None:
     waiting(bench, 2)
     first, second = creates(bench)
     exchange(bench, first)
@@ -263,13 +263,13 @@ def test_so_few_of_ours_are_no_share_of_the_quota(bench: Bench) -> None:
     assert quota(bench, "limit") is None
 
 
-def test_what_is_left_is_all_that_is_granted(bench: Bench) -> None:
+def test_no_more_is_granted_than_the_lowered_limit(bench: Bench) -> None:
     shrunk(bench)
     bench.now += 10.0
     assert len(creates(bench)) == 3
 
 
-def test_after_a_minute_one_more_is_tried_then_two_more(bench: Bench) -> None:
+def test_after_a_minute_the_limit_is_raised_by_one_then_by_two(bench: Bench) -> None:
     wide = replace(FOUR, creates=20)
     waiting(bench, 200)
     steps = creates(bench, wide)
@@ -286,7 +286,7 @@ def test_after_a_minute_one_more_is_tried_then_two_more(bench: Bench) -> None:
     assert limits == [12, 13, 15, 19, 20]
 
 
-def test_a_trial_that_is_refused_makes_the_next_one_wait_for_twice_as_long(bench: Bench) -> None:
+def test_a_refused_trial_doubles_the_wait_for_the_next_one(bench: Bench) -> None:
     shrunk(bench)
     assert quota(bench, "patience") == 60_000
     bench.now += 60.0
@@ -298,7 +298,7 @@ def test_a_trial_that_is_refused_makes_the_next_one_wait_for_twice_as_long(bench
     assert (quota(bench, "limit"), quota(bench, "patience")) == (3, 120_000)
 
 
-def test_a_quota_that_was_whole_again_for_long_is_tried_for_as_soon_as_ever(bench: Bench) -> None:
+def test_a_quota_that_was_full_again_for_long_resets_the_patience(bench: Bench) -> None:
     shrunk(bench)
     bench.now += 60.0
     bench.claim(FOUR)
@@ -308,10 +308,10 @@ def test_a_quota_that_was_whole_again_for_long_is_tried_for_as_soon_as_ever(benc
     assert (quota(bench, "limit"), quota(bench, "patience")) == (3, 60_000)
 
 
-# Places
+# Slots
 
 
-def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) -> None:
+def test_the_audit_releases_a_slot_that_a_crash_left_behind(bench: Bench) -> None:
     waiting(bench, 1)
     bench.client.zadd(bench.ledger.prefix + "in-flight:main", {"ghost": (bench.now + 60) * 1000})
     one = replace(FOUR, max_in_flight=1)
@@ -321,14 +321,14 @@ def test_a_place_that_a_crash_left_behind_is_found_by_the_audit(bench: Bench) ->
     assert len(creates(bench, one)) == 1
 
 
-def test_the_audit_leaves_those_alone_that_hold_their_place(bench: Bench) -> None:
+def test_the_audit_keeps_slots_that_jobs_hold(bench: Bench) -> None:
     bench.generating("a fox", poll_in=1000.0)
     bench.now += 60.0
     bench.ledger.queue.maintain()
-    assert places(bench) == 1
+    assert slots(bench) == 1
 
 
-def test_polls_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
+def test_polls_refused_together_widen_the_margin_once(bench: Bench) -> None:
     jobs = [bench.generating(f"fox {number}", poll_in=5.0) for number in range(4)]
     bench.now += 5.0
     steps = bench.claim().steps
@@ -344,7 +344,7 @@ def test_polls_that_were_refused_at_once_are_one_lesson(bench: Bench) -> None:
     assert quota(bench, "poll_margin") == 200
 
 
-def test_a_poll_that_sees_the_end_shrinks_the_margin_as_well(bench: Bench) -> None:
+def test_a_poll_that_finds_the_end_shrinks_the_margin_as_well(bench: Bench) -> None:
     job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     bench.client.hset(bench.ledger.prefix + "quota:main", "poll_margin", 100)
@@ -352,7 +352,7 @@ def test_a_poll_that_sees_the_end_shrinks_the_margin_as_well(bench: Bench) -> No
     assert quota(bench, "poll_margin") == 99
 
 
-def test_another_quota_is_whole(bench: Bench) -> None:
+def test_a_changed_quota_starts_without_a_lowered_limit(bench: Bench) -> None:
     shrunk(bench)
     assert quota(bench, "limit") == 3
     bench.now += 20.0
@@ -379,7 +379,7 @@ def test_the_margin_of_polls_shrinks_while_they_are_answered(bench: Bench) -> No
     poll()
 
 
-def test_a_pause_of_polls_is_learned_from_a_poll_that_came_too_often(bench: Bench) -> None:
+def test_a_poll_refused_for_its_rate_widens_the_margin_of_polls(bench: Bench) -> None:
     job_id = bench.generating(poll_in=2.0)
     bench.now += 2.0
     step = bench.claim_one()

@@ -1,4 +1,4 @@
-"""What the ledger tells of accounts, lines and money."""
+"""Reading the ledger: accounts, ready queues, forecasts and money."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -48,7 +48,7 @@ def send(bench: Bench, *quotas: Quota, money: Money = PRICES) -> tuple[str, Gran
 
 
 def refuse(bench: Bench, closing: Closing, **error: object) -> str:
-    """The provider refuses a job for a reason that holds for the account."""
+    """Have the provider refuse a job for a cause that closes the account."""
     bench.submit()
     job_id, grant = send(bench)
     told = {"cause": closing.cause, "message": "No", **error}
@@ -59,12 +59,12 @@ def refuse(bench: Bench, closing: Closing, **error: object) -> str:
 # Accounts
 
 
-def test_before_a_worker_has_started_there_is_no_account(bench: Bench) -> None:
+def test_there_is_no_account_before_a_worker_has_started(bench: Bench) -> None:
     assert bench.ledger.accounts.statuses() == []
     assert bench.ledger.accounts.names() == []
 
 
-def test_an_account_tells_its_quota_and_how_much_of_it_is_used(bench: Bench) -> None:
+def test_a_status_shows_the_quota_and_its_use(bench: Bench) -> None:
     for number in range(4):
         bench.submit(f"fox {number}")
     bench.submit()
@@ -90,7 +90,7 @@ def test_an_account_tells_its_quota_and_how_much_of_it_is_used(bench: Bench) -> 
     )
 
 
-def test_an_account_for_which_no_worker_asks_is_told_as_deserted(bench: Bench) -> None:
+def test_an_account_without_claims_is_reported_as_deserted(bench: Bench) -> None:
     bench.ledger.queue.claim(NORTH, SOUTH)
     bench.now += 26
     bench.ledger.queue.claim(SOUTH)
@@ -101,7 +101,7 @@ def test_an_account_for_which_no_worker_asks_is_told_as_deserted(bench: Bench) -
     assert not account(bench, "north").deserted
 
 
-def test_the_next_permit_is_free_when_a_claim_gives_it(bench: Bench) -> None:
+def test_the_next_permit_is_free_when_the_status_says_so(bench: Bench) -> None:
     for number in range(3):
         bench.submit(f"fox {number}")
     bench.ledger.queue.claim(replace(NORTH, creates=1))
@@ -115,7 +115,7 @@ def test_the_next_permit_is_free_when_a_claim_gives_it(bench: Bench) -> None:
     assert len(bench.ledger.queue.claim(replace(NORTH, creates=1)).steps) == 1
 
 
-def test_jobs_that_wait_are_counted_by_their_line(bench: Bench) -> None:
+def test_waiting_jobs_are_counted_by_ready_queue(bench: Bench) -> None:
     bench.ledger.queue.claim(NORTH, SOUTH)
     for pinned in (None, None, "north", "south", "south", "south"):
         bench.submit(account=pinned)
@@ -123,14 +123,14 @@ def test_jobs_that_wait_are_counted_by_their_line(bench: Bench) -> None:
     assert waiting == {"north": (2, 1), "south": (2, 3)}
 
 
-def test_polls_that_wait_are_counted(bench: Bench) -> None:
+def test_waiting_polls_are_counted(bench: Bench) -> None:
     bench.generating(poll_in=1.0)
     bench.now += 1.0
     bench.claim(replace(bench.quota, polls=0))
     assert account(bench).polls_waiting == 1
 
 
-def test_what_was_learned_of_a_quota_is_told(bench: Bench) -> None:
+def test_the_status_shows_what_was_learned_of_a_quota(bench: Bench) -> None:
     for number in range(20):
         bench.submit(f"fox {number}")
     grants = []
@@ -160,7 +160,7 @@ def test_a_pause_by_hand_lasts_until_somebody_ends_it(bench: Bench) -> None:
     assert account(bench).pause is None
 
 
-def test_a_pause_by_hand_with_a_time_ends_by_it(bench: Bench) -> None:
+def test_a_timed_pause_by_hand_ends_by_time(bench: Bench) -> None:
     bench.claim()
     bench.ledger.accounts.pause("main", seconds=60)
     pause = account(bench).pause
@@ -209,10 +209,10 @@ def test_a_pause_for_a_refused_key_ends_by_another_key_or_a_person(bench: Bench)
     assert (resumed.ends_by, resumed.until) == (EndsBy.PROBE, at(0))
 
 
-# Lines
+# Ready queues
 
 
-def test_a_place_in_the_common_line_is_exact(bench: Bench) -> None:
+def test_a_position_in_the_common_queue_is_exact(bench: Bench) -> None:
     low, first, second, high = (bench.submit(priority=priority) for priority in (1, 5, 5, 9))
     bench.client.sadd(bench.ledger.prefix + "accounts", "north")
     bench.submit(account="north", priority=9)
@@ -220,7 +220,7 @@ def test_a_place_in_the_common_line_is_exact(bench: Bench) -> None:
     assert places == [1, 2, 3, 4]
 
 
-def test_lanes_share_turns_and_places_say_so(bench: Bench) -> None:
+def test_positions_follow_the_turns_of_the_lanes(bench: Bench) -> None:
     busy = [bench.submit(lane="busy") for _ in range(3)]
     other = bench.submit(lane="other")
     assert [bench.position(job_id)[0] for job_id in busy[1:]] == [3, 4]
@@ -232,7 +232,7 @@ def test_lanes_share_turns_and_places_say_so(bench: Bench) -> None:
     assert bench.position(other if step.job_id != other else busy[0])[0] == 1
 
 
-def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench) -> None:
+def test_the_position_of_a_job_that_names_an_account_counts_both_queues(bench: Bench) -> None:
     bench.ledger.queue.claim(NORTH, SOUTH)
     for _ in range(3):
         bench.submit()
@@ -243,7 +243,7 @@ def test_the_place_of_a_job_that_names_an_account_counts_both_lines(bench: Bench
     assert bench.position(second) == (5, None)
 
 
-def test_a_job_that_is_in_no_line_has_no_place(bench: Bench) -> None:
+def test_a_job_outside_the_ready_queues_has_no_position(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=7)
     assert bench.position(job_id) == (None, at(7))
@@ -253,7 +253,7 @@ def test_a_job_that_is_in_no_line_has_no_place(bench: Bench) -> None:
 # Forecasts
 
 
-def test_a_queued_job_is_told_when_it_starts_and_ends(bench: Bench) -> None:
+def test_a_queued_job_has_an_estimated_start_and_end(bench: Bench) -> None:
     bench.quota = replace(bench.quota, creates=2, margin=0.25)
     jobs = [bench.submit() for _ in range(5)]
     bench.claim()
@@ -271,7 +271,7 @@ def test_a_queued_job_is_told_when_it_starts_and_ends(bench: Bench) -> None:
     assert (claimed.position, claimed.starts_at) == (None, at(3))
 
 
-def test_a_forecast_comes_true(bench: Bench) -> None:
+def test_a_job_is_sent_at_its_forecast_time(bench: Bench) -> None:
     bench.quota = replace(bench.quota, creates=3, margin=0.25)
     jobs = [bench.submit() for _ in range(20)]
 
@@ -292,7 +292,7 @@ def test_a_forecast_comes_true(bench: Bench) -> None:
     assert jobs[10] in take_what_is_there()
 
 
-def test_in_a_pause_no_start_is_promised_before_its_end(bench: Bench) -> None:
+def test_no_start_is_forecast_before_the_end_of_a_pause(bench: Bench) -> None:
     bench.claim()
     job_id = bench.submit()
     bench.ledger.accounts.pause("main", seconds=60)
@@ -302,11 +302,11 @@ def test_in_a_pause_no_start_is_promised_before_its_end(bench: Bench) -> None:
     assert (paused.position, paused.starts_at, paused.ends_at) == (1, None, None)
 
 
-def test_without_a_worker_nobody_can_tell(bench: Bench) -> None:
+def test_nothing_is_forecast_without_a_worker(bench: Bench) -> None:
     assert status(bench, bench.submit()).starts_at is None
 
 
-def test_what_holds_a_job_up_is_on_its_status(bench: Bench) -> None:
+def test_the_status_shows_the_pause_that_delays_a_job(bench: Bench) -> None:
     bench.ledger.queue.claim(NORTH, SOUTH)
     anywhere, pinned = bench.submit(), bench.submit(account="north")
     bench.ledger.accounts.pause("north")
@@ -335,13 +335,13 @@ def test_a_job_that_names_a_paused_account_waits_for_it(bench: Bench) -> None:
     assert (told.account, told.starts_at) == ("north", at(60))
 
 
-def test_a_job_that_is_sent_again_starts_after_its_back_off(bench: Bench) -> None:
+def test_a_refused_job_starts_after_its_back_off(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.ledger.jobs.retry(job_id, grant.attempt, REFUSED, delay=7)
     assert status(bench, job_id).starts_at == at(7)
 
 
-def test_a_job_that_waits_for_money_is_told_no_start(bench: Bench) -> None:
+def test_a_job_over_budget_has_no_estimated_start(bench: Bench) -> None:
     bench.submit()
     send(bench)
     job_id = bench.submit("another")
@@ -351,7 +351,7 @@ def test_a_job_that_waits_for_money_is_told_no_start(bench: Bench) -> None:
     assert bench.ledger.budget.spend(1).standing.waiting == {"day": 1}
 
 
-def test_a_task_under_way_is_told_what_is_left(bench: Bench) -> None:
+def test_a_running_task_has_an_estimated_end(bench: Bench) -> None:
     job_id = bench.generating()
     bench.now += 6.0
     left = bench.ledger.durations.of("ideogram/v3-text-to-image:BALANCED:1").remaining(6.0)
@@ -367,7 +367,7 @@ def test_a_task_under_way_is_told_what_is_left(bench: Bench) -> None:
     assert status(bench, job_id).ends_at is None
 
 
-def test_the_status_tells_lane_account_and_expiry(bench: Bench) -> None:
+def test_the_status_shows_lane_account_and_expiry(bench: Bench) -> None:
     bench.ledger.queue.claim(NORTH)
     told = status(bench, bench.submit(lane="tenant", account="north", expires_in=30))
     assert (told.lane, told.account, told.expires_at) == ("tenant", "north", at(30))
@@ -378,7 +378,7 @@ def test_the_status_tells_lane_account_and_expiry(bench: Bench) -> None:
 # Money
 
 
-def test_without_spending_the_days_are_told_all_the_same(bench: Bench) -> None:
+def test_days_without_spending_are_reported(bench: Bench) -> None:
     books = bench.ledger.budget.spend(3)
     assert [day.date for day in books.days] == [date(2027, 1, 13), date(2027, 1, 14), date(2027, 1, 15)]
     assert {(day.spent, day.tasks) for day in books.days} == {(Decimal(0), 0)}
@@ -399,7 +399,7 @@ def test_credits_are_held_while_a_task_runs_and_spent_at_its_end(bench: Bench) -
     assert (books.standing.held, books.standing.held_by_lane) == (NONE, {})
 
 
-def test_what_failed_is_free_and_what_nobody_knows_is_doubtful(bench: Bench) -> None:
+def test_a_failure_costs_nothing_and_a_doubt_is_doubtful_money(bench: Bench) -> None:
     bench.submit()
     job_id, grant = send(bench)
     bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)
@@ -413,7 +413,7 @@ def test_what_failed_is_free_and_what_nobody_knows_is_doubtful(bench: Bench) -> 
     assert (standing.held, standing.doubtful, standing.doubtful_by_account) == (NONE, SEVEN, {"main": SEVEN})
 
 
-def test_spending_stays_with_its_day(bench: Bench) -> None:
+def test_spending_is_reported_by_day(bench: Bench) -> None:
     bench.submit()
     job_id, grant = send(bench)
     bench.ledger.jobs.accepted(job_id, grant.attempt, "t1", poll_in=1)

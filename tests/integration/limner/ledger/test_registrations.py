@@ -1,4 +1,4 @@
-"""What workers tell the ledger of their accounts, and accounts that only other workers serve."""
+"""Registrations of workers, and accounts that only other workers serve."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from limner.ledger.scripts.script import Script
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.errands import ONE, TWO, accept, another_worker, claim, many, of, rest
 
-# What is told to the ledger
+# Registrations
 
 
 @contextmanager
 def told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of the scripts that are run."""
+    """Record the names of the scripts that are run."""
     names: list[str] = []
     run = bench.ledger.store.run
 
@@ -30,14 +30,16 @@ def told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield names
 
 
-def test_limits_are_told_once_and_not_with_each_claim(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_are_registered_once_and_not_with_each_claim(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with told(bench, monkeypatch) as names:
         for _ in range(5):
             claim(bench, ONE, TWO)
     assert names == ["register", *["claim"] * 5]
 
 
-def test_limits_that_change_are_told_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_limits_are_registered_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(bench, ONE, TWO)
     with told(bench, monkeypatch) as names:
         for _ in range(3):
@@ -46,7 +48,7 @@ def test_limits_that_change_are_told_once_more(bench: Bench, monkeypatch: pytest
     assert bench.client.hget(bench.ledger.prefix + "quota:two", "creates") == "7"
 
 
-def test_an_emptied_ledger_is_told_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_register_again_with_an_emptied_ledger(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     claim(bench, ONE)
     bench.client.flushall()
     job_id = bench.submit()
@@ -55,16 +57,14 @@ def test_an_emptied_ledger_is_told_again(bench: Bench, monkeypatch: pytest.Monke
     assert names == ["claim", "register", "claim"]
 
 
-def test_hundreds_of_accounts_are_told_in_pieces_and_all_are_known(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hundreds_of_accounts_are_registered_in_parts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with told(bench, monkeypatch) as names:
         claim(bench, *many(250))
     assert names == ["register"] * 3 + ["claim"]
     assert bench.client.scard(bench.ledger.prefix + "accounts") == 250
 
 
-def test_a_ledger_that_goes_away_in_the_middle_of_being_told_is_told_everything_again(
+def test_an_interrupted_registration_is_repeated_from_the_start(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quotas = many(150)
@@ -87,7 +87,7 @@ def test_a_ledger_that_goes_away_in_the_middle_of_being_told_is_told_everything_
     assert len(bench.ledger.accounts.names()) == 150
 
 
-def test_limits_are_told_again_now_and_then_in_case_that_somebody_else_told_others(bench: Bench) -> None:
+def test_limits_are_registered_again_at_intervals(bench: Bench) -> None:
     claim(bench, ONE)
     another_worker(bench).queue.claim(replace(ONE, creates=20))
     assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == "20"
@@ -96,7 +96,7 @@ def test_limits_are_told_again_now_and_then_in_case_that_somebody_else_told_othe
     assert bench.client.hget(bench.ledger.prefix + "quota:one", "creates") == str(ONE.creates)
 
 
-def test_a_registration_that_has_not_claimed_for_an_hour_is_forgotten_and_makes_itself_known_again(
+def test_a_registration_without_claims_for_an_hour_is_forgotten_and_renewed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim(bench, ONE)
@@ -123,9 +123,9 @@ def test_accounts_of_other_workers_are_not_served(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("pinned", [True, False], ids=["of its own", "of the common queue"])
-def test_many_accounts_of_others_do_not_starve_ours(bench: Bench, pinned: bool) -> None:
+def test_many_accounts_of_other_workers_do_not_starve_ours(bench: Bench, pinned: bool) -> None:
     theirs = many(130, "theirs")
-    # With a job each that nobody takes, they come first in the index, for ever.
+    # Each has a job that nobody takes, so they stay first in the index.
     claim(bench, *theirs)
     claim(bench, ONE)
     rest(bench, ONE)
@@ -137,7 +137,7 @@ def test_many_accounts_of_others_do_not_starve_ours(bench: Bench, pinned: bool) 
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_many_polls_of_others_do_not_starve_ours(bench: Bench) -> None:
+def test_many_polls_of_other_workers_do_not_starve_ours(bench: Bench) -> None:
     theirs = many(130, "theirs")
     claim(bench, *theirs)
     for quota in theirs:
@@ -149,12 +149,12 @@ def test_many_polls_of_others_do_not_starve_ours(bench: Bench) -> None:
     [step] = rest(bench, ONE)
     accept(bench, step, poll_in=2.5)
     bench.now += 3.0
-    # A claim takes a hundred of what is due, whoever can read it; the next one the rest.
+    # A claim takes a hundred due jobs, including those of other workers. The next claim takes the rest.
     found = [step for _ in range(2) for step in claim(bench, ONE)]
     assert [(step.job_id, step.step) for step in found] == [(job_id, "poll")]
 
 
-def test_a_claim_that_visited_as_many_as_it_may_is_followed_by_another_at_once(bench: Bench) -> None:
+def test_a_claim_that_visited_the_most_accounts_is_followed_by_another_at_once(bench: Bench) -> None:
     quotas = many(120)
     rest(bench, *quotas)
     jobs = [bench.submit(f"fox {quota.account}", account=quota.account) for quota in quotas]

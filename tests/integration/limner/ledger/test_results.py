@@ -1,4 +1,4 @@
-"""Results that a job's end stores itself, where Celery's result backend is the ledger's own database."""
+"""Results that the script stores at a job's end, if Celery's backend is the ledger's own database."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ from worker.results import ResultStore
 
 TTL: Final = 3600.0
 FOLLOW: Final = 5.0
-"""What ``LatePolls`` says of a young task."""
+"""The first pause of ``LatePolls`` for a young task."""
 URLS: Final = ["https://files/a.png", "https://files/b.png?x=1&y=%20"]
 WIDE: Final = Quota(100_000, 10.0, 100_000, 1.0, 100_000)
 REQUEST: Final = TextToImage(prompt="a fox", rendering_speed="TURBO", num_images=2, seed=7)
@@ -71,7 +71,7 @@ def ahead(bench: Bench, store: ResultStore, job: Record, task_id: str | None = N
 def succeed(
     bench: Bench, store: ResultStore, job: Record, task_id: str | None = None, *, later: float = 0.0
 ) -> TaskEnd:
-    """The task has its images, and its result travels with the report, which takes so long."""
+    """Report that the task has its images, with its result, ``later`` seconds after that was made."""
     result = ahead(bench, store, job, task_id)
     bench.now += later
     return speaking.task_succeeded(
@@ -90,7 +90,7 @@ def meta(bench: Bench, job_id: str) -> dict[str, Any]:
     return told
 
 
-# In the same moment
+# Stored with the end
 
 
 def test_a_plain_celery_app_gets_the_result_of_a_job_that_has_just_ended(
@@ -119,30 +119,30 @@ def test_the_result_is_what_the_store_writes(bench: Bench, store: ResultStore) -
     assert by_the_script == by_the_store
 
 
-def test_the_result_has_the_time_to_live_of_the_setting(bench: Bench, store: ResultStore) -> None:
+def test_the_result_has_the_configured_time_to_live(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     succeed(bench, store, job)
     assert TTL - 5 < bench.client.ttl(key(job.job_id)) <= TTL
 
 
-def test_a_fraction_of_a_second_of_the_setting_is_rounded_up(bench: Bench, app: Celery) -> None:
+def test_a_fraction_of_a_second_in_the_time_to_live_is_rounded_up(bench: Bench, app: Celery) -> None:
     job = generating(bench)
     store = ResultStore(app, 0.2, LatePolls(), beside_the_ledger=True)
     assert ahead(bench, store, job).to_json()["expires"] == 1
 
 
-def test_the_job_counts_as_stored_and_is_due_no_more(bench: Bench, store: ResultStore) -> None:
+def test_the_job_counts_as_stored_and_is_no_longer_due(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     end = succeed(bench, store, job)
     assert (end.what, end.record) == ("ended", None)
     assert bench.state(job.job_id) == "succeeded"
     assert bench.client.hget(bench.ledger.jobs.key(job.job_id), "stored") == "1"
-    assert bench.places(job.job_id) == []
+    assert bench.indexes(job.job_id) == []
     bench.now += 3600
     assert bench.claim(WIDE).steps == []
 
 
-def test_the_record_and_the_log_go_when_their_time_is_over(bench: Bench, store: ResultStore) -> None:
+def test_the_record_and_the_log_expire(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     succeed(bench, store, job)
     for name in ("job:", "log:"):
@@ -156,7 +156,7 @@ def test_the_record_outlives_a_short_lived_result(bench: Bench, app: Celery) -> 
     assert bench.client.ttl(bench.ledger.jobs.key(job.job_id)) > 890
 
 
-def test_the_idempotency_key_outlives_the_job_by_its_own_time(bench: Bench, store: ResultStore) -> None:
+def test_the_idempotency_key_has_its_own_time_to_live(bench: Bench, store: ResultStore) -> None:
     job = generating(bench, idempotency_key="order 7", idempotency_seconds=2 * TTL)
     succeed(bench, store, job)
     [name] = bench.client.keys(bench.ledger.prefix + "key:*")
@@ -184,7 +184,7 @@ def test_the_duration_is_learned_with_the_end(bench: Bench, store: ResultStore) 
     assert after.level > before.level
 
 
-def test_a_report_that_is_repeated_finds_the_end_and_keeps_its_time(bench: Bench, store: ResultStore) -> None:
+def test_a_repeated_report_finds_the_end_and_keeps_its_time(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     succeed(bench, store, job)
     first = meta(bench, job.job_id)
@@ -194,13 +194,13 @@ def test_a_report_that_is_repeated_finds_the_end_and_keeps_its_time(bench: Bench
     assert again.record
     assert again.record.images().finished_at == record(bench, job.job_id).finished_at
     assert meta(bench, job.job_id) == first
-    assert bench.places(job.job_id) == []
+    assert bench.indexes(job.job_id) == []
 
 
-# Who waits for it
+# Callers that wait for it
 
 
-def test_whoever_waits_for_the_result_is_woken_by_it(bench: Bench, store: ResultStore, app: Celery) -> None:
+def test_a_caller_that_waits_for_the_result_is_woken(bench: Bench, store: ResultStore, app: Celery) -> None:
     job = generating(bench)
     got: list[Any] = []
     # Celery would poll as well; only what is published comes within this interval.
@@ -214,7 +214,7 @@ def test_whoever_waits_for_the_result_is_woken_by_it(bench: Bench, store: Result
     assert [told["job_id"] for told in got] == [job.job_id]
 
 
-def test_the_result_lies_there_when_the_end_is_told(bench: Bench, store: ResultStore) -> None:
+def test_the_result_is_stored_before_the_end_is_published(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     channels = [key(job.job_id), bench.ledger.journal.channel(job.job_id)]
     with bench.client.pubsub() as listener:
@@ -227,12 +227,10 @@ def test_the_result_lies_there_when_the_end_is_told(bench: Bench, store: ResultS
     assert told[1]["data"] == "succeeded"
 
 
-# What is not stored so
+# Results that the script does not store
 
 
-def test_a_result_that_does_not_know_the_last_attempt_is_left_to_the_store(
-    bench: Bench, store: ResultStore
-) -> None:
+def test_a_result_without_the_last_attempt_is_left_to_the_store(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     old = ahead(bench, store, job)
     # The poll takes its time. Meanwhile the task is given up, and the job is sent again.
@@ -251,21 +249,21 @@ def test_a_result_that_does_not_know_the_last_attempt_is_left_to_the_store(
     assert bench.client.get(key(job.job_id)) is None
     assert end.record
     assert bench.client.hget(bench.ledger.jobs.key(job.job_id), "stored") is None
-    assert bench.places(job.job_id) == ["due"]
+    assert bench.indexes(job.job_id) == ["due"]
     store.store(end.record, bench.ledger)
     sent_at = datetime.fromisoformat(meta(bench, job.job_id)["result"]["sent_at"])
     assert sent_at == record(bench, job.job_id).sent_at == moment(round(bench.now * 1000))
 
 
-def test_without_a_result_the_end_is_to_be_stored(bench: Bench) -> None:
+def test_an_end_without_a_prepared_result_is_left_to_the_store(bench: Bench) -> None:
     job = generating(bench)
     end = speaking.task_succeeded(bench.ledger, job.job_id, str(job.task_id), URLS, None, ttl=900)
     assert end.record
     assert bench.client.get(key(job.job_id)) is None
-    assert bench.places(job.job_id) == ["due"]
+    assert bench.indexes(job.job_id) == ["due"]
 
 
-def test_a_backend_elsewhere_gets_no_result_ahead(bench: Bench, app: Celery) -> None:
+def test_no_result_is_prepared_for_a_backend_elsewhere(bench: Bench, app: Celery) -> None:
     job = generating(bench)
     store = ResultStore(app, TTL, LatePolls())
     assert store.ahead(job, str(job.task_id), URLS, None, datetime.now(UTC)) is None
@@ -289,7 +287,7 @@ def test_a_cancelled_job_keeps_its_error(bench: Bench, store: ResultStore) -> No
     assert meta(bench, job.job_id) == told
 
 
-def test_a_late_result_replaces_the_error_of_a_job_that_had_failed(bench: Bench, store: ResultStore) -> None:
+def test_a_late_result_replaces_the_error_of_a_failed_job(bench: Bench, store: ResultStore) -> None:
     job = generating(bench)
     failed = bench.ledger.jobs.fail(job.job_id, DeadlineExceeded("too long"), [JobState.GENERATING])
     assert failed
@@ -300,7 +298,7 @@ def test_a_late_result_replaces_the_error_of_a_job_that_had_failed(bench: Bench,
     told = meta(bench, job.job_id)
     assert told["status"] == "SUCCESS"
     assert Images.model_validate(told["result"]) == record(bench, job.job_id).images()
-    assert bench.places(job.job_id) == []
+    assert bench.indexes(job.job_id) == []
     assert 0 < bench.client.ttl(bench.ledger.jobs.key(job.job_id)) <= TTL
 
 
@@ -308,7 +306,7 @@ def test_a_late_result_replaces_the_error_of_a_job_that_had_failed(bench: Bench,
 
 
 def two_tasks(bench: Bench) -> tuple[Record, str, str]:
-    """A job in doubt was sent again by a person, and both attempts turn out to have a task."""
+    """A job in doubt that a person sent again, with a task of each attempt."""
     job_id = bench.ledger.jobs.submit(prepare(REQUEST)).job_id
     [step] = bench.claim(WIDE).steps
     bench.ledger.jobs.begin(job_id, step.lease, "token one", deadline=900)
@@ -341,17 +339,17 @@ def test_a_job_with_another_open_task_is_stored_and_polled_after_a_while(
     assert polled_at.open_task.task_id == second
 
 
-def test_the_record_may_go_once_the_other_task_has_ended_too(bench: Bench, store: ResultStore) -> None:
+def test_the_record_may_expire_once_the_other_task_has_ended(bench: Bench, store: ResultStore) -> None:
     job, first, second = two_tasks(bench)
     succeed(bench, store, job, first)
     bench.now += FOLLOW
     bench.claim(WIDE)
     speaking.task_succeeded(bench.ledger, job.job_id, second, ["https://c"], Decimal(7), ttl=900)
     assert 0 < bench.client.ttl(bench.ledger.jobs.key(job.job_id)) <= 900
-    assert bench.places(job.job_id) == []
+    assert bench.indexes(job.job_id) == []
 
 
-def test_a_refused_attempt_in_between_does_not_spoil_the_result(bench: Bench, store: ResultStore) -> None:
+def test_a_refused_attempt_in_between_does_not_change_the_result(bench: Bench, store: ResultStore) -> None:
     job_id = bench.ledger.jobs.submit(prepare(REQUEST)).job_id
     [step] = bench.claim(WIDE).steps
     bench.ledger.jobs.begin(job_id, step.lease, "one", deadline=900)
@@ -365,7 +363,7 @@ def test_a_refused_attempt_in_between_does_not_spoil_the_result(bench: Bench, st
     assert Images.model_validate(meta(bench, job_id)["result"]) == record(bench, job_id).images()
 
 
-# Whatever the text
+# Any text
 
 ODD: Final = {
     "quotes": '"double" \'single\' `back` \\ backslash \\" \\u0041',
@@ -390,7 +388,7 @@ def test_any_text_survives(bench: Bench, store: ResultStore, app: Celery, text: 
     assert told == record(bench, job.job_id).images()
 
 
-def test_numbers_of_the_metadata_stay_as_they_are(bench: Bench, store: ResultStore) -> None:
+def test_numbers_in_the_metadata_are_unchanged(bench: Bench, store: ResultStore) -> None:
     metadata = {"big": 2**63 + 1, "tiny": 5e-324, "third": 1 / 3, "minus": -0.0, "no": False, "none": None}
     job = generating(bench, metadata=metadata)
     succeed(bench, store, job)
@@ -427,7 +425,7 @@ TIMES: Final = {
 
 
 def end_at(bench: Bench, store: ResultStore, milliseconds: int) -> tuple[str, str]:
-    """When a job ends that ends at that time, as the script writes it and as pydantic writes the record's."""
+    """The time of an end as the script writes it, and as pydantic writes that of the record."""
     bench.now = START
     job = generating(bench)
     result = ahead(bench, store, job)

@@ -1,4 +1,4 @@
-"""What each transition does, and when it refuses."""
+"""The transitions of a job, and their refusals."""
 
 from decimal import Decimal
 from typing import Any
@@ -15,10 +15,10 @@ from tests.integration.limner.ledger.conftest import Bench, new
 ERROR = {"cause": "rate_limited", "message": "slow down"}
 
 
-def test_a_new_job_waits_in_the_line(bench: Bench) -> None:
+def test_a_new_job_waits_in_the_ready_queue(bench: Bench) -> None:
     job_id = bench.submit()
     assert bench.state(job_id) == "queued"
-    assert bench.places(job_id) == ["ready"]
+    assert bench.indexes(job_id) == ["ready"]
     assert bench.position(job_id) == (1, None)
 
 
@@ -46,10 +46,10 @@ def test_an_attempt_is_on_record_before_it_is_sent(bench: Bench) -> None:
     record = bench.ledger.jobs.read(job_id)
     assert record
     assert (record.state, record.attempt, grant.attempt) == (JobState.SENDING, 1, 1)
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
 
 
-def test_a_lost_grant_is_given_again_to_its_token_only(bench: Bench) -> None:
+def test_a_lost_grant_is_repeated_for_its_token_only(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one().lease
     first = bench.ledger.jobs.begin(job_id, lease, "mine", deadline=900)
@@ -83,7 +83,7 @@ def test_an_attempt_past_the_deadline_is_not_granted(bench: Bench) -> None:
     assert bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "late", deadline=900) == "late"
 
 
-def test_time_in_the_line_does_not_count_towards_the_deadline(bench: Bench) -> None:
+def test_time_in_the_ready_queue_does_not_count_towards_the_deadline(bench: Bench) -> None:
     job_id = bench.submit()
     bench.now += 100_000
     grant = bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "t", deadline=900)
@@ -121,10 +121,10 @@ def test_a_permit_that_has_left_the_window_sends_nothing(bench: Bench) -> None:
     ]
     assert len(old) == len(new_steps) == len(sent) == 20
     bench.now += 11.0
-    assert len(bench.claim().steps) == 20  # the others stand in the line again
+    assert len(bench.claim().steps) == 20  # the others are in the ready queue again
 
 
-def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
+def test_new_jobs_of_a_newer_version_do_not_block_the_ready_queue(bench: Bench) -> None:
     newer = [bench.submit(f"new {number}") for number in range(100)]
     for job_id in newer:
         bench.client.hset(bench.ledger.jobs.key(job_id), "v", 99)
@@ -134,7 +134,7 @@ def test_a_new_job_of_a_newer_version_takes_no_place(bench: Bench) -> None:
         granted += [step.job_id for step in bench.claim().steps]
         bench.now += 1.0
     assert granted == [ours]
-    assert {place for job_id in newer for place in bench.places(job_id)} == {"due"}
+    assert {index for job_id in newer for index in bench.indexes(job_id)} == {"due"}
 
 
 def test_a_pause_stops_the_account_and_does_not_count_the_attempt(bench: Bench) -> None:
@@ -169,7 +169,7 @@ def test_accepting_twice_is_one_acceptance(bench: Bench) -> None:
     assert [entry.event for entry in bench.ledger.journal.log(job_id)].count("generating") == 1
 
 
-def test_an_answer_that_comes_while_in_doubt_is_taken(bench: Bench) -> None:
+def test_an_answer_that_comes_while_in_doubt_is_accepted(bench: Bench) -> None:
     job_id, grant = bench.sending()
     assert bench.ledger.jobs.doubt(job_id, grant.attempt, ERROR, grace=5.0)
     assert bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=2)
@@ -206,11 +206,11 @@ def test_an_ended_job_is_due_until_its_result_is_stored(bench: Bench) -> None:
     bench.now += bench.ledger.leases.store
     assert bench.claim_one().step == "recover"
     assert bench.stored(job_id)
-    assert bench.places(job_id) == []
+    assert bench.indexes(job_id) == []
     assert 0 < bench.client.pttl(bench.ledger.jobs.key(job_id)) <= 60_000
 
 
-def test_the_key_and_the_record_outlive_the_result_by_the_keys_own_time(bench: Bench) -> None:
+def test_the_key_and_the_record_outlive_the_result_by_the_keys_time_to_live(bench: Bench) -> None:
     job_id = bench.ledger.jobs.submit(new(idempotency_key="k", idempotency_seconds=1000)).job_id
     assert bench.client.ttl(bench.ledger.prefix + "key:" + _digest("k")) == -1
     bench.ledger.jobs.cancel(job_id, JobFailed("no"), JobFailed("no"))
@@ -240,12 +240,12 @@ def test_a_job_is_cancelled_from_any_state_and_is_due_for_its_result(bench: Benc
     assert record
     assert record.failure
     assert record.failure.message == ("unsent" if state == "queued" else "sent")
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
     assert bench.claim_one().step == "recover"
     assert bench.client.zcard(bench.ledger.prefix + "in-flight:main") == 0
 
 
-def test_cancelling_again_says_the_same(bench: Bench) -> None:
+def test_a_repeated_cancellation_gets_the_same_reply(bench: Bench) -> None:
     job_id, _ = bench.sending()
     for _ in range(2):
         assert bench.ledger.jobs.cancel(job_id, JobFailed("unsent"), JobFailed("sent")) is JobState.SENDING
@@ -276,7 +276,7 @@ def test_a_record_of_a_newer_version_is_left_alone(bench: Bench) -> None:
         [f"NEWER job {job_id} has version 99, known is {VERSION}"],
     )
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
 
 
 def test_a_record_of_an_older_version_is_refused_with_what_to_do(bench: Bench) -> None:
@@ -295,7 +295,7 @@ def test_a_record_of_an_older_version_is_refused_with_what_to_do(bench: Bench) -
 @pytest.mark.parametrize(
     ("name", "value"), [("turn", "soon"), ("lease", "1e400"), ("priority", "nan"), ("turn", str(2**53))]
 )
-def test_a_damaged_record_stops_nobody_else(bench: Bench, name: str, value: str) -> None:
+def test_a_damaged_record_stops_no_other_job(bench: Bench, name: str, value: str) -> None:
     job_id = bench.submit()
     bench.client.hset(bench.ledger.jobs.key(job_id), name, value)
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
@@ -307,7 +307,7 @@ def test_a_damaged_record_stops_nobody_else(bench: Bench, name: str, value: str)
 
 
 @pytest.mark.parametrize("name", ["lease", "priority", "turn", "attempt", "state"])
-def test_a_record_that_lacks_what_all_have_stops_nobody_else_and_is_not_lost(bench: Bench, name: str) -> None:
+def test_a_record_without_a_required_field_stops_no_other_job_and_is_kept(bench: Bench, name: str) -> None:
     job_id = bench.submit(expires_in=1.0)
     other = bench.submit("a hen")
     bench.client.hdel(bench.ledger.jobs.key(job_id), name)
@@ -315,24 +315,22 @@ def test_a_record_that_lacks_what_all_have_stops_nobody_else_and_is_not_lost(ben
     claimed = bench.claim()
     assert [step.job_id for step in claimed.steps] == [other]
     assert f"BROKEN job {job_id}: its field {name} is missing" in claimed.unreadable
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
     assert bench.client.zscore(bench.ledger.prefix + "expiring", job_id)
 
 
-def test_a_transition_that_meets_a_damaged_record_changes_nothing_and_names_the_field(bench: Bench) -> None:
+def test_a_transition_changes_nothing_on_a_damaged_record_and_names_the_field(bench: Bench) -> None:
     job_id, grant = bench.sending()
     bench.client.hset(bench.ledger.jobs.key(job_id), "deadline", "-inf")
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
     with pytest.raises(RecordUnreadable, match=f"{job_id}: its field deadline"):
         bench.ledger.jobs.accepted(job_id, grant.attempt, "T", poll_in=1.0)
     assert bench.client.hgetall(bench.ledger.jobs.key(job_id)) == before
-    assert bench.places(job_id) == ["due"]
+    assert bench.indexes(job_id) == ["due"]
 
 
 @pytest.mark.parametrize("cost", [Decimal(10) ** 13, Decimal(10) ** 30])
-def test_an_amount_that_nobody_can_count_with_is_refused_before_anything_is_written(
-    bench: Bench, cost: Decimal
-) -> None:
+def test_an_uncountable_amount_is_refused_before_anything_is_written(bench: Bench, cost: Decimal) -> None:
     job_id = bench.generating(poll_in=0.0)
     bench.claim_one()
     before = bench.client.hgetall(bench.ledger.jobs.key(job_id))
@@ -370,7 +368,7 @@ def test_the_log_is_bounded(bench: Bench) -> None:
     assert record.polls == 230
 
 
-def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
+def test_a_key_that_belongs_to_another_job_is_left_alone(bench: Bench) -> None:
     order: dict[str, Any] = {"idempotency_key": "order 7", "idempotency_seconds": 100}
     first = bench.ledger.jobs.submit(new(**order)).job_id
     grant = bench.ledger.jobs.begin(first, bench.claim_one().lease, "token", deadline=900)
@@ -379,9 +377,9 @@ def test_a_key_that_another_job_has_by_now_is_left_alone(bench: Bench) -> None:
     bench.succeed(first)
     assert bench.stored(first, ttl=100_000)
     [key] = bench.client.keys(bench.ledger.prefix + "key:*")
-    bench.client.delete(key)  # as when its time is over
+    bench.client.delete(key)  # as if it had expired
     assert bench.ledger.jobs.submit(new(**order)).outcome == "created"
-    # A second task of the first one turns up, and its end lets that record go once more.
+    # A second task of the first job is found, and its end makes that record expire again.
     bench.ledger.jobs.adopt(first, "another task")
     speaking.task_lost(
         bench.ledger, first, "another task", {"cause": "foreign", "message": ""}, grace=0, ttl=100_000

@@ -1,4 +1,4 @@
-"""Which accounts a claim visits: those that have something to do, at once, and no others."""
+"""Visits of claims: accounts that have something to do are visited at once, and no others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ from tests.integration.limner.ledger.stories import SENT, UNSENT, record
 OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
 """Commands that the test itself sends."""
 
-# What a claim costs
+# The cost of a claim
 
 
 def calls(bench: Bench, quotas: Sequence[Quota]) -> int:
-    """Redis calls of a claim that grants a job on each of three accounts that they name."""
+    """The Redis calls of a claim that grants one job on each of three accounts."""
     rest(bench, *quotas)
     jobs = [bench.submit(f"fox {quota.account}", account=quota.account) for quota in quotas[:3]]
     bench.client.config_resetstat()
@@ -43,13 +43,13 @@ def calls(bench: Bench, quotas: Sequence[Quota]) -> int:
     return sum(told["calls"] for name, told in stats.items() if name.removeprefix("cmdstat_") not in OURS)
 
 
-def test_idle_accounts_cost_a_claim_next_to_nothing(bench: Bench) -> None:
+def test_idle_accounts_cost_a_claim_almost_nothing(bench: Bench) -> None:
     few = calls(bench, many(3))
     bench.client.flushall()
     assert calls(bench, many(200)) <= 1.3 * few
 
 
-def test_accounts_at_rest_are_not_visited(bench: Bench) -> None:
+def test_idle_accounts_are_not_visited(bench: Bench) -> None:
     quotas = many(200)
     rest(bench, *quotas)
     bench.client.config_resetstat()
@@ -59,14 +59,14 @@ def test_accounts_at_rest_are_not_visited(bench: Bench) -> None:
     assert stats.get("cmdstat_hmget", {}).get("calls", 0) <= 1
 
 
-# What makes an account visited again at once, without housekeeping
+# Events after which an account is visited at once, without housekeeping
 
 PINNED: Final = [True, False]
 WHERE: Final = ["a job that names it", "a job of the common queue"]
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_slot_that_a_task_frees_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
     step = first_step(bench, full)
     accept(bench, step)
@@ -78,7 +78,7 @@ def test_a_place_that_a_task_leaves_is_taken_at_once(bench: Bench, pinned: bool)
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_place_that_a_cancelled_job_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_slot_that_a_cancelled_job_frees_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
     step = first_step(bench, full)
     accept(bench, step)
@@ -89,7 +89,7 @@ def test_a_place_that_a_cancelled_job_leaves_is_taken_at_once(bench: Bench, pinn
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_place_that_an_attempt_in_doubt_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_slot_that_an_attempt_in_doubt_frees_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
     step = first_step(bench, full)
     grant = send(bench, step)
@@ -100,7 +100,7 @@ def test_a_place_that_an_attempt_in_doubt_leaves_is_taken_at_once(bench: Bench, 
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_place_that_a_refused_attempt_leaves_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_slot_that_a_refused_attempt_frees_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
     step = first_step(bench, full)
     grant = send(bench, step)
@@ -121,7 +121,7 @@ def test_a_permit_that_is_given_back_is_taken_at_once(bench: Bench, pinned: bool
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_permit_of_a_request_that_never_left_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_permit_of_an_unsent_request_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     narrow = replace(ONE, creates=1)
     step = first_step(bench, narrow)
     grant = send(bench, step)
@@ -132,7 +132,7 @@ def test_a_permit_of_a_request_that_never_left_is_taken_at_once(bench: Bench, pi
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_permit_that_is_claimed_and_given_back_is_taken_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_permit_of_a_claim_that_is_given_back_is_taken_at_once(bench: Bench, pinned: bool) -> None:
     narrow = replace(ONE, creates=1)
     claim(bench, narrow)
     bench.submit("first", account="one" if pinned else None)
@@ -152,7 +152,7 @@ def test_a_permit_that_leaves_the_window_is_taken_at_once(bench: Bench, pinned: 
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_pause_that_is_over_is_noticed_at_once(bench: Bench, pinned: bool) -> None:
+def test_the_end_of_a_pause_is_noticed_at_once(bench: Bench, pinned: bool) -> None:
     claim(bench, ONE)
     bench.ledger.accounts.pause("one", seconds=60.0)
     job_id = waiting(bench, pinned=pinned)
@@ -162,7 +162,7 @@ def test_a_pause_that_is_over_is_noticed_at_once(bench: Bench, pinned: bool) -> 
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_a_pause_is_over_in_time_although_no_job_waits(bench: Bench) -> None:
+def test_a_pause_ends_in_time_although_no_job_waits(bench: Bench) -> None:
     rest(bench, ONE)
     bench.ledger.accounts.pause("one", seconds=60.0)
     bench.now += 60.0
@@ -171,7 +171,7 @@ def test_a_pause_is_over_in_time_although_no_job_waits(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_pause_that_somebody_ends_is_noticed_at_once(bench: Bench, pinned: bool) -> None:
+def test_a_resumed_account_is_noticed_at_once(bench: Bench, pinned: bool) -> None:
     claim(bench, ONE)
     bench.ledger.accounts.pause("one")
     job_id = waiting(bench, pinned=pinned)
@@ -181,7 +181,7 @@ def test_a_pause_that_somebody_ends_is_noticed_at_once(bench: Bench, pinned: boo
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_the_probe_goes_when_the_time_of_a_refusal_is_over(bench: Bench, pinned: bool) -> None:
+def test_the_probe_is_sent_when_the_pause_of_a_refusal_ends(bench: Bench, pinned: bool) -> None:
     step = first_step(bench, ONE)
     why = Closing("maintenance", 60.0, 900.0)
     grant = send(bench, step)
@@ -202,9 +202,7 @@ def test_a_raised_quota_is_used_at_once(bench: Bench, pinned: bool) -> None:
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_one_more_than_was_left_of_a_quota_is_tried_when_it_is_time_for_it(
-    bench: Bench, pinned: bool
-) -> None:
+def test_a_higher_limit_is_tried_when_it_is_due(bench: Bench, pinned: bool) -> None:
     claim(bench, ONE)
     learned = {"limit": 1, "raise_at": round(bench.now * 1000) + 5000, "patience": 60_000, "stride": 1}
     bench.client.hset(bench.ledger.prefix + "quota:one", mapping=learned)
@@ -217,7 +215,7 @@ def test_one_more_than_was_left_of_a_quota_is_tried_when_it_is_time_for_it(
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_more_places_are_used_at_once(bench: Bench, pinned: bool) -> None:
+def test_additional_slots_are_used_at_once(bench: Bench, pinned: bool) -> None:
     full = replace(ONE, max_in_flight=1)
     claim(bench, full)
     bench.submit("first", account="one")
@@ -238,9 +236,7 @@ def key_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_worker_with_another_key_tries_it_at_once_when_the_pause_is_over(
-    bench: Bench, pinned: bool
-) -> None:
+def test_another_key_is_probed_at_once_when_the_pause_ends(bench: Bench, pinned: bool) -> None:
     other = another_worker(bench)
     other.queue.claim(GOOD)
     key_is_refused(bench)
@@ -250,7 +246,7 @@ def test_a_worker_with_another_key_tries_it_at_once_when_the_pause_is_over(
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_worker_with_another_key_tries_it_although_one_with_the_refused_key_always_comes_first(
+def test_another_key_is_probed_although_a_worker_with_the_refused_key_claims_first(
     bench: Bench, pinned: bool
 ) -> None:
     other = another_worker(bench)
@@ -270,9 +266,7 @@ def test_a_worker_with_another_key_tries_it_although_one_with_the_refused_key_al
 
 
 @pytest.mark.parametrize("pinned", PINNED, ids=WHERE)
-def test_a_worker_that_comes_with_another_key_takes_the_account_up_at_once(
-    bench: Bench, pinned: bool
-) -> None:
+def test_a_new_worker_with_another_key_takes_over_the_account_at_once(bench: Bench, pinned: bool) -> None:
     key_is_refused(bench)
     job_id = waiting(bench, pinned=pinned, quota=REFUSED)
     bench.now += 300.0
@@ -302,14 +296,14 @@ def generating(bench: Bench, quota: Quota, *, poll_in: float = 600.0) -> str:
     return job_id
 
 
-def test_a_callback_s_signal_is_followed_at_once(bench: Bench) -> None:
+def test_a_callback_signal_is_followed_at_once(bench: Bench) -> None:
     job_id = generating(bench, ONE)
     bench.now += 30.0
     bench.ledger.jobs.called_back(job_id, f"token {job_id}", f"task of {job_id}")
     assert [(step.job_id, step.step) for step in claim(bench, ONE)] == [(job_id, "poll")]
 
 
-def test_a_signal_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Bench) -> None:
+def test_a_signal_soon_after_a_poll_is_followed_after_the_signal_pause(bench: Bench) -> None:
     job_id = generating(bench, ONE, poll_in=2.0)
     bench.now += 2.0
     [poll] = claim(bench, ONE)
@@ -322,7 +316,7 @@ def test_a_signal_soon_after_a_poll_is_followed_when_its_pause_is_over(bench: Be
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_polls_that_wait_for_a_permit_are_made_when_there_is_one(bench: Bench) -> None:
+def test_waiting_polls_are_made_when_a_permit_is_free(bench: Bench) -> None:
     narrow = replace(ONE, polls=1)
     claim(bench, narrow)
     for number in range(3):
@@ -347,7 +341,7 @@ def test_a_poll_that_is_given_back_is_claimed_at_once(bench: Bench) -> None:
     assert of(claim(bench, ONE)) == of(polls)
 
 
-def test_a_closed_account_is_polled_all_the_same(bench: Bench) -> None:
+def test_a_closed_account_is_still_polled(bench: Bench) -> None:
     job_id = generating(bench, ONE, poll_in=2.0)
     bench.ledger.accounts.pause("one")
     assert rest(bench, ONE) == []
@@ -355,7 +349,7 @@ def test_a_closed_account_is_polled_all_the_same(bench: Bench) -> None:
     assert of(claim(bench, ONE)) == [job_id]
 
 
-def test_a_place_on_one_account_is_found_by_the_common_line_while_another_is_full(bench: Bench) -> None:
+def test_the_common_queue_finds_a_slot_on_one_account_while_another_is_full(bench: Bench) -> None:
     one, two = replace(ONE, max_in_flight=1), replace(TWO, max_in_flight=1)
     claim(bench, one, two)
     for number in range(2):
@@ -391,7 +385,7 @@ def test_accounts_whose_pause_is_over_do_not_hide_the_others(bench: Bench) -> No
     claim(bench, *quotas)
     for quota in quotas[:55]:
         bench.ledger.accounts.pause(quota.account, seconds=30.0)
-        # As the provider's word makes one: it is over when a probe is taken, and there is none to take.
+        # A pause by the provider ends with an accepted probe, and there is no job to probe with.
         bench.client.hset(f"{bench.ledger.prefix}pause:{quota.account}", "cause", "maintenance")
         bench.client.hset(f"{bench.ledger.prefix}pause:{quota.account}", "length", "30000")
     bench.now += 31.0
@@ -400,7 +394,7 @@ def test_accounts_whose_pause_is_over_do_not_hide_the_others(bench: Bench) -> No
     assert of(rest(bench, *quotas)) == [job_id]
 
 
-def test_accounts_with_refused_keys_do_not_hide_the_others_from_the_common_line(bench: Bench) -> None:
+def test_accounts_with_refused_keys_do_not_hide_the_others_from_the_common_queue(bench: Bench) -> None:
     quotas = many(70, key="refused")
     claim(bench, *quotas)
     for quota in quotas[:52]:
@@ -413,7 +407,7 @@ def test_accounts_with_refused_keys_do_not_hide_the_others_from_the_common_line(
     assert len(rest(bench, *quotas)) == 40
 
 
-def test_limits_that_vanish_are_told_again_with_the_next_claim(bench: Bench) -> None:
+def test_lost_limits_are_registered_again_with_the_next_claim(bench: Bench) -> None:
     claim(bench, ONE)
     job_id = bench.submit("a fox", account="one")
     bench.client.delete(bench.ledger.prefix + "quota:one")
@@ -422,7 +416,7 @@ def test_limits_that_vanish_are_told_again_with_the_next_claim(bench: Bench) -> 
     assert of(rest(bench, ONE)) == [job_id]
 
 
-def test_a_clock_that_goes_back_holds_nothing_up(bench: Bench) -> None:
+def test_a_clock_that_is_set_back_delays_nothing(bench: Bench) -> None:
     one = replace(ONE, creates=1)
     bench.submit("a fox")
     [step] = claim(bench, one)

@@ -1,1 +1,1 @@
-"""A simple model of the ledger, and all that may happen to it in any order."""
+"""A simple model of the ledger, and the moves that may happen to it in any order."""

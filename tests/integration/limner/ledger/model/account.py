@@ -1,4 +1,4 @@
-"""What the model knows of the account: its windows, its pause, its money. Times are in milliseconds."""
+"""The account in the model: its windows, its pause, its money. Times are in milliseconds."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ FOR_EVER: Final = 10**15
 DAY: Final = 86_400_000
 
 Permit = tuple[str, int]
-"""The job, and the lease of the step that it was given with."""
+"""A permit: the job, and the lease of the step that it was granted with."""
 
 
 def ms(seconds: float) -> int:
@@ -23,14 +23,14 @@ def ms(seconds: float) -> int:
 
 @dataclass
 class Pause:
-    """Nothing is sent until a time, and then one probe."""
+    """A pause: nothing is sent until a time, and then one probe."""
 
     cause: str
     until: int
     length: int = 0
     probe: str | None = None
     check: int | None = None
-    """The number of the question for the balance that is being asked."""
+    """The number of the balance check in progress."""
     probe_until: int = 0
     needs: int | None = None
     cleared: bool = False
@@ -38,24 +38,24 @@ class Pause:
 
 @dataclass
 class Account:
-    """The account as it must be. Its margins are nought; what a 429 teaches is for examples to show."""
+    """The expected state of the account. Its margins are 0; other tests cover the learning from a 429."""
 
     permits: dict[Permit, tuple[int, int]] = field(default_factory=dict)
-    """When it was given or used, and how many the dispatcher that gave it allowed."""
+    """The time at which each permit was granted or used, and the quota of the dispatcher that granted it."""
     reads: dict[Permit, int] = field(default_factory=dict)
     fastest: float | None = None
     maintained: int | None = None
-    """When the housekeeping was last done; None before the first claim."""
+    """The time of the last housekeeping; None before the first claim."""
     pause: Pause | None = None
     checks: int = 0
-    """How often the balance was asked for."""
+    """The number of balance checks so far."""
     spent: Counter[int] = field(default_factory=Counter)
-    """Millionths of a credit, by day."""
+    """The spending by day, in millionths of a credit."""
 
     # Windows
 
     def maintain(self, now: int) -> None:
-        """Permits are forgotten that count no more, now and then."""
+        """Forget permits that no longer count, if the housekeeping is due."""
         if self.maintained is None or self.maintained > now - MAINTAIN_EVERY:
             return
         self.maintained = now
@@ -75,7 +75,7 @@ class Account:
             self.permits[permit] = (at, self.permits[permit][1])
 
     def answered(self, now: int, sent: int, permit: Permit) -> None:
-        """A request counts from as much later as its exchange took longer than the quickest one."""
+        """Move the permit to later, by the time that the exchange took longer than the fastest one."""
         took = max(0, now - sent)
         fastest = took if self.fastest is None else self.fastest
         self.fastest = took if took < fastest else fastest + (took - fastest) * 0.01
@@ -84,7 +84,7 @@ class Account:
     # The pause
 
     def opens(self, now: int) -> int | None:
-        """When there is something to do about the pause; None without one."""
+        """The time at which a probe or a balance check is possible; None without a pause."""
         if self.pause and self.pause.cause == "by_hand" and self.pause.until <= now:
             self.pause = None
         if self.pause is None:
@@ -92,7 +92,7 @@ class Account:
         return max(self.pause.until, self.pause.probe_until if self.pause.probe or self.pause.check else 0)
 
     def asks(self) -> bool:
-        """Whether a poll the balance comes before the probe."""
+        """True if a check of the balance comes before the probe."""
         return self.pause is not None and self.pause.needs is not None and not self.pause.cleared
 
     def holds_up(self, job_id: str) -> bool:
@@ -115,14 +115,14 @@ class Account:
             self.pause = None
 
     def probe_refused(self, job_id: str, now: int) -> None:
-        """For another reason: that tells nothing of credits."""
+        """Handle a probe that was refused for another cause, which says nothing about credits."""
         if self.pause and (self.pause.needs is not None or self.pause.cause == "key_capped"):
             self.no_probe(job_id, now + self.pause.length)
         else:
             self.probe_succeeded(job_id)
 
     def close(self, now: int, why: Closing, job_id: str, needs: int) -> int:
-        """How much is left of the pause that the account has after that job's refusal."""
+        """Close the account after that job's refusal; returns the rest of its pause."""
         length = ms(why.first)
         if old := self.pause:
             probed, left = old.probe == job_id, old.until - now

@@ -1,4 +1,4 @@
-"""Producers, dispatchers and attempts: what happens to a job until the provider has a task of it."""
+"""The moves of producers and dispatchers, and of workers until the provider has a task of the job."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -44,7 +44,7 @@ SECONDS = st.sampled_from([0.0, 0.001, 1.0, 5.0, 5.0, 9.999, 10.0, 20.0, 30.0, 3
 
 
 class Attempts(World):
-    """What producers and dispatchers do, and workers that send."""
+    """The moves of producers, of dispatchers, and of workers that send."""
 
     @move(
         job_id=JOBS,
@@ -83,7 +83,7 @@ class Attempts(World):
                 self.keys[key] = job_id
         assert (answer.outcome, answer.job_id) == (expected, job_id)
 
-    # Few, or hardly a job would get beyond its first attempt.
+    # With more of these, hardly a job would get beyond its first attempt.
     @move(when=lambda world: world.cancels < 2, job_id=JOBS)
     def cancel(self, job_id: str) -> None:
         self.cancels += 1
@@ -146,10 +146,10 @@ class Attempts(World):
     def give_back(self, which: int) -> None:
         step = newest(self.hands, which).step
         if step.step == "credits":
-            self.give_a_question_back(step)
+            self.give_a_balance_check_back(step)
             return
         life = self.lives[step.job_id]
-        given = life.lease == step.lease and life.place == "due"
+        given = life.lease == step.lease and life.index == "due"
         if step.step == "create":
             given = given and life.state is JobState.QUEUED and life.in_flight
         elif step.step == "poll":
@@ -172,7 +172,7 @@ class Attempts(World):
         else:
             life.wait(self.now)
 
-    def give_a_question_back(self, step: Claim) -> None:
+    def give_a_balance_check_back(self, step: Claim) -> None:
         pause = self.account.pause
         asked = pause is not None and pause.check == step.lease
         assert self.ledger.queue.give_back([step]) == asked
@@ -240,7 +240,7 @@ class Attempts(World):
             self.hands.append(replace(message, what="sent", attempt=answer.attempt))
 
     def must_wait_again(self, life: Life) -> bool:
-        """Its permit has left the window, the account is closed, or its time is over."""
+        """True if its permit has left the window, the account is closed, or the job has expired."""
         permit = self.account.permits.get((life.job_id, life.lease))
         too_late = life.expires is not None and self.now >= life.expires
         return (

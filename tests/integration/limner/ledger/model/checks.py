@@ -1,4 +1,4 @@
-"""What always holds, and that all comes to an end."""
+"""The checks of the model: invariants, and that every job ends."""
 
 import json
 from collections import Counter
@@ -21,14 +21,14 @@ from tests.integration.limner.ledger.model.world import ERROR, World
 
 INDEXES: Final = ("due", "ready", "ready:polls:main", "in-flight:main", "expiring")
 NOTED_ONLY: Final = {"polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
-"""What stands in a job's own log, and is not told to the readers of events."""
+"""The events that are in a job's log and not on the stream."""
 
 ADOPTIONS: Final = ("adopted", "generating", "late_answer")
 DELIVERIES: Final = ("succeeded", "succeeded_late", "double", "late_result", "task_succeeded")
 
 
 GONE: Final = -2
-"""What Redis says of the time that is left to a key that does not exist."""
+"""The time to live that Redis reports for a missing key."""
 
 
 def milliseconds(at: datetime | None) -> int | None:
@@ -52,10 +52,10 @@ class Checks(World):
             pipe.zrange(prefix + "expiring", 0, -1, withscores=True)
             pipe.hgetall(prefix + "callbacks")
             due, create, poll, in_flight, doubts, creates, polls, expiring, counts = pipe.execute()
-        assert dict(due) == {life.job_id: life.due for life in lives if life.place == "due"}
-        assert create == self.line("ready")
-        assert [job_id for job_id, _ in poll] == self.line("ready:polls:main")
-        assert dict(poll) == {life.job_id: life.due for life in lives if life.place == "ready:polls:main"}
+        assert dict(due) == {life.job_id: life.due for life in lives if life.index == "due"}
+        assert create == self.queue("ready")
+        assert [job_id for job_id, _ in poll] == self.queue("ready:polls:main")
+        assert dict(poll) == {life.job_id: life.due for life in lives if life.index == "ready:polls:main"}
         assert set(in_flight) == {life.job_id for life in lives if life.in_flight}
         assert set(doubts) == {life.job_id for life in lives if life.doubtful is not None}
         assert dict(creates) == {
@@ -115,7 +115,7 @@ class Checks(World):
         for life in lives:
             fields, log, *times = (next(answers) for _ in range(5))
             record = Record.from_hash(life.job_id, fields)
-            self.check_place(life)
+            self.check_index(life)
             self.check_record(life, record)
             self.check_tasks(life, record)
             self.check_end(life, fields)
@@ -123,12 +123,12 @@ class Checks(World):
             assert "secret-" not in str(log) + repr(record)
             self.check_times(life, *times)
 
-    def check_place(self, life: Life) -> None:
+    def check_index(self, life: Life) -> None:
         assert life.in_flight == (
             life.state in (JobState.SENDING, JobState.GENERATING)
             or (life.state is JobState.QUEUED and life.owned)
         )
-        assert (life.place is None) == life.let_go
+        assert (life.index is None) == life.let_go
         assert life.doubtful is not None or life.state is not JobState.IN_DOUBT
         assert life.doubtful is None or life.state not in (JobState.QUEUED, JobState.SENDING)
         if life.open_task:
@@ -158,7 +158,7 @@ class Checks(World):
         heard = {task_id for job_id, task_id in self.heard if job_id == life.job_id}
         assert heard <= names | life.forgotten
         assert sum(life.log.count(event) for event in ADOPTIONS) >= len(names)
-        # What was paid for without need is on record as such.
+        # Unneeded tasks that were paid are on record.
         made = sum(task.state is TaskState.SUCCEEDED for task in record.tasks)
         assert sum(life.log.count(event) for event in DELIVERIES) == made + life.paid_failures
         if record.state is JobState.GENERATING:
@@ -184,13 +184,13 @@ class Checks(World):
         assert end[2] == str(life.finished)
 
     def check_times(self, life: Life, record: int, log: int, key: int) -> None:
-        """A record and what belongs to it may go if nothing more is expected, and then it does."""
+        """Check that the record, its log and its key expire exactly if nothing more can happen to the job."""
         for left in (record, log, key if life.key else record):
             assert (left > 0) == life.let_go
             assert left != GONE
 
     def teardown(self) -> None:
-        """All workers have crashed; one without faults brings every job to its end, and tells no secret."""
+        """Check that one worker without faults ends every job after all workers have crashed."""
         indexes = [self.ledger.prefix + name for name in INDEXES]
         self.ledger.accounts.resume("main")
         for _ in range(40 + 20 * len(self.lives)):
@@ -246,7 +246,7 @@ class Checks(World):
             assert self.ledger.jobs.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
 
     def poll(self, record: Record) -> None:
-        """By name, so that each ends in the same way whenever it is polled."""
+        """Report an end that depends on the task's name only, whenever it is polled."""
         task, job_id = record.open_task, record.job_id
         assert task
         ways = [

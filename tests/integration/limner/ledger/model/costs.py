@@ -1,4 +1,4 @@
-"""What a job of the model costs, in millionths of a credit."""
+"""The costs of a job of the model, in millionths of a credit."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,20 +11,20 @@ from tests.integration.limner.ledger.model.account import DAY, Account
 MONEY: Final = Money({"BALANCED": Decimal("3.5")})
 COSTS: Final = {"fox": 3_500_000, "hen": 7_000_000}
 REQUESTS: Final = {"fox": '{"prompt": "fox"}', "hen": '{"prompt": "hen", "num_images": 2}'}
-"""Of one image, and of two."""
+"""The expected costs of one image and of two."""
 
 
 @dataclass
 class Costly:
-    """A job as it must be, with what its attempts may cost."""
+    """The expected state of a job with the costs of its attempts."""
 
     job_id: str
     digest: str
     account: Account
     kept: dict[int, int] = field(default_factory=dict)
-    """By attempt, what is set aside for it."""
+    """The held amount by attempt."""
     dubious: dict[int, int] = field(default_factory=dict)
-    """By attempt, what it may have cost, since nobody waits for its end any more."""
+    """The doubtful amount by attempt, for attempts whose end nobody waits for."""
 
     @property
     def cost(self) -> int:
@@ -44,6 +44,6 @@ class Costly:
         self.account.spent[now // DAY] += expected if told is None else int(Decimal(told) * 1_000_000)
 
     def leave_doubtful(self, waiting: Collection[int]) -> None:
-        """Nobody waits any more for what became of the other attempts."""
+        """Make the held amounts of all attempts doubtful, except those of ``waiting``."""
         for attempt in [attempt for attempt in self.kept if attempt not in waiting]:
             self.dubious[attempt] = self.kept.pop(attempt)

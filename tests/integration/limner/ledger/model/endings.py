@@ -1,4 +1,4 @@
-"""What the end of a task makes of a job of the model. Times are in milliseconds."""
+"""The effects of a task's end on a job of the model. Times are in milliseconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tests.integration.limner.ledger.model.following import OPEN, Followed, Know
 
 @dataclass
 class Ending(Followed):
-    """A job as it must be, whose tasks come to their ends."""
+    """The expected state of a job whose tasks end."""
 
     def task_ended(
         self,
@@ -48,7 +48,7 @@ class Ending(Followed):
             self.noted_after_the_end(now, result, spent)
             return "noted"
         if self.state in (JobState.QUEUED, JobState.SENDING):
-            # What counts is the outcome of the next attempt.
+            # The outcome of the next attempt decides.
             self.log.append(f"task_{result}")
             return "noted"
         self.verdict = outcome if result is TaskState.FAILED else self.verdict
@@ -64,7 +64,7 @@ class Ending(Followed):
     def without_a_task(self, now: int, grace: int) -> None:
         self.task_id, self.in_flight = None, False
         if self.doubtful is None:
-            # Its attempt had been refused, and that holds.
+            # The refusal of its attempt stands.
             self.state = JobState.QUEUED
             self.wait(now)
             self.watch()
@@ -74,7 +74,7 @@ class Ending(Followed):
             self.log.append("in_doubt")
 
     def doubt_after(self, task: Known) -> None:
-        """A doubt lasts until the provider shows the task; one that it had shown leaves one behind."""
+        """Clear the doubt about a confirmed task; the loss of a confirmed task leaves a new one."""
         if task.state is not TaskState.LOST:
             task.sure = True
             self.is_certain(task.attempt)
@@ -92,7 +92,7 @@ class Ending(Followed):
         if self.stored and self.open_task:
             self.poll_soon(now)
         elif self.stored:
-            self.place = None
+            self.index = None
 
     # The end
 

@@ -1,4 +1,4 @@
-"""A job of the model, and what the news of its tasks make of it. Times are in milliseconds."""
+"""A job of the model that follows its tasks. Times are in milliseconds."""
 
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -18,14 +18,14 @@ MOST_LOST: Final = 8
 
 OPEN = TaskState.OPEN
 
-Place = Literal["due", "ready", "ready:polls:main"]
+Index = Literal["due", "ready", "ready:polls:main"]
 Source = Literal["answer", "callback", "person"]
-"""Who says that a task is an attempt's."""
+"""The source that names a task of an attempt."""
 
 
 @dataclass
 class Known:
-    """A task of the provider that our side has heard of."""
+    """A task that the ledger knows of."""
 
     task_id: str
     attempt: int
@@ -38,65 +38,65 @@ class Known:
 
 @dataclass
 class Followed(Costly):
-    """A job as it must be, whose tasks are followed."""
+    """The expected state of a job whose tasks are followed."""
 
     turns: Turns = field(default_factory=Turns)
     priority: int = 5
     lane: str | None = None
     turn: int = 0
     waits: bool = True
-    """Whether it was never sent yet."""
+    """True before the first attempt."""
     expires: int | None = None
     watched: bool = False
-    """Whether it stands in the index of those that expire."""
+    """True if the job is in the index of jobs that expire."""
     key: str | None = None
     state: JobState = JobState.QUEUED
-    place: Place | None = "ready"
+    index: Index | None = "ready"
     due: int = 0
-    """The place's score, unless that is the line for attempts."""
+    """The score in the index, except in ``ready``."""
     lease: int = 0
     owned: bool = False
-    """Whether the newest claim still owns the job's next step: it has not run out, and was not used."""
+    """True if the newest lease owns the job's next step: it has neither expired nor been used."""
     in_flight: bool = False
     permit: Permit | None = None
-    """With which the last attempt was sent."""
+    """The permit with which the last attempt was sent."""
     sent_at: int = 0
     answered: bool = False
     tokens: dict[str, int] = field(default_factory=dict)
-    """The attempt that each secret proves."""
+    """The attempt of each secret."""
     grant: Grant | None = None
     deadline: int | None = None
     ready_since: int | None = None
-    """Since when it waits to be sent again: that is not its own time."""
+    """The start of its wait to be sent again, which does not count against the deadline."""
     allowance: int = 0
     tasks: list[Known] = field(default_factory=list)
     task_id: str | None = None
     pace: int = 0
-    """What was between the last poll and the next one."""
+    """The pause between the last poll and the next one."""
     polling: int | None = None
     seen: int | None = None
     signalled: int | None = None
     polls: int = 0
     doubtful: int | None = None
-    """The attempt of which it is not known whether the provider took it."""
+    """The attempt in doubt."""
     held_at: int | None = None
     resubmitted: int = 0
     outcome: dict[str, Any] | None = None
     finished: int | None = None
     ends: list[int] = field(default_factory=list)
-    """When it has ended: twice, if late success followed upon failure."""
+    """The times of its ends: two if a late success followed a failure."""
     stored: bool = False
     cancelled_as: JobState | None = None
     uncounted: int = 0
     faulted: bool = False
     verdict: dict[str, Any] | None = None
-    """What a task that failed says of the job, if nothing better comes."""
+    """The outcome by a failed task, if no better one comes."""
     decided: int | None = None
-    """The attempt that was in doubt when the job was last sent again for that."""
+    """The attempt whose doubt was last decided by a resubmission."""
     forgotten: set[str] = field(default_factory=set)
-    """Tasks that were lost, and more so than too many others."""
+    """Lost tasks that were forgotten because there were too many."""
     paid_failures: int = 0
-    """Tasks without images that were paid for after the end."""
+    """The number of failed tasks that were paid after the end."""
     log: list[str] = field(default_factory=lambda: ["submitted"])
 
     @property
@@ -108,10 +108,10 @@ class Followed(Costly):
         return next((task for task in self.tasks if task.state is OPEN), None)
 
     def wait(self, due: int) -> None:
-        self.place, self.due, self.owned = "due", due, False
+        self.index, self.due, self.owned = "due", due, False
 
     def enqueue(self, now: int) -> None:
-        self.place, self.owned = "ready", False
+        self.index, self.owned = "ready", False
         if self.deadline is not None and self.ready_since is None:
             self.ready_since = now
 
@@ -119,7 +119,7 @@ class Followed(Costly):
         return max(0, now - (now if self.ready_since is None else self.ready_since))
 
     def take_back(self, now: int) -> None:
-        """A grant that was not used leaves nothing behind."""
+        """Take an unused grant back."""
         if self.in_flight:
             self.account.permits.pop((self.job_id, self.lease), None)
             self.account.no_probe(self.job_id, now)
@@ -142,13 +142,13 @@ class Followed(Costly):
         self.wait(now + delay)
 
     def queue_poll(self) -> None:
-        """Of two that are due, that one goes first which is later in relation to its pace."""
+        """Queue a due poll. The poll that is later in proportion to its pace goes first."""
         self.enqueue_poll(self.due + self.pace)
 
     def enqueue_poll(self, at: int) -> None:
-        """A callback since the last poll goes before."""
+        """Queue a poll. A poll with a callback signal precedes the others."""
         signalled = self.signalled is not None and self.signalled >= (self.seen or 0)
-        self.place, self.owned = "ready:polls:main", False
+        self.index, self.owned = "ready:polls:main", False
         self.due = (self.signalled or 0) + SIGNALLED if signalled else at
 
     # Tasks
@@ -184,7 +184,7 @@ class Followed(Costly):
         return Adoption.ADOPTED
 
     def learn(self, now: int, attempt: int) -> None:
-        """From the answer to the last attempt, though a callback may have outrun it."""
+        """Learn from the answer to the last attempt, also after a callback."""
         if attempt == self.attempt and self.state in (JobState.SENDING, JobState.GENERATING):
             if self.permit and not self.answered:
                 self.answered = True
@@ -192,7 +192,7 @@ class Followed(Costly):
             self.account.probe_succeeded(self.job_id)
 
     def takes_no_more(self, attempt: int) -> bool:
-        """Whether a callback's word is not enough for one more task."""
+        """True if a callback cannot add another task."""
         unsure = sum(task.state is OPEN and not task.sure for task in self.tasks)
         return unsure >= MOST_UNSURE or any(task.sure and task.attempt == attempt for task in self.tasks)
 
@@ -203,12 +203,12 @@ class Followed(Costly):
             self.forgotten.add(lost[-1].task_id)
 
     def is_certain(self, attempt: int | None) -> None:
-        """The provider itself has shown its task."""
+        """Clear the doubt about an attempt whose task the provider has confirmed."""
         if self.doubtful == attempt:
             self.doubtful = None
 
     def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
-        """What comes of a new open task."""
+        """Follow a new open task."""
         ends = {known.state for known in self.tasks if known.attempt == attempt}
         if not ends & {TaskState.SUCCEEDED, TaskState.FAILED}:
             self.hold_again(attempt)
@@ -217,7 +217,7 @@ class Followed(Costly):
             if self.stored:
                 self.poll_soon(now)
         elif self.state is JobState.SENDING and attempt != self.attempt:
-            # Of the later attempt that is on the wire, the outcome comes first.
+            # The outcome of the later attempt on the wire decides first.
             self.log.append("adopted")
         elif sure and self.state is not JobState.GENERATING:
             self.generate(now)
@@ -225,13 +225,13 @@ class Followed(Costly):
             self.log.append("generating")
         else:
             if self.state is JobState.SENDING:
-                # Nobody waits for the attempt's own answer any more.
+                # The attempt's own answer is no longer waited for.
                 self.doubtful = attempt
             self.log.append("adopted")
             self.go_on_polling(now)
 
     def heard_again(self, now: int, known: Known, attempt: int, answered: int | None) -> None:
-        """Of an open task; in the answer to an attempt, with a delay, which is then the task's own."""
+        """Handle an open task that is named again; ``answered`` is the delay if an answer names it."""
         if answered is not None:
             known.sure, known.attempt = True, attempt
             self.is_certain(attempt)
@@ -250,20 +250,20 @@ class Followed(Costly):
             self.poll_soon(now)
 
     def poll_soon(self, now: int) -> None:
-        """Never later than it would come anyway, and at most one a second, however many the signals."""
+        """Bring the next poll forward. Signals cause at most one poll a second."""
         self.signalled = now
-        if self.polling is not None and self.place == "due":
+        if self.polling is not None and self.index == "due":
             return
         at = now if self.seen is None else self.seen + SIGNAL_PAUSE
-        if self.place == "ready:polls:main":
+        if self.index == "ready:polls:main":
             self.due = min(now + SIGNALLED, self.due)
         elif at <= now:
-            self.place, self.due, self.owned = "ready:polls:main", now + SIGNALLED, False
+            self.index, self.due, self.owned = "ready:polls:main", now + SIGNALLED, False
         else:
-            self.wait(min(at, self.due) if self.place == "due" else at)
+            self.wait(min(at, self.due) if self.index == "due" else at)
 
     def owe_nothing(self, attempt: int) -> None:
-        """The attempt was refused, and no task of it is known that may have been made all the same."""
+        """Release the money of a refused attempt, unless a task of it is open."""
         if all(known.attempt != attempt for known in self.tasks if known.state is OPEN):
             self.release(attempt)
 
@@ -272,11 +272,11 @@ class Followed(Costly):
         if self.state is JobState.QUEUED:
             self.take_back(now)
         if self.deadline is None or self.state in (JobState.IN_DOUBT, JobState.QUEUED):
-            # It waited for something else than its task.
+            # The job did not wait for a task before.
             self.deadline = max(self.deadline or 0, now + self.allowance)
         self.state, self.task_id = JobState.GENERATING, self.open_task.task_id
-        if self.place == "ready":
-            self.place = None
+        if self.index == "ready":
+            self.index = None
         self.held_at, self.ready_since, self.in_flight = None, None, True
 
     def go_on_polling(self, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a job of the model goes through, from its first attempt to its stored result."""
+"""The life of a job of the model, from its first attempt to its stored result."""
 
 import json
 from dataclasses import dataclass
@@ -14,25 +14,25 @@ SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
 
 @dataclass
 class Life(Ending):
-    """A job as it must be."""
+    """The expected state of a job."""
 
     @property
     def let_go(self) -> bool:
-        """Whether nothing more is expected of it."""
+        """True if nothing more can happen to the job."""
         return self.state.ended and self.stored and not self.open_task
 
     def is_sending(self, attempt: int) -> bool:
         return self.state is JobState.SENDING and self.attempt == attempt
 
     def holds(self, lease: int, state: JobState) -> bool | None:
-        """None for a lease that is over while nobody else has one: both answers will do."""
+        """True for the current lease, False for a stale one, None if it has expired: both replies will do."""
         if self.state is not state or self.lease != lease:
             return False
         return True if self.owned else None
 
     def may_poll(self, lease: int) -> bool:
         polls = self.state is JobState.GENERATING or self.state.ended
-        return polls and self.lease == lease and self.polling is not None and self.place == "due"
+        return polls and self.lease == lease and self.polling is not None and self.index == "due"
 
     # Attempts
 
@@ -88,7 +88,7 @@ class Life(Ending):
             self.do_not_count(uncounted or 0, adopted)
 
     def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
-        """The job has ended meanwhile. The attempt costs nothing, and the account is closed all the same."""
+        """Record a refusal after the job's end. The attempt costs nothing, and a pause closes the account."""
         self.owe_nothing(attempt)
         if unsent and attempt == self.attempt and self.permit:
             self.account.permits.pop(self.permit, None)
@@ -97,7 +97,7 @@ class Life(Ending):
 
     def do_not_count(self, time: int, adopted: bool) -> None:
         self.uncounted += 1
-        # No callback is ever believed for it.
+        # Callbacks for this attempt are refused.
         self.tokens = {token: number for token, number in self.tokens.items() if number != self.attempt}
         if self.uncounted == self.attempt and not adopted:
             self.deadline = None
@@ -134,19 +134,19 @@ class Life(Ending):
     # The end
 
     def expire(self, now: int) -> None:
-        """It was not sent in time, though an earlier attempt may have been accepted."""
+        """Expire the job. An earlier attempt may have been accepted."""
         self.finish(now, JobState.EXPIRED, json.loads(EXPIRED), 0)
 
     def is_stored(self, now: int, finished: int, follow: int) -> bool:
         if not self.state.ended:
             return False
         if finished != self.finished:
-            # A later end has been overwritten with an earlier one, and is stored once more.
+            # An earlier end has overwritten a later one, so the later one is stored again.
             self.stored = False
             self.wait(now)
             return False
         if not self.open_task:
-            self.place = None
+            self.index = None
         elif not self.stored:
             self.poll_in(now, follow)
         self.stored = True

@@ -1,4 +1,4 @@
-"""Tasks: what the provider tells of them, what polls find, and what policies and persons decide."""
+"""The moves after the provider has a task: callbacks, polls, and decisions of policies and persons."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ TTL, GRACE, ASK_AGAIN = 86400.0, 5.0, 3600.0
 
 
 class Tasks(World):
-    """What comes after the provider has a task."""
+    """The moves after the provider has a task."""
 
     @move(
         weight=2,
@@ -36,13 +36,13 @@ class Tasks(World):
         if whose == "another":
             task_id += " again"
         elif whose == "known" and life.tasks:
-            # A callback has named it, of whichever attempt.
+            # A callback has named this task, for any attempt.
             task_id = life.tasks[-1].task_id
         told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, poll_in=poll_in)
         assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(poll_in))
         self.heard.add((life.job_id, task_id))
 
-    # As long as the attempt has been sent, ever: before its answer, after its job's end, and twice.
+    # A callback can come any time after the sending: before the answer, after the job's end, and twice.
     @move(
         weight=3,
         when=lambda world: world.grants,
@@ -103,7 +103,7 @@ class Tasks(World):
             life.polled(self.now, ms(delay), **facts)
 
     def attempt_shown(self, life: Life, task: Known, seen: str) -> int | None:
-        """What a poll learns from the callback's URL, if the provider shows it."""
+        """The attempt that a poll finds in the callback URL, if the provider shows one."""
         shown = {"own": task.attempt, "attempt 1": 1, "attempt 2": 2}.get(seen)
         return shown if shown and shown <= life.attempt else None
 
@@ -111,13 +111,13 @@ class Tasks(World):
         weight=2,
         when=lambda world: world.messages("poll"),
         which=WHICH,
-        place=st.sampled_from([0, 0, 0, 1]),
+        index=st.sampled_from([0, 0, 0, 1]),
         result=st.sampled_from(["succeeded", "free", "failed", "unpaid", "lost", "lost", "foreign"]),
         seen=st.sampled_from(["task", "task", "own", "attempt 1", "attempt 2"]),
     )
-    def the_task_has_ended(self, which: int, place: int, result: str, seen: str) -> None:
+    def the_task_has_ended(self, which: int, index: int, result: str, seen: str) -> None:
         life = self.lives[newest(self.messages("poll"), which).step.job_id]
-        task = life.tasks[place % len(life.tasks)]
+        task = life.tasks[index % len(life.tasks)]
         told = self.tell_the_end(life, task, result, self.attempt_shown(life, task, seen))
         assert told.at is None or ms(told.at.timestamp()) == life.finished
         assert (told.at is not None) == (told.what in ("ended", "late"))
@@ -175,7 +175,7 @@ class Tasks(World):
         life = self.lives[step.job_id]
         self.fail_by_lease(life, step.lease, DeadlineExceeded("too slow"), JobState.GENERATING)
 
-    # Settlements
+    # Recoveries
 
     @move(
         weight=2,

@@ -1,15 +1,15 @@
-"""The turns by which lanes share what is sent."""
+"""The turns that lanes share."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 Lane = tuple[int, str]
-"""The priority, and the name, which is empty for all jobs without a lane."""
+"""A lane: the priority, and the name, which is empty for jobs without a lane."""
 
 
 @dataclass
 class Turns:
-    """By priority. A lane's next job comes after its last one, and after what is over."""
+    """The turns by priority. A lane's next turn is after its last one and after the current one."""
 
     now: dict[int, int] = field(default_factory=dict)
     last: dict[Lane, int] = field(default_factory=dict)
@@ -21,13 +21,13 @@ class Turns:
         return self.last[lane]
 
     def waited(self, lane: Lane) -> None:
-        """One of its jobs was sent for the first time, or will not be."""
+        """Count a job of the lane that was sent for the first time, or never will be."""
         self.waiting[lane] -= 1
         if not self.waiting[lane]:
             self.last.pop(lane, None)
 
     def over(self, turns: dict[int, int]) -> None:
-        """By priority, the last turn of those that were granted at once."""
+        """Advance the current turns to these, by priority."""
         for priority, turn in turns.items():
             if turn > self.now.get(priority, 0):
                 self.now[priority] = turn

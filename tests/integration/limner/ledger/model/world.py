@@ -1,4 +1,4 @@
-"""The world of the model: its time, its jobs, and what workers hold in their hands."""
+"""The world of the model: its time, its jobs, and the steps that workers hold."""
 
 import os
 from collections import Counter
@@ -16,19 +16,19 @@ from limner.ledger import Claim, Ledger, Quota, Step
 from limner.status import JobState
 from tests.integration.limner.ledger.conftest import START
 from tests.integration.limner.ledger.model.account import Account, ms
-from tests.integration.limner.ledger.model.following import AHEAD, Place
+from tests.integration.limner.ledger.model.following import AHEAD, Index
 from tests.integration.limner.ledger.model.life import Life
 from tests.integration.limner.ledger.model.turns import Turns
 
 STORIES: Final = settings(
     deadline=None,
-    # CI says the same of the same commit; everybody else's runs explore.
+    # CI gives the same result for the same commit; all other runs explore.
     derandomize="CI" in os.environ,
     print_blob=True,
-    # A busy machine is slow, and says nothing of the ledger.
+    # A busy machine is slow, which is no fault of the ledger.
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""How stories are told, whoever tells them."""
+"""The settings of all Hypothesis runs."""
 
 ENOUGH: Final = Quota(20, 10.0, 20, 1.0, 4)
 ERROR: Final = {"cause": "maintenance", "message": "later"}
@@ -37,7 +37,7 @@ JOBS = st.integers(0, 4).map("job-{}".format)
 WORKERS = st.integers(0, 1)
 SELDOM = st.sampled_from([False, False, False, True])
 DELAYS = st.sampled_from([0.0, 0.0, 2.0])
-# Counted from the newest, so that a failure shrinks to what is current.
+# Counted from the newest, so that a failing example shrinks towards the newest ones.
 WHICH = st.sampled_from([0, 0, 0, 1, 1, 2, 3])
 
 Chosen = TypeVar("Chosen")
@@ -50,7 +50,7 @@ def newest(of: Sequence[Chosen], which: int) -> Chosen:
 
 @dataclass(frozen=True)
 class InHand:
-    """What a worker knows of a step, and forgets when it crashes."""
+    """A step that a worker holds in memory and loses when it crashes."""
 
     worker: int
     step: Claim
@@ -60,7 +60,7 @@ class InHand:
 
 @dataclass(frozen=True)
 class Move:
-    """Something that may happen, with what it is drawn from and whether it can happen now."""
+    """An event with its strategies and its precondition."""
 
     play: Callable[..., None]
     arguments: st.SearchStrategy[dict[str, Any]]
@@ -74,7 +74,7 @@ MOVES: Final[dict[str, Move]] = {}
 def move(
     *, weight: int = 1, when: Callable[[Any], object] = bool, **arguments: Any
 ) -> Callable[[Played], Played]:
-    """A move of the world; the rarer it is, the smaller its weight."""
+    """Register a move of the world. A rarer move has a smaller weight."""
 
     def register(play: Played) -> Played:
         MOVES[play.__name__] = Move(play, st.fixed_dictionaries(arguments), when, weight)
@@ -84,7 +84,7 @@ def move(
 
 
 class World(RuleBasedStateMachine):
-    """An empty ledger, a clock that is turned by hand, and a model of both."""
+    """An empty ledger, a clock that the test sets, and a model of both."""
 
     def __init__(self, client: "redis.Redis") -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class World(RuleBasedStateMachine):
         self.client.flushall()
         self.now = ms(START)
         self.elapsed = 0
-        """The time that has really passed: clocks are set back now and then."""
+        """The time that has really passed; the clock is set back at times."""
         self.ledger = Ledger(client, clock=lambda: self.now / 1000)
         self.lives: dict[str, Life] = {}
         self.keys: dict[str, str] = {}
@@ -100,9 +100,9 @@ class World(RuleBasedStateMachine):
         self.secrets: dict[tuple[str, int], str] = {}
         """The token that a worker drew for each lease."""
         self.grants: list[tuple[str, int, str]] = []
-        """Job, attempt and token of each request that was ever sent."""
+        """The job, attempt and token of each request that was sent."""
         self.heard: set[tuple[str, str]] = set()
-        """The tasks that the provider really made and told us of, by job."""
+        """Pairs of job and task, for each task that the provider made and named to us."""
         self.cancels = 0
         self.pauses = 0
         self.account = Account()
@@ -124,22 +124,22 @@ class World(RuleBasedStateMachine):
         return self.now + ms(seconds)
 
     def task_of(self, job_id: str, attempt: int) -> str:
-        """What the provider makes of an attempt, if it takes it."""
+        """The task that the provider makes of an attempt if it accepts it."""
         return f"task {attempt} of {job_id}"
 
-    def line(self, place: Place) -> list[str]:
+    def queue(self, index: Index) -> list[str]:
         order: Callable[[Life], tuple[int, Any]] = (
             (lambda life: (-life.priority, (life.turn, life.job_id)))
-            if place == "ready"
+            if index == "ready"
             else (lambda life: (life.due, life.job_id))
         )
-        return [life.job_id for life in sorted(self.lives.values(), key=order) if life.place == place]
+        return [life.job_id for life in sorted(self.lives.values(), key=order) if life.index == index]
 
     def granted(self, quota: Quota) -> list[tuple[str, str]]:
-        """What a claim must grant, in order: no more than may be, and no less than can be."""
+        """The steps that a claim must grant, in order."""
         self.expire()
         steps = []
-        late = [life for life in self.lives.values() if life.place == "due" and life.due <= self.now]
+        late = [life for life in self.lives.values() if life.index == "due" and life.due <= self.now]
         for life in sorted(late, key=lambda life: (life.due, life.job_id)):
             if life.state is JobState.QUEUED:
                 life.take_back(self.now)
@@ -147,18 +147,18 @@ class World(RuleBasedStateMachine):
             elif life.state is JobState.GENERATING:
                 life.queue_poll()
             elif life.stored:
-                life.place, life.due, life.owned = "ready:polls:main", self.now + AHEAD, False
+                life.index, life.due, life.owned = "ready:polls:main", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "recover"))
         opens = self.account.opens(self.now)
         if opens is not None and opens <= self.now and self.account.asks():
             steps.append(("main", "credits"))
-        create = self.line("ready")[: self.free_creates(quota, opens)]
-        poll = self.line("ready:polls:main")[: self.account.free_reads(self.now, quota)]
+        create = self.queue("ready")[: self.free_creates(quota, opens)]
+        poll = self.queue("ready:polls:main")[: self.account.free_reads(self.now, quota)]
         return steps + [(job_id, "create") for job_id in create] + [(job_id, "poll") for job_id in poll]
 
     def expire(self) -> None:
-        """What was not sent by its time is not sent any more; what was is not watched any more."""
+        """Expire the jobs that were not sent in time, and stop watching those that were."""
         late = [life for life in self.lives.values() if life.watched and (life.expires or 0) <= self.now]
         for life in late:
             life.watched = False
@@ -166,11 +166,11 @@ class World(RuleBasedStateMachine):
                 life.expire(self.now)
 
     def free_creates(self, quota: Quota, opens: int | None) -> int:
-        room = quota.max_in_flight - sum(life.in_flight for life in self.lives.values())
-        free = max(0, min(quota.creates - self.account.counted(self.now), room))
+        slots = quota.max_in_flight - sum(life.in_flight for life in self.lives.values())
+        free = max(0, min(quota.creates - self.account.counted(self.now), slots))
         if opens is None:
             return free
-        # A pause ends with a probe, or with a question about the balance.
+        # A pause ends with a probe, or with a check of the balance.
         return 0 if opens > self.now or self.account.asks() else min(free, 1)
 
     def fail_by_lease(self, life: Life, lease: int, error: JobFailed, come_from: JobState) -> None:
