@@ -19,7 +19,7 @@ def tables() -> str:
     writers = _writers()
     fields = [(f"`{field.name}`", field.kind, ", ".join(writers[field.name]), field.why) for field in FIELDS]
     keys = [(f"`{key.name}{key.of}`", key.kind, key.holds) for key in KEYS.values()]
-    events = [(f"`{event.name}`", event.says, _told_on(event)) for event in EVENTS]
+    events = [(f"`{event.name}`", event.says, _recorded_on(event)) for event in EVENTS]
     return "\n".join(
         [
             *_section("Fields of a record", ("field", "kind", "written by", "why"), fields),
@@ -55,7 +55,7 @@ _NAME: Final = re.compile(r"job\.(\w+)")
 _OF_ATTEMPT: Final = re.compile(r"set_of_attempt\(job, '(\w+)'")
 
 
-def _told_on(event: EventType) -> str:
+def _recorded_on(event: EventType) -> str:
     if event.of_account:
         return "the stream, about an account"
     return "the job's log" if event.noted else "the job's log and the stream"

@@ -69,7 +69,7 @@ def test_the_number_of_forged_tasks_is_bounded(bench: Bench) -> None:
     assert bench.ledger.jobs.adopt(job_id, "found by a person") is Adoption.ADOPTED
 
 
-def test_lost_forged_tasks_make_room_and_the_oldest_is_forgotten(bench: Bench) -> None:
+def test_lost_forged_tasks_free_capacity_and_the_oldest_is_forgotten(bench: Bench) -> None:
     job_id = in_doubt(bench)
     for number in range(10):
         assert bench.ledger.jobs.called_back(job_id, "token", f"T{number}") is Adoption.ADOPTED
