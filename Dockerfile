@@ -2,7 +2,7 @@
 # With the stand-in and Flower: docker build -t limner-local --target local .
 
 FROM python:3.13-slim AS base
-# The root file system is meant to be read-only, so byte code is compiled while the image is built.
+# The root file system may be read-only at run time, so the byte code is compiled while the image is built.
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATH=/venv/bin:$PATH

@@ -1,4 +1,4 @@
-"""How Limner is set."""
+"""The settings of the fleet, and the options of Celery that follow from them."""
 
 from config.accounts import AccountSettings
 from config.settings import Settings, SettingsError, load

@@ -1,4 +1,4 @@
-"""The accounts at the provider, when there are several: their keys, by reference, and their own limits."""
+"""Several accounts at the provider: references to their keys, and their own limits."""
 
 import os
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ _REFERENCES: Final = ("env:", "file:")
 
 
 class AccountOptions(BaseModel):
-    """An account as LIMNER_ACCOUNTS names it. What is not given is as in the settings of the same name."""
+    """An account of LIMNER_ACCOUNTS. A limit that is left out comes from the setting of the same name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: Annotated[str, Field(repr=False)]
-    """Where the API key is: ``env:VARIABLE``, or ``file:PATH``, a relative one in the folder of secrets."""
+    """The reference to the API key: ``env:VARIABLE``, or ``file:PATH``, relative to the secrets folder."""
     rate_requests: Count | None = None
     rate_seconds: Seconds | None = None
     reads_per_second: Count | None = None
@@ -32,13 +32,13 @@ class AccountOptions(BaseModel):
     @field_validator("key")
     @classmethod
     def _reference(cls, key: str) -> str:
-        # The value is not shown: somebody may have put the key itself here.
+        # The message does not show the value: somebody may have put the key itself here.
         if not key.startswith(_REFERENCES) or not key.partition(":")[2]:
             raise ValueError("must say where the key is, as env:VARIABLE or file:PATH, and not be the key")
         return key
 
     def read_key(self, secrets: Path) -> str:
-        """The key's text; raises ValueError that says where it was looked for."""
+        """Return the key's text; raises ValueError, which names the variable or file that was tried."""
         kind, _, place = self.key.partition(":")
         if kind == "env":
             text = os.environ.get(place, "")
@@ -64,7 +64,7 @@ class AccountSettings:
 
 
 def checked_key(text: str) -> str:
-    """The key without surrounding space; raises ValueError if no header can hold it."""
+    """Return the key without surrounding space; raises ValueError if it does not fit into a header."""
     text = text.strip()
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be printable ASCII without spaces")

@@ -1,6 +1,6 @@
-"""The settings: environment variables, ``.env``, and files in a folder of secrets, in this order.
+"""The settings: environment variables, ``.env``, and files in the secrets folder, in this order.
 
-Each is a variable with the prefix ``LIMNER_``. Durations are in seconds.
+The name of each variable has the prefix ``LIMNER_``. Durations are in seconds.
 """
 
 import difflib
@@ -51,85 +51,85 @@ class Settings(BaseSettings):
     result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
     redis_timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
-    """What one call to Redis may take, also of a frozen server."""
+    """The time-out of one call to Redis, also for a server that hangs."""
 
     api_key: SecretStr | None = None
-    """The provider's API key. Workers do not start without it, or ``accounts``."""
+    """The provider's API key. Workers start only with this key or with ``accounts``."""
     accounts: dict[AccountName, AccountOptions] = {}
-    """Several accounts instead of the one of ``api_key``, by name; each may have limits of its own. Jobs go
-    to the one with the most room, or to the one they name."""
+    """Several accounts by name, instead of the one of ``api_key``. Each may have limits of its own. A job
+    goes to the account with the most capacity, or to the one that it names."""
     api_url: str = "https://api.kie.ai"
     request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 20.0
-    """What one request to the provider may take in all. It answers a createTask within a second, usually;
-    giving up early on one that was accepted is what makes a job doubtful."""
+    """The time-out of one request to the provider in all. It usually answers a createTask within a second. A
+    shorter time-out puts more jobs in doubt: it gives up on requests that were accepted."""
 
     rate_requests: Count = 20
     rate_seconds: Seconds = 10.0
     """kie.ai takes 20 new tasks in 10 s from an account, and refuses the rest."""
     rate_margin_seconds: Annotated[float, Field(ge=0, le=5)] = 0.25
-    """By how much the window is widened at first, so that requests which travel at different speeds still fit
-    it. How much it takes is learned: less while all goes well, more after a 429."""
+    """The initial margin: the time added to the window, so that requests which travel at different speeds
+    still fit it. The fleet learns the margin: it shrinks while all goes well, and grows after a 429."""
     reads_per_second: Count = 10
-    """kie.ai answers 10 status reads a second to a key."""
+    """kie.ai answers 10 status reads a second for each key."""
     max_in_flight: Count = 100
-    """How many tasks may be in the provider's hands at once."""
+    """The most tasks that may be in flight at the provider at once."""
     usual_seconds: dict[RenderingSpeed, UsualSeconds] = {}
-    """What a task is assumed to take, by rendering speed, until it is learned; 8, 16 and 30 if not set."""
+    """The assumed duration of a task, by rendering speed, until it is learned; 8, 16 and 30 if not set."""
     pause_seconds: Seconds = 60.0
-    """For how long nothing is sent when the provider is in maintenance (455), when credits are missing (402,
-    433), or when it refuses the key (401). Then one request is tried; if it meets the same, twice as long."""
+    """The first pause when the provider is in maintenance (455), when credits are missing (402, 433), or when
+    it refuses the key (401). Then one probe is sent. If it meets the same refusal, the pause is doubled."""
     pause_max_seconds: Seconds = 900.0
-    """The longest such pause. After a 429 it is ``backoff_seconds`` to ``backoff_max_seconds``."""
+    """The longest such pause. A pause after a 429 is ``backoff_seconds`` to ``backoff_max_seconds``."""
 
     credits_per_day: Credits | None = None
-    """How many credits may be spent on a day (UTC)."""
+    """The most credits that may be spent on a day (UTC)."""
     credits_per_lane_day: dict[LaneName, Credits] = {}
-    """How many a lane may spend on a day, by its name; ``*`` is each lane that is not named."""
+    """The most credits that a lane may spend on a day, by its name; ``*`` is each lane that is not named."""
     over_budget: Literal["wait", "refuse"] = "wait"
-    """What becomes of a job that would break a cap: it waits for the next day, or fails with OverBudget."""
+    """The policy for a job that would break a cap: it waits for the next day, or fails with OverBudget."""
 
     callback_url: str = ""
-    """Where the provider reaches ``worker.callbacks:app``, without the /callbacks/… that follows. Empty:
-    results are learned by polling alone, and an attempt in doubt cannot be resolved by itself."""
+    """The address at which the provider reaches ``worker.callbacks:app``, without the /callbacks/… that
+    follows. If empty, results are learned by polls alone, and nothing resolves an attempt in doubt."""
     callback_hmac_key: SecretStr | None = None
-    """The key with which the account signs its callbacks, if that is switched on there."""
+    """The key with which the account signs its callbacks, if signing is switched on there."""
     callback_patience_seconds: Seconds = 60.0
-    """With callbacks, how long a task is left alone before the first poll for a lost one, and how long an
-    attempt that met a server fault waits, in case a callback says that it was accepted all the same."""
+    """With callbacks: the time before the first poll of a task whose callback may be lost. It is also the
+    wait after a server fault, in which a callback may prove that the attempt was accepted all the same."""
     in_doubt: Literal["fail", "hold", "resubmit"] = "fail"
-    """What becomes of an attempt in doubt that no callback resolves: the job fails, a person decides, or it
-    is sent again, once, at the risk of paying twice."""
+    """The policy for an attempt in doubt that no callback resolves: the job fails, a person decides, or the
+    job is sent again, once, at the risk of paying twice."""
     in_doubt_seconds: Seconds = 900.0
-    """How long a callback may take to resolve a doubt. Without a callback URL, nothing is waited for."""
+    """The time in which a callback may resolve a doubt. Without a callback URL, the job does not wait."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
-    """How often a request that the provider refuses for now is sent in all."""
+    """The number of attempts in all, for a request that the provider refuses for now."""
     backoff_seconds: Seconds = 2.0
-    """The longest wait after the first refusal; it doubles with each further one."""
+    """The longest wait after the first refusal; it doubles with each further refusal."""
     backoff_max_seconds: Seconds = 60.0
     job_deadline_seconds: Seconds = 900.0
-    """How long a job may take from its first attempt on. The longest task on record took 786 s."""
+    """The time from a job's first attempt to its deadline. The longest task on record took 786 s."""
     late_result_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 86_400.0
-    """For how long the paid task of a job that has ended without it is polled, ever more rarely. The
-    provider keeps results for a day at least."""
+    """For how long late polls continue: the job has ended without its paid task. They come at growing
+    intervals. The provider keeps results for a day at least."""
     durability: Literal["server", "disk", "replica"] = "server"
-    """What an attempt waits for before its request is sent: what the server's appendfsync says, the server's
-    disk, or also a replica's (WAITAOF of Redis 7.2 and Valkey)."""
+    """The copy that an attempt waits for before its request is sent: as the server's appendfsync says, on the
+    server's disk, or on a replica's disk as well (WAITAOF of Redis 7.2 and Valkey)."""
     result_ttl_seconds: Seconds = 86_400.0
-    """How long a job's result and record are kept after its end."""
+    """The time for which a job's result and record are kept after its end."""
     idempotency_seconds: Seconds = 86_400.0
-    """How long after a job's end its idempotency key still leads to it, for the jobs that beat submits."""
+    """The time after a job's end in which its idempotency key leads to it, for jobs that beat submits."""
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
-    """Threads of a worker process."""
+    """The number of threads of a worker process."""
     schedule_file: Path = Path("config/schedule.toml")
-    """What beat submits, and when."""
+    """The file with the jobs that beat submits, and their times."""
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
-    """What a worker touches while it takes tasks; the health check reads its age."""
+    """The file that a worker touches while it takes tasks; the health check reads its age."""
 
     @model_validator(mode="after")
     def _defaults(self) -> Self:
-        # Frozen for everybody else: these two defaults are another setting's value.
+        # The object is frozen, but the default of these two fields is the value of another one.
         for name in ("broker_url", "result_url"):
             object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
         if self.backoff_max_seconds < self.backoff_seconds:
@@ -141,9 +141,9 @@ class Settings(BaseSettings):
         return self
 
     def all_accounts(self) -> Mapping[str, AccountSettings]:
-        """Every account with its limits and key, by name; raises SettingsError, which names what is wrong.
+        """Return every account with its limits and key, by name; raises SettingsError, which names the fault.
 
-        A process that has neither a key nor accounts has none.
+        The mapping is empty for a process with neither a key nor accounts.
         """
         if not self.accounts:
             return {} if self.api_key is None else {MAIN: self._account(self.api_key.get_secret_value())}
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
         url = _url(url, {"redis", "rediss", "unix"})
         parts = urlsplit(url)
         database = parts.path.strip("/")
-        # For a name that is not a number redis-py would silently take database 0.
+        # If the name is not a number, redis-py silently uses database 0.
         if parts.scheme != "unix" and database and not database.isdecimal():
             raise ValueError("the database after the host must be a number, such as /0")
         return url
@@ -180,11 +180,11 @@ class Settings(BaseSettings):
     @field_validator("broker_url", "result_url")
     @classmethod
     def _celery_url(cls, url: str) -> str:
-        # Celery speaks to more than Redis, so only what no URL can lack is asked for.
+        # Celery supports more than Redis, so this checks only the parts that every URL has.
         if url and not (_parts(url).scheme and "://" in url):
             raise ValueError("is not a URL")
         if url.startswith("sentinel://"):
-            # kombu's Sentinel transport is another class, with the fault that worker/transport.py mends.
+            # kombu's Sentinel transport is another class, and has the fault that worker/transport.py repairs.
             raise ValueError("Redis Sentinel is not available in this version")
         return url
 
@@ -223,10 +223,10 @@ class Settings(BaseSettings):
 
 
 def celery_url(url: str) -> str:
-    """The same place in Celery's words, which differ from redis-py's for two schemes.
+    """Return the URL in Celery's form, which differs from redis-py's for two schemes.
 
-    A unix socket has a scheme of its own. And to ``rediss://`` without ``ssl_cert_reqs`` the broker's side
-    would connect without polling the certificate, and the result backend not at all (Celery 5.7).
+    A unix socket has a scheme of its own. For ``rediss://`` without ``ssl_cert_reqs``, the broker's side of
+    Celery 5.7 connects without checking the certificate, and the result backend does not connect at all.
     """
     parts = urlsplit(url)
     if parts.scheme == "unix":
@@ -241,7 +241,7 @@ def celery_url(url: str) -> str:
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # a port that is no number is found out only when it is read
+        _ = parts.port  # a port that is not a number fails only when it is read
     except ValueError:
         raise ValueError("is not a URL") from None
     return parts
@@ -257,12 +257,12 @@ def _url(url: str, schemes: set[str]) -> str:
 
 
 def secrets_folder() -> Path:
-    """Where files of secrets are, whether or not there is such a folder."""
+    """Return the secrets folder, which need not exist."""
     return Path(os.environ.get(SECRETS_VARIABLE) or DEFAULT_SECRETS_DIR)
 
 
 def load() -> Settings:
-    """The settings of this process; raises SettingsError, which names each variable that is wrong."""
+    """Return the settings of this process; raises SettingsError, which names each wrong variable."""
     chosen = os.environ.get(SECRETS_VARIABLE)
     folder = secrets_folder()
     if chosen and not folder.is_dir():
@@ -278,7 +278,7 @@ def load() -> Settings:
 
 
 def _line(fault: Any) -> str:
-    # The value itself is left out: it may be a secret, or hold one.
+    # The message leaves the value out: it may be a secret, or contain one.
     name = ".".join(str(part) for part in fault["loc"])
     variable = PREFIX + name.removeprefix(PREFIX.lower()).upper() if name else ""
     message = str(fault["msg"]).removeprefix("Value error, ")
@@ -290,11 +290,11 @@ def _line(fault: Any) -> str:
 def _unreadable(error: BaseException, folder: Path) -> str:
     cause = error.__cause__ if isinstance(error, SourceError) else error
     if isinstance(cause, OSError):
-        # A container's user is often not the owner of the secrets that are mounted into it.
+        # The user of a container often does not own the secrets that are mounted into it.
         return f"{cause.filename or folder}: cannot be read ({cause.strerror})"
     if isinstance(cause, UnicodeDecodeError):
         return f"{ENV_FILE} or a file in {folder} is not UTF-8"
-    # The value itself may hold a secret; what is wrong with it is always the same.
+    # The value may contain a secret, and the fault is always the same.
     field = re.search(r'field "(\w+)"', str(error))
     return f"{PREFIX}{field[1].upper()}: must be JSON" if field else str(error)
 

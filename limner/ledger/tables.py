@@ -24,7 +24,7 @@ def tables() -> str:
         [
             *_section("Fields of a record", ("field", "kind", "written by", "why"), fields),
             *_section("Keys", ("key", "type", "holds"), keys),
-            *_section("Events", ("event", "says", "told on"), events),
+            *_section("Events", ("event", "meaning", "recorded in"), events),
         ]
     )
 

@@ -21,56 +21,62 @@ class Key:
 
 
 JOB: Final = Key("job:", "hash", "the record", "ID")
-LOG: Final = Key("log:", "list", f"what happened to the job, the last {KEEP_LOG} entries", "ID")
+LOG: Final = Key("log:", "list", f"the history of the job, the last {KEEP_LOG} entries", "ID")
 DUE: Final = Key("due", "sorted set", "jobs by the time at which something must happen to them")
 READY: Final = Key("ready", "sorted set", "jobs that wait for a permit to be sent, by priority and turn")
-READY_OF: Final = Key("ready:", "sorted set", "the same, of jobs that name their account", "ACCOUNT")
+READY_OF: Final = Key("ready:", "sorted set", "the same, for jobs that name their account", "ACCOUNT")
 READY_POLLS: Final = Key("ready:polls:", "sorted set", "jobs that wait for a permit to be polled", "ACCOUNT")
 OVER_BUDGET: Final = Key(
-    "over-budget", "sorted set", "caps that have no money left, by when that is checked again"
+    "over-budget", "sorted set", "caps that have no money left, by the time of the next check"
 )
 OVER_BUDGET_OF: Final = Key(
     "over-budget:", "sorted set", "jobs that wait for the money of a cap, by priority and turn", "CAP"
 )
-TURNS_NOW: Final = Key("turns:now", "hash", "the turn that each priority has come to")
+TURNS_NOW: Final = Key("turns:now", "hash", "the current turn of each priority")
 LANES: Final = Key("lanes:", "sorted set", "the last turn of each lane", "PRIORITY")
-LANES_WAITING: Final = Key(
-    "lanes:waiting:", "hash", "how many jobs of a lane have not been sent yet", "PRIORITY"
+LANES_WAITING: Final = Key("lanes:waiting:", "hash", "the number of unsent jobs of each lane", "PRIORITY")
+EXPIRING: Final = Key("expiring", "sorted set", "jobs by the time after which they are not sent")
+ACTIVE: Final = Key(
+    "active", "sorted set", "accounts that have something of their own to do, by the time of it"
 )
-EXPIRING: Final = Key("expiring", "sorted set", "jobs that are not sent after a time")
-ACTIVE: Final = Key("active", "sorted set", "accounts that have something of their own to do, by when")
-OPEN: Final = Key("open", "sorted set", "accounts by when they may send again")
-MAINTAINED: Final = Key("maintained", "sorted set", "accounts by when their housekeeping was last done")
+OPEN: Final = Key("open", "sorted set", "accounts by the time at which they may send again")
+MAINTAINED: Final = Key("maintained", "sorted set", "accounts by the time of their last housekeeping")
 REGISTRATIONS: Final = Key(
-    "registrations", "sorted set", "workers with the same settings, by when one last claimed"
+    "registrations", "sorted set", "groups of workers with the same settings, by the time of their last claim"
 )
 REGISTRATION: Final = Key(
-    "registration:", "hash", "the accounts that such a worker serves, with their keys' names", "DIGEST"
+    "registration:", "hash", "the accounts that such a group serves, with the names of their keys", "DIGEST"
 )
-WINDOW_CREATE: Final = Key("window:create:", "sorted set", "permits to send, by when they count", "ACCOUNT")
-WINDOW_ANSWER: Final = Key("window:answer:", "sorted set", "answers, by when they came", "ACCOUNT")
-WINDOW_POLL: Final = Key("window:poll:", "sorted set", "permits to poll, by when they count", "ACCOUNT")
+WINDOW_CREATE: Final = Key(
+    "window:create:", "sorted set", "permits to send, by the time at which they count", "ACCOUNT"
+)
+WINDOW_ANSWER: Final = Key(
+    "window:answer:", "sorted set", "answers, by the time at which they came", "ACCOUNT"
+)
+WINDOW_POLL: Final = Key(
+    "window:poll:", "sorted set", "permits to poll, by the time at which they count", "ACCOUNT"
+)
 IN_FLIGHT: Final = Key(
-    "in-flight:", "sorted set", "jobs that hold a slot, by when that is audited", "ACCOUNT"
+    "in-flight:", "sorted set", "jobs that hold a slot, by the time of its next audit", "ACCOUNT"
 )
 ACCOUNTS: Final = Key("accounts", "set", "the accounts that workers have served")
-QUOTA: Final = Key("quota:", "hash", "an account's limits, and what was learned of them", "ACCOUNT")
-PAUSE: Final = Key("pause:", "hash", "why an account is closed", "ACCOUNT")
-CHECKS: Final = Key("checks", "string", "the number of the last question for a balance")
-DURATIONS: Final = Key("durations:", "hash", "how long tasks of a kind take", "KIND")
-MONEY_HELD: Final = Key("money:held", "hash", "what is held and doubtful now, in millionths of a credit")
-MONEY: Final = Key("money:", "hash", "what was spent on a day, counted from 1970", "DAY")
-KEY: Final = Key("key:", "string", "the job of an idempotency key", "DIGEST")
-DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by when it began")
-CALLBACKS: Final = Key("callbacks", "hash", "callbacks counted by what they came to")
+QUOTA: Final = Key("quota:", "hash", "an account's limits, as set and as learned", "ACCOUNT")
+PAUSE: Final = Key("pause:", "hash", "the cause and the state of an account's pause", "ACCOUNT")
+CHECKS: Final = Key("checks", "string", "the number of the last request for a balance")
+DURATIONS: Final = Key("durations:", "hash", "the durations of tasks of a kind", "KIND")
+MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now, in millionths of a credit")
+MONEY: Final = Key("money:", "hash", "the amounts spent on a day; days are counted from 1970", "DAY")
+KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
+DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by the start of the doubt")
+CALLBACKS: Final = Key("callbacks", "hash", "the number of callbacks, by outcome")
 UNMATCHED_CALLBACKS: Final = Key("unmatched_callbacks", "stream", "callbacks for unknown jobs")
-WAKEUP: Final = Key("wakeup", "list", "wakes one sleeping dispatcher")
+WAKEUP: Final = Key("wakeup", "list", "an entry wakes one sleeping dispatcher")
 EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
 )
-ENDED: Final = Key("ended:", "channel", "tells that the job has ended", "ID")
-MARK: Final = Key("mark", "string", "written before WAITAOF, so that it waits for all earlier writes")
-TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each schedule")
+ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID")
+MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")
+TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each entry of the schedule")
 
 LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")
 
