@@ -57,6 +57,8 @@ def _defined(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
             yield prefix + node.target.id
         elif isinstance(node, ast.Assign):
             yield from (prefix + target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.Try):
+            yield from _defined(node.body, prefix)
 
 
 @pytest.mark.parametrize("reference", FOUND, ids=lambda reference: f"{reference.page} {reference.label}")
