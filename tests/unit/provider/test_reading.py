@@ -21,7 +21,7 @@ from provider import (
     read_credits,
     read_record,
 )
-from tests.unit.provider.test_create_answers import BODY, HEADERS, JSON, NO_ENVELOPES, STATUS
+from tests.unit.provider.test_answers import BODY, HEADERS, JSON, NO_ENVELOPES, STATUS
 
 URL = "https://tempfile.aiquickdraw.com/r/9c1e_0.png"
 RESULT = json.dumps({"resultUrls": [URL]})
