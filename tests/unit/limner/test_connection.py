@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from limner._connection import address, check_url, connect, record_error, refuses, store_errors
-from limner.errors import InvalidRequest, NotDurable, RecordTooNew, RecordUnreadable, StoreUnavailable
+from limner.errors import ConfigurationError, NotDurable, RecordTooNew, RecordUnreadable, StoreUnavailable
 
 URL = "redis://:hush@127.0.0.1:1/0"
 
@@ -36,7 +36,7 @@ def test_the_url_of_a_redis_is_returned_without_surrounding_space(url: str) -> N
     ],
 )
 def test_what_is_no_url_of_a_redis_is_refused_by_its_setting_and_not_shown(url: str) -> None:
-    with pytest.raises(InvalidRequest, match=r"^THE_SETTING: not the URL of a Redis") as refused:
+    with pytest.raises(ConfigurationError, match=r"^THE_SETTING: not the URL of a Redis") as refused:
         check_url(url, "THE_SETTING")
     assert "hush" not in str(refused.value)
 

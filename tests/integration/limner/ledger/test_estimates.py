@@ -13,7 +13,7 @@ from tests.integration.limner.ledger.stories import in_doubt, record
 
 
 def estimate(bench: Bench, job_id: str) -> Estimate:
-    return bench.ledger.estimates.of(record(bench, job_id))
+    return bench.ledger.store.ask(bench.ledger.estimates.of(record(bench, job_id)))
 
 
 def median(bench: Bench, job_id: str) -> float:

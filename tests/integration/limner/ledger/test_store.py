@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from limner._connection import connect, connect_async
+from limner.configuration import Durability
 from limner.errors import NotDurable, StoreUnavailable
 from limner.ledger.layout.keys import MARK
 from limner.ledger.ledger import CheckLayout
-from limner.ledger.messages import Durability
 from limner.ledger.store import Store
 from tests.integration.limner.ledger.conftest import START, Bench
 
