@@ -45,6 +45,7 @@ class Account:
     reads: dict[Permit, int] = field(default_factory=dict)
     fastest: float | None = None
     maintained: int | None = None
+    registered: Quota | None = None
     """The time of the last housekeeping; None before the first claim."""
     pause: Pause | None = None
     checks: int = 0
@@ -53,6 +54,13 @@ class Account:
     """The spending by day, in millionths of a credit."""
 
     # Windows
+
+    def register(self, now: int, quota: Quota) -> None:
+        """A worker that claims with another quota registers first, which makes the housekeeping due."""
+        if quota != self.registered:
+            self.registered = quota
+            due = now - MAINTAIN_EVERY
+            self.maintained = due if self.maintained is None else min(self.maintained, due)
 
     def maintain(self, now: int) -> None:
         """Forget permits that no longer count, if the housekeeping is due."""

@@ -106,7 +106,7 @@ class Attempts(World):
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
         claimed = self.ledger.queue.claim(quota, money=MONEY)
-        self.account.maintained = self.account.maintained or 0
+        self.account.register(self.now, quota)
         expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
         assert claimed.unreadable == []
