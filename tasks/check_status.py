@@ -172,7 +172,7 @@ def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
     # A poll can be repeated, so Redis is not waited for as long as with an answer that cannot.
     answers = patiently(
         partial(services.ledger.jobs.report_polls, [report for _, report in reports]),
-        f"polls tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
+        f"polls of tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
         patience=SHORT_PATIENCE,
     )
     for (asked, _), answer in zip(reports, answers, strict=True):
