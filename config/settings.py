@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     job_deadline_seconds: Seconds = 900.0
     """The time from a job's first attempt to its deadline. The longest task on record took 786 s."""
     late_result_seconds: Annotated[float, Field(ge=0, le=10_000_000)] = 86_400.0
-    """For how long late polls continue: the job has ended without its paid task. They come at growing
+    """The time in which a job that has ended without its paid task is polled late, at growing
     intervals. The provider keeps results for a day at least."""
     durability: Literal["server", "disk", "replica"] = "server"
     """The copy that an attempt waits for before its request is sent: as the server's appendfsync says, on the

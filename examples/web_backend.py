@@ -1,7 +1,7 @@
 """A web backend on Limner: ``uvicorn examples.web_backend:app``, with LIMNER_REDIS_URL set.
 
 ``POST /images`` takes the fields of a :class:`limner.TextToImage` as JSON and answers at once with 202 and
-where to ask. ``GET /images/{id}`` tells how the job stands; with ``?wait=25`` it answers as soon as the job
+the URL of the job. ``GET /images/{id}`` returns its status; with ``?wait=25`` it answers as soon as the job
 has ended, or after so many seconds. No request holds a thread, and all waits share one connection to Redis.
 """
 
@@ -45,7 +45,7 @@ async def create(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    """How a job stands, or its images, or why there are none."""
+    """The status of a job, with its images or its error once it has ended."""
     limner: Limner = request.app.state.limner
     job = limner.get(request.path_params["job_id"])
     return JSONResponse(await _outcome(job, _seconds(request.query_params.get("wait", "0"))))

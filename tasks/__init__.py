@@ -1,1 +1,1 @@
-"""What runs: one module a step, and what they share. ``config.celery_options`` names the steps."""
+"""The Celery tasks: a module for each step, and shared code. ``config.celery_options`` names the steps."""

@@ -1,4 +1,4 @@
-"""``limner.check_credits``: ask what the account has left that is paused for want of credits."""
+"""``limner.check_credits``: read the balance of an account that is paused for lack of credits."""
 
 import logging
 from typing import Any
@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 
 @step("limner.check_credits")
 def check_credits(services: Services, _message: Any, /, account: str, lease: int) -> None:
-    """One question about the account's balance."""
+    """Check the account's balance once."""
     check(services, account, lease)
 
 
 def check(services: Services, account: str, lease: int) -> None:
-    """Read the balance, and tell the ledger. An answer that does not come is asked for again."""
+    """Read the balance and record it. If no answer comes, it is read again later."""
     try:
         balance = services.providers[account].credits()
     except (KeyError, ProviderError) as error:

@@ -1,10 +1,10 @@
-"""``limner.check_status``: poll jobs' tasks, and deliver what is there.
+"""``limner.check_status``: poll the tasks of jobs, and deliver their results.
 
-A message carries several polls. They are made side by side, and what is finished is reported together, but
-never waits for the slowest: one that takes long, or whose message is lost, delays only itself.
+A message carries several polls. They are made side by side, and those that finish together are reported
+together. None waits for the slowest: a poll that takes long delays only itself.
 
-A job that has ended without its task is polled in the same way, only quietly: what was paid for is
-recorded, and delivered if the job had failed.
+A job that has ended without its task is polled in the same way. Its paid result is recorded, and
+delivered if the job had failed.
 """
 
 import contextlib
@@ -42,17 +42,17 @@ def check_status(services: Services, _message: Any, /, polls: list[tuple[str, in
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A task that is polled, and what the provider says of it."""
+    """A polled task, and the provider's answer."""
 
     record: Record
     task: Task
     answer: RecordAnswer
     at: datetime
-    """The time of the answer, by the ledger's clock: this machine's may go wrong."""
+    """The time of the answer by the ledger's clock, because this machine's may be wrong."""
 
 
 def poll(services: Services, steps: Sequence[Claim]) -> None:
-    """Read the tasks' states, as far as the leases still hold, and put what follows on record."""
+    """Read the states of the tasks whose leases still hold, and put the decisions on record."""
     tasks: list[tuple[Record, Task]] = []
     for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
@@ -67,14 +67,14 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
         try:
             put_on_record(services, finished)
         except StoreUnavailable as error:
-            # The answers that are still to come may find Redis back.
+            # Redis may be back when the remaining answers come.
             away = error
     if away is not None:
         raise away
 
 
 def leave_alone(job_id: str, fault: RecordUnreadable) -> None:
-    """Say of a job that its record cannot be read: neither it nor the other polls change by it."""
+    """Log that a job's record cannot be read. Neither the job nor the other polls are affected."""
     logger.warning("job %s is left alone: %s", job_id, fault)
 
 
@@ -97,7 +97,7 @@ def ask(services: Services, record: Record, task: Task) -> Asked:
 
 
 def side_by_side(services: Services, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
-    """All of these polls once: those that have finished, again and again until there are no more."""
+    """Make all of these polls; yields those that have finished, in groups, until none is left."""
     answers: SimpleQueue[Asked | BaseException] = SimpleQueue()
 
     def read(record: Record, task: Task) -> None:
@@ -140,12 +140,12 @@ def decide(services: Services, asked: Asked) -> AfterPoll:
 
 
 def request_of(record: Record) -> TextToImage:
-    """The request, which was validated when it was submitted."""
+    """The job's request, which was validated at the submission."""
     return TextToImage.model_construct(**record.request)
 
 
 def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
-    """Tell the ledger what polls have found, and store the results of jobs that have ended by it."""
+    """Record the findings of polls, and store the results of jobs that have ended with them."""
     reports: list[tuple[Asked, Report]] = []
     overdue: list[tuple[Record, JobFailed]] = []
     for asked in finished:
@@ -156,7 +156,7 @@ def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
             else:
                 reports.append((asked, report_of(services, asked, decision)))
         except Exception:
-            # A bug: the other polls of the message are not to suffer from it.
+            # A bug in one poll must not affect the other polls of the message.
             logger.exception("the poll of job %s is repeated when its lease is over", asked.record.job_id)
     if reports:
         report(services, reports)
@@ -168,8 +168,8 @@ def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
 
 
 def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
-    """Report polls together, and see to what each has come to."""
-    # A poll can be repeated, so Redis is not waited for as long as with an answer that cannot.
+    """Report polls together, and follow up each."""
+    # A poll can be repeated, so this waits less long for Redis than after an attempt.
     answers = patiently(
         partial(services.ledger.jobs.report_polls, [report for _, report in reports]),
         f"polls of tasks {', '.join(asked.task.task_id for asked, _ in reports)}",
@@ -197,7 +197,7 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 lease=record.lease,
                 answer=seen,
                 poll_in=delay,
-                # A task that is known for certain, and alone, need not be written again.
+                # A single task that is already confirmed need not be written again.
                 task_id=task_id if sure or len(record.tasks) > 1 else None,
                 sure=sure,
                 attempt=attempt,

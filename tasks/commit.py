@@ -1,4 +1,4 @@
-"""Putting on record what has already happened outside."""
+"""Recording outside events, with patience while Redis is away."""
 
 import logging
 import time
@@ -12,9 +12,9 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 PATIENCE = 120.0
-"""Seconds, for what nobody else can find out again."""
+"""The patience in seconds for an answer that nobody else can obtain again."""
 SHORT_PATIENCE = 10.0
-"""For what a lease repeats: waiting out a restart of Redis is quicker than the lease."""
+"""The patience in seconds for a step that a lease repeats. Waiting for a restart of Redis is quicker."""
 PAUSE = 0.25
 
 
@@ -28,8 +28,9 @@ def patiently(
 ) -> Result:
     """Repeat a transition while Redis is away, for up to ``patience`` seconds.
 
-    What the provider said is in this thread's hands alone until it is on record. ``what`` names it in the
-    log should the patience end, for a person if it was the long one; StoreUnavailable is raised then.
+    Until the provider's answer is on record, only this thread has it. Once the patience is used up,
+    ``what`` names the lost transition in the log (as critical after the long patience), and StoreUnavailable
+    is raised.
     """
     deadline = monotonic() + patience
     while True:

@@ -1,7 +1,7 @@
 """``limner.create_task``: send a job's request to the provider.
 
 The dispatcher sends it with a lease. Plain Celery producers send it with the parameters of a request; it then
-makes the job (``tasks.intake``), and the dispatcher takes over from there.
+makes the job (``tasks.intake``), and the dispatcher continues from there.
 """
 
 import logging
@@ -37,22 +37,22 @@ from worker.transport import STEP
 logger = logging.getLogger(__name__)
 
 BEGIN_PATIENCE: Final = 5.0
-"""Seconds that an attempt's beginning waits for Redis: the lease runs meanwhile."""
+"""Seconds that an attempt's beginning waits for Redis, while its lease runs."""
 
 Reason = Mapping[str, Any]
-"""Why an attempt is not sent: a ``cause`` and a ``message``, for the job's log."""
+"""The reason for not sending an attempt: a ``cause`` and a ``message``, for the job's log."""
 
 
 def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None:
-    """Celery's ``on_failure``: of a plain message, there may be no job that could tell of it."""
+    """Celery's ``on_failure``: a plain message may have no job that could report the error."""
     if not task.request.get(STEP):
         refuse_call(task.app.services, job_id, error)
 
 
-# Acknowledged late for plain producers: until their job is on the ledger, the message is all there is.
+# Acknowledged late for plain producers: until their job is on the ledger, only the message contains it.
 @step("limner.create_task", acks_late=True, reject_on_worker_lost=True, on_failure=tell_the_producer)
 def create_task(services: Services, message: Any, /, *lease: Any, **parameters: Any) -> None:
-    """One attempt of the job with this task's id, or the making of the job."""
+    """Make an attempt of the job with this task's id, or make the job."""
     if message.get(STEP):
         create(services, message.id, lease[0])
     else:
@@ -92,14 +92,14 @@ def begin(services: Services, job_id: str, lease: int, token: str) -> Grant | Li
 
 
 def unconfirmed(risk: StoreUnavailable) -> Reason:
-    """Why nothing is sent of which it is not certain that Redis will remember it."""
+    """The reason for not sending an attempt that Redis may not have stored durably."""
     return {"cause": "not_durable" if isinstance(risk, NotDurable) else "not_confirmed", "message": str(risk)}
 
 
 def not_to_be_sent(services: Services, grant: Grant, elapsed: float) -> Reason | None:
-    """Why a granted attempt must not be sent, if so; ``elapsed`` is in seconds since it was asked for."""
+    """The reason for not sending a granted attempt, if any; ``elapsed`` counts seconds since its request."""
     if elapsed > LEASE_MARGIN:
-        # The process was stopped, or the machine: its lease may be over, and somebody may have decided.
+        # The process or the machine was stopped: its lease may have expired, and the job gone on.
         return {"cause": "overslept", "message": "the worker was stopped meanwhile"}
     if grant.account not in services.providers:
         return {
@@ -111,7 +111,7 @@ def not_to_be_sent(services: Services, grant: Grant, elapsed: float) -> Reason |
 
 
 def send(services: Services, job_id: str, grant: Grant, token: str) -> AfterCreate:
-    """Make the request, and decide what follows from its answer."""
+    """Make the request, and decide what follows from the answer."""
     request = TextToImage.model_validate_json(grant.request)
     url = callback_url(services.settings, job_id, token)
     answer = services.providers[grant.account].create_task(request, url)
@@ -125,16 +125,16 @@ def send(services: Services, job_id: str, grant: Grant, token: str) -> AfterCrea
 
 
 def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
-    """Where the provider tells the end of this attempt's task: the token proves that it speaks of it."""
+    """The callback URL of this attempt; its token proves that a callback belongs to the attempt."""
     if not settings.callback_url:
         return None
     return f"{settings.callback_url}/callbacks/{quote(job_id, safe='')}/{token}"
 
 
 def put_on_record(services: Services, job_id: str, grant: Grant, decision: AfterCreate) -> None:
-    """Tell the ledger, and the log, what an attempt has come to."""
+    """Record and log the outcome of an attempt."""
     jobs, attempt = services.ledger.jobs, grant.attempt
-    # What closes an account is news for whoever watches the logs.
+    # Operators need to see in the log that an account is closed.
     level = logging.WARNING if isinstance(decision, SendAgain) and decision.pause else logging.INFO
     logger.log(level, "job %s attempt %d on account %s: %s", job_id, attempt, grant.account, decision)
     match decision:
@@ -158,7 +158,7 @@ def put_on_record(services: Services, job_id: str, grant: Grant, decision: After
 
 
 def take_back(services: Services, job_id: str, token: str, reason: Reason) -> None:
-    """Take back an attempt that has not been sent, if it is on record; another one is made instead of it."""
+    """Take back an attempt that was not sent, if it is on record; another one replaces it."""
     jobs = services.ledger.jobs
     record = patiently(partial(jobs.read, job_id), f"job {job_id} was not sent")
     if record is None or record.state is not JobState.SENDING or record.tokens.get(record.attempt) != token:
@@ -172,7 +172,7 @@ def take_back(services: Services, job_id: str, token: str, reason: Reason) -> No
 
 
 def end_late(services: Services, job_id: str, lease: int) -> None:
-    """End a job whose time is over before another attempt could be sent."""
+    """End a job whose deadline has passed before another attempt could be sent."""
     record = services.ledger.jobs.read(job_id)
     error = too_late(record.last_error if record else None)
     end(services, job_id, error, [JobState.QUEUED], lease=lease)

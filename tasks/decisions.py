@@ -1,4 +1,4 @@
-"""What follows from an answer of the provider: from data to data, without any effect."""
+"""The decisions that follow from the provider's answers: from data to data, without side effects."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ from worker.limits.retries import RetryPolicy
 from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
-"""Seconds for which "no such record" says nothing of a task (contract 2.4)."""
+"""Seconds for which "no such record" does not prove that a task is lost (contract 2.4)."""
 
 
 # After createTask
@@ -43,13 +43,13 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class SendAgain:
-    """Nothing was started: send again in ``delay`` seconds, with ``pause`` once the account is open again."""
+    """Nothing was started: send again in ``delay`` seconds. ``pause``, if any, closes the account."""
 
     error: Mapping[str, Any]
     delay: float
     pause: Closing | None = None
     unsent: bool = False
-    """Whether the provider has never had the request."""
+    """True if the provider has never received the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Fail:
 
     error: JobFailed
     unsent: bool = False
-    """Whether the provider has never had the request."""
+    """True if the provider has never received the request."""
 
 
 AfterCreate = Follow | SendAgain | LeaveInDoubt | Fail
@@ -79,7 +79,7 @@ def after_create(
     policy: PollPolicy,
     retries: RetryPolicy,
 ) -> AfterCreate:
-    """What follows from an answer to createTask; ``tries`` counts the attempts so far, this one included."""
+    """The decision after an answer to createTask; ``tries`` counts the attempts so far, this one included."""
     match answer:
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
@@ -110,7 +110,7 @@ def _refusal(answer: Refused, tries: int) -> str:
 
 
 def without(answer: CreateAnswer, secrets: Iterable[str]) -> CreateAnswer:
-    """The answer with its message free of those: the provider may quote the callback URL."""
+    """The answer without these secrets in its message, because the provider may quote the callback URL."""
     if isinstance(answer, Accepted):
         return answer
     message = answer.message
@@ -120,7 +120,7 @@ def without(answer: CreateAnswer, secrets: Iterable[str]) -> CreateAnswer:
 
 
 def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
-    """An answer as it is kept on a job's log."""
+    """The form of an answer in a job's log."""
     kind = answer.cause.value if isinstance(answer, Refused) else answer.why.value
     facts = {
         "cause": kind,
@@ -136,7 +136,7 @@ def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class PollAgain:
-    """Not ready: poll again in ``delay`` seconds. ``seen`` is what the log says."""
+    """Not ready: poll again in ``delay`` seconds. ``seen`` is the text for the log."""
 
     delay: float
     seen: str
@@ -144,7 +144,7 @@ class PollAgain:
 
 @dataclass(frozen=True, slots=True)
 class TaskOver:
-    """The task has ended without images, and with it the job, if it has no other one."""
+    """The task has ended without images. The job ends with it if it has no other task."""
 
     error: JobFailed
     credits: Decimal | None = None
@@ -164,20 +164,20 @@ End = TypeVar("End")
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What is known of a task when its answer comes. Times are in seconds."""
+    """The facts about a task when its answer comes. Times are in seconds."""
 
     age: float
-    """Since it was accepted or adopted."""
+    """The time since it was accepted or adopted."""
     time_left: float
-    """Until the job's deadline, or until a job that has ended is not followed any more."""
+    """The time until the job's deadline, or until the late polls of an ended job stop."""
     since_callback: float | None = None
-    """Since a callback last named it."""
+    """The time since a callback last named it."""
     tokens: Collection[str] = field(default=(), repr=False)
     """The secrets of the job's attempts, if the provider has yet to confirm that the task is this job's."""
 
 
 def after_poll(answer: RecordAnswer, poll: Poll, policy: PollPolicy) -> AfterPoll:
-    """What follows for a job whose task was polled."""
+    """The decision for a job after a poll of its task."""
 
     def too_long(said: str) -> Fail:
         return Fail(DeadlineExceeded(f"The task had not ended when the job's time was over: {said}"))
@@ -188,7 +188,7 @@ def after_poll(answer: RecordAnswer, poll: Poll, policy: PollPolicy) -> AfterPol
 def after_late_poll(
     answer: RecordAnswer, poll: Poll, policy: PollPolicy
 ) -> PollAgain | Done | TaskOver | Lost:
-    """What follows for a job that had ended without its task."""
+    """The decision after a late poll, for a job that had ended without its task."""
 
     def too_long(said: str) -> Lost:
         return Lost({"cause": "given_up", "message": f"not polled any more: {said}"})
@@ -247,7 +247,7 @@ def seen(answer: Pending | NoRecord | Unreadable) -> str:
 
 
 def lease_over() -> dict[str, Any]:
-    """Why an attempt is in doubt whose worker has vanished."""
+    """The reason for the doubt about an attempt whose worker has vanished."""
     return {"cause": "worker_lost", "message": "the worker that was sending vanished before it had an answer"}
 
 
@@ -260,7 +260,7 @@ def in_doubt(error: Mapping[str, Any] | None) -> InDoubt:
 
 
 def too_late(error: Mapping[str, Any] | None) -> DeadlineExceeded:
-    """The error of a job whose time was over while it waited to be sent again: nothing was started."""
+    """The error of a job whose deadline passed while it waited to be sent again: nothing was started."""
     last = error or {}
     said = f"{last.get('cause')}, code {last.get('code')}: {last.get('message')}"
     return DeadlineExceeded(

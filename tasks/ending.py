@@ -1,4 +1,4 @@
-"""The end of a job: on record, and as a result that its producer reads."""
+"""The end of a job, in its record and as a result for its producer."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -36,7 +36,7 @@ def end(
 
 
 def store(services: Services, ended: Record) -> None:
-    """Store a job's result as its record has it; should that not succeed, its lease brings it back."""
+    """Store the result in a job's record. If that fails, it is tried again when the job's lease expires."""
     patiently(
         partial(services.results.store, ended, services.ledger),
         f"the result of job {ended.job_id}",

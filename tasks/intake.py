@@ -1,6 +1,6 @@
 """The entrance for plain Celery: a message that names ``limner.create_task`` becomes a job.
 
-Its kwargs are the parameters of a TextToImage, and perhaps some options of a submit. The Celery task's id is
+Its kwargs are the parameters of a TextToImage, with options of a submit if needed. The Celery task's id is
 also the job's, and so serves as idempotency key.
 """
 
@@ -25,7 +25,7 @@ MAX_ID_LENGTH: Final = 200
 def accept(services: Services, job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field.
 
-    Raises Reject, so that the broker delivers the message again, while Redis is away.
+    While Redis is away, it raises Reject, so that the broker delivers the message again.
     """
     try:
         try:
@@ -41,7 +41,7 @@ def accept(services: Services, job_id: str, positional: Sequence[Any], parameter
 
 
 def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> Submission:
-    """The submission that a message asks for; raises InvalidRequest."""
+    """The submission of a message; raises InvalidRequest."""
     if positional:
         raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")
     if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
@@ -58,5 +58,5 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
 
 
 def refuse_call(services: Services, job_id: str, error: Exception) -> None:
-    """Store what went wrong with a plain message before it could become a job: somebody waits for it."""
+    """Store the error of a plain message that could not become a job, because its producer waits for it."""
     services.results.refuse(job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))

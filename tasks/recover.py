@@ -1,4 +1,4 @@
-"""``limner.recover``: what is left to do for a job whose step was not brought to its end."""
+"""``limner.recover``: finish a job whose step was not completed."""
 
 import logging
 from typing import Any, Final
@@ -21,12 +21,12 @@ ASK_AGAIN: Final = 3600.0
 
 @step("limner.recover")
 def recover(services: Services, message: Any, /, lease: int) -> None:
-    """One recovery of the job with this task's id."""
+    """Recover the job with this task's id."""
     bring_to_end(services, message.id, lease)
 
 
 def bring_to_end(services: Services, job_id: str, lease: int) -> None:
-    """Do what the job's state says must happen when its time is over, if the lease still holds."""
+    """Take the action for a job that has expired in its state, if the lease still holds."""
     record = services.ledger.jobs.read(job_id)
     if record is None or record.lease != lease:
         return
@@ -40,7 +40,7 @@ def bring_to_end(services: Services, job_id: str, lease: int) -> None:
 
 
 def settle_doubt(services: Services, record: Record) -> None:
-    """Do what LIMNER_IN_DOUBT says of a doubt that nothing has resolved."""
+    """Apply the policy of LIMNER_IN_DOUBT to a doubt that nothing has resolved."""
     policy, jobs = services.settings.in_doubt, services.ledger.jobs
     if policy == "hold":
         if jobs.hold(record.job_id, record.lease, ask_again_in=ASK_AGAIN) and not record.held_at:

@@ -1,11 +1,11 @@
-"""How long something took, by whichever clock says more."""
+"""The elapsed time, by the clock that shows more of it."""
 
 import time
 from collections.abc import Callable
 
 
 class Stopwatch:
-    """Started when it is made. Both clocks give seconds.
+    """Starts when it is created. Both clocks count seconds.
 
     The monotonic clock stands still while a virtual machine is suspended, and the other one may be set back.
     """

@@ -1,4 +1,4 @@
-"""What the tasks run on. ``celery -A worker worker`` and ``celery -A worker beat`` find the app here."""
+"""The runtime of the tasks. ``celery -A worker worker`` and ``celery -A worker beat`` find the app here."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 
 
 def __getattr__(name: str) -> Any:
-    # Made on first use: a health check need not pay for loading Celery.
+    # Made on first use, so that a health check does not load Celery.
     if name == "app":
         from worker.main import app
 

@@ -16,7 +16,7 @@ from worker.transport import install
 
 
 class Application(Celery):
-    """A Celery app that knows its settings, and has the collaborators that they lead to."""
+    """A Celery app with its settings, and with the services that are made from them."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("limner", set_as_current=False)
@@ -26,9 +26,9 @@ class Application(Celery):
 
     @property
     def services(self) -> Services:
-        """The collaborators of the steps; made when the first step needs them, so after any fork."""
+        """The services of the steps. They are made when the first step needs them, so after any fork."""
         with self._making:
-            # Of the first steps of a worker, many come at once.
+            # Many of a worker's first steps arrive at once.
             if self._services is None:
                 self._services = make_services(self.settings, self)
             return self._services

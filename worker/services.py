@@ -1,4 +1,4 @@
-"""What the steps of a job work with: one of each in a process."""
+"""The services of the steps of a job: one of each in a process."""
 
 import time
 from collections.abc import Mapping
@@ -28,15 +28,15 @@ LEASE_MARGIN = 10.0
 
 @dataclass(frozen=True)
 class Services:
-    """The collaborators of a step."""
+    """The services of a step."""
 
     settings: Settings
     ledger: Ledger
     providers: Mapping[str, KieClient]
-    """By account."""
+    """The clients of the provider by account."""
     results: ResultStore
     policies: PollPolicies
-    """When to poll a task, by its kind."""
+    """The poll policy of each kind of task."""
     late_policy: PollPolicy
     retries: RetryPolicy
     money: Money
@@ -50,7 +50,7 @@ class Services:
 
 
 def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
-    """The ledger that these settings lead to."""
+    """The ledger with these settings."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
     request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
@@ -72,7 +72,7 @@ def make_provider(settings: Settings, account: AccountSettings) -> KieClient:
 
 
 def make_retries(settings: Settings) -> RetryPolicy:
-    """How these settings have refused attempts repeated."""
+    """The retry policy with these settings."""
     short = (settings.backoff_seconds, settings.backoff_max_seconds)
     return RetryPolicy(
         max_attempts=settings.max_attempts,
@@ -91,7 +91,7 @@ def make_retries(settings: Settings) -> RetryPolicy:
 
 
 def make_services(settings: Settings, app: Celery) -> Services:
-    """The collaborators that these settings lead to."""
+    """The services with these settings."""
     late = LatePolls()
     ledger = make_ledger(settings)
     accounts = settings.all_accounts()
@@ -115,6 +115,6 @@ def make_services(settings: Settings, app: Celery) -> Services:
         late_policy=late,
         retries=make_retries(settings),
         money=money(settings),
-        # So many that no poll that has begun waits for a thread; they are made when they are needed.
+        # Enough that no poll that has begun waits for a thread. They are made when they are needed.
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
     )

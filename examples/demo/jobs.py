@@ -45,14 +45,14 @@ class Ended:
 
     @property
     def seconds_queued(self) -> float | None:
-        """From submission until the attempt that was accepted was sent."""
+        """The time from submission to the sending of the accepted attempt."""
         if self.status is None or self.status.sent_at is None:
             return None
         return (self.status.sent_at - self.status.created_at).total_seconds()
 
     @property
     def seconds_generating(self) -> float | None:
-        """From then until the fleet knew the outcome."""
+        """The time from then until the fleet knew the outcome."""
         if self.status is None or self.status.sent_at is None or self.status.finished_at is None:
             return None
         return (self.status.finished_at - self.status.sent_at).total_seconds()
@@ -70,7 +70,7 @@ def submit(limner: Limner, redis_url: str, orders: Iterable[Order]) -> Iterator[
 
 
 def send_with_celery(redis_url: str, request: TextToImage) -> str:
-    """The job's id, which is the Celery task's: all that a program with Celery alone needs."""
+    """Send a request with Celery alone; returns the job's id, which is the Celery task's."""
     with celery.Celery(broker=redis_url, backend=redis_url) as app:
         sent = app.send_task("limner.create_task", kwargs=request.model_dump(exclude_none=True))
         return str(sent.id)
@@ -87,7 +87,7 @@ def scheduled(limner: Limner) -> Watched | None:
 
 
 def ended(watched: Watched) -> Ended:
-    """How a job stands now, with its images or its error if it has ended."""
+    """The current status of a job, with its images or its error if it has ended."""
     status = watched.status()
     if status is None or not status.state.ended:
         return Ended(watched, status)
@@ -107,5 +107,5 @@ def has_ended(status: JobStatus | None) -> bool:
 
 
 def is_sent(status: JobStatus | None) -> bool:
-    """Whether the provider has accepted it."""
+    """True if the provider has accepted it."""
     return status is not None and (status.state is JobState.GENERATING or status.state.ended)

@@ -1,4 +1,4 @@
-"""What the demo asks for."""
+"""The demo's requests, and how each should end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ __all__ = ["PAID", "PLAYED", "REFUSED", "VIA_CELERY", "Order", "Source"]
 
 
 class Source(StrEnum):
-    """Who submitted a job."""
+    """The kind of producer that submits a job."""
 
     LIMNER = "limner"
     CELERY = "celery"
@@ -30,7 +30,7 @@ class Order:
 REFUSED: Final = Order(
     TextToImage(prompt="A portrait of somebody who did not agree to it"), error=ModerationRefused
 )
-"""The stand-in is told to flag it."""
+"""The order whose task the stand-in fails for moderation."""
 
 VIA_CELERY: Final = Order(
     TextToImage(
@@ -40,7 +40,7 @@ VIA_CELERY: Final = Order(
     ),
     source=Source.CELERY,
 )
-"""Submitted by a program that has Celery and not Limner."""
+"""The order of a program that has Celery and not Limner."""
 
 PLAYED: Final = [
     Order(request)
@@ -118,4 +118,4 @@ PAID: Final = [
         "A whale made of paper lanterns, drifting between tall houses",
     )
 ]
-"""For the real provider: 3.5 credits each."""
+"""The orders for the real provider: 3.5 credits each."""

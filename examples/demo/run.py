@@ -21,16 +21,16 @@ PAID_SECONDS: Final = 900.0
 POLL_SECONDS: Final = 0.2
 
 TROUBLE: Final = {"create_429": {"next": 2}, "create_455": {"next": 1}, "create_500": {"next": 2}}
-"""What the stand-in answers to the next five requests, so that retries are seen in every run."""
+"""The stand-in's answers to the next five requests, so that every run shows retries."""
 
 
 def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list[Ended]:
-    """Against the stand-in: with refusals, a typed error, a plain Celery producer and a scheduled job."""
+    """Play against the stand-in: refusals, a typed error, a plain Celery producer and a scheduled job."""
     with Limner(fleet.redis_url) as limner, screen_for(console) as screen:
         deadline = time.monotonic() + PLAY_SECONDS
         provider.faults(task_fail={"next": 1, "variant": "moderation"})
         jobs = list(submit(limner, fleet.redis_url, [REFUSED]))
-        _watch(screen, jobs, deadline, until_sent=True)  # now the verdict is on it and on no other
+        _watch(screen, jobs, deadline, until_sent=True)  # the fault hits this job and no later one
         provider.faults(**TROUBLE)
         jobs += submit(limner, fleet.redis_url, [*PLAYED, VIA_CELERY])
         while (planned := scheduled(limner)) is None and time.monotonic() < deadline:
@@ -42,7 +42,7 @@ def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list
 
 
 def with_credits(console: Console, fleet: LocalFleet) -> list[Ended]:
-    """Against the real provider: a few small jobs."""
+    """Run a few small jobs against the real provider."""
     with Limner(fleet.redis_url) as limner, screen_for(console) as screen:
         jobs = list(submit(limner, fleet.redis_url, PAID))
         _watch(screen, jobs, time.monotonic() + PAID_SECONDS)
@@ -60,7 +60,7 @@ def _watch(screen: Screen, jobs: Sequence[Watched], deadline: float, *, until_se
 
 
 def surprises(all_ended: Iterable[Ended]) -> list[str]:
-    """What did not end as it should have, a line for each."""
+    """The jobs that did not end as they should have, a line for each."""
     return [
         f"{each.watched.order.request.prompt}: {each.error or 'did not end as expected'}"
         for each in all_ended

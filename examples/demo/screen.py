@@ -1,4 +1,4 @@
-"""What the terminal shows: a live table, or plain lines where there is no terminal."""
+"""The display of the demo: a live table on a terminal, plain lines elsewhere."""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -29,7 +29,7 @@ COLOURS: Mapping[JobState, str] = {
 
 
 class Screen(Protocol):
-    """Shows how the jobs stand."""
+    """Shows the status of the jobs."""
 
     def show(self, statuses: Statuses) -> None: ...
 
@@ -46,7 +46,7 @@ def screen_for(console: Console) -> Screen:
 
 
 class LiveScreen:
-    """One table, drawn over itself; it goes when the jobs have ended, since the results follow."""
+    """A table, redrawn in place. It disappears when the jobs have ended, because the results follow."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)

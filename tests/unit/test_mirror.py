@@ -1,4 +1,4 @@
-"""Tests mirror the tree, but for what ``tests/mirror.toml`` lists with its reason."""
+"""Tests mirror the tree, except for the entries of ``tests/mirror.toml``, each with its reason."""
 
 import ast
 import tomllib
@@ -14,9 +14,9 @@ KINDS: Final = ("unit", "integration")
 
 _LISTED: Final = tomllib.loads((ROOT / "tests" / "mirror.toml").read_text("utf-8"))
 ELSEWHERE: Final[dict[str, tuple[str, str]]] = _LISTED["elsewhere"]
-"""By module, the test that covers it, and why it has none of its own."""
+"""By module, the test that covers it, and the reason for having no test of its own."""
 TOPICS: Final[dict[str, str]] = _LISTED["topics"]
-"""Unit tests of something other than one module, and what that is."""
+"""Unit tests of something other than one module, each with its subject."""
 
 PYTHON: Final = sorted(
     path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py")

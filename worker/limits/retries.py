@@ -1,4 +1,4 @@
-"""How attempts that were refused are repeated."""
+"""The repetition of refused attempts."""
 
 from dataclasses import dataclass
 from random import Random
@@ -9,11 +9,11 @@ from worker.limits.pauses import Pauses
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a job is sent, and how long it or its account waits after a refusal."""
+    """The limit on a job's attempts, and the waits of a job or its account after a refusal."""
 
     max_attempts: int
     backoff: Backoff
     pauses: Pauses
     random: Random
     callback_patience: float = 0.0
-    """Seconds in which a callback may prove that a server fault was none."""
+    """Seconds in which a callback may prove that an attempt was accepted despite a server fault."""

@@ -30,10 +30,10 @@ OUTAGE_PAUSE: Final = 2.0
 
 
 class Timekeeper:
-    """Submits what is due of the entries, since the time at which it was ``started``.
+    """Submits the jobs of the entries that have become due since it was ``started``.
 
-    All times are in whole seconds since the epoch. ``idempotency_seconds`` is for how long after a job's end
-    its tick still leads to it, at least.
+    All times are in whole seconds since the epoch. ``idempotency_seconds`` is the shortest time after
+    a job's end in which its tick still leads to it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Timekeeper:
     def run(self, now: Tick) -> float:
         """Submit once; returns the time of the next tick, infinity if there is none.
 
-        Raises :class:`~limner.errors.StoreUnavailable`; what was due is then still due.
+        Raises :class:`~limner.errors.StoreUnavailable`; due ticks then remain due.
         """
         if not self._after:
             self._after = self._begin()
@@ -99,7 +99,7 @@ class Timekeeper:
                 answer.job_id,
             )
         elif answer.outcome == "no_account":
-            # Which accounts there are is known from the workers, so the file could not be checked for it.
+            # Only the workers know the accounts, so the file could not be checked for them.
             logger.error(
                 "schedule %s: account: there is no %r, so the tick of %s is left out; the fleet has %s",
                 entry.name,
@@ -118,7 +118,7 @@ class Timekeeper:
 
 
 class Scheduler(celery.beat.Scheduler):
-    """What ``celery -A worker beat`` runs. It keeps no file, and no connection to the broker."""
+    """The scheduler of ``celery -A worker beat``. It keeps no file, and no connection to the broker."""
 
     def __init__(self, app: "Application", *args: Any, **kwargs: Any) -> None:
         self._settings = app.settings
@@ -131,7 +131,7 @@ class Scheduler(celery.beat.Scheduler):
         super().__init__(app, *args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Begin: the entries are those of the file, Celery's own schedule is not used."""
+        """Begin with the entries of the file. Celery's own schedule is not used."""
         self._timekeeper = make_timekeeper(self._settings, self._entries, time.time())
 
     def tick(self, *_: Any, **__: Any) -> float:
@@ -155,7 +155,7 @@ class Scheduler(celery.beat.Scheduler):
 
 
 def make_timekeeper(settings: Settings, entries: Sequence[Entry], started: float) -> Timekeeper:
-    """The timekeeper that these settings lead to."""
+    """The timekeeper with these settings."""
     ledger = Ledger(connect(settings.redis_url, timeout=settings.redis_timeout_seconds))
     return Timekeeper(
         entries,

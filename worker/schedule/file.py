@@ -1,4 +1,4 @@
-"""The schedule: the file that says what beat submits, and when.
+"""The schedule: a file with the jobs that beat submits, and their times.
 
 A TOML file with one table an entry; docs/schedule.md describes it.
 """
@@ -33,18 +33,18 @@ class ScheduleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What beat submits at each tick of a rhythm."""
+    """A job that beat submits at each tick of a rhythm."""
 
     name: str
     rhythm: Rhythm
     request: TextToImage
     options: SubmitOptions
     catch_up: int
-    """How many seconds late a tick may be submitted, at most."""
+    """The longest delay in seconds with which a tick may be submitted."""
 
     @property
     def mark(self) -> str:
-        """Under what the last tick is remembered. With another rhythm the entry is a new one."""
+        """The key under which the last tick is stored. With another rhythm, the entry is a new one."""
         return f"{self.name} {self.rhythm}"
 
     def submission(self, tick: Tick, *, idempotency_seconds: float) -> Submission:
@@ -84,7 +84,7 @@ def _crontab(text: str) -> str:
 
 
 class _Table(SubmitOptions):
-    """An entry as it is written: the options of its jobs, and when they are due."""
+    """An entry of the file: the options of its jobs, and their times."""
 
     crontab: Annotated[str, AfterValidator(_crontab)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] | None = None

@@ -1,7 +1,7 @@
-"""When an entry of the schedule is due: arithmetic on whole seconds since the epoch, without a clock.
+"""The times at which an entry of the schedule is due, as whole seconds since the epoch. No clock is read.
 
-A tick is an instant aligned to the wall clock, the same on every machine, so that two beats mean the same
-purchase by it.
+A tick is an instant aligned to the wall clock. It is the same on every machine, so the job of a tick is the
+same for two beats.
 """
 
 import re
@@ -34,7 +34,7 @@ _FIELDS: Final = {
 
 
 class Rhythm(Protocol):
-    """What has ticks. Its text is the same as long as its ticks are."""
+    """A sequence of ticks. Its text changes only when its ticks change."""
 
     def latest(self, now: Tick) -> Tick:
         """The last tick that is not after ``now``."""
@@ -61,11 +61,11 @@ class Every:
 
 @dataclass(frozen=True)
 class Crontab:
-    """The minutes that a crontab names, by the clocks of a time zone.
+    """The minutes that match a crontab, by the clocks of a time zone.
 
-    When the clocks go forward, a time that they skip is ticked as late as it would have been without the
-    change (02:30 at 03:30); when they go back, a time that comes twice is ticked the first time only. A
-    crontab for every hour ticks by the hours that really pass, and so in both.
+    When the clocks go forward, a skipped time has its tick at the instant that it would have had without the
+    change (02:30 at 03:30). When they go back, a time that comes twice has a tick the first time only. A
+    crontab for every hour has a tick for each hour that really passes, in both cases.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Crontab:
 
     @classmethod
     def parse(cls, text: str, zone: tzinfo) -> Self:
-        """Of five fields, as :class:`celery.schedules.crontab` takes them; raises ValueError, saying why."""
+        """Parse five fields as :class:`celery.schedules.crontab` does; raises ValueError with the reason."""
         fields = text.split()
         if len(fields) != len(_FIELDS):
             raise ValueError(f"a crontab has five fields, {text!r} has {len(fields)}")
@@ -124,7 +124,7 @@ class Crontab:
                 yield _ticks_of(self, day)
 
     def instants(self, wall: datetime) -> set[Tick]:
-        """When the clocks of the zone show ``wall``, a time without a zone."""
+        """The instant at which the clocks of the zone show ``wall``, a time without a zone."""
         folds = [int(wall.replace(tzinfo=self.zone, fold=fold).timestamp()) for fold in (0, 1)]
         if len(self.spec.hour) < 24:
             return set(folds[:1])
@@ -161,9 +161,9 @@ def due(rhythm: Rhythm, after: Tick, now: Tick, *, catch_up: int) -> list[Tick]:
 
 
 def resume(rhythm: Rhythm, fired: Tick, now: Tick, *, catch_up: int) -> Tick:
-    """After which tick to go on at ``now``, after a stop before which ``fired`` was the last one.
+    """The tick after which to continue at ``now``, if ``fired`` was the last one before a stop.
 
-    The latest tick missed remains due, unless it is older than ``catch_up`` seconds.
+    The latest missed tick remains due, unless it is older than ``catch_up`` seconds.
     """
     latest = rhythm.latest(now)
     missed = fired < latest and now - latest <= catch_up

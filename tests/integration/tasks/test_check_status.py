@@ -1,4 +1,4 @@
-"""A message of several polls, made by a worker's own collaborators on a real Valkey and over real HTTP."""
+"""A message of several polls, made by a worker's own services on a real Valkey and over real HTTP."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ from worker.services import POLLS_IN_A_MESSAGE, Services, make_services
 
 NOW: Final = round(datetime.now(UTC).timestamp() * 1000)
 LONG: Final = 60.0
-"""Longer than any of these tests takes."""
+"""A time longer than any of these tests takes."""
 
 
 def success(task_id: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def failure(task_id: str) -> dict[str, Any]:
 
 @dataclass
 class Provider:
-    """Answers recordInfo as the test says; what is held back waits until the test lets it go."""
+    """Answers recordInfo as the test says; an answer that is held back waits until the test releases it."""
 
     answers: dict[str, Callable[[str], dict[str, Any]]] = field(default_factory=dict)
     held: dict[str, threading.Event] = field(default_factory=dict)
@@ -80,16 +80,16 @@ class Provider:
 
 @dataclass
 class World:
-    """A worker's collaborators, and the jobs whose tasks it is to poll."""
+    """A worker's services, and the jobs whose tasks it polls."""
 
     services: Services
     app: Celery
     provider: Provider
     scripts: list[Any] = field(default_factory=list)
-    """Those that were run on the ledger."""
+    """The scripts that were run on the ledger."""
 
     def polls(self, count: int) -> list[Claim]:
-        """So many polls, each of a job of its own; job and task are named by their number."""
+        """The given number of polls, each of its own job; job and task are named by their number."""
         jobs = self.services.ledger.jobs
         allowed = quotas(self.services.settings)
         for number in range(count):
@@ -133,7 +133,7 @@ class World:
         return [script.NAME for script in self.scripts]
 
     def reported(self) -> list[int]:
-        """How many polls each report had."""
+        """The number of polls in each report."""
         return [len(script.reports) for script in self.scripts if isinstance(script, ReportPollsCall)]
 
 
@@ -164,7 +164,7 @@ class Polling:
         return not self._thread.is_alive()
 
     def finish(self) -> None:
-        """Let everything go, and wait; raises what it raised."""
+        """Release all answers, and wait; raises the error of the thread."""
         self.world.provider.let_go()
         self._thread.join(LONG)
         if self.error:
@@ -251,7 +251,7 @@ def test_polls_that_finish_within_the_time_for_it_are_reported_together(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert check_status.REPORT_WITHIN == 0.05
-    # So that a busy machine changes nothing about what comes together.
+    # A busy machine must not change which polls are reported together.
     monkeypatch.setattr(check_status, "REPORT_WITHIN", LONG)
     Polling(world, world.polls(POLLS_IN_A_MESSAGE)).finish()
     assert world.reported() == [POLLS_IN_A_MESSAGE]
@@ -284,7 +284,7 @@ def test_each_poll_of_a_message_comes_to_its_own_end(world: World) -> None:
     assert world.succeeded() == {done, slow}
 
 
-# What is wrong with one poll
+# Faults of one poll
 
 
 class Buggy:
@@ -312,7 +312,7 @@ def test_a_poll_that_raises_spoils_only_itself(world: World, caplog: pytest.LogC
     assert "a bug" in caplog.text
     assert world.record("job-1").state == "generating"
     assert world.record("job-1").lease == steps[1].lease
-    # It is polled again when its lease is over.
+    # It is polled again when its lease has expired.
     due = world.due("job-1")
     assert due
     assert due / 1000 == pytest.approx(
@@ -390,7 +390,7 @@ def test_a_poll_whose_lease_is_another_s_by_now_is_left_out(world: World) -> Non
     assert world.provider.asked == {"task-0", "task-2"}
 
 
-# Where the results go
+# The results
 
 
 def test_beside_the_ledger_a_job_takes_two_trips(world: World) -> None:

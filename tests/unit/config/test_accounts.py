@@ -1,4 +1,4 @@
-"""Where an account's key is, and what a key may be."""
+"""The sources of an account's key, and the allowed forms of a key."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What Celery is told of the settings."""
+"""The options of Celery that follow from the settings."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""The contract in the tree: what cites it finds it, and its tables are the code's."""
+"""The contract in the tree: every cited section exists, and its tables agree with the code."""
 
 import re
 from decimal import Decimal
@@ -23,7 +23,7 @@ ODD: Final = re.compile(r"\bcontract\b(?:[^\n]*\b\d+\.\d+\b|(?: and| to| or|,)? 
 
 @pytest.fixture(scope="module")
 def texts() -> dict[str, str]:
-    """The text files that are committed, or would be, without the page itself."""
+    """The committed and committable text files, without the page itself."""
     names = committed()
     if not names:
         pytest.skip("an exported tree has no list of its files")
@@ -32,7 +32,7 @@ def texts() -> dict[str, str]:
 
 
 def numbers(pattern: re.Pattern[str], text: str) -> list[str]:
-    """The sections that a text names."""
+    """The sections that a text cites."""
     return [number for named in pattern.findall(text) for number in re.findall(NUMBER, named)]
 
 

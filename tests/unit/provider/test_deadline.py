@@ -1,4 +1,4 @@
-"""What is left of an exchange bounds every wait, and nothing is sent once it is over."""
+"""The time left for an exchange bounds every wait, and nothing is sent once it has expired."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ from provider.deadline import DeadlineBackend, DeadlineStream, Exchange
 
 
 class Wire(httpcore.NetworkStream):
-    """Takes note of what passes, and for how long it might have been waited for."""
+    """A stream that records the written bytes and the time-out of each call."""
 
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []

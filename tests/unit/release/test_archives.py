@@ -1,4 +1,4 @@
-"""What archives hold, and what they are to hold."""
+"""The contents of the archives, compared with the expected ones."""
 
 import io
 import tarfile

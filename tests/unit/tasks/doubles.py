@@ -1,4 +1,4 @@
-"""Collaborators of a step that note what is asked of them, and answer as a test says.
+"""Doubles of a step's services that record their calls, and answer as a test says.
 
 A method that the real class lacks, or that does not take these arguments, fails the test.
 """
@@ -32,7 +32,7 @@ TOKEN: Final = "the-attempts-secret"
 
 
 class Recorder:
-    """Stands for an object of a class. An answer is a value, an exception, or a function of the arguments."""
+    """A double of a class's object. An answer is a value, an exception, or a function of the arguments."""
 
     def __init__(self, stands_for: type, **answers: Any) -> None:
         self._stands_for = stands_for
@@ -65,7 +65,7 @@ class Recorder:
 
 
 class AtOnce(Executor):
-    """Runs each call before ``submit`` returns."""
+    """An executor that runs each call before ``submit`` returns."""
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -75,7 +75,7 @@ class AtOnce(Executor):
 
 @dataclass
 class Desk:
-    """What a step works with, and what it has done with it."""
+    """The doubles that a step works with, and their recorded calls."""
 
     jobs: Recorder = field(default_factory=lambda: Recorder(Jobs))
     provider: Recorder = field(default_factory=lambda: Recorder(KieClient))
@@ -85,7 +85,7 @@ class Desk:
     callback_patience: float = 0.0
 
     def services(self) -> Services:
-        """The same as a step takes it: of an account ``main``."""
+        """The services for a step, with one account ``main``."""
         ledger: Any = SimpleNamespace(
             jobs=self.jobs, accounts=self.accounts, durations=Recorder(Learned, sample="a sample")
         )
@@ -113,12 +113,12 @@ class Desk:
 
 
 def a_task(task_id: str = "T", **facts: Any) -> dict[str, Any]:
-    """A task as a record keeps it."""
+    """A task in the form of a record's field."""
     return {"id": task_id, "attempt": 1, "state": "open", "sure": True, "at": ms(-10), **facts}
 
 
 def ms(seconds: float) -> int:
-    """So many seconds from NOW, in milliseconds since the epoch."""
+    """The time at this number of seconds from NOW, in milliseconds since the epoch."""
     return round((NOW.timestamp() + seconds) * 1000)
 
 

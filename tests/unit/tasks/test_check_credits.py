@@ -1,4 +1,4 @@
-"""The question about the balance of an account that is paused for want of credits."""
+"""The check of an account's balance while it is paused for lack of credits."""
 
 from decimal import Decimal
 from typing import Any

@@ -60,7 +60,7 @@ def reports(desk: Desk) -> Any:
 
 
 def report(answer: RecordAnswer, record: Record, desk: Desk | None = None) -> Any:
-    """What is reported of the record's open task when it is answered so."""
+    """The report of the record's open task after this answer."""
     assert record.open_task
     services = (desk or Desk()).services()
     asked = Asked(record, record.open_task, answer, NOW)
@@ -69,7 +69,7 @@ def report(answer: RecordAnswer, record: Record, desk: Desk | None = None) -> An
     return report_of(services, asked, decision)
 
 
-# Which are asked
+# The polls that are made
 
 
 def test_the_polls_of_a_message_are_begun_in_one_call() -> None:
@@ -98,7 +98,7 @@ def test_a_task_whose_account_this_worker_lacks_is_not_polled(caplog: pytest.Log
     assert "no key of account south (LIMNER_ACCOUNTS)" in caplog.text
 
 
-# What is left alone
+# Jobs that are left alone
 
 
 @pytest.mark.parametrize("others", [[], [generating("job-2")]], ids=["alone", "beside another"])
@@ -120,7 +120,7 @@ def test_a_record_that_cannot_be_read_at_its_end_is_left_alone(caplog: pytest.Lo
     assert "job job-1 is left alone: the record is damaged" in caplog.text
 
 
-# What spoils nothing else
+# Faults that affect only one poll
 
 
 def test_a_poll_that_raises_leaves_the_others_reported(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,7 +158,7 @@ def test_an_outage_is_raised_when_all_that_was_asked_has_been_tried(monkeypatch:
     assert desk.jobs.names == ["begin_polls", "report_polls", "report_polls"]
 
 
-# What is decided
+# Decisions
 
 
 def test_the_age_of_a_task_counts_from_when_it_was_known() -> None:
@@ -196,7 +196,7 @@ def test_a_job_that_has_ended_is_followed_for_the_time_that_the_settings_give() 
     assert isinstance(decide(Desk(settings={"late_result_seconds": 99}).services(), asked), Lost)
 
 
-# What is reported
+# Reports
 
 
 def test_a_task_that_works_is_polled_again_under_the_step_s_lease() -> None:
@@ -255,7 +255,7 @@ def test_a_task_that_the_provider_does_not_know_is_lost() -> None:
     assert (lost.task_id, lost.reason["cause"]) == ("T", "no_record")
 
 
-# What follows a report
+# After a report
 
 
 def test_an_end_that_is_still_to_be_stored_is_stored() -> None:

@@ -1,4 +1,4 @@
-"""One attempt: begun, refused to be sent late, sent, and put on record."""
+"""One attempt: begun, not sent if it is late, sent, and put on record."""
 
 import logging
 from typing import Any, Final
@@ -21,7 +21,7 @@ CALLBACK: Final = {"callback_url": "https://hooks.example.test"}
 
 
 def desk(answer: Any = None, *, begun: Any = GRANT, **settings: Any) -> Desk:
-    """One whose ledger grants the attempt, and whose provider answers so."""
+    """A desk whose ledger grants the attempt, and whose provider gives this answer."""
     return Desk(
         jobs=Recorder(Jobs, begin=begun),
         provider=Recorder(KieClient, create_task=answer),
@@ -73,7 +73,7 @@ def test_a_job_whose_time_is_over_ends_and_is_not_sent() -> None:
 
 
 class Forgetful:
-    """Takes the attempt and fails to say so; its record has the attempt's token all the same."""
+    """A ledger whose ``begin`` fails after it has recorded the attempt, unless ``on_record`` is false."""
 
     def __init__(self, error: Exception, *, on_record: bool = True) -> None:
         self._error, self._on_record, self._token = error, on_record, ""

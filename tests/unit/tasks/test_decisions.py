@@ -1,4 +1,4 @@
-"""What follows from each answer: from data to data."""
+"""The decision after each answer: from data to data."""
 
 import json
 from dataclasses import replace

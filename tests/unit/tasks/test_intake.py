@@ -1,4 +1,4 @@
-"""What a plain Celery message becomes."""
+"""The job or the error that follows from a plain Celery message."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def accepting(answer: Any = CREATED) -> Desk:
 
 
 def requeued(rejection: Any) -> bool:
-    """Whether the broker is to deliver the message again."""
+    """True if the broker is to deliver the message again."""
     return bool(rejection.requeue)
 
 

@@ -1,4 +1,4 @@
-"""What a job's state says must happen when its time is over."""
+"""The action for a job that has expired in each state."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ HOOK: Any = {"callback_url": "https://hooks.example.test"}
 def recovered(
     state: str, *, lease: int = LEASE, done: bool = True, fields: Any = None, **settings: Any
 ) -> Desk:
-    """A job in that state whose time is over; ``done`` is the ledger's answer to what follows."""
+    """A job that has expired in that state; ``done`` is the ledger's answer to the action."""
     record = a_record(state, **(fields or {}))
     desk = Desk(
         jobs=Recorder(Jobs, read=record, hold=done, resubmit=done, fail=a_record("failed")), settings=settings

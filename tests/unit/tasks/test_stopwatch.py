@@ -1,4 +1,4 @@
-"""Whichever clock says more is believed."""
+"""The stopwatch believes the clock that shows more time."""
 
 import pytest
 

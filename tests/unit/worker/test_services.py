@@ -1,4 +1,4 @@
-"""The collaborators that settings lead to. Nothing connects."""
+"""The services with given settings. Nothing connects."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Callbacks as the test's own receiver gets them."""
+"""Callbacks that the test's own receiver gets."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Which server runs, and which data it can read."""
+"""The choice of the server program, and the data that it can read."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a worker asks of its Redis before it starts."""
+"""The checks of a worker's Redis before it starts."""
 
 from typing import Any
 

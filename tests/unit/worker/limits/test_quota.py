@@ -1,4 +1,4 @@
-"""What the settings allow, as the dispatcher claims it."""
+"""The quotas, prices and caps that follow from the settings."""
 
 from decimal import Decimal
 from pathlib import Path

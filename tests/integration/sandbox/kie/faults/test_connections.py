@@ -40,7 +40,7 @@ def port() -> Iterator[int]:
 
 
 def seen(port: int, name: str) -> bytes:
-    """What comes until the server closes; raises ConnectionResetError if it resets."""
+    """The bytes that come until the server closes; raises ConnectionResetError if it resets."""
     with socket.create_connection(("127.0.0.1", port), timeout=10.0) as connection:
         connection.sendall(f"GET /{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: connection.recv(4096), b""))

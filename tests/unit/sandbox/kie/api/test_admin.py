@@ -1,4 +1,4 @@
-"""What a test asks the stand-in itself; no key is needed."""
+"""The stand-in's interface for tests, which needs no key."""
 
 from typing import Any
 
