@@ -149,7 +149,7 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
 
 
 def cancellations() -> int:
-    """How often the running task was asked to end."""
+    """The number of cancellations of the running task."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 

@@ -1,4 +1,4 @@
-"""How an account stands, as the fleet knows it."""
+"""The state of an account, as the fleet knows it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,16 +16,16 @@ class AccountStatus:
 
     account: str
     requests: int
-    """How many requests the settings allow …"""
+    """The number of requests that the settings allow …"""
     seconds: float
     """… in a window of this length."""
     reads_per_second: float
     max_in_flight: int
     limit: int
-    """How many requests in a window are left for the fleet: fewer than ``requests`` if somebody else spends
-    of the same quota."""
+    """The number of requests in a window that are left for the fleet: fewer than ``requests`` if somebody
+    else uses the same quota."""
     more_at: datetime | None
-    """When a higher limit is tried again; None if it is ``requests``."""
+    """The time at which a higher limit is tried again; None if the limit is ``requests``."""
     margin: float
     """By how much the window is widened, as learned."""
     used: int
@@ -41,6 +41,6 @@ class AccountStatus:
     """Jobs whose status is to be read as soon as the reads allow."""
     pause: Pause | None
     claimed_at: datetime | None
-    """When a worker last asked for this account's work, to within 5 s; None if only older versions did."""
+    """The time at which a worker last asked for this account's work, to within 5 s; None if none ever did."""
     deserted: bool
     """No worker asks for its work any more: none is running, or none has this account in its settings."""

@@ -20,7 +20,7 @@ __all__ = ["Limner"]
 
 
 class Limner(Operations):
-    """Where jobs are submitted and found again. Thread-safe; keep one per process.
+    """The client of a fleet: it submits jobs, and finds them again. Thread-safe; keep one per process.
 
     ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
     seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.

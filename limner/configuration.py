@@ -1,4 +1,4 @@
-"""What a client or a receiver is set to do, checked when it is made."""
+"""The configuration of a client or a receiver, checked when it is made."""
 
 import os
 from enum import StrEnum
@@ -11,10 +11,10 @@ DAY: Final = 86_400.0
 
 
 class Durability(StrEnum):
-    """What must be true of a write before money depends on it. ``DISK`` and ``REPLICA`` need Redis ≥ 7.2."""
+    """The durability of a write before money depends on it. ``DISK`` and ``REPLICA`` need Redis ≥ 7.2."""
 
     SERVER = "server"
-    """What the server's ``appendfsync`` says."""
+    """As the server's ``appendfsync`` says."""
     DISK = "disk"
     """It is on the server's disk (WAITAOF 1 0)."""
     REPLICA = "replica"

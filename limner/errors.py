@@ -95,18 +95,18 @@ class JobFailed(LimnerError):
     """
 
     retryable: ClassVar[bool] = False
-    """Whether a new job with the same request has a chance."""
+    """True if a new job with the same request has a chance."""
     usually_charged: ClassVar[Charged] = "no"
-    """Whether the provider takes credits in such a case."""
+    """The charge in such a case, unless the details say otherwise."""
     advice: ClassVar[str] = ""
-    """What to do next."""
+    """Advice on the next step."""
 
     def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message, dict(details or {}))
 
     @property
     def message(self) -> str:
-        """What happened, in one sentence."""
+        """The event, in one sentence."""
         return str(self.args[0])
 
     @property
@@ -131,13 +131,13 @@ class JobFailed(LimnerError):
 
     @property
     def charged(self) -> Charged:
-        """Whether the provider took credits for the failed job."""
+        """The charge for the failed job: yes, no or maybe."""
         charged: Charged = self.details.get("charged", self.usually_charged)
         return charged
 
     @property
     def safe_to_resend(self) -> bool:
-        """Whether a new job cannot lead to paying twice for the same images."""
+        """True if a new job cannot lead to paying twice for the same images."""
         return self.charged == "no"
 
     def __str__(self) -> str:

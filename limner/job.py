@@ -17,7 +17,7 @@ MAX_TASK_ID: Final = 256
 
 
 class Cancellation(StrEnum):
-    """What cancelling a job came to."""
+    """The outcome of cancelling a job."""
 
     BEFORE_SENDING = "before_sending"
     """No request of it was sent, or each was refused for certain: the job costs nothing."""
@@ -54,7 +54,7 @@ class Job:
         return hash(self.id)
 
     def status(self) -> JobStatus:
-        """How the job stands; raises UnknownJob."""
+        """The state of the job; raises UnknownJob."""
         return self._ledger.store.ask(self._status())
 
     async def astatus(self) -> JobStatus:
@@ -117,7 +117,7 @@ class Job:
     """The same as :meth:`aresult`."""
 
     def cancel(self) -> Cancellation:
-        """End the job now; raises UnknownJob. Whether it was paid for by then is what this returns."""
+        """End the job now, and return whether its request had been sent; raises UnknownJob."""
         found = self._ledger.jobs.cancel(
             self.id,
             unsent=Cancelled(

@@ -24,7 +24,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 class EventLoops:
-    """What one client keeps for all event loops that it is used in. ``connect`` makes a connection pool."""
+    """The connections and threads of one client, for all its event loops. ``connect`` makes a pool."""
 
     def __init__(self, connect: Callable[[], "redis.asyncio.Redis"]) -> None:
         self._connect = connect

@@ -1,4 +1,4 @@
-"""What is asked for and what comes back.
+"""The request, and the images that it leads to.
 
 The parameters are those of kie.ai's page for ``ideogram/v3-text-to-image``. The provider silently ignores
 an unknown field or a misspelt value and bills the task all the same, so everything is checked here, before
@@ -46,9 +46,9 @@ class TextToImage(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     prompt: Annotated[_Text, AfterValidator(_not_blank)]
-    """What to draw: 1 to 5000 UTF-16 units."""
+    """The text to draw: 1 to 5000 UTF-16 units."""
     negative_prompt: _Text | None = None
-    """What to leave out; the prompt has precedence over it."""
+    """The things to leave out; the prompt has precedence over it."""
     rendering_speed: RenderingSpeed = "BALANCED"
     style: Style | None = None
     """None is AUTO. Cannot be used together with ``style_codes``."""
@@ -59,7 +59,7 @@ class TextToImage(BaseModel):
     """Let the provider rewrite the prompt (MagicPrompt)."""
     image_size: ImageSize = "square_hd"
     num_images: Annotated[int, Field(ge=1, le=4)] = 1
-    """How many images to ask for. The provider may deliver fewer: count the URLs."""
+    """The number of images to ask for. The provider may deliver fewer: count the URLs."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class TextToImage(BaseModel):
 
 
 def faults(error: ValidationError) -> list[str]:
-    """What is wrong, a line each: the field's name and why. Values are left out."""
+    """The faults, one line each: the field's name and the reason. Values are left out."""
     return [
         ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
         for fault in error.errors(include_url=False, include_input=False)
@@ -84,7 +84,7 @@ class Images(BaseModel):
 
     job_id: str
     urls: list[str]
-    """Where the images are, for at most a day: copy them."""
+    """The addresses of the images, valid for at most a day: copy the images."""
     task_id: str
     """The provider's id of the task."""
     model: str = MODEL
@@ -92,10 +92,10 @@ class Images(BaseModel):
     """The seed that was asked for, if any."""
     parameters: TextToImage
     credits: Decimal | None = None
-    """What the provider says that the task cost; None when it does not say."""
+    """The cost of the task in the provider's words; None if it names none."""
     metadata: dict[str, Any] = {}
-    """What the producer attached to the job."""
+    """The producer's own data."""
     created_at: datetime
     sent_at: datetime
-    """When the job's last attempt was sent."""
+    """The time at which the job's last attempt was sent."""
     finished_at: datetime

@@ -1,4 +1,4 @@
-"""The operator's side: what has to be seen to, and what may be done about an account."""
+"""The operator's side: accounts, pauses, spending, doubts and events."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ WEEK = 7
 
 
 class Operations:
-    """What :class:`~limner.client.Limner` tells of the fleet. All raise StoreUnavailable.
+    """The part of :class:`~limner.client.Limner` for operators. All methods raise StoreUnavailable.
 
     The twins for asynchronous code, whose names begin with ``a``, raise the same.
     """
@@ -28,7 +28,7 @@ class Operations:
     _loops: EventLoops
 
     def accounts(self) -> list[AccountStatus]:
-        """How each account stands, by name: its quota, who waits for it, and its pause.
+        """The state of each account, by name: its quota, the jobs that wait for it, and its pause.
 
         Empty before the first worker has started.
         """
@@ -41,8 +41,8 @@ class Operations:
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
 
-        What is on the wire goes on, and so do polls. A pause of another cause is replaced. ``reason`` is told
-        to whoever looks, in at most 500 characters. Raises :class:`~limner.errors.InvalidRequest`, which
+        What is on the wire goes on, and so do polls. It replaces a pause of another cause. ``reason`` is
+        shown with the pause, in at most 500 characters. Raises :class:`~limner.errors.InvalidRequest`, which
         names the argument.
         """
         self._check_account(account)
@@ -69,7 +69,7 @@ class Operations:
         return await self._loops.in_thread(self.resume, account)
 
     def spend(self, days: int = WEEK) -> Spending:
-        """What was spent on the last days, today (UTC) included, and what is held and doubtful, in credits.
+        """The credits spent on the last days, today (UTC) included, and those that are held or doubtful.
 
         ``days`` is 1 to 400, for which spending is kept. Raises :class:`~limner.errors.InvalidRequest`.
         """
@@ -82,7 +82,7 @@ class Operations:
         return await self._loops.in_thread(self.spend, days)
 
     def doubts(self) -> list[Doubt]:
-        """The attempts of which it is not known whether they were accepted, the oldest first.
+        """The attempts that the provider may have accepted, the oldest first.
 
         Jobs that have ended so are among them for as long as their record is kept.
         :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
@@ -102,7 +102,7 @@ class Operations:
         return await self._loops.in_thread(self.unmatched_callbacks)
 
     def callback_counts(self) -> dict[str, int]:
-        """How many callbacks the fleet has had, by what they came to."""
+        """The number of callbacks that the fleet has received, by outcome."""
         return self._ledger.journal.callback_counts()
 
     async def acallback_counts(self) -> dict[str, int]:
@@ -136,7 +136,7 @@ class Operations:
     async def aevents(self, *, from_start: bool = False, follow: bool = True) -> AsyncIterator[Event]:
         """:meth:`events` for asynchronous code.
 
-        It looks for new ones five times a second, and holds no connection and no thread in between: there may
+        It reads new ones five times a second, and holds no connection and no thread in between: there may
         be one for each of many clients.
         """
         journal, store, client = self._ledger.journal, self._ledger.store, self._loops.side().client

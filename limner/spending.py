@@ -12,13 +12,13 @@ KEEP_DAYS: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaySpend:
-    """What was spent on a day, in credits, by when the fleet learned of it."""
+    """The credits spent on a day, booked at the time at which the fleet learned of them."""
 
     date: date
     """UTC."""
     spent: Decimal
     tasks: int
-    """How many tasks of the provider were paid for."""
+    """The number of the provider's tasks that were paid for."""
     by_account: Mapping[str, Decimal]
     by_lane: Mapping[str, Decimal]
     """Jobs without a lane are in none."""
@@ -26,7 +26,7 @@ class DaySpend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What attempts may cost whose end is not known, in credits, at the prices known when they were sent."""
+    """The possible cost of attempts whose end is unknown, in credits, at the prices when they were sent."""
 
     held: Decimal
     """Of attempts that are being sent, in doubt, or generating; it counts against the caps."""
@@ -42,7 +42,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spending:
-    """What was spent, and what may be still."""
+    """The credits spent, and those that may still be."""
 
     days: tuple[DaySpend, ...]
     """The oldest first, today (UTC) last; days without any are among them."""

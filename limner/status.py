@@ -1,4 +1,4 @@
-"""What producers and operators are told: states, statuses, doubts, and what happened to a job."""
+"""Data for producers and operators: states, statuses, doubts, and the events of a job."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,7 +57,7 @@ class Task:
     urls: tuple[str, ...]
     """The images, if they are not the job's result."""
     known_at: datetime | None
-    """When it was first named."""
+    """The time at which it was first named."""
     account: str
     """The account that has paid for it, and whose key reads it."""
 
@@ -79,27 +79,27 @@ class JobStatus:
     tasks: tuple[Task, ...]
     """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
     resubmitted: int
-    """How often it was sent again although an attempt was in doubt."""
+    """The number of times that it was sent again although an attempt was in doubt."""
     held: bool
-    """Whether a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
+    """True if a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
     next_step_at: datetime | None
-    """When something happens to the job next, if that is a matter of time."""
+    """The time of the job's next step, if that is a matter of time."""
     over_budget: str | None
     """The cap that has no money left for the job, which waits: ``day``, or ``lane:`` and its name."""
     lane: str | None
     account: str | None
     """The account of the last attempt; before one, the account that the job names, if it does."""
     expires_at: datetime | None
-    """When it is not sent any more."""
+    """The time after which it is not sent."""
     starts_at: datetime | None
-    """When a queued job is likely to be sent, from its turn and the quota. None once it was, and if nobody
-    can tell: the account is paused without an end, a cap is reached, or no worker has started. What lies
-    behind ``expires_at`` is not going to happen."""
+    """The time at which a queued job is likely to be sent, from its turn and the quota. None once it was
+    sent, and if nobody can tell: the account is paused without an end, a cap is reached, or no worker has
+    started. If it lies after ``expires_at``, the job expires instead."""
     ends_at: datetime | None
-    """When the job is likely to end; None once it has, if ``starts_at`` is not known, or in doubt."""
+    """The likely end of the job; None once it has ended, if ``starts_at`` is unknown, or in doubt."""
     paused: str | None
-    """Why it is not sent now, if all accounts that may take it are closed: the causes of their pauses, or
-    ``no_worker``."""
+    """The reason for not sending it now, if all accounts that may take it are closed: the causes of their
+    pauses, or ``no_worker``."""
     last_error: str | None
     request: dict[str, Any]
     """The parameters that were asked for."""
@@ -114,13 +114,13 @@ class Doubt:
     state: JobState
     """``IN_DOUBT``; ``GENERATING`` while a poll is to confirm a task; or the end of a job in doubt."""
     held: bool
-    """Whether the job waits for a person."""
+    """True if the job waits for a person."""
     attempt: int
     sent_at: datetime | None
-    """When it was sent; None if another attempt has been sent since."""
+    """The time of sending; None if another attempt has been sent since."""
     reason: str
     request: dict[str, Any]
-    """What was asked for: the provider's own log shows the prompt and the time."""
+    """The request: the provider's own log shows the prompt and the time."""
     metadata: dict[str, Any]
 
 

@@ -1,4 +1,4 @@
-"""What is checked before anything of a job is stored."""
+"""The checks before anything of a job is stored."""
 
 import hashlib
 import uuid
@@ -83,5 +83,5 @@ def _key(key: str) -> str:
 
 
 def encodable(text: str) -> bool:
-    """Whether it can be written as UTF-8."""
+    """True if it can be written as UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in text)

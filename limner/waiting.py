@@ -17,7 +17,7 @@ from limner.status import JobState
 
 @dataclass(slots=True)
 class Patience:
-    """How long a wait may last, and how long Redis may be away meanwhile. Times are monotonic seconds."""
+    """The limits of a wait: its own length, and that of an outage of Redis. Times are monotonic seconds."""
 
     deadline: float | None
     last_seen: float
@@ -36,11 +36,11 @@ class Patience:
         self.last_seen = now
 
     def over(self, now: float) -> bool:
-        """Whether the time is over."""
+        """True if the deadline has passed."""
         return self.deadline is not None and now >= self.deadline
 
     def lost(self, now: float) -> bool:
-        """Whether Redis has been away for too long, or for the rest of the time."""
+        """True if Redis has been away for too long, or for the rest of the time."""
         return now - self.last_seen > self.OUTAGE or (self.deadline is not None and now >= self.deadline)
 
     def nap(self, now: float) -> float:
@@ -89,7 +89,7 @@ async def _within(seconds: float, event: asyncio.Event) -> None:
 
 
 class AsyncSide:
-    """What one event loop needs: a client, and one subscription for all of its waits."""
+    """The connections of one event loop: a client, and one subscription for all of its waits."""
 
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         # redis-py's annotations cannot tell decoded answers from bytes.

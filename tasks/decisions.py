@@ -84,18 +84,22 @@ def after_create(
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
-            return LeaveInDoubt(told(answer))
+            return LeaveInDoubt(log_detail(answer))
         case Refused(cause=cause) if cause.disposition is Disposition.STOP:
             closing = retries.pauses.closing(cause, account, answer.retry_after)
-            return SendAgain(told(answer), delay=0.0, pause=closing)
+            return SendAgain(log_detail(answer), delay=0.0, pause=closing)
         case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < retries.max_attempts:
             delay = retries.backoff.delay(tries, retries.random)
             asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
             doubtful = retries.callback_patience if cause is Cause.SERVER_FAULT else 0.0
             unsent = cause is Cause.NOT_CONNECTED
-            return SendAgain(told(answer), delay=max(delay, asked_for, doubtful), unsent=unsent)
+            return SendAgain(log_detail(answer), delay=max(delay, asked_for, doubtful), unsent=unsent)
         case Refused(cause=cause):
-            details: dict[str, Any] = {"code": answer.code, "attempts": tries, "last_error": told(answer)}
+            details: dict[str, Any] = {
+                "code": answer.code,
+                "attempts": tries,
+                "last_error": log_detail(answer),
+            }
             if cause is Cause.SERVER_FAULT:
                 # A task may exist behind it (contract 1.4).
                 details["charged"] = "maybe"
@@ -119,7 +123,7 @@ def without(answer: CreateAnswer, secrets: Iterable[str]) -> CreateAnswer:
     return replace(answer, message=message)
 
 
-def told(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
+def log_detail(answer: Refused | Unknown | Unreadable) -> dict[str, Any]:
     """The form of an answer in a job's log."""
     kind = answer.cause.value if isinstance(answer, Refused) else answer.why.value
     facts = {

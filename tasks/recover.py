@@ -34,12 +34,12 @@ def bring_to_end(services: Services, job_id: str, lease: int) -> None:
         grace = max(LATE_COMMIT, services.grace)
         services.ledger.jobs.doubt(job_id, record.attempt, lease_over(), grace=grace)
     elif record.state is JobState.IN_DOUBT:
-        settle_doubt(services, record)
+        resolve_doubt(services, record)
     elif record.state.ended:
         store(services, record)
 
 
-def settle_doubt(services: Services, record: Record) -> None:
+def resolve_doubt(services: Services, record: Record) -> None:
     """Apply the policy of LIMNER_IN_DOUBT to a doubt that nothing has resolved."""
     policy, jobs = services.settings.in_doubt, services.ledger.jobs
     if policy == "hold":

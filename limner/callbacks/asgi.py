@@ -22,7 +22,7 @@ BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 5.0
 """For the whole body."""
 QUEUE_SECONDS: Final = 5.0
-"""How long a callback may wait for a thread; the provider gives up on an answer after 15 (contract 3.3)."""
+"""The longest wait of a callback for a thread; the provider gives up after 15 s (contract 3.3)."""
 THREADS: Final = 16
 """Threads of the receiver's own, so that a Redis that hangs takes none from the rest of the application."""
 

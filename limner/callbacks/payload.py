@@ -14,7 +14,7 @@ LONGEST_ID: Final = 256
 
 
 def is_id(text: str) -> bool:
-    """Whether this may be the id of a job or task: 1 to 256 printable characters."""
+    """True if this can be the id of a job or task: 1 to 256 printable characters."""
     return 0 < len(text) <= LONGEST_ID and text.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a callback, whatever web framework it came through."""
+"""The receiver of callbacks, for any web framework."""
 
 import logging
 import os
@@ -22,14 +22,14 @@ from limner.ledger import Adoption, Ledger
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 60.0
-"""How long a warning is not repeated: who can reach the receiver could fill the log otherwise."""
+"""The time in which a warning is not repeated. Whoever reaches the receiver could fill the log otherwise."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What to answer: an HTTP status, and a body in JSON."""
+    """The answer to a callback: an HTTP status, and a body in JSON."""
 
     status: int
     body: bytes
@@ -143,7 +143,7 @@ class _Seldom:
         self._kinds: dict[str, tuple[float, int]] = {}
 
     def due(self, kind: str) -> int | None:
-        """How many were held back since the last one that was let through; None holds this one back."""
+        """The number of warnings omitted since the last one that was logged; None omits this one."""
         now = self._now()
         with self._lock:
             quiet_until, left_out = self._kinds.get(kind, (now, 0))

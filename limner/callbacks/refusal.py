@@ -1,10 +1,10 @@
-"""Why a callback is refused before the ledger is asked."""
+"""The reasons for refusing a callback before the ledger is asked."""
 
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """What the receiver counts itself; the ledger counts what becomes of all other callbacks."""
+    """A reason that the receiver counts itself; the ledger counts the outcomes of all other callbacks."""
 
     MALFORMED = "malformed"
     """Its path or body cannot be a callback of the provider, or its body broke off."""

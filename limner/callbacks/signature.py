@@ -29,7 +29,7 @@ def signature(key: SecretStr, task_id: str, timestamp: str) -> bytes:
 
 
 def check(key: SecretStr, task_id: str, headers: Mapping[str, str], now: float) -> Refusal | None:
-    """What is wrong with the signature at the time ``now``, or None. The headers' names are in lower case."""
+    """The fault of the signature at the time ``now``, or None. The headers' names are in lower case."""
     timestamp = headers.get(TIMESTAMP, "").strip()
     # As bytes: of text, compare_digest takes only ASCII.
     given = headers.get(SIGNATURE, "").strip().encode(errors="replace")

@@ -61,7 +61,7 @@ ACCOUNT_EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
 
 
 def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
-    """How an account stands: its name, and a line for each thing that may hold a job up."""
+    """The state of an account: its name, and a line for each thing that may hold a job up."""
     yield f"account {status.account}"
     yield f"  window      {_window(status, now)}"
     yield f"  limit       {_limit(status)}"
@@ -114,13 +114,13 @@ def _clock(at: datetime) -> str:
 
 
 def day_line(day: DaySpend) -> str:
-    """What was spent on a day."""
+    """The spending of a day."""
     split = _split(day.by_account, day.by_lane)
     return f"{day.date.isoformat()}  {day.spent:>10} credits  {day.tasks:>6} tasks{split}"
 
 
 def standing_lines(standing: Standing) -> Iterator[str]:
-    """What may be spent still."""
+    """The credits that may still be spent."""
     held = _split(standing.held_by_account, standing.held_by_lane)
     doubtful = _split(standing.doubtful_by_account, standing.doubtful_by_lane)
     yield f"{'held':10}  {standing.held:>10} credits{held}"

@@ -22,7 +22,7 @@ from limner.cli.tail import tail
 __all__ = ["app", "main"]
 
 _UsageError: Final[Any] = typer.BadParameter.__bases__[0]
-"""What Typer raises for bad input; which class that is has changed from version to version."""
+"""The class of Typer's errors for bad input, which has changed from version to version."""
 
 _EXIT_CODES: Final = "\b\nExit codes:\n" + "\n".join(f"  {code:3}  {code.meaning}" for code in ExitCode)
 

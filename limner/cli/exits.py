@@ -1,4 +1,4 @@
-"""What a command's exit code says."""
+"""The exit codes of commands."""
 
 from enum import IntEnum
 from typing import Final, Self

@@ -1,4 +1,4 @@
-"""What ``--json`` prints: plain JSON values under the names that ``docs/cli.md`` promises. Times are UTC."""
+"""The output of ``--json``: plain JSON values under the names of ``docs/cli.md``. Times are UTC."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -50,7 +50,7 @@ _ENDS: Final[Mapping[type[JobFailed], JobState]] = {
 
 
 def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:
-    """How a job ended: all of its Images, or what its error says."""
+    """The end of a job: all of its Images, or its error."""
     if isinstance(outcome, Images):
         return {"job_id": job_id, "state": JobState.SUCCEEDED, **outcome.model_dump(mode="json")}
     return {
@@ -95,6 +95,6 @@ def event_facts(event: Event) -> Facts:
 
 
 def error_facts(kind: str, message: str, code: ExitCode, job_id: str | None = None) -> Facts:
-    """Why a command did not do what it was asked, on standard error."""
+    """The error of a command, for standard error."""
     facts: Facts = {"error": kind, "message": message, "exit_code": int(code)}
     return facts if job_id is None else {**facts, "job_id": job_id}

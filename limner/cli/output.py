@@ -1,4 +1,4 @@
-"""Where a command's words go: data to standard output, everything else to standard error."""
+"""The output of a command: data on standard output, everything else on standard error."""
 
 import contextlib
 import json
@@ -67,7 +67,7 @@ class Output:
         return code
 
     def complaint(self, kind: str, message: str, code: ExitCode, *, job_id: str | None = None) -> None:
-        """What went wrong, on standard error."""
+        """Print an error to standard error."""
         text = _json(error_facts(kind, message, code, job_id)) if self.as_json else f"limner: {message}"
         self._asides.out(_printable(text), style="red", highlight=False)
 

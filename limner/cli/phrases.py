@@ -14,7 +14,7 @@ def seconds(number: float) -> str:
 
 
 def lasting(number: float | None) -> str:
-    """How long a pause is. What is beyond years stands for no end, as does None."""
+    """The length of a pause. None, and a length of many years, stand for no end."""
     return "until somebody resumes it" if number is None or number > _YEARS else f"for {seconds(number)}"
 
 
@@ -24,7 +24,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def answer(error: Any) -> str:
-    """What the provider said, with its codes."""
+    """The provider's answer, with its codes."""
     if not isinstance(error, Mapping):
         return str(error)
     codes = [f"code {error['code']}"] if "code" in error else []

@@ -1,4 +1,4 @@
-"""What all commands share: where Redis is, how to print, and how an error ends a command."""
+"""The frame of all commands: the Redis, the output, and the end of a command in an error."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a li
 
 @dataclass(frozen=True, slots=True)
 class Globals:
-    """What was given before the command's name."""
+    """The options given before the command's name."""
 
     redis_url: str | None
     as_json: bool

@@ -153,7 +153,7 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
 
 
 def standing(status: JobStatus, now: datetime) -> str:
-    """How a job stands, in one line."""
+    """The state of a job, in one line."""
     parts: list[str] = [status.state]
     if status.position is not None:
         parts.append(f"number {status.position} in the queue")
@@ -199,7 +199,7 @@ def _doubtful(status: JobStatus) -> list[str]:
 
 
 def ending(outcome: Images | JobFailed) -> list[str]:
-    """How a job ended, in lines: what became of it, and what to do next."""
+    """The end of a job, in lines: its outcome, and what to do next."""
     if isinstance(outcome, Images):
         cost = "not told" if outcome.credits is None else str(outcome.credits)
         facts = [f"image: {url}" for url in outcome.urls]

@@ -47,7 +47,7 @@ class Leases:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an account allows: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
+    """The quota of an account: at most ``creates`` attempts in any ``creates_span`` seconds, and so on."""
 
     creates: int
     creates_span: float
@@ -63,19 +63,19 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How many credits may be spent on a day (UTC), in all and by lane; None is without end."""
+    """The credits that may be spent on a day (UTC), in all and by lane; None is unlimited."""
 
     day: Decimal | None = None
     lane: Decimal | None = None
     """Of each lane that ``lanes`` does not name."""
     lanes: Mapping[str, Decimal] = field(default_factory=dict)
     refuse: bool = False
-    """Whether a job that would break a cap fails with OverBudget, or waits."""
+    """True if a job that would break a cap fails with OverBudget; else it waits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What an attempt is expected to cost: credits per image by rendering speed, and the caps."""
+    """The prices of attempts, in credits per image by rendering speed, and the caps."""
 
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     caps: Caps | None = None
@@ -87,17 +87,17 @@ FREE: Final = Money()
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """Why an account is closed, and for how long at first and at most, in seconds."""
+    """The cause of closing an account, and the first and the longest pause, in seconds."""
 
     cause: str
     first: float
     longest: float
     at_least: float = 0.0
-    """What the provider itself has asked for."""
+    """The time that the provider has asked for."""
     key: str | None = None
     """The key that is refused; see :attr:`Quota.key`."""
     credits: bool = False
-    """Whether credits are missing, so that the provider's word on the balance ends it."""
+    """True if credits are missing, so that the provider's balance ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What became of a submission: ``conflict`` if the key belongs to another request.
+    """The outcome of a submission: ``conflict`` if the key belongs to another request.
 
     With ``no_account``, ``job_id`` has the names of the accounts that there are.
     """
@@ -139,7 +139,7 @@ class Claimed:
 
     steps: list[Claim]
     unreadable: list[str]
-    """What is wrong with the records of jobs that are left alone, as the script says it."""
+    """The faults of records whose jobs are left alone, in the script's words."""
     wait: float
 
 
@@ -154,7 +154,7 @@ class Grant:
 
 
 class Adoption(StrEnum):
-    """What the news of a provider's task came to."""
+    """The outcome of naming a provider's task."""
 
     ADOPTED = "adopted"
     """The attempt had no such task: it is followed from now on, whatever state its job was in."""

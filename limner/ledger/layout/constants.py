@@ -60,7 +60,7 @@ MOST_LOST: Final = 8
 
 TRY_OVER_BUDGET: Final = 100
 TRY_OVER_BUDGET_EVERY: Final = 60_000
-"""Parked jobs that are tried at once for a cap, and how often."""
+"""The jobs over budget that are tried at a time for a cap, and how often."""
 MOST_CAPS: Final = 10
 
 CLAIMED_EVERY: Final = 5000

@@ -91,7 +91,7 @@ def test_commands_are_found_in_blocks_and_in_prose() -> None:
         "python -m limner queue",
         "python -m limner quota --yaml",
         "python -m limner status | halt",
-        "python -m sandbox spender --pace 3",
+        "python -m sandbox rival --pace 3",
         "python -m bench speed",
         "python -m limner.nothing",
         "make coffee",

@@ -1,4 +1,4 @@
-"""What a client is made with: an error names the setting, and shows no secret."""
+"""The configuration of a client: an error names the setting, and shows no secret."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is refused before anything is stored or sent."""
+"""Requests that are refused before anything is stored or sent."""
 
 from typing import Any
 

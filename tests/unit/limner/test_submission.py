@@ -1,4 +1,4 @@
-"""What is checked of a submission, and what it is made of, without a Redis."""
+"""The checks and the parts of a submission, without a Redis."""
 
 import json
 from typing import Any

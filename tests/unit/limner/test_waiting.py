@@ -1,4 +1,4 @@
-"""How long a wait bears what."""
+"""The limits of a wait."""
 
 import pickle
 

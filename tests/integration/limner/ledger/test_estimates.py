@@ -1,4 +1,4 @@
-"""When a job is likely to be sent and to end."""
+"""Estimates of the time at which a job is sent, and of its end."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ def estimate(bench: Bench, job_id: str) -> Estimate:
 
 
 def median(bench: Bench, job_id: str) -> float:
-    """How long a task of this job's kind is likely to take."""
+    """The median duration of tasks of this job's kind, in seconds."""
     kind = kind_of(TextToImage.model_validate(record(bench, job_id).request))
     return bench.ledger.durations.of(kind).median
 

@@ -1,4 +1,4 @@
-"""What the receiver does with a callback, against a ledger that only takes notes."""
+"""The receiver, against a ledger that only takes notes."""
 
 import json
 import logging

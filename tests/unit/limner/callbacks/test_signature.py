@@ -1,4 +1,4 @@
-"""What is believed of a callback: the id that it names, and its signature."""
+"""The parts of a callback that count: the id that it names, and its signature."""
 
 import json
 import logging

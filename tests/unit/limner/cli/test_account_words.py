@@ -1,4 +1,4 @@
-"""How an account and its money are told."""
+"""The words for an account and its money."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta

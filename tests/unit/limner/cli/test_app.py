@@ -1,4 +1,4 @@
-"""What the command line refuses before it speaks to Redis: its URL leads nowhere, yet the code is 2."""
+"""Refusals of the command line before it speaks to Redis: its URL leads nowhere, yet the code is 2."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What ``--json`` prints is plain JSON."""
+"""The output of ``--json`` is plain JSON."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal

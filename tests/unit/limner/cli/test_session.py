@@ -1,4 +1,4 @@
-"""Where a command's Redis is."""
+"""The Redis of a command."""
 
 import pytest
 

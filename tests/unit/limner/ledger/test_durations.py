@@ -1,4 +1,4 @@
-"""How long tasks take: what is forecast, and what a new duration changes."""
+"""Durations of tasks: the forecast, and the effect of a new duration."""
 
 import math
 from random import Random

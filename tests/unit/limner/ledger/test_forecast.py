@@ -1,4 +1,4 @@
-"""When a job is likely to be sent, at a time that is 1000 s."""
+"""The forecast of the time at which a job is sent; now is 1000 s."""
 
 import math
 
@@ -16,7 +16,7 @@ def capacity(**facts: object) -> Capacity:
 
 
 def seconds(*capacities: Capacity, before: int = 0, typical: float = 16.0, **how: object) -> float | None:
-    """How long from now."""
+    """The seconds from now."""
     at = starts_at(capacities, now=NOW, before=before, typical=typical, **how)  # type: ignore[arg-type]
     return None if at is None else round(at - NOW, 2)
 

@@ -25,7 +25,7 @@ PAGE: Final = ROOT / "docs" / "ledger.md"
 
 CONSTANTS: Final = {name: value for name, value in vars(constants).items() if name.isupper()}
 GIVEN: Final = {"P", "A", "NOW", "FIELDS", "NUMBERS", "REQUIRED"}
-"""What else stands at the head of a script (``limner.ledger.scripts.assembly``)."""
+"""The other lines at the head of a script (``limner.ledger.scripts.assembly``)."""
 
 WRITTEN: Final = {name: assembly.source(name) for name in assembly.names_in()} | {
     f"parts/{name}": assembly.part(name) for name in assembly.names_in("parts")
@@ -48,13 +48,13 @@ PYTHON: Final = {
 }
 
 NOT_FIELDS: Final = {"id", "was", "known_tasks", "of_attempts", "changed"}
-"""What a loaded record has besides its fields (``record.lua``)."""
+"""The attributes of a loaded record besides its fields (``record.lua``)."""
 _TARGET: Final = r"[\w.]+(?:\[[^\]\n]*\])?"
 ASSIGNED: Final = re.compile(
     rf"(?:^|\bthen|\belse|\bdo)[ ]*({_TARGET}(?:, {_TARGET})*) =(?!=)(?P<nothing> nil(?:, nil)*(?:$| end))?",
     re.MULTILINE,
 )
-"""What a statement assigns to, and whether all of it gets nil."""
+"""The targets of an assignment, and whether all of them get nil."""
 COMPARED: Final = re.compile(r"[\w.]+ [=~]= '[^'\n]*'")
 CAPITALS: Final = re.compile(r"\b[A-Z][A-Z_0-9]*\b")
 
@@ -79,7 +79,7 @@ ON_RECORDS: Final = {
 
 
 def users(pattern: str | re.Pattern[str], texts: dict[str, str] = CODE) -> dict[str, set[str]]:
-    """What the pattern finds, and in which files."""
+    """The matches of the pattern, and their files."""
     found: dict[str, set[str]] = {}
     for name, text in texts.items():
         for what in re.findall(pattern, text):
@@ -98,7 +98,7 @@ def imported_from(module: str) -> set[str]:
 
 
 def arguments(code: str) -> list[str]:
-    """What stands between a call's parentheses, of which the first is open."""
+    """The text between a call's parentheses, after the opening one."""
     found, depth = [""], 0
     for token in re.findall(r"'[^'\n]*'|.|\n", code):
         if token in tuple("({["):
@@ -283,7 +283,7 @@ TELLERS: Final[dict[Flow, set[str]]] = {
 
 
 def passed(code: str, flow: Flow) -> Iterator[str]:
-    """What the calls of a function pass at that place; of comparisons, only what follows from them."""
+    """The arguments that calls of a function pass at that position; for comparisons, their results."""
     function, place = flow
     for given in calls(code, function):
         if place < len(given):

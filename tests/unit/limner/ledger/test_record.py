@@ -1,4 +1,4 @@
-"""What a record says of the money that its job has cost."""
+"""The cost of a job, as its record has it."""
 
 import json
 from typing import Any
