@@ -7,8 +7,8 @@ import typer
 
 from limner.accounts import MAIN
 from limner.cli.account_words import account_lines, day_line, standing_lines
+from limner.cli.as_json import fields_of
 from limner.cli.exits import ExitCode
-from limner.cli.facts import facts_of
 from limner.cli.session import Session
 from limner.client import Limner
 from limner.operations import WEEK
@@ -26,7 +26,7 @@ def quota(session: Session) -> ExitCode:
         accounts = limner.accounts()
         for account in accounts:
             mood = "paused" if account.pause else ""
-            session.out.say(facts_of(account), *account_lines(account, datetime.now(UTC)), mood=mood)
+            session.out.say(fields_of(account), *account_lines(account, datetime.now(UTC)), mood=mood)
     if not accounts and not session.out.as_json:
         session.out.line("no worker has started on this Redis yet")
     return ExitCode.OK
@@ -82,6 +82,6 @@ def spend(
     with Limner(session.redis_url) as limner:
         books = limner.spend(days)
     for day in books.days:
-        session.out.say(facts_of(day), day_line(day))
-    session.out.say(facts_of(books.standing), *standing_lines(books.standing))
+        session.out.say(fields_of(day), day_line(day))
+    session.out.say(fields_of(books.standing), *standing_lines(books.standing))
     return ExitCode.OK

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.as_json import fields_of, moment
 from limner.cli.exits import ExitCode
-from limner.cli.facts import facts_of, moment
 from limner.cli.session import Session
 from limner.client import Limner
 from limner.errors import InvalidRequest
@@ -28,7 +28,7 @@ def doubts(
             sent = moment(doubt.sent_at) if doubt.sent_at else "-"
             state = "held" if doubt.held and not doubt.state.ended else doubt.state
             session.out.say(
-                facts_of(doubt),
+                fields_of(doubt),
                 f"{doubt.job_id}  {state}  sent {sent}  attempt {doubt.attempt}  {doubt.reason}  "
                 f"prompt: {doubt.request.get('prompt')}",
                 mood=doubt.state,
@@ -85,7 +85,7 @@ def callbacks(session: Session) -> ExitCode:
         session.out.say({"outcome": outcome, "count": count}, f"{count:8}  {outcome}")
     for unmatched in unmatched_callbacks:
         session.out.say(
-            facts_of(unmatched),
+            fields_of(unmatched),
             f"{moment(unmatched.at)}  unknown job {unmatched.job_id}  provider task {unmatched.task_id}",
         )
     return ExitCode.OK

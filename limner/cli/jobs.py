@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.as_json import entry_as_json, fields_of, moment, outcome_as_json
 from limner.cli.exits import ExitCode
-from limner.cli.facts import entry_facts, facts_of, moment, outcome_facts
 from limner.cli.session import Session
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import JobFailed, WaitTimeout
@@ -27,7 +27,7 @@ def status(session: Session, job_ids: JobIds) -> ExitCode:
     def tell(job: Job) -> ExitCode:
         stands = job.status()
         line = f"{job.id}  {standing(stands, datetime.now(UTC))}"
-        session.out.say(facts_of(stands), line, mood=stands.state)
+        session.out.say(fields_of(stands), line, mood=stands.state)
         return ExitCode.OK
 
     return session.each(job_ids, tell)
@@ -64,10 +64,10 @@ def deliver(session: Session, job: Job, timeout: float | None, *, before_url: st
         outcome = _outcome(job, timeout)
     if isinstance(outcome, JobFailed):
         if session.out.as_json:
-            session.out.facts(outcome_facts(job.id, outcome))
+            session.out.json(outcome_as_json(job.id, outcome))
             return ExitCode.JOB_FAILED
         return session.out.error(outcome, job_id=job.id)
-    session.out.say(outcome_facts(job.id, outcome), *(before_url + url for url in outcome.urls))
+    session.out.say(outcome_as_json(job.id, outcome), *(before_url + url for url in outcome.urls))
     return ExitCode.OK
 
 
@@ -97,11 +97,11 @@ def explain(
         stands, log = job.status(), job.log()
         outcome = _outcome(job, 0) if stands.state.ended else None
         if session.out.as_json:
-            session.out.facts(
+            session.out.json(
                 {
-                    **facts_of(stands),
-                    "log": [entry_facts(entry, stands.created_at) for entry in log],
-                    "outcome": outcome_facts(job.id, outcome) if outcome else None,
+                    **fields_of(stands),
+                    "log": [entry_as_json(entry, stands.created_at) for entry in log],
+                    "outcome": outcome_as_json(job.id, outcome) if outcome else None,
                 }
             )
         else:

@@ -7,8 +7,8 @@ from typing import Final
 
 from rich.console import Console
 
+from limner.cli.as_json import JsonObject, error_as_json
 from limner.cli.exits import ExitCode, exit_code
-from limner.cli.facts import Facts, error_facts
 
 _STYLES: Final[Mapping[str, str]] = {
     "succeeded": "green",
@@ -48,14 +48,14 @@ class Output:
         """One line of text; ``mood`` is the state or event that colours it."""
         self._data.out(_printable(text), style=_STYLES.get(mood), highlight=False)
 
-    def facts(self, facts: Facts) -> None:
+    def json(self, value: JsonObject) -> None:
         """One JSON object."""
-        self._data.out(_json(facts), highlight=False)
+        self._data.out(_json(value), highlight=False)
 
-    def say(self, facts: Facts, *lines: str, mood: str = "") -> None:
-        """The facts as JSON, or else the lines."""
+    def say(self, value: JsonObject, *lines: str, mood: str = "") -> None:
+        """Print the value as JSON, or else the lines."""
         if self.as_json:
-            self.facts(facts)
+            self.json(value)
         else:
             for line in lines:
                 self.line(line, mood)
@@ -68,7 +68,7 @@ class Output:
 
     def complaint(self, kind: str, message: str, code: ExitCode, *, job_id: str | None = None) -> None:
         """Print an error to standard error."""
-        text = _json(error_facts(kind, message, code, job_id)) if self.as_json else f"limner: {message}"
+        text = _json(error_as_json(kind, message, code, job_id)) if self.as_json else f"limner: {message}"
         self._asides.out(_printable(text), style="red", highlight=False)
 
     def waiting(self, what: str) -> contextlib.AbstractContextManager[object]:
@@ -79,9 +79,9 @@ class Output:
         return self._asides.status(_printable(what))
 
 
-def _json(facts: Facts) -> str:
+def _json(value: JsonObject) -> str:
     # ASCII, so that it is readable in any locale and no character of a message can end the line.
-    return json.dumps(facts)
+    return json.dumps(value)
 
 
 def _printable(text: str) -> str:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from limner.cli.as_json import event_as_json, moment
 from limner.cli.exits import ExitCode
-from limner.cli.facts import event_facts, moment
 from limner.cli.session import Session
 from limner.cli.words import happened
 from limner.client import Limner
@@ -27,5 +27,5 @@ def tail(
             # An account's events belong to no job, and their words name it.
             whose = f"{event.job_id}  " if event.job_id else ""
             line = f"{moment(event.at)}  {whose}{happened(event.event, event.detail)}"
-            session.out.say(event_facts(event), line, mood=event.event)
+            session.out.say(event_as_json(event), line, mood=event.event)
     return ExitCode.OK

@@ -77,8 +77,8 @@ class Ledger:
         """Raises RecordUnreadable for a ledger of another version, RecordTooNew for a newer one's."""
         self.store.run(CheckLayout())
 
-    def server_facts(self) -> dict[str, Any]:
+    def server_info(self) -> dict[str, Any]:
         """The server's INFO."""
         with self.store.client() as client:
-            facts: dict[str, Any] = client.info()
-        return facts
+            info: dict[str, Any] = client.info()
+        return info

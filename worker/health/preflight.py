@@ -37,7 +37,7 @@ def _facts(settings: Settings) -> dict[str, object]:
     while True:
         try:
             ledger.check_layout()
-            return ledger.server_facts()
+            return ledger.server_info()
         except StoreUnavailable as error:
             if time.monotonic() >= deadline:
                 raise

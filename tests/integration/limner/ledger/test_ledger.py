@@ -16,7 +16,7 @@ def test_an_empty_server_has_no_other_layout(bench: Bench) -> None:
 
 
 def test_the_facts_of_the_server_are_its_info(bench: Bench) -> None:
-    facts = bench.ledger.server_facts()
+    facts = bench.ledger.server_info()
     assert facts["aof_enabled"] == 0
     assert facts["maxmemory_policy"] == "noeviction"
 

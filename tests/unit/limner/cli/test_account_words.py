@@ -9,7 +9,7 @@ import pytest
 
 from limner.accounts import AccountStatus
 from limner.cli.account_words import account_lines, day_line, standing_lines
-from limner.cli.facts import facts_of
+from limner.cli.as_json import fields_of
 from limner.pauses import EndsBy, Pause
 from limner.spending import DaySpend, Standing
 
@@ -118,7 +118,7 @@ def test_every_end_of_a_pause_has_its_words() -> None:
 
 
 def test_the_facts_of_an_account_are_plain() -> None:
-    facts = facts_of(make_account(pause=make_pause()))
+    facts = fields_of(make_account(pause=make_pause()))
     assert facts["next_permit_at"] == "2026-11-23T12:00:00.250Z"
     assert facts["pause"] == {
         "cause": "no_credits",
@@ -152,7 +152,7 @@ def test_a_day_is_told_by_account_and_lane() -> None:
     assert day_line(DAY) == (
         "2026-11-23        10.5 credits       2 tasks  account north 10.5  lane tenant-42 3.5"
     )
-    assert facts_of(DAY) == {
+    assert fields_of(DAY) == {
         "date": "2026-11-23",
         "spent": "10.5",
         "tasks": 2,
@@ -166,7 +166,7 @@ def test_what_may_be_spent_still_is_told_in_two_lines() -> None:
         "held                 7 credits  account north 7",
         "doubtful             0 credits",
     ]
-    assert facts_of(STANDING)["held_by_account"] == {"north": "7"}
+    assert fields_of(STANDING)["held_by_account"] == {"north": "7"}
 
 
 def test_jobs_that_wait_for_money_are_told_by_their_cap() -> None:

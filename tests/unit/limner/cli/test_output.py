@@ -34,7 +34,7 @@ def test_people_get_the_lines_and_programs_the_facts(capsys: Capture) -> None:
 
 
 def test_facts_are_one_line_of_ascii(capsys: Capture) -> None:
-    Output(as_json=True).facts({"prompt": "狐\n\u2028"})
+    Output(as_json=True).json({"prompt": "狐\n\u2028"})
     out = capsys.readouterr().out
     assert out == '{"prompt": "\\u72d0\\n\\u2028"}\n'
 

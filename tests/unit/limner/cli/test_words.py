@@ -8,8 +8,8 @@ import pytest
 import typer
 
 from limner.cli.app import app
+from limner.cli.as_json import entry_as_json, event_as_json, fields_of, moment, outcome_as_json
 from limner.cli.exits import ExitCode, exit_code
-from limner.cli.facts import entry_facts, event_facts, facts_of, moment, outcome_facts
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
@@ -202,7 +202,7 @@ def test_an_event_of_an_account_is_told_by_its_name(event: str, detail: dict[str
 
 def test_an_event_of_an_account_belongs_to_no_job() -> None:
     paused = Event("1-0", "", "paused", NOW, {"account": "main", "cause": "by_hand"}, {})
-    assert (event_facts(paused)["job_id"], event_facts(paused)["detail"]["account"]) == (None, "main")
+    assert (event_as_json(paused)["job_id"], event_as_json(paused)["detail"]["account"]) == (None, "main")
 
 
 def test_an_event_of_a_newer_version_is_told_by_its_details() -> None:
@@ -313,13 +313,13 @@ def test_every_cancellation_has_its_words() -> None:
 
 def test_times_are_written_in_utc_to_the_millisecond() -> None:
     assert moment(NOW) == "2026-11-23T12:00:00.250Z"
-    facts = facts_of(make_status(sent_at=NOW))
+    facts = fields_of(make_status(sent_at=NOW))
     assert (facts["sent_at"], facts["finished_at"]) == ("2026-11-23T12:00:00.250Z", None)
 
 
 def test_an_entry_counts_its_seconds_from_the_submission() -> None:
     entry = LogEntry(NOW + timedelta(seconds=1.5), "polled", {"answer": "generating"})
-    assert entry_facts(entry, NOW) == {
+    assert entry_as_json(entry, NOW) == {
         "at": "2026-11-23T12:00:01.750Z",
         "seconds": 1.5,
         "event": "polled",
@@ -329,11 +329,11 @@ def test_an_entry_counts_its_seconds_from_the_submission() -> None:
 
 
 def test_the_facts_of_an_outcome_name_its_state() -> None:
-    assert outcome_facts("j1", IMAGES)["state"] == "succeeded"
-    assert outcome_facts("j1", Cancelled("Ended"))["state"] == "cancelled"
-    assert outcome_facts("j1", Expired("Too late"))["state"] == "expired"
-    assert outcome_facts("j1", OverBudget("Too much"))["state"] == "failed"
-    failed = outcome_facts("j1", GenerationFailed("It broke", {"code": "500"}))
+    assert outcome_as_json("j1", IMAGES)["state"] == "succeeded"
+    assert outcome_as_json("j1", Cancelled("Ended"))["state"] == "cancelled"
+    assert outcome_as_json("j1", Expired("Too late"))["state"] == "expired"
+    assert outcome_as_json("j1", OverBudget("Too much"))["state"] == "failed"
+    failed = outcome_as_json("j1", GenerationFailed("It broke", {"code": "500"}))
     assert (failed["state"], failed["error"]["type"], failed["error"]["code"]) == (
         "failed",
         "GenerationFailed",

@@ -14,7 +14,7 @@ from limner.models import Images
 from limner.spending import DaySpend, Standing
 from limner.status import Doubt, Event, JobState, JobStatus, LogEntry, UnmatchedCallback
 
-Facts = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 def moment(at: datetime) -> str:
@@ -22,25 +22,27 @@ def moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def facts_of(told: JobStatus | Doubt | UnmatchedCallback | AccountStatus | DaySpend | Standing) -> Facts:
+def fields_of(
+    answer: JobStatus | Doubt | UnmatchedCallback | AccountStatus | DaySpend | Standing,
+) -> JsonObject:
     """All fields of one of the library's answers, by their names."""
-    facts: Facts = _plain(asdict(told))
-    return facts
+    fields: JsonObject = _plain(asdict(answer))
+    return fields
 
 
-def _plain(fact: Any) -> Any:
-    match fact:
+def _plain(value: Any) -> Any:
+    match value:
         case datetime():
-            return moment(fact)
+            return moment(value)
         case date():
-            return fact.isoformat()
+            return value.isoformat()
         case Decimal():
-            return str(fact)
+            return str(value)
         case dict():
-            return {name: _plain(value) for name, value in fact.items()}
+            return {name: _plain(each) for name, each in value.items()}
         case list() | tuple():
-            return [_plain(value) for value in fact]
-    return fact
+            return [_plain(each) for each in value]
+    return value
 
 
 _ENDS: Final[Mapping[type[JobFailed], JobState]] = {
@@ -49,7 +51,7 @@ _ENDS: Final[Mapping[type[JobFailed], JobState]] = {
 }
 
 
-def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:
+def outcome_as_json(job_id: str, outcome: Images | JobFailed) -> JsonObject:
     """The end of a job: all of its Images, or its error."""
     if isinstance(outcome, Images):
         return {"job_id": job_id, "state": JobState.SUCCEEDED, **outcome.model_dump(mode="json")}
@@ -70,7 +72,7 @@ def outcome_facts(job_id: str, outcome: Images | JobFailed) -> Facts:
     }
 
 
-def entry_facts(entry: LogEntry, created_at: datetime) -> Facts:
+def entry_as_json(entry: LogEntry, created_at: datetime) -> JsonObject:
     """One thing that happened to a job; ``seconds`` counts from its submission."""
     return {
         "at": moment(entry.at),
@@ -81,7 +83,7 @@ def entry_facts(entry: LogEntry, created_at: datetime) -> Facts:
     }
 
 
-def event_facts(event: Event) -> Facts:
+def event_as_json(event: Event) -> JsonObject:
     """One entry of the event stream; what is about an account has no job."""
     return {
         "id": event.id,
@@ -94,7 +96,7 @@ def event_facts(event: Event) -> Facts:
     }
 
 
-def error_facts(kind: str, message: str, code: ExitCode, job_id: str | None = None) -> Facts:
+def error_as_json(kind: str, message: str, code: ExitCode, job_id: str | None = None) -> JsonObject:
     """The error of a command, for standard error."""
-    facts: Facts = {"error": kind, "message": message, "exit_code": int(code)}
-    return facts if job_id is None else {**facts, "job_id": job_id}
+    error: JsonObject = {"error": kind, "message": message, "exit_code": int(code)}
+    return error if job_id is None else {**error, "job_id": job_id}
