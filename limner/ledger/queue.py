@@ -208,7 +208,7 @@ class Queue:
 
     def turn(self, job_id: str) -> Reading[Turn]:
         """The input of a forecast for a queued job."""
-        names = ("priority", "turn", "pinned", "slot", "over_budget_told")
+        names = ("priority", "turn", "pinned", "slot", "over_budget_reported")
         (priority, turn, pinned, slot, over), due = yield lambda pipe: (
             pipe.hmget(JOB(self.store.prefix, job_id), names),
             pipe.zscore(DUE(self.store.prefix), job_id),

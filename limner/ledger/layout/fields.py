@@ -72,7 +72,7 @@ FIELDS: Final = (
     Field("slot", Kind.TEXT, "the account at which it holds a slot in flight"),
     Field("ready_since", Kind.TIME, "start of its wait for a permit; the deadline stands still meanwhile"),
     Field("over_budget", Kind.TEXT, "the cap whose money it waits for: day, or lane:NAME"),
-    Field("over_budget_told", Kind.TEXT, "the cap of its last over_budget event"),
+    Field("over_budget_reported", Kind.TEXT, "the cap of its last over_budget event"),
     Field("attempt", Kind.COUNT, "the number of the last attempt", always=True),
     Field("sent", Kind.TIME, "when the last attempt was sent"),
     Field("permit", Kind.COUNT, "the lease whose permit the last attempt used"),

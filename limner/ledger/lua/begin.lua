@@ -48,7 +48,7 @@ if job.deadline then
 else
   job.deadline, job.allowance = NOW + A.deadline, A.deadline
 end
-job.over_budget_told, job.answered, job.ready_since = nil, nil, nil
+job.over_budget_reported, job.answered, job.ready_since = nil, nil, nil
 leave_lane(job)
 if cost > 0 then hold(job, job.attempt, cost) end
 if pause then try_with('probe', A.job, account, A.send_lease) end

@@ -22,8 +22,8 @@ end
 
 -- Sets a job over budget aside. It fails if the settings say so, or if it costs more than the whole cap.
 local function over_the_cap(job, cap, always, caps)
-  if job.over_budget_told ~= cap then
-    job.over_budget_told = cap
+  if job.over_budget_reported ~= cap then
+    job.over_budget_reported = cap
     announce(job, 'over_budget', {cap = cap})
   end
   if caps.refuse or always then
