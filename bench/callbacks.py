@@ -71,7 +71,7 @@ def _jobs(ledger: Ledger, count: int) -> list[str]:
     ledger.jobs.submit_many([prepare(TextToImage(prompt="a boat")) for _ in range(count)])
     job_ids: list[str] = []
     while len(job_ids) < count:
-        for step in ledger.queue.claim(Quota(count, 0.001, 0, 1, 1_000_000), batch=1000).steps:
+        for step in ledger.queue.claim(Quota(1_000_000, 10.0, 0, 1, 1_000_000), batch=1000).steps:
             assert ledger.jobs.begin(step.job_id, step.lease, TOKEN, deadline=3600) not in ("stale", "late")
             ledger.jobs.accepted(step.job_id, 1, step.job_id, poll_in=3600)
             job_ids.append(step.job_id)
