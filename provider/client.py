@@ -96,7 +96,7 @@ class KieClient:
     ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` from the environment when it is made, since a fleet behind a
     firewall needs them. A ``.netrc`` does not replace the key.
 
-    Raises :class:`limner.errors.InvalidRequest`, which names the setting, for an unusable URL or key.
+    Raises :class:`limner.errors.ConfigurationError`, which names the setting, for an unusable URL or key.
     """
 
     def __init__(

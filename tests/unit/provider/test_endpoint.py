@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from limner.errors import InvalidRequest
+from limner.errors import ConfigurationError
 from provider import KieClient
 from provider.endpoint import environment_proxy
 
@@ -37,7 +37,7 @@ def no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_unusable_url_is_refused_with_the_setting_s_name(url: str) -> None:
-    with pytest.raises(InvalidRequest, match="LIMNER_API_URL") as caught:
+    with pytest.raises(ConfigurationError, match="LIMNER_API_URL") as caught:
         KieClient(url, KEY)
     assert "hunter2" not in str(caught.value)
 
@@ -52,7 +52,7 @@ def test_a_usable_url_is_accepted(url: str) -> None:
     "key", ["", " ", "hunter2\n", "hunter2\r\nX: y", "hunter 2", "hunter2é", "hunter2\x00"]
 )
 def test_an_unusable_key_is_refused_without_showing_it(key: str) -> None:
-    with pytest.raises(InvalidRequest, match="LIMNER_API_KEY") as caught:
+    with pytest.raises(ConfigurationError, match="LIMNER_API_KEY") as caught:
         KieClient("https://api.kie.ai", SecretStr(key))
     assert "hunter" not in repr(caught.value)
 
@@ -70,5 +70,5 @@ def test_the_environment_s_proxy_is_used_unless_the_host_is_exempt(monkeypatch: 
 
 def test_a_proxy_that_is_not_an_http_proxy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "socks5://proxy.internal:1080")
-    with pytest.raises(InvalidRequest, match="HTTPS_PROXY"):
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY"):
         KieClient("https://api.kie.ai", KEY)
