@@ -106,7 +106,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> str:
-        # Looked up when it is asked for: that reads the disk, and few ask.
+        # Read only on access, because reading it touches the disk and few callers need it.
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import PackageNotFoundError, version

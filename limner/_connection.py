@@ -156,7 +156,7 @@ def cancellations() -> int:
 
 @contextmanager
 def async_store_errors(client: "redis.asyncio.Redis") -> Iterator[None]:
-    """The same for asynchronous calls, of which none survives its cancellation.
+    """The same for asynchronous calls. A cancelled call always ends with its cancellation.
 
     redis-py sends through asyncio.wait_for, which on Python 3.11 loses a cancellation that comes as it ends.
     """

@@ -29,8 +29,8 @@ class Limner(Operations):
     :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
 
     Each method that blocks has a twin for asynchronous code, whose name begins with ``a`` and which never
-    blocks the event loop. ``asubmit`` and ``aevents``, and of a job ``aresult`` and ``astatus``, speak to
-    Redis asynchronously. The others have one of eight threads of this client make the blocking call. If they
+    blocks the event loop. ``asubmit`` and ``aevents``, and a job's ``aresult`` and ``astatus``, call Redis
+    asynchronously. The others have one of eight threads of this client make the blocking call. If they
     are cancelled before a thread is free, the call is not made; later, it is made all the same. ``aclose``
     waits for such calls.
     """
@@ -76,7 +76,7 @@ class Limner(Operations):
         """Hand a request to the fleet; once this returns, the job is not lost.
 
         The same ``idempotency_key`` gives the same job, however often and from wherever it is submitted,
-        until ``idempotency_seconds`` after the job's end; ``job.created`` tells whether this call made it.
+        until ``idempotency_seconds`` after the job's end; ``job.created`` is true if this call made it.
 
         The options are those of :class:`~limner.options.SubmitOptions`. ``priority`` runs from 0 to 9, the
         highest first, and is 5 by default. ``metadata`` is a JSON object of at most 4 KiB that comes back

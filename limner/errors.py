@@ -79,7 +79,7 @@ class UnknownJob(LimnerError, LookupError):
 
 
 class WaitTimeout(LimnerError, TimeoutError):
-    """The time to wait for a job's end is over. The job goes on, and can be waited for again."""
+    """The wait for a job's end has timed out. The job continues, and can be waited for again."""
 
     def __init__(self, message: str, *, job_id: str | None = None) -> None:
         super().__init__(message)
@@ -88,7 +88,7 @@ class WaitTimeout(LimnerError, TimeoutError):
 
 
 class JobFailed(LimnerError):
-    """A job ended without images. The subclass tells the cause.
+    """A job ended without images. The subclass names the cause.
 
     Its details hold ``job_id`` and, where known, ``task_id`` and ``code`` (the provider's), ``attempts``,
     ``last_error``, and ``charged`` where it is not as usual for the class.
@@ -199,7 +199,7 @@ class AttemptsExhausted(JobFailed):
 
 
 class InDoubt(JobFailed):
-    """It is not known whether the provider accepted the request, so it was not sent again."""
+    """The provider may have accepted the request, so it was not sent again."""
 
     usually_charged: ClassVar[Charged] = "maybe"
     advice = "Look for the task in the provider's log before submitting again: it may have been paid for."

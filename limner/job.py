@@ -68,7 +68,7 @@ class Job:
     def result(self, timeout: float | None = None) -> Images:
         """Block until the job has ended, and return its images or raise its JobFailed.
 
-        Raises :class:`~limner.errors.WaitTimeout` after ``timeout`` seconds; the job goes on all the same. A
+        Raises :class:`~limner.errors.WaitTimeout` after ``timeout`` seconds; the job continues. A
         Redis that is away for a while during the wait is waited for, up to half a minute.
         """
         patience = Patience.until(time.monotonic(), timeout)

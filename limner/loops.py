@@ -44,7 +44,7 @@ class EventLoops:
     async def in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Have a thread make a call that blocks; at most THREADS run at once, the others wait.
 
-        Cancelled before a thread is free, the call is not made. One that has begun goes on to its end, which
+        Cancelled before a thread is free, the call is not made. One that has begun runs to its end, which
         the client's time-out bounds, and its answer is lost.
         """
         made = partial(contextvars.copy_context().run, call, *args, **kwargs)

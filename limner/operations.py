@@ -41,7 +41,7 @@ class Operations:
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
 
-        What is on the wire goes on, and so do polls. It replaces a pause of another cause. ``reason`` is
+        Requests on the wire and polls continue. It replaces a pause of another cause. ``reason`` is
         shown with the pause, in at most 500 characters. Raises :class:`~limner.errors.InvalidRequest`, which
         names the argument.
         """
@@ -58,8 +58,9 @@ class Operations:
     def resume(self, account: str = MAIN) -> bool:
         """End an account's pause; False if there is none.
 
-        After a pause by hand all goes on at once; after one that the provider caused, as soon as it has
-        taken one request. Raises :class:`~limner.errors.InvalidRequest` for an unknown account.
+        After a pause by hand, all requests continue at once. After a pause that the provider caused, they
+        continue as soon as it has accepted one. Raises :class:`~limner.errors.InvalidRequest` for an unknown
+        account.
         """
         self._check_account(account)
         return self._ledger.accounts.resume(account)

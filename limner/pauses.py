@@ -16,7 +16,7 @@ class EndsBy(StrEnum):
     PERSON = "person"
     """Somebody resumes the account: it was made by hand, without a time."""
     PROBE = "probe"
-    """At its end one request is sent. If the provider refuses it, the pause goes on for twice the time."""
+    """At its end one request is sent. If the provider refuses it, the pause continues for twice the time."""
     CREDITS = "credits"
     """At its end the provider is asked for the balance. If that is enough, one request is sent."""
     KEY = "key"
@@ -25,7 +25,7 @@ class EndsBy(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """The pause of an account, of which nothing is sent. Times are UTC."""
+    """The pause of an account. No request is sent while it lasts. Times are UTC."""
 
     cause: str
     """``by_hand``, or what the provider said: a value of :class:`provider.Cause`."""
@@ -36,4 +36,4 @@ class Pause:
     message: str
     """The provider's message, or the reason that the person gave."""
     probe: str | None
-    """The job that is being sent to see whether the pause is over."""
+    """The job that is being sent to test if the pause can end."""

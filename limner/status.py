@@ -15,7 +15,7 @@ class JobState(StrEnum):
     SENDING = "sending"
     """An attempt is on record and its request may be on the wire."""
     IN_DOUBT = "in_doubt"
-    """It is not known whether the provider accepted the attempt."""
+    """The provider may or may not have accepted the attempt."""
     GENERATING = "generating"
     """The provider works on it, under a task id that is known."""
     SUCCEEDED = "succeeded"
@@ -26,7 +26,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True if the job is over."""
+        """True if the job has ended."""
         return self in _ENDED
 
 
@@ -108,7 +108,7 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:
-    """An attempt of which it is not known whether the provider accepted it. Times are UTC."""
+    """An attempt that the provider may or may not have accepted. Times are UTC."""
 
     job_id: str
     state: JobState

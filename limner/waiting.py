@@ -1,4 +1,4 @@
-"""Waiting for the end of a job: told by pub/sub, and checked now and then in case a message was lost."""
+"""Waiting for a job's end: announced by pub/sub, and checked at intervals in case a message was lost."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ class Patience:
 
 
 def still_waiting(job_id: str, state: JobState, timeout: float | None) -> WaitTimeout:
-    """The error for a wait that is over before the job is."""
+    """The error for a wait that timed out before the job ended."""
     return WaitTimeout(
         f"job {job_id} is still {state} after {timeout} s; it goes on, ask again later", job_id=job_id
     )
@@ -58,7 +58,7 @@ def still_waiting(job_id: str, state: JobState, timeout: float | None) -> WaitTi
 def wait_in_thread(
     client: "redis.Redis", channel: str, has_ended: Callable[[], bool], patience: Patience
 ) -> None:
-    """Block until the job's end is told or it is time to read its record again."""
+    """Block until the job's end is announced or its record is due to be read again."""
     with store_errors(client), client.pubsub() as subscription:  # type: ignore[no-untyped-call]
         subscription.subscribe(channel)
         # Only a subscription that Redis has confirmed misses nothing from here on.

@@ -63,10 +63,10 @@ _NOTES: Final[Mapping[Adoption | Refusal, tuple[int, str]]] = {
 
 
 class Receiver:
-    """Takes callbacks, and tells the ledger of those that are proven.
+    """Takes callbacks, and reports to the ledger those that are proven.
 
     The token in the URL proves which attempt of which job was accepted. With ``hmac_key``, the provider's
-    signature is asked for too. ``now`` gives the seconds since the epoch. It may be shared by threads.
+    signature is required too. ``now`` returns the seconds since the epoch. Threads may share a receiver.
     """
 
     def __init__(

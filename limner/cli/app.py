@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A message in an alphabet that the terminal lacks is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
-    # Whether errors in the arguments are told as JSON must be known before the arguments are understood.
+    # An error in the arguments is printed as JSON, too, so --json must be found before they are parsed.
     out = Output(as_json="--json" in takewhile(lambda argument: argument != "--", arguments))
     try:
         return _run(arguments, out)

@@ -1,4 +1,4 @@
-"""``doubts``, ``resolve`` and ``callbacks``: attempts that may have been paid for, and what tells of them."""
+"""``doubts``, ``resolve`` and ``callbacks``: attempts that may have been paid for, and their callbacks."""
 
 from typing import Annotated
 

@@ -59,7 +59,7 @@ def wait(
 
 
 def deliver(session: Session, job: Job, timeout: float | None, *, before_url: str = "") -> ExitCode:
-    """Wait for a job's end and tell it; raises as :meth:`Job.result`, but not a JobFailed."""
+    """Wait for a job's end and print it; raises the errors of :meth:`Job.result` except JobFailed."""
     with session.out.waiting(f"waiting for job {job.id}"):
         outcome = _outcome(job, timeout)
     if isinstance(outcome, JobFailed):

@@ -61,7 +61,7 @@ class Output:
                 self.line(line, mood)
 
     def error(self, error: Exception, *, job_id: str | None = None) -> ExitCode:
-        """Tell an error, and return the exit code that goes with it."""
+        """Print an error, and return the exit code that goes with it."""
         code = exit_code(error)
         self.complaint(type(error).__name__, str(error), code, job_id=job_id)
         return code

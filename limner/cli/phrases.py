@@ -1,4 +1,4 @@
-"""The phrases of which the command line's words are made."""
+"""The phrases that the texts of the command line are made of."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -28,7 +28,7 @@ def answer(error: Any) -> str:
     if not isinstance(error, Mapping):
         return str(error)
     codes = [f"code {error['code']}"] if "code" in error else []
-    # The provider tells its codes inside HTTP 200 (contract 1.3), so only another status says anything.
+    # The provider sends its codes inside HTTP 200 (contract 1.3), so only another status adds anything.
     if error.get("http_status", 200) != 200:
         codes.append(f"HTTP {error['http_status']}")
     told = str(error.get("cause", "no reason given")) + (f" ({', '.join(codes)})" if codes else "")

@@ -60,7 +60,7 @@ def checked_url(url: str | None) -> str:
 
 
 def command(body: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Make ``body(session, …)`` a command for Typer: with the shared options, and with errors told."""
+    """Make ``body(session, …)`` a command for Typer: with the shared options, and with errors printed."""
 
     def run(
         ctx: typer.Context, *, redis_url: RedisUrl = None, as_json: AsJson = False, **options: Any

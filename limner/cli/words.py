@@ -22,7 +22,7 @@ CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
 
 
 def happened(event: str, detail: Detail) -> str:
-    """An event of a job's log. One that this version does not know is told by its details."""
+    """An event of a job's log. An event that this version does not know is described by its details."""
     tell = _EVENTS.get(event)
     if tell:
         return tell(detail)
@@ -214,7 +214,7 @@ def ending(outcome: Images | JobFailed) -> list[str]:
 
 
 def paid_tasks(status: JobStatus) -> list[str]:
-    """The provider's tasks that are not told by how the job ended: each in a line, with its images."""
+    """The provider's tasks that the line about the job's end leaves out: one line each, with its images."""
     others = [task for task in status.tasks if task.urls or len(status.tasks) > 1]
     lines = []
     for task in others:

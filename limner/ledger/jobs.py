@@ -72,9 +72,9 @@ class Jobs:
         return JOB(self.store.prefix, job_id)
 
     def doubts(self) -> list[Record]:
-        """The jobs with an attempt of which it is not known whether it was accepted, the oldest first.
+        """The jobs with an attempt that the provider may or may not have accepted, the oldest first.
 
-        Those that have ended so are among them for as long as their record is kept. Records that cannot be
+        Jobs that ended in doubt are included for as long as their record is kept. Records that cannot be
         read are left out.
         """
         index = DOUBTS(self.store.prefix)
@@ -157,7 +157,7 @@ class Jobs:
             self.journal.keep_unmatched(job_id, task_id)
             return Adoption.UNKNOWN_JOB
         tokens = Record.from_hash(job_id, fields).tokens
-        # All are compared, so that the time it takes tells nothing.
+        # All are compared, so that the time taken reveals nothing.
         proven = [
             attempt
             for attempt, secret in tokens.items()

@@ -125,7 +125,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A step that the caller may take, until its lease is over."""
+    """A step that the caller may take until its lease expires."""
 
     job_id: str
     """The job's id; of a step "credits", the account's name."""

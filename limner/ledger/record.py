@@ -42,7 +42,7 @@ class Record:
     resubmitted: int
     """The number of times that the job was sent again while in doubt."""
     doubtful: int | None
-    """The attempt in doubt: nobody knows whether the provider accepted it."""
+    """The attempt in doubt, which the provider may or may not have accepted."""
     over_budget: str | None
     """The cap that has no money left for the waiting job: ``day``, or ``lane:`` and the lane's name."""
     lane: str | None

@@ -1,4 +1,4 @@
-"""The status of a job, as its producer is told."""
+"""The status of a job, as its producer sees it."""
 
 from dataclasses import dataclass
 

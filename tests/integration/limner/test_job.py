@@ -20,7 +20,7 @@ from tests.integration.limner.conftest import QUOTA
 
 
 def in_doubt(ledger: Ledger, job: Job) -> Job:
-    """The job, of which nobody knows whether its attempt was accepted."""
+    """The job, with an attempt that may or may not have been accepted."""
     step = next(step for step in ledger.queue.claim(QUOTA).steps if step.job_id == job.id)
     assert isinstance(ledger.jobs.begin(job.id, step.lease, "token", deadline=900), Grant)
     assert ledger.jobs.doubt(job.id, 1, {"cause": "timeout", "message": "no answer"}, grace=900)

@@ -49,7 +49,7 @@ def test_calls_in_threads_leave_the_event_loop_alone_and_are_few(valkey_url: str
                 calls = [asyncio.create_task(job.acancel()) for job in jobs]
                 await until(lambda: threads() == THREADS and waiting(limner) == 2 * THREADS)
                 for turns in range(1, 50):  # noqa: B007 - counted below
-                    # What speaks to Redis natively does not wait for a thread.
+                    # An asynchronous call of Redis does not wait for a thread.
                     assert (await jobs[0].astatus()).state is JobState.QUEUED
                 assert not any(call.done() for call in calls)
                 assert threads() == THREADS

@@ -1,4 +1,4 @@
-"""URLs of a Redis, and its errors told as ours. Nothing is connected to."""
+"""URLs of a Redis, and its errors raised as ours. No connection is made."""
 
 import pytest
 import redis

@@ -13,7 +13,7 @@ Run = Callable[..., list[Any]]
 
 @pytest.fixture
 def limner_cli(valkey_url: str, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command with ``--json`` that must end with ``code``; returns what it told."""
+    """Runs a command with ``--json`` that must end with ``code``; returns the objects that it printed."""
 
     def run(*arguments: str, code: int = 0) -> list[Any]:
         assert main(["--redis-url", valkey_url, "--json", *arguments]) == code

@@ -1,4 +1,4 @@
-"""Polls and their reports one by one, as most tests speak of them; workers make and report many at once."""
+"""Polls and reports one at a time, as most tests need them; workers make and report many at once."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

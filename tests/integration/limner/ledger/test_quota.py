@@ -60,7 +60,7 @@ def refuse(bench: Bench, step: Claim, grant: Grant, took: float = 0.2) -> None:
 
 
 def shrunk(bench: Bench, taken: int = 3) -> None:
-    """Lower the limit: of a full window, the provider accepted only ``taken``. The pause is over."""
+    """Lower the limit: the provider accepted only ``taken`` of a full window. The pause has ended."""
     waiting(bench, 60)
     steps = creates(bench)
     for step in steps[:taken]:

@@ -25,7 +25,7 @@ TOKEN = "n0t-4_secret"
 
 @dataclass
 class Notes:
-    """Takes the place of the ledger, and of the two parts that a receiver speaks to."""
+    """Takes the place of the ledger, and of the two parts of it that a receiver calls."""
 
     answer: Adoption = Adoption.EXPECTED
     error: LimnerError | None = None

@@ -1,4 +1,4 @@
-"""Refusals of the command line before it speaks to Redis: its URL leads nowhere, yet the code is 2."""
+"""Refusals of the command line before it connects to Redis: the URL leads nowhere, yet the exit code is 2."""
 
 import io
 import json
@@ -20,7 +20,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The one error that a command with ``--json`` told, after it told nothing else and ended with 2."""
+    """The one error that a command with ``--json`` printed, with nothing else, before it exited with 2."""
     assert main(["--json", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""

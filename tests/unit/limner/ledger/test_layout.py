@@ -62,7 +62,7 @@ ON_RECORDS: Final = {
     # The load, and that of a field of an attempt. The save gathers its arguments.
     ("parts/record", "HMGET"),
     ("parts/record", "HGET"),
-    # Whether a job is new, its id or one field tells: that of the key's job may be a large record.
+    # The id or one field shows if a job is new, and the record of the key's job may be large.
     ("submit", "EXISTS"),
     ("submit", "HGET"),
     # The audit of slots in flight asks a hundred records for one field.
@@ -291,7 +291,7 @@ def passed(code: str, flow: Flow) -> Iterator[str]:
 
 
 def flows() -> dict[Flow, set[str]]:
-    """All functions of the parts that take an event, and where they tell it."""
+    """All functions of the parts that take an event, and the places where they report it."""
     known = dict(TELLERS)
     while True:
         found: dict[Flow, set[str]] = {}
@@ -310,7 +310,7 @@ def flows() -> dict[Flow, set[str]]:
 
 
 def told_events() -> dict[str, set[str]]:
-    """The events of all scripts, and where each is told."""
+    """The events of all scripts, and the places that report each."""
     events: dict[str, set[str]] = {}
     for flow, told in flows().items():
         for code in CODE.values():
