@@ -20,12 +20,11 @@ import httpx
 
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.valkey import EmbeddedValkey
-from sandbox.processes.checkout import with_checkout
+from sandbox.processes.checkout import CHECKOUT, with_checkout
 from sandbox.processes.children import Child
 
 __all__ = ["CHECKOUT", "FleetError", "FleetProcess", "LocalFleet"]
 
-CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PREFIX: Final = "LIMNER_"
 START_SECONDS: Final = 60.0  # one worker is ready in 1 s, a dozen at once on a busy CI machine take longer
 DRAIN_SECONDS: Final = 10.0

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["with_checkout"]
+__all__ = ["CHECKOUT", "with_checkout"]
 
-_CHECKOUT: Final = Path(__file__).parents[2]
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 
 def with_checkout(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment with the checkout on PYTHONPATH, because the sandbox is not installed."""
-    paths = [str(_CHECKOUT), *filter(None, [environment.get("PYTHONPATH")])]
+    paths = [str(CHECKOUT), *filter(None, [environment.get("PYTHONPATH")])]
     return {**environment, "PYTHONPATH": os.pathsep.join(paths)}
