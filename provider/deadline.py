@@ -7,11 +7,15 @@ whose lease has expired must not buy images.
 
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore
+
+
+class NotSent(Exception):
+    """The request was not sent, because this side must not, or cannot, send it any more."""
 
 
 @dataclass(slots=True)
@@ -19,12 +23,14 @@ class Exchange:
     """One request and its answer: the deadline in monotonic seconds, and the progress so far."""
 
     ends_at: float = 0.0
+    may_send: Callable[[], bool] | None = None
+    """Called right before the first byte. If it returns False, nothing is sent."""
     sent: bool = False
     received: bool = False
 
-    def begin(self, ends_at: float) -> None:
+    def begin(self, ends_at: float, may_send: Callable[[], bool] | None = None) -> None:
         """Start the next exchange on the same connection."""
-        self.ends_at, self.sent, self.received = ends_at, False, False
+        self.ends_at, self.may_send, self.sent, self.received = ends_at, may_send, False, False
 
     def left(self, timeout: float | None) -> float:
         """The seconds that an operation may still take; zero or less after the deadline."""
@@ -47,6 +53,8 @@ class DeadlineStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not self._exchange.sent and self._exchange.may_send and not self._exchange.may_send():
+            raise NotSent("the permission to send the request had expired")
         if (left := self._exchange.left(timeout)) <= 0:
             if not self._exchange.sent:
                 raise httpcore.ConnectTimeout("the time was over before anything was sent")
@@ -62,7 +70,10 @@ class DeadlineStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         if (left := self._exchange.left(timeout)) <= 0:
             raise httpcore.ConnectTimeout("the time was over before anything was sent")
-        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left), self._exchange)
+        stream = self._stream.start_tls(ssl_context, server_hostname, left)
+        # What went out before was the request to a proxy for a tunnel.
+        self._exchange.sent = False
+        return DeadlineStream(stream, self._exchange)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -12,13 +12,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
 import httpcore
 
-from provider.deadline import DeadlineBackend, Exchange
+from provider.deadline import DeadlineBackend, Exchange, NotSent
 
 KEEPALIVE_SECONDS: Final = 30.0
 """Seconds after which an idle connection is closed.
@@ -84,7 +84,7 @@ class _PoolEntry:
 class Transport:
     """Sends requests to ``origin``, each once, on a connection that no other exchange uses at the same time.
 
-    Raises httpcore's exceptions unchanged, since their type shows whether any byte was sent.
+    Raises httpcore's exceptions unchanged, since their type shows whether any byte was sent, and NotSent.
     """
 
     def __init__(
@@ -100,14 +100,17 @@ class Transport:
         self._entries: weakref.WeakSet[_PoolEntry] = weakref.WeakSet()
 
     @contextmanager
-    def send(self, request: httpcore.Request, ends_at: float) -> Iterator[httpcore.Response]:
+    def send(
+        self, request: httpcore.Request, ends_at: float, may_send: Callable[[], bool] | None = None
+    ) -> Iterator[httpcore.Response]:
         """Send the request; the answer's body is still to be read. After the block, the connection is free.
 
-        The exchange, including the reading of the body, must end by ``ends_at`` in monotonic seconds.
+        The exchange, including the reading of the body, must end by ``ends_at`` in monotonic seconds. Right
+        before the first byte goes out, ``may_send`` is asked; if it says no, NotSent is raised.
         """
         entry = self._take()
         try:
-            entry.exchange.begin(ends_at)
+            entry.exchange.begin(ends_at, may_send)
             response = entry.connection.ready().handle_request(request)
             try:
                 if not entry.exchange.received:
@@ -132,7 +135,7 @@ class Transport:
     def _take(self) -> _PoolEntry:
         with self._lock:
             if self._closed:
-                raise httpcore.ConnectError("the client is closed")
+                raise NotSent("the client is closed")
             # A forked child must not use its parent's connection.
             while self._idle and (entry := self._idle.pop()):
                 if entry.pid == os.getpid():

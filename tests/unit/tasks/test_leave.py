@@ -1,0 +1,60 @@
+"""The permission to send an attempt."""
+
+from collections.abc import Callable
+
+import pytest
+
+from limner.errors import StoreUnavailable
+from tasks.leave import MOMENT, RENEWALS, Leave
+from tasks.stopwatch import Stopwatch
+
+
+def stopped_for(seconds: float) -> Stopwatch:
+    """A stopwatch that shows so many seconds."""
+    readings = iter([0.0])
+    return Stopwatch(lambda: next(readings, seconds), lambda: 0.0)
+
+
+def asked(answers: list[bool]) -> tuple[list[bool], Callable[[], bool]]:
+    """A ledger with these answers, and those that it has given."""
+    given: list[bool] = []
+
+    def renew() -> bool:
+        given.append(answers[len(given)])
+        return given[-1]
+
+    return given, renew
+
+
+def test_a_request_goes_out_within_a_moment_of_its_begin() -> None:
+    given, renew = asked([])
+    assert Leave(renew, stopped_for(MOMENT))()
+    assert given == []
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_later_the_ledger_decides(answer: bool) -> None:
+    given, renew = asked([answer])
+    assert Leave(renew, stopped_for(8.0))() is answer
+    assert given == [answer]
+
+
+def test_the_wall_clock_shows_a_suspension_that_the_other_one_does_not() -> None:
+    readings = iter([0.0])
+    given, renew = asked([False])
+    assert not Leave(renew, Stopwatch(lambda: 0.0, lambda: next(readings, 8.0)))()
+    assert given == [False]
+
+
+def test_a_machine_that_is_too_slow_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.leave.MOMENT", -1.0)
+    given, renew = asked([True] * 10)
+    assert not Leave(renew, stopped_for(8.0))()
+    assert len(given) == RENEWALS
+
+
+def test_without_the_ledger_nothing_goes_out() -> None:
+    def away() -> bool:
+        raise StoreUnavailable("no answer")
+
+    assert not Leave(away, stopped_for(8.0))()
