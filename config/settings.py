@@ -75,11 +75,15 @@ class Settings(BaseSettings):
     """The most tasks that may be in flight at the provider at once."""
     usual_seconds: dict[RenderingSpeed, UsualSeconds] = {}
     """The assumed duration of a task, by rendering speed, until it is learned; 8, 16 and 30 if not set."""
-    pause_seconds: Seconds = 60.0
-    """The first pause when the provider is in maintenance (455), when credits are missing (402, 433), or when
-    it refuses the key (401). Then one probe is sent. If it meets the same refusal, the pause is doubled."""
-    pause_max_seconds: Seconds = 900.0
-    """The longest such pause. A pause after a 429 is ``backoff_seconds`` to ``backoff_max_seconds``."""
+    pause_seconds: Seconds = 5.0
+    """The first pause of an account: in maintenance (455), for too many requests (429), when credits are
+    missing (402, 433), when the key is refused (401), and for trouble on the way. Then one probe is sent; for
+    401 and 402, the balance is read before. If it meets the same refusal, the pause is doubled."""
+    pause_max_seconds: Seconds = 300.0
+    """The longest such pause."""
+    trouble_jobs: Annotated[int, Field(ge=1, le=20)] = 3
+    """The number of jobs in a row that meet trouble on the way (no connection, no answer, a gateway's page, a
+    server fault) before their account pauses. An acceptance in between starts the count anew."""
 
     credits_per_day: Credits | None = None
     """The most credits that may be spent on a day (UTC)."""
@@ -103,7 +107,14 @@ class Settings(BaseSettings):
     """The time in which a callback may resolve a doubt. Without a callback URL, the job does not wait."""
 
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 8
-    """The number of attempts in all, for a request that the provider refuses for now."""
+    """The number of attempts in all, for whatever reason they are repeated. An attempt that was not sent, or
+    that met a pause, does not count."""
+    fault_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """The number of attempts in all that may meet a server fault (500). The provider may have made a task for
+    each, and charges it, so this is also the most that a job can cost, in attempts."""
+    generation_attempts: Annotated[int, Field(ge=1, le=100)] = 2
+    """The number of tasks in all that are bought for a job while they fail from transient faults. Failed
+    tasks are not charged. A refusal by moderation is never repeated."""
     backoff_seconds: Seconds = 2.0
     """The longest wait after the first refusal; it doubles with each further refusal."""
     backoff_max_seconds: Seconds = 60.0

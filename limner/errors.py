@@ -222,7 +222,10 @@ class NoImages(JobFailed):
     """The provider says that the task succeeded, and delivered no image."""
 
     usually_charged: ClassVar[Charged] = "yes"
-    advice = "The images were probably withheld as unsafe, and are charged for all the same."
+    advice = (
+        "The images are charged for all the same. `python -m limner explain` shows the provider's answer; "
+        "`python -m limner resolve --reread` reads it again."
+    )
 
 
 class DeadlineExceeded(JobFailed):

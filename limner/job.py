@@ -162,6 +162,22 @@ class Job:
         """:meth:`adopt` for asynchronous code."""
         await self._loops.in_thread(self.adopt, task_id)
 
+    def reread(self) -> None:
+        """Have the ended tasks of this job read again, if it has ended without its images.
+
+        If the provider shows images by now, they are delivered. Raises UnknownJob, and InvalidState if there
+        is nothing to read.
+        """
+        found = self._ledger.jobs.reread(self.id)
+        if found < 0:
+            raise self._unknown()
+        if found == 0:
+            raise InvalidState(f"job {self.id} has no ended task whose images are missing")
+
+    async def areread(self) -> None:
+        """:meth:`reread` for asynchronous code."""
+        await self._loops.in_thread(self.reread)
+
     def resubmit(self, attempt: int | None = None) -> None:
         """Send a job that is in doubt again, at the risk of paying twice.
 

@@ -18,9 +18,10 @@ class EndsBy(StrEnum):
     PROBE = "probe"
     """At its end one request is sent. If the provider refuses it, the pause continues for twice the time."""
     CREDITS = "credits"
-    """At its end the provider is asked for the balance. If that is enough, one request is sent."""
+    """At its end the balance is read, which is free. If it is enough, one request is sent. Otherwise the
+    pause continues for twice the time; at its longest, one request is sent whatever the balance is."""
     KEY = "key"
-    """Workers come with another key, or somebody resumes the account; then as with a probe."""
+    """The same, for a refused key: a balance shows that it is good. Another key is tried at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,5 +36,7 @@ class Pause:
     ends_by: EndsBy
     message: str
     """The provider's message, or the reason that the person gave."""
+    answers: tuple[str, ...] = ()
+    """The last answers that led to it, the oldest first."""
     probe: str | None
     """The job that is being sent to test if the pause can end."""

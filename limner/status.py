@@ -101,6 +101,10 @@ class JobStatus:
     """The reason for not sending it now, if all accounts that may take it are closed: the causes of their
     pauses, or ``no_worker``."""
     last_error: str | None
+    faulted: int
+    """The attempts that met a server fault; the provider may have made, and charged, a task for each."""
+    raw: str | None
+    """The beginning of the provider's answer, if it was not understood."""
     request: dict[str, Any]
     """The parameters that were asked for."""
     metadata: dict[str, Any]

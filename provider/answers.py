@@ -134,6 +134,8 @@ _FAILURES: Final[Mapping[FailCause, type[JobFailed]]] = {
 class Why(StrEnum):
     """The reason for which an answer is inconclusive."""
 
+    NOT_SENT = "not_sent"
+    """This side did not send the request."""
     NOT_CONNECTED = "not_connected"
     TIMED_OUT = "timed_out"
     BROKEN_OFF = "broken_off"

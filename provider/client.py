@@ -1,7 +1,7 @@
 """The one HTTP client of a worker process."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Self
@@ -15,6 +15,7 @@ from limner.errors import LimnerError
 from limner.models import TextToImage
 from provider.answers import Cause, CreateAnswer, RecordAnswer, Refused, Unknown, Unreadable, Why
 from provider.body import UnusableBody, read_body
+from provider.deadline import NotSent
 from provider.endpoint import checked_api_key, checked_api_url, environment_proxy
 from provider.envelope import clean
 from provider.messages import Requests, read_headers
@@ -29,13 +30,12 @@ CREDIT_PATH: Final = "/api/v1/chat/credit"
 _SHORTEST_REAL_KEY: Final = 16
 
 # Verified on raw sockets in tests/integration/provider: in all of these no byte of the request went out.
-_NEVER_SENT: Final = (
-    httpcore.ConnectError,
-    httpcore.ConnectTimeout,
+_WITHDRAWN: Final = (
+    NotSent,
     # The client was closed after the connection was chosen and before it was used.
     httpcore.ConnectionNotAvailable,
-    httpcore.ProxyError,
 )
+_NEVER_SENT: Final = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError)
 _BROKEN: Final = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
@@ -131,14 +131,26 @@ class KieClient:
         """Close the connections of all threads. Later requests are not sent."""
         self._transport.close()
 
-    def create_task(self, request: TextToImage, callback_url: str | None = None) -> CreateAnswer:
-        """Ask for images with one POST, which is sent at most once."""
+    def create_task(
+        self,
+        request: TextToImage,
+        callback_url: str | None = None,
+        *,
+        may_send: Callable[[], bool] | None = None,
+    ) -> CreateAnswer:
+        """Ask for images with one POST, which is sent at most once.
+
+        Right before the first byte goes out, ``may_send`` is asked. If it says no, nothing is sent, and the
+        answer is Refused for NOT_SENT.
+        """
         content = encode(create_body(request, callback_url))
-        answer = self._ask(self._requests.post(CREATE_PATH, content))
+        answer = self._ask(self._requests.post(CREATE_PATH, content), may_send)
         if isinstance(answer, _Answer):
             return read_create(answer.http_status, answer.headers, answer.body)
         if answer.why is Why.NOT_CONNECTED:
             return Refused(Cause.NOT_CONNECTED, None, None, answer.message)
+        if answer.why is Why.NOT_SENT:
+            return Refused(Cause.NOT_SENT, None, None, answer.message)
         return Unknown(answer.why, None, answer.http_status, answer.message)
 
     def record_info(self, task_id: str) -> RecordAnswer:
@@ -163,14 +175,18 @@ class KieClient:
         cause = balance.cause.value if balance.cause else balance.why.value
         raise ProviderError(f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance)
 
-    def _ask(self, request: httpcore.Request) -> _Answer | _NoAnswer:
+    def _ask(
+        self, request: httpcore.Request, may_send: Callable[[], bool] | None = None
+    ) -> _Answer | _NoAnswer:
         status: int | None = None
         try:
-            with self._transport.send(request, time.monotonic() + self._total) as response:
+            with self._transport.send(request, time.monotonic() + self._total, may_send) as response:
                 status = response.status
                 headers = read_headers(response.headers)
                 body = read_body(response, headers.get("content-encoding", ""), self._max_body_bytes)
             return _Answer(status, headers, self._without_key(body))
+        except _WITHDRAWN as error:
+            return _NoAnswer(Why.NOT_SENT, status, self._describe(error))
         except _NEVER_SENT as error:
             return _NoAnswer(Why.NOT_CONNECTED, status, self._describe(error))
         except UnusableBody as error:

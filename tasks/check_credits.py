@@ -1,4 +1,8 @@
-"""``limner.check_credits``: read the balance of an account that is paused for lack of credits."""
+"""``limner.check_credits``: read the balance of a paused account, which is free.
+
+A balance shows that a refused key is good, and that credits have come. It proves nothing about generation
+(contract 1.4), so it only lets a probe be sent.
+"""
 
 import logging
 from typing import Any
@@ -17,13 +21,16 @@ def check_credits(services: Services, _message: Any, /, account: str, lease: int
 
 
 def check(services: Services, account: str, lease: int) -> None:
-    """Read the balance and record it. If no answer comes, it is read again later."""
+    """Read the balance and record it, or that it could not be read."""
+    longest = services.settings.pause_max_seconds
+    if account not in services.providers:
+        logger.warning("account %s stays paused: this worker has no key of it (LIMNER_ACCOUNTS)", account)
+        return
     try:
         balance = services.providers[account].credits()
-    except (KeyError, ProviderError) as error:
+    except ProviderError as error:
         logger.warning("account %s stays paused: %s", account, error)
+        services.ledger.accounts.balance_read(account, lease, None, longest=longest, error=str(error)[:200])
         return
     logger.info("account %s has %s credits left", account, balance)
-    services.ledger.accounts.credits_seen(
-        account, lease, balance, longest=services.settings.pause_max_seconds
-    )
+    services.ledger.accounts.balance_read(account, lease, balance, longest=longest)

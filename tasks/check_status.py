@@ -21,15 +21,28 @@ from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
 from limner.ledger import Claim, Polled, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
 from limner.models import TextToImage
 from limner.status import JobState, Task
-from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
+from provider import Cause, Done, Failed, Pending, RecordAnswer, Unreadable, Why, callback_url, price
 from tasks.commit import SHORT_PATIENCE, patiently
-from tasks.decisions import AfterPoll, Fail, Lost, Poll, PollAgain, TaskOver, after_late_poll, after_poll
+from tasks.decisions import (
+    AfterPoll,
+    Fail,
+    Lost,
+    Poll,
+    PollAgain,
+    TaskOver,
+    after_late_poll,
+    after_poll,
+    buy_again,
+    pause_after,
+)
 from tasks.ending import end, store
 from tasks.step import step
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
+SLACK: Final = 2.0
+"""Seconds by which the provider's times may differ from what we saw."""
 REPORT_WITHIN: Final = 0.05
 """Seconds that a finished poll may wait for others to be reported with it."""
 
@@ -129,14 +142,16 @@ def decide(services: Services, asked: Asked) -> AfterPoll:
     assert known_at  # noqa: S101 - there is a task
     age = (asked.at - known_at).total_seconds()
     signalled = None if record.signalled_at is None else (asked.at - record.signalled_at).total_seconds()
+    imageless = 0.0 if record.imageless_at is None else (asked.at - record.imageless_at).total_seconds()
     tokens = () if task.confirmed else tuple(record.tokens.values())
     if record.state.ended:
         left = services.settings.late_result_seconds - age
-        return after_late_poll(asked.answer, Poll(age, left, signalled, tokens), services.late_policy)
+        facts = Poll(age, left, signalled, imageless, tokens)
+        return after_late_poll(asked.answer, facts, services.late_policy)
     assert record.deadline  # noqa: S101 - it is set with the state
     left = (record.deadline - asked.at).total_seconds()
     policy = services.policies.of(kind_of(request_of(record)))
-    return after_poll(asked.answer, Poll(age, left, signalled, tokens), policy)
+    return after_poll(asked.answer, Poll(age, left, signalled, imageless, tokens), policy)
 
 
 def request_of(record: Record) -> TextToImage:
@@ -189,8 +204,10 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
     url = None if task.confirmed else callback_url(asked.answer)
     attempt = record.attempt_of(url) if url else None
     match decision:
-        case PollAgain(delay, seen):
+        case PollAgain(delay, seen, imageless):
             answer = asked.answer
+            if isinstance(answer, Unreadable) and answer.why is Why.OTHER_TASK:
+                logger.warning("job %s: the provider answered with the record of another task", job_id)
             sure = isinstance(answer, Pending) and not task.confirmed
             return Polled(
                 job_id=job_id,
@@ -202,13 +219,15 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 sure=sure,
                 attempt=attempt,
                 too_often=isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED,
+                imageless=imageless,
+                raw=raw_of(answer),
             )
-        case Done(urls, spent, created_ms, completed_ms):
-            sample = None
-            if created_ms is not None and completed_ms is not None:
-                # The unit of costTime is not certain (contract 2.1).
-                kind = kind_of(request_of(record))
-                sample = services.ledger.durations.sample(kind, (completed_ms - created_ms) / 1000)
+        case Done(urls, spent):
+            duration = duration_of(asked, decision)
+            kind = kind_of(request_of(record))
+            sample = None if duration is None else services.ledger.durations.sample(kind, duration)
+            if decision.relative:
+                logger.warning("job %s: the provider sent URLs without a host: %s", job_id, ", ".join(urls))
             return TaskSucceeded(
                 job_id=job_id,
                 task_id=task_id,
@@ -216,10 +235,12 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 cost=spent,
                 ttl=ttl,
                 attempt=attempt,
+                relative=decision.relative,
                 sample=sample,
                 result=services.results.ahead(record, task_id, urls, spent, asked.at),
             )
         case TaskOver(error, spent):
+            retries, failed = services.retries, asked.answer if isinstance(asked.answer, Failed) else None
             return TaskFailed(
                 job_id=job_id,
                 task_id=task_id,
@@ -229,9 +250,36 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 cost=spent,
                 owed=error.charged == "yes",
                 attempt=attempt,
+                again=buy_again(failed, record.remade + 1, retries) if failed else None,
+                pause=pause_after(failed, task.account, retries) if failed else None,
+                raw=raw_of(asked.answer),
             )
         case Lost(reason):
             return TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=services.grace)
+
+
+def raw_of(answer: RecordAnswer) -> str:
+    """The provider's answer, if it has no image that can be read."""
+    return answer.raw if isinstance(answer, Done) and not answer.urls else ""
+
+
+def duration_of(asked: Asked, done: Done) -> float | None:
+    """The duration of the task in seconds by the provider's times, as far as we saw it ourselves.
+
+    It was not longer than the time since the request was sent, and not shorter than the time until the last
+    poll that found it unfinished. Times that say otherwise are wrong, and the middle is taken.
+    """
+    if done.created_ms is None or done.completed_ms is None:
+        return None
+    record = asked.record
+    began = record.sent_at or record.created_at
+    longest = (asked.at - began).total_seconds()
+    unfinished = record.seen_at if record.seen_at and record.seen_at > began else began
+    shortest = max(0.0, (unfinished - (record.accepted_at or began)).total_seconds())
+    told = (done.completed_ms - done.created_ms) / 1000
+    if shortest - SLACK <= told <= longest + SLACK:
+        return told
+    return (shortest + longest) / 2
 
 
 def follow_up(services: Services, asked: Asked, came_to: TaskEnd) -> None:

@@ -6,7 +6,8 @@ makes the job (``tasks.intake``), and the dispatcher continues from there.
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from limner.errors import NotDurable, StoreUnavailable
 from limner.ledger import Grant, kind_of
 from limner.models import TextToImage
 from limner.status import JobState
+from provider import Cause, Refused
 from tasks.commit import patiently
 from tasks.decisions import (
     AfterCreate,
@@ -29,15 +31,19 @@ from tasks.decisions import (
 )
 from tasks.ending import end
 from tasks.intake import accept, refuse_call
+from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
-from worker.services import LEASE_MARGIN, Services
+from worker.services import Services
 from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
 BEGIN_PATIENCE: Final = 5.0
 """Seconds that an attempt's beginning waits for Redis, while its lease runs."""
+
+OVERSLEPT: Final = 2.0
+"""Seconds beyond the time-out of a request after which the machine must have stood still."""
 
 Reason = Mapping[str, Any]
 """The reason for not sending an attempt: a ``cause`` and a ``message``, for the job's log."""
@@ -72,10 +78,11 @@ def create(services: Services, job_id: str, lease: int) -> None:
     if grant == "late":
         end_late(services, job_id, lease)
     elif isinstance(grant, Grant):
-        if reason := not_to_be_sent(services, grant, stopwatch.elapsed()):
-            take_back(services, job_id, token, reason)
+        if grant.account in services.providers:
+            leave = Leave(partial(services.ledger.jobs.renew, job_id, grant.attempt, token), stopwatch)
+            put_on_record(services, job_id, grant, send(services, job_id, grant, token, leave))
         else:
-            put_on_record(services, job_id, grant, send(services, job_id, grant, token))
+            take_back(services, job_id, token, no_key(grant.account))
 
 
 def begin(services: Services, job_id: str, lease: int, token: str) -> Grant | Literal["stale", "late"]:
@@ -96,29 +103,25 @@ def unconfirmed(risk: StoreUnavailable) -> Reason:
     return {"cause": "not_durable" if isinstance(risk, NotDurable) else "not_confirmed", "message": str(risk)}
 
 
-def not_to_be_sent(services: Services, grant: Grant, elapsed: float) -> Reason | None:
-    """The reason for not sending a granted attempt, if any; ``elapsed`` counts seconds since its request."""
-    if elapsed > LEASE_MARGIN:
-        # The process or the machine was stopped: its lease may have expired, and the job gone on.
-        return {"cause": "overslept", "message": "the worker was stopped meanwhile"}
-    if grant.account not in services.providers:
-        return {
-            "cause": "unknown_account",
-            "message": f"this worker has no key of account {grant.account}: "
-            "LIMNER_ACCOUNTS must be that of the others",
-        }
-    return None
+def no_key(account: str) -> Reason:
+    """The reason for not sending an attempt of an account that this worker does not know."""
+    said = f"this worker has no key of account {account}: LIMNER_ACCOUNTS must be that of the others"
+    return {"cause": "unknown_account", "message": said}
 
 
-def send(services: Services, job_id: str, grant: Grant, token: str) -> AfterCreate:
-    """Make the request, and decide what follows from the answer."""
+def send(services: Services, job_id: str, grant: Grant, token: str, leave: Callable[[], bool]) -> AfterCreate:
+    """Make the request if there is still ``leave`` for it, and decide what follows from the answer."""
     request = TextToImage.model_validate_json(grant.request)
     url = callback_url(services.settings, job_id, token)
-    answer = services.providers[grant.account].create_task(request, url)
+    stopwatch = Stopwatch()
+    answer = services.providers[grant.account].create_task(request, url, may_send=leave)
+    if isinstance(answer, Refused) and answer.cause is Cause.NOT_CONNECTED:
+        # A connection that timed out while this machine stood still says nothing about the provider.
+        overslept = stopwatch.elapsed() > services.settings.request_timeout_seconds + OVERSLEPT
+        answer = replace(answer, cause=Cause.NOT_SENT) if overslept else answer
     return after_create(
         without(answer, [token]),
-        tries=grant.tries,
-        account=grant.account,
+        grant,
         policy=services.policies.of(kind_of(request)),
         retries=services.retries,
     )
@@ -134,8 +137,8 @@ def callback_url(settings: Settings, job_id: str, token: str) -> str | None:
 def put_on_record(services: Services, job_id: str, grant: Grant, decision: AfterCreate) -> None:
     """Record and log the outcome of an attempt."""
     jobs, attempt = services.ledger.jobs, grant.attempt
-    # Operators need to see in the log that an account is closed.
-    level = logging.WARNING if isinstance(decision, SendAgain) and decision.pause else logging.INFO
+    # Operators need to see in the log what went wrong. That an account is closed, the ledger says.
+    level = logging.INFO if isinstance(decision, Follow) else logging.WARNING
     logger.log(level, "job %s attempt %d on account %s: %s", job_id, attempt, grant.account, decision)
     match decision:
         case Follow(task_id, poll_in):
@@ -143,18 +146,27 @@ def put_on_record(services: Services, job_id: str, grant: Grant, decision: After
                 partial(jobs.accepted, job_id, attempt, task_id, poll_in=poll_in),
                 f"job {job_id} is the provider's task {task_id}",
             )
-        case SendAgain(error, delay, pause, unsent):
-            patiently(
-                partial(jobs.retry, job_id, attempt, error, delay=delay, pause=pause, unsent=unsent),
-                f"attempt {attempt} of job {job_id} was refused",
+        case SendAgain():
+            retry = partial(
+                jobs.retry,
+                job_id,
+                attempt,
+                decision.error,
+                delay=decision.delay,
+                pause=decision.pause,
+                uncounted=None if decision.doubtful else decision.delay,
+                unsent=decision.unsent,
+                doubtful=decision.doubtful,
             )
-        case LeaveInDoubt(error):
-            patiently(
-                partial(jobs.doubt, job_id, attempt, error, grace=services.grace),
-                f"attempt {attempt} of job {job_id} is in doubt",
+            patiently(retry, f"attempt {attempt} of job {job_id} was refused")
+        case LeaveInDoubt(error, pause, task_ids):
+            doubt = partial(
+                jobs.doubt, job_id, attempt, error, grace=services.grace, pause=pause, task_ids=task_ids
             )
-        case Fail(error, unsent):
-            end(services, job_id, error, [JobState.SENDING], attempt=attempt, unsent=unsent)
+            named = f"; its task may be {', '.join(task_ids)}" if task_ids else ""
+            patiently(doubt, f"attempt {attempt} of job {job_id} is in doubt{named}")
+        case Fail(error, pause):
+            end(services, job_id, error, [JobState.SENDING], attempt=attempt, pause=pause)
 
 
 def take_back(services: Services, job_id: str, token: str, reason: Reason) -> None:

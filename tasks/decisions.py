@@ -5,19 +5,21 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from limner.errors import DeadlineExceeded, InDoubt, JobFailed, NoImages
-from limner.ledger import Closing
+from limner.errors import AttemptsExhausted, DeadlineExceeded, InDoubt, JobFailed, NoImages
+from limner.ledger import Closing, Grant
 from provider import (
     Accepted,
     Cause,
     CreateAnswer,
     Disposition,
     Done,
+    FailCause,
     Failed,
     NoRecord,
     Pending,
     RecordAnswer,
     Refused,
+    Trouble,
     Unknown,
     Unreadable,
     callback_url,
@@ -28,6 +30,10 @@ from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" does not prove that a task is lost (contract 2.4)."""
+IMAGES_GRACE: Final = 300.0
+"""Seconds for which a success without images does not prove that there are none (contract 10)."""
+IMAGES_PAUSE: Final = (2.0, 30.0)
+"""The first and the longest wait in seconds between two polls for images that are missing."""
 
 
 # After createTask
@@ -43,29 +49,32 @@ class Follow:
 
 @dataclass(frozen=True, slots=True)
 class SendAgain:
-    """Nothing was started: send again in ``delay`` seconds. ``pause``, if any, closes the account."""
+    """Send again in ``delay`` seconds. ``pause``, if any, is what the answer says about the account."""
 
     error: Mapping[str, Any]
     delay: float
     pause: Closing | None = None
     unsent: bool = False
     """True if the provider has never received the request."""
+    doubtful: bool = False
+    """True if a task may have been started all the same. Only such an attempt counts against the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveInDoubt:
-    """Something may have been started."""
+    """Something may have been started. ``task_ids`` are what may be the id of the task."""
 
     error: Mapping[str, Any]
+    pause: Closing | None = None
+    task_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The job ends in this error."""
+    """The job ends in this error. ``pause``, if any, is what the answer says about the account."""
 
     error: JobFailed
-    unsent: bool = False
-    """True if the provider has never received the request."""
+    pause: Closing | None = None
 
 
 AfterCreate = Follow | SendAgain | LeaveInDoubt | Fail
@@ -73,44 +82,65 @@ AfterCreate = Follow | SendAgain | LeaveInDoubt | Fail
 
 def after_create(
     answer: CreateAnswer,
+    grant: Grant,
     *,
-    tries: int,
-    account: str,
     policy: PollPolicy,
     retries: RetryPolicy,
 ) -> AfterCreate:
-    """The decision after an answer to createTask; ``tries`` counts the attempts so far, this one included."""
+    """The decision after an answer to createTask."""
     match answer:
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
-            return LeaveInDoubt(log_detail(answer))
-        case Refused(cause=cause) if cause.disposition is Disposition.STOP:
-            closing = retries.pauses.closing(cause, account, answer.retry_after)
-            return SendAgain(log_detail(answer), delay=0.0, pause=closing)
-        case Refused(cause=cause) if cause.disposition is Disposition.LATER and tries < retries.max_attempts:
-            delay = retries.backoff.delay(tries, retries.random)
-            asked_for = min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER)
-            doubtful = retries.callback_patience if cause is Cause.SERVER_FAULT else 0.0
-            unsent = cause is Cause.NOT_CONNECTED
-            return SendAgain(log_detail(answer), delay=max(delay, asked_for, doubtful), unsent=unsent)
+            pause = retries.pauses.trouble(answer.trouble)
+            return LeaveInDoubt(log_detail(answer), pause, answer.task_ids)
         case Refused(cause=cause):
-            details: dict[str, Any] = {
-                "code": answer.code,
-                "attempts": tries,
-                "last_error": log_detail(answer),
-            }
-            if cause is Cause.SERVER_FAULT:
-                # A task may exist behind it (contract 1.4).
-                details["charged"] = "maybe"
-            return Fail(cause.error(_refusal(answer, tries), details), unsent=cause is Cause.NOT_CONNECTED)
+            match cause.disposition:
+                case Disposition.STOP:
+                    pause = retries.pauses.closing(cause, grant.account, answer.retry_after)
+                    return SendAgain(log_detail(answer), delay=0.0, pause=pause)
+                case Disposition.AGAIN:
+                    return _never_processed(answer, grant, retries)
+                case Disposition.LATER:
+                    return _after_fault(answer, grant, retries)
+                case Disposition.NEVER:
+                    details = {
+                        "code": answer.code,
+                        "attempts": grant.tries,
+                        "last_error": log_detail(answer),
+                    }
+                    said = f"{cause.value}, code {answer.code}: {answer.message or 'no message'}"
+                    return Fail(cause.error(f"The provider refused the request: {said}", details))
 
 
-def _refusal(answer: Refused, tries: int) -> str:
+def _never_processed(answer: Refused, grant: Grant, retries: RetryPolicy) -> SendAgain:
+    """The request did not reach the provider. Until its account pauses, the job itself waits."""
+    trouble = answer.cause.trouble
+    vain = 1 + grant.attempt - grant.tries
+    return SendAgain(
+        log_detail(answer),
+        delay=retries.backoff.delay(vain, retries.random),
+        pause=retries.pauses.trouble(trouble, answer.retry_after) if trouble else None,
+        unsent=True,
+    )
+
+
+def _after_fault(answer: Refused, grant: Grant, retries: RetryPolicy) -> SendAgain | Fail:
+    """The provider reported a fault of its own. A task may exist all the same (contract 1.4)."""
+    faults, pause = grant.faults + 1, retries.pauses.trouble(Trouble.FAULTY, answer.retry_after)
+    if faults < retries.fault_attempts and grant.tries < retries.max_attempts:
+        delay = max(retries.fault_delay(faults), min(answer.retry_after or 0.0, LONGEST_RETRY_AFTER))
+        return SendAgain(log_detail(answer), delay, pause, doubtful=True)
+    details = {
+        "code": answer.code,
+        "attempts": grant.tries,
+        "last_error": log_detail(answer),
+        "charged": "maybe",
+    }
     said = f"{answer.cause.value}, code {answer.code}: {answer.message or 'no message'}"
-    if answer.cause.disposition is Disposition.LATER:
-        return f"The provider refused all {tries} attempts; the last one: {said}"
-    return f"The provider refused the request: {said}"
+    return Fail(
+        AttemptsExhausted(f"The provider met a fault in all {faults} attempts: {said}", details), pause
+    )
 
 
 def without(answer: CreateAnswer, secrets: Iterable[str]) -> CreateAnswer:
@@ -144,6 +174,8 @@ class PollAgain:
 
     delay: float
     seen: str
+    imageless: bool = False
+    """True if the task has succeeded, and no image can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +208,8 @@ class Poll:
     """The time until the job's deadline, or until the late polls of an ended job stop."""
     since_callback: float | None = None
     """The time since a callback last named it."""
+    imageless: float = 0.0
+    """The time since a task of the job first succeeded without an image that can be read."""
     tokens: Collection[str] = field(default=(), repr=False)
     """The secrets of the job's attempts, if the provider has yet to confirm that the task is this job's."""
 
@@ -210,7 +244,7 @@ def _follow(
     return too_long(seen(answer)) if poll.time_left <= 0 else _again(answer, poll, policy)
 
 
-def _over(answer: RecordAnswer, poll: Poll) -> Done | TaskOver | Lost | None:
+def _over(answer: RecordAnswer, poll: Poll) -> PollAgain | Done | TaskOver | Lost | None:
     if poll.tokens:
         url = callback_url(answer)
         if url is not None and not any(token in url for token in poll.tokens):
@@ -218,8 +252,8 @@ def _over(answer: RecordAnswer, poll: Poll) -> Done | TaskOver | Lost | None:
         if isinstance(answer, NoRecord) and poll.age >= NO_RECORD_GRACE:
             return Lost({"cause": "no_record", "message": "the provider does not know the task"})
     match answer:
-        case Done(urls=(), credits=spent):
-            return TaskOver(NoImages("The task succeeded without an image"), spent)
+        case Done(urls=()):
+            return _imageless(answer, poll)
         case Done():
             return answer
         case Failed(cause=cause, code=code, message=message):
@@ -227,6 +261,39 @@ def _over(answer: RecordAnswer, poll: Poll) -> Done | TaskOver | Lost | None:
             error = cause.error(f"The task failed: {cause.value}, code {code}: {said}", {"code": code})
             return TaskOver(error)
     return None
+
+
+def _imageless(answer: Done, poll: Poll) -> PollAgain | TaskOver:
+    """The task has succeeded, and no image can be read: the files may come later (contract 10)."""
+    if answer.withheld:
+        return TaskOver(NoImages(f"The provider withheld the images: {answer.withheld}"), answer.credits)
+    if poll.imageless >= IMAGES_GRACE:
+        return TaskOver(NoImages("The task succeeded without an image that can be read"), answer.credits)
+    first, longest = IMAGES_PAUSE
+    return PollAgain(min(max(first, poll.imageless / 2), longest), "success without an image", imageless=True)
+
+
+def buy_again(answer: Failed, bought: int, retries: RetryPolicy) -> float | None:
+    """Seconds until the job is sent again after a failed task, the ``bought``-th one; None if it is not.
+
+    A failed task costs nothing (contract 2.3). What the account lacks may be there after its pause.
+    """
+    over = bought >= retries.generation_attempts
+    if over or not (answer.transient or answer.cause in _ACCOUNT_CAUSES):
+        return None
+    return retries.backoff.delay(bought, retries.random)
+
+
+def pause_after(answer: Failed, account: str, retries: RetryPolicy) -> Closing | None:
+    """The pause that a task's failure means for its account, if any."""
+    cause = _ACCOUNT_CAUSES.get(answer.cause)
+    return retries.pauses.closing(cause, account) if cause else None
+
+
+_ACCOUNT_CAUSES: Final[Mapping[FailCause, Cause]] = {
+    FailCause.NO_CREDITS: Cause.NO_CREDITS,
+    FailCause.KEY_CAPPED: Cause.KEY_CAPPED,
+}
 
 
 def _again(answer: Pending | NoRecord | Unreadable, poll: Poll, policy: PollPolicy) -> PollAgain:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from limner.errors import JobFailed
-from limner.ledger import Record
+from limner.ledger import Closing, Record
 from limner.status import JobState
 from tasks.commit import SHORT_PATIENCE, patiently
 from worker.services import Services
@@ -18,7 +18,7 @@ def end(
     *,
     lease: int | None = None,
     attempt: int | None = None,
-    unsent: bool = False,
+    pause: Closing | None = None,
 ) -> None:
     """End a job in an error, if its lease or attempt still holds, and store the error as its result."""
     fail = partial(
@@ -29,7 +29,7 @@ def end(
         lease=lease,
         attempt=attempt,
         certain=error.charged == "no",
-        unsent=unsent,
+        pause=pause,
     )
     if ended := patiently(fail, f"job {job_id} failed: {error}"):
         store(services, ended)

@@ -73,20 +73,22 @@ def make_provider(settings: Settings, account: AccountSettings) -> KieClient:
 
 def make_retries(settings: Settings) -> RetryPolicy:
     """The retry policy with these settings."""
-    short = (settings.backoff_seconds, settings.backoff_max_seconds)
     return RetryPolicy(
         max_attempts=settings.max_attempts,
-        backoff=Backoff(*short),
+        fault_attempts=settings.fault_attempts,
+        generation_attempts=settings.generation_attempts,
+        backoff=Backoff(settings.backoff_seconds, settings.backoff_max_seconds),
         pauses=Pauses(
-            short=short,
-            long=(settings.pause_seconds, settings.pause_max_seconds),
+            first=settings.pause_seconds,
+            longest=settings.pause_max_seconds,
+            trouble_jobs=settings.trouble_jobs,
             keys={
                 name: key_name(account.api_key.get_secret_value())
                 for name, account in settings.all_accounts().items()
             },
         ),
         random=Random(),
-        callback_patience=settings.callback_patience_seconds if settings.callback_url else 0.0,
+        callback_patience=settings.callback_patience_seconds if settings.callback_url else None,
     )
 
 

@@ -22,9 +22,7 @@ def _cause(cause: Any) -> str:
 
 
 def _paused(detail: Detail) -> str:
-    another_key = detail.get("cause") == "unauthorized"
-    until = "until workers have another key" if another_key else "until somebody resumes it"
-    length = lasting(detail["seconds"]) if detail.get("seconds") else until
+    length = lasting(detail["seconds"]) if detail.get("seconds") else "until somebody resumes it"
     error = detail.get("error") or {}
     why = answer({**error, "cause": _cause(detail.get("cause"))})
     job = f" (job {detail['job']})" if detail.get("job") else ""
@@ -36,6 +34,7 @@ def _resumed(detail: Detail) -> str:
         "by hand": "somebody resumed it",
         "probe": "the provider has taken a request again",
         "time": "its time is over",
+        "later": "the provider has taken a later request",
     }.get(str(detail.get("why")), "no reason given")
     lasted = f" after {seconds(detail['seconds'])}" if "seconds" in detail else ""
     return f"{_account(detail)} goes on{lasted}: {why}"
@@ -45,15 +44,18 @@ def _resuming(detail: Detail) -> str:
     return f"{_account(detail)} is resumed by a person: one request is tried first, and then all goes on"
 
 
-def _credits_seen(detail: Detail) -> str:
-    return f"{_account(detail)} has {detail.get('credits')} credits, a job needs {detail.get('needed')}"
+def _balance(detail: Detail) -> str:
+    if "credits" not in detail:
+        return f"the balance of {_account(detail)} cannot be read: {detail.get('error')}"
+    needed = f", a job needs {detail['needed']}" if "needed" in detail else ""
+    return f"{_account(detail)} has {detail['credits']} credits{needed}"
 
 
 ACCOUNT_EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "paused": _paused,
     "resumed": _resumed,
     "resuming": _resuming,
-    "credits": _credits_seen,
+    "credits": _balance,
 }
 
 
@@ -69,7 +71,9 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     own = f", {status.waiting_own} for this account alone" if status.waiting_own else ""
     yield f"  waiting     {status.waiting} jobs in the common queue{own}"
     yield f"  reads       {status.reads_per_second:g} a second, {status.polls_waiting} jobs wait for one"
-    yield f"  pause       {_pause(status.pause) if status.pause else 'none'}"
+    yield f"  pause       {_pause(status.pause, status.account) if status.pause else 'none'}"
+    for answer_ in status.pause.answers if status.pause else ():
+        yield f"  answered    {answer_}"
     if status.claimed_at and status.deserted:
         yield f"  workers     none has asked for its work since {_clock(status.claimed_at)}"
 
@@ -88,9 +92,10 @@ def _limit(status: AccountStatus) -> str:
     return f"{status.limit} of {status.requests}: somebody else spends of the same quota{more}"
 
 
-def _pause(pause: Pause) -> str:
+def _pause(pause: Pause, account: str) -> str:
     message = f": {pause.message}" if pause.message else ""
-    return f"{_cause(pause.cause)} since {_clock(pause.since)}, {_end(pause)}{message}"
+    command = f"; `python -m limner resume {account}` tries at once" if pause.cause != BY_HAND else ""
+    return f"{_cause(pause.cause)} since {_clock(pause.since)}, {_end(pause)}{command}{message}"
 
 
 def _end(pause: Pause) -> str:
@@ -101,8 +106,8 @@ def _end(pause: Pause) -> str:
         EndsBy.TIME: f"until {until}",
         EndsBy.PERSON: "until somebody resumes it",
         EndsBy.PROBE: f"from {until} one request is tried",
-        EndsBy.CREDITS: f"from {until} the provider is asked for the balance",
-        EndsBy.KEY: "until workers have another key",
+        EndsBy.CREDITS: f"from {until} the balance is read; if it is enough, one request is tried",
+        EndsBy.KEY: f"from {until} the balance is read with its key; another key is tried at once",
     }[pause.ends_by]
 
 

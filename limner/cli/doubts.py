@@ -47,13 +47,16 @@ def resolve(
         bool, typer.Option("--resubmit", help="Send it again, at the risk of paying twice.")
     ] = False,
     fail: Annotated[bool, typer.Option("--fail", help="End the job in InDoubt.")] = False,
+    reread: Annotated[
+        bool, typer.Option("--reread", help="Read its ended tasks again: their images may be there by now.")
+    ] = False,
     attempt: Annotated[
         int | None, typer.Option(min=1, help="Only if this attempt is in doubt still; the newest by default.")
     ] = None,
 ) -> ExitCode:
-    """Decide about a job that is in doubt."""
-    if sum([adopt is not None, resubmit, fail]) != 1:
-        raise InvalidRequest("exactly one of --adopt TASK_ID, --resubmit and --fail is needed")
+    """Decide about a job that is in doubt, or that ended without its images."""
+    if sum([adopt is not None, resubmit, fail, reread]) != 1:
+        raise InvalidRequest("exactly one of --adopt TASK_ID, --resubmit, --fail and --reread is needed")
     if adopt is not None and attempt is not None:
         raise InvalidRequest("--attempt: a task is adopted for whichever attempt the provider says")
 
@@ -61,6 +64,9 @@ def resolve(
         if adopt is not None:
             job.adopt(adopt)
             decision, told = "adopted", f"follows provider task {adopt}"
+        elif reread:
+            job.reread()
+            decision, told = "reread", "has its tasks read again"
         elif resubmit:
             job.resubmit(attempt)
             decision, told = "resubmitted", "is sent again"

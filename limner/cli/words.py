@@ -101,6 +101,14 @@ def _task_lost(detail: Detail) -> str:
     return f"{_task(detail)} is given up: {answer(detail.get('error'))}"
 
 
+def _images_missing(detail: Detail) -> str:
+    return f"the task has succeeded, and its images cannot be read yet; the answer: {detail.get('raw')}"
+
+
+def _bought_again(detail: Detail) -> str:
+    return f"{_task(detail)} has failed: {_error(detail)}{_then('sent again', detail)}"
+
+
 def _error(detail: Detail) -> str:
     error = JobFailed.from_json(detail.get("error", {}))
     return f"{type(error).__name__}: {error.message}"
@@ -134,6 +142,9 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,
     "polled": _polled,
+    "images_missing": _images_missing,
+    "bought_again": _bought_again,
+    "reread": lambda detail: f"a person has {counted(detail.get('tasks', 0), 'task')} read again",
     "task_failed": _task_failed,
     "task_lost": _task_lost,
     "attempt_failed": lambda detail: f"this attempt was refused: {_error(detail)}",

@@ -48,14 +48,15 @@ class Resume(YesOrNo):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditsSeen(YesOrNo):
+class BalanceRead(YesOrNo):
     """The call that reports the balance of a paused account."""
 
-    NAME: ClassVar[str] = "credits_seen"
+    NAME: ClassVar[str] = "balance_read"
     account: str
     lease: int
-    credits: int
+    credits: int | None
     cap: Milliseconds
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +204,23 @@ class Accounts:
         """
         return self.store.run(Resume(account=account))
 
-    def credits_seen(self, account: str, lease: int, balance: Decimal, *, longest: float) -> bool:
-        """Report the balance of an account that is paused for lack of credits.
+    def balance_read(
+        self, account: str, lease: int, balance: Decimal | None, *, longest: float, error: str = ""
+    ) -> bool:
+        """Report the balance of a paused account; None with an ``error`` if it cannot be read.
 
-        If the balance is too low, the pause continues, twice as long, for ``longest`` seconds at most.
+        If the balance does not show that the cause of the pause is gone, the pause continues, twice as long,
+        for ``longest`` seconds at most. After one of that length a probe is sent whatever the balance is.
         """
-        seen = CreditsSeen(account=account, lease=lease, credits=to_micro(balance), cap=to_ms(longest))
-        return self.store.run(seen)
+        return self.store.run(
+            BalanceRead(
+                account=account,
+                lease=lease,
+                credits=None if balance is None else to_micro(balance),
+                cap=to_ms(longest),
+                error=error or None,
+            )
+        )
 
 
 def _status(

@@ -21,6 +21,7 @@ from limner.ledger.messages import (
     Submitted,
     to_ms,
 )
+from limner.ledger.news import report
 from limner.ledger.outcomes import failed
 from limner.ledger.record import Record, TaskEnd
 from limner.ledger.scripts.calls import (
@@ -32,7 +33,9 @@ from limner.ledger.scripts.calls import (
     DoubtCall,
     FailCall,
     HoldCall,
+    RenewCall,
     ReportPollsCall,
+    RereadCall,
     ResubmitCall,
     RetryCall,
     StoredCall,
@@ -138,6 +141,15 @@ class Jobs:
         )
         return granted
 
+    def renew(self, job_id: str, attempt: int, token: str) -> bool:
+        """Count the request of an attempt from now, because it is about to go out only now.
+
+        False if it must not go out any more.
+        """
+        return self.store.run(
+            RenewCall(job=job_id, attempt=attempt, token=token, send_lease=to_ms(self.leases.send))
+        )
+
     # What the provider answers, or somebody else says of it
 
     def accepted(self, job_id: str, attempt: int, task_id: str, *, poll_in: float) -> Adoption:
@@ -145,9 +157,11 @@ class Jobs:
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
-        return self.store.run(
+        adoption, news = self.store.run(
             AcceptedCall(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in))
         )
+        report(news)
+        return adoption
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
         """A callback names a task. Its token proves the attempt; the task is to be confirmed by a poll."""
@@ -185,13 +199,17 @@ class Jobs:
         pause: Closing | None = None,
         uncounted: float | None = None,
         unsent: bool = False,
+        doubtful: bool = False,
     ) -> bool:
         """sending → queued: the provider refused this attempt, or with ``unsent`` has never had it.
 
-        ``pause`` holds the whole account up. An attempt with a pause, or with ``uncounted`` seconds, does not
-        count, and neither do these.
+        ``pause`` is what the answer says about the whole account. An attempt with ``uncounted`` seconds does
+        not count, and neither do these; it is the same with a pause. With ``doubtful``, a task may exist all
+        the same, and the attempt counts.
         """
-        return self.store.run(
+        if uncounted is None and pause is not None and not doubtful:
+            uncounted = delay
+        done, news = self.store.run(
             RetryCall(
                 job=job_id,
                 attempt=attempt,
@@ -200,12 +218,39 @@ class Jobs:
                 pause=None if pause is None else of_closing(pause, error),
                 uncounted=None if uncounted is None else to_ms(uncounted),
                 unsent=unsent,
+                doubtful=doubtful,
             )
         )
+        report(news)
+        return done
 
-    def doubt(self, job_id: str, attempt: int, error: Mapping[str, Any], *, grace: float) -> bool:
-        """sending → in_doubt: whether the provider accepted is not known. To be recovered after ``grace``."""
-        return self.store.run(DoubtCall(job=job_id, attempt=attempt, error=error, grace=to_ms(grace)))
+    def doubt(
+        self,
+        job_id: str,
+        attempt: int,
+        error: Mapping[str, Any],
+        *,
+        grace: float,
+        pause: Closing | None = None,
+        task_ids: Sequence[str] = (),
+    ) -> bool:
+        """sending → in_doubt: whether the provider accepted is not known. To be recovered after ``grace``.
+
+        ``pause`` is what the answer, or its absence, says about the whole account. Each of ``task_ids`` may
+        be the id of the task, and is followed until a poll has confirmed or dropped it.
+        """
+        done, news = self.store.run(
+            DoubtCall(
+                job=job_id,
+                attempt=attempt,
+                error=error,
+                grace=to_ms(grace),
+                pause=None if pause is None else of_closing(pause, error),
+                task_ids=list(task_ids),
+            )
+        )
+        report(news)
+        return done
 
     def hold(self, job_id: str, lease: int, *, ask_again_in: float) -> bool:
         """in_doubt: leave the decision to a person; the job is to be recovered again after that time."""
@@ -236,7 +281,10 @@ class Jobs:
         told = [to_json(report) for report in reports]
         if not told:
             return []
-        return self.store.run(ReportPollsCall(reports=told, store_lease=to_ms(self.leases.store)))
+        ends, changes = self.store.run(ReportPollsCall(reports=told, store_lease=to_ms(self.leases.store)))
+        for news in changes:
+            report(news)
+        return ends
 
     # Ends
 
@@ -249,15 +297,15 @@ class Jobs:
         lease: int | None = None,
         attempt: int | None = None,
         certain: bool = True,
-        unsent: bool = False,
+        pause: Closing | None = None,
     ) -> Record | None:
         """Any of ``come_from`` → failed, if the lease or attempt still holds.
 
-        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; with
-        ``unsent``, the provider has never had it. Returns the record of the end, whose result is to be
+        An ``attempt`` was refused, ``certain`` to cost nothing, or perhaps accepted all the same; ``pause``
+        is what its answer says about the whole account. Returns the record of the end, whose result is to be
         stored; None if the step is stale or an earlier attempt's task is still open.
         """
-        return self.store.run(
+        record, news = self.store.run(
             FailCall(
                 job=job_id,
                 outcome=failed(error),
@@ -265,10 +313,20 @@ class Jobs:
                 lease=lease,
                 attempt=attempt,
                 refused=bool(attempt and certain),
-                unsent=unsent,
+                pause=None if pause is None else of_closing(pause, error.to_json()),
                 store_lease=to_ms(self.leases.store),
             )
         )
+        report(news)
+        return record
+
+    def reread(self, job_id: str) -> int:
+        """Have the ended tasks of a job without images polled again.
+
+        Returns their number: 0 if there is none, or the job has not ended or has its images; -1 for an
+        unknown job.
+        """
+        return self.store.run(RereadCall(job=job_id))
 
     def cancel(self, job_id: str, unsent: JobFailed, sent: JobFailed) -> JobState | None:
         """Any state → cancelled, with the first error before the request is sent and the second after.

@@ -98,6 +98,8 @@ class Closing:
     """The key that is refused; see :attr:`Quota.key`."""
     credits: bool = False
     """True if credits are missing, so that the provider's balance ends it."""
+    after: int | None = None
+    """The number of jobs in a row that must meet the cause before the account is closed; None: one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Grant:
     tries: int
     request: str
     account: str = MAIN
+    faults: int = 0
+    """The earlier attempts that met a server fault. The provider may have made a task for each."""
 
 
 class Adoption(StrEnum):

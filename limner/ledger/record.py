@@ -50,8 +50,16 @@ class Record:
     """The account of the last attempt. Before the first attempt, the account that the job names, if any."""
     expires_at: datetime | None
     """The time after which the job is not sent any more."""
-    faulted: bool
-    """True if the provider reported a server fault and may have made a task anyway (contract 1.6)."""
+    faulted: int
+    """The attempts that met a server fault; the provider may have made a task for each (contract 1.6)."""
+    remade: int
+    """The number of times that a task was bought again after one failed from a transient fault."""
+    imageless_at: datetime | None
+    """The time at which a task first succeeded without an image that can be read."""
+    raw: str | None
+    """The beginning of the provider's answer, if it was not understood."""
+    seen_at: datetime | None
+    """The time of the last poll that was answered."""
     created_at: datetime
     sent_at: datetime | None
     accepted_at: datetime | None
@@ -107,7 +115,11 @@ class Record:
             lane=fields.get("lane"),
             account=fields.get("account") or fields.get("pinned"),
             expires_at=_time(fields.get("expires")),
-            faulted="faulted" in fields,
+            faulted=int(fields.get("faulted", 0)),
+            remade=int(fields.get("remade", 0)),
+            imageless_at=_time(fields.get("imageless")),
+            raw=fields.get("raw"),
+            seen_at=_time(fields.get("seen")),
             created_at=created,
             sent_at=_time(fields.get("sent")),
             accepted_at=_time(fields.get("accepted")),

@@ -44,6 +44,8 @@ class Statuses:
             ends_at=expected.ends_at,
             paused=expected.paused,
             last_error=(record.last_error or {}).get("message"),
+            faulted=record.faulted,
+            raw=record.raw,
             request=record.request,
             metadata=record.metadata,
         )

@@ -1,11 +1,11 @@
-"""The length of an account's pause after a refusal by the provider."""
+"""The length of an account's pause after an answer of the provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from limner.ledger import Closing
-from provider import Cause
+from provider import Cause, Trouble
 
 LONGEST_RETRY_AFTER: Final = 300.0
 """Seconds. The provider sends no Retry-After (contract 1.2). That of a proxy is followed up to this bound."""
@@ -13,22 +13,33 @@ LONGEST_RETRY_AFTER: Final = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """The first and the longest pause in seconds: ``short`` after a 429, ``long`` after any other cause."""
+    """The first and the longest pause, in seconds, and the breaker's patience."""
 
-    short: tuple[float, float]
-    long: tuple[float, float]
+    first: float
+    longest: float
+    trouble_jobs: int = 3
+    """The number of jobs in a row that must meet trouble on the way before their account pauses."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """The names of the keys by account. A pause for a refused key has the key's name."""
 
     def closing(self, cause: Cause, account: str, retry_after: float | None = None) -> Closing:
-        """The cause and the length of the account's pause."""
-        first, longest = self.short if cause is Cause.RATE_LIMITED else self.long
+        """The pause after a refusal for this cause, which closes the account at once."""
         return Closing(
             cause=cause.value,
-            first=first,
-            longest=longest,
+            first=self.first,
+            longest=self.longest,
             at_least=min(retry_after or 0.0, LONGEST_RETRY_AFTER),
             key=self.keys.get(account) if cause is Cause.UNAUTHORIZED else None,
             # The balance does not show that a key is capped (433).
             credits=cause is Cause.NO_CREDITS,
+        )
+
+    def trouble(self, trouble: Trouble, retry_after: float | None = None) -> Closing:
+        """The pause after trouble on the way, if enough jobs in a row have met some."""
+        return Closing(
+            cause=trouble.value,
+            first=self.first,
+            longest=self.longest,
+            at_least=min(retry_after or 0.0, LONGEST_RETRY_AFTER),
+            after=self.trouble_jobs,
         )

@@ -6,7 +6,7 @@ from typing import Final
 from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 
-VERSION: Final = 5
+VERSION: Final = 6
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
@@ -48,6 +48,14 @@ SIGNALLED: Final = -(10**12)
 """Added to the place of a poll that a callback asks for, so that it goes before all others."""
 AHEAD: Final = 60_000
 """Added to the place of a late poll, so that those which somebody waits for go before it."""
+
+MOST_TROUBLES: Final = 20
+"""Jobs that are remembered with their trouble; also the most that a breaker may wait for."""
+TROUBLES_KEPT: Final = 86_400_000
+SHOWN_ANSWERS: Final = 3
+"""Answers that a pause shows."""
+LONGEST_RAMP: Final = 60_000
+"""A ramp ends if no answer comes for so long."""
 
 USUAL_TIME: Final = 900_000
 """The time of a job without an allowance, from its first task on."""

@@ -31,6 +31,13 @@ EVENTS: Final = (
         "the attempt was finally refused; an earlier attempt has a task to wait for",
         noted=True,
     ),
+    EventType(
+        "images_missing",
+        "the task succeeded without an image that can be read; it is polled for some minutes more",
+        noted=True,
+    ),
+    EventType("bought_again", "a task failed from a transient fault; the job is sent once more"),
+    EventType("reread", "a person has the ended tasks of the job polled again"),
     EventType("task_failed", "a task made no images; the job continues, or had ended", noted=True),
     EventType("task_lost", "a task is no longer polled", noted=True),
     EventType("over_budget", "a cap has no money left for the job, which waits or fails"),

@@ -86,8 +86,13 @@ FIELDS: Final = (
     Field("answered", Kind.FLAG, "the quota has learned from the attempt's answer"),
     Field("uncounted", Kind.COUNT, "attempts that do not count against the maximum"),
     Field(
-        "faulted", Kind.FLAG, "an attempt met a server fault; the provider may have made a task all the same"
+        "faulted",
+        Kind.COUNT,
+        "attempts that met a server fault; the provider may have made their tasks all the same",
     ),
+    Field("remade", Kind.COUNT, "tasks that were bought again after one failed from a transient fault"),
+    Field("imageless", Kind.TIME, "when a task first succeeded without an image that can be read"),
+    Field("raw", Kind.TEXT, "the beginning of the provider's answer, if it was not understood"),
     Field("last_error", Kind.JSON, "the last refusal, or the reason why there was no answer"),
     Field("doubtful", Kind.COUNT, "the attempt that is in doubt"),
     Field("held", Kind.TIME, "since when it waits for a person to decide about the doubt"),

@@ -62,6 +62,13 @@ IN_FLIGHT: Final = Key(
 ACCOUNTS: Final = Key("accounts", "set", "the accounts that workers have served")
 QUOTA: Final = Key("quota:", "hash", "an account's limits, as set and as learned", "ACCOUNT")
 PAUSE: Final = Key("pause:", "hash", "the cause and the state of an account's pause", "ACCOUNT")
+TROUBLES: Final = Key(
+    "troubles:",
+    "hash",
+    "the jobs that met trouble on the way since the last acceptance, with the answers",
+    "ACCOUNT",
+)
+WAY_CLOSED: Final = Key("closed-for-the-way", "set", "the accounts that are closed for trouble on the way")
 CHECKS: Final = Key("checks", "string", "the number of the last request for a balance")
 DURATIONS: Final = Key("durations:", "hash", "the durations of tasks of a kind", "KIND")
 MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now, in millionths of a credit")

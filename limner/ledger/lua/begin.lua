@@ -2,14 +2,14 @@
 -- Begins an attempt: queued -> sending. The attempt is on record before its request is sent. The same token gets the
 -- same grant again, so that a caller can repeat the call after a lost reply.
 -- Arguments: job; lease; token; send_lease, store_lease and deadline (milliseconds); prices and caps, or nothing.
--- Reply: {'granted', attempt, tries, request, account}; {'late'} after the job's deadline; {'stale'} if the lease
+-- Reply: {'granted', attempt, tries, request, account, faults}; {'late'} after the job's deadline; {'stale'} if the lease
 -- belongs to another step, or if the job must wait again.
 local job, fault = load(A.job)
 if fault then return fault end
 if not job then return {'stale'} end
 
 local function granted()
-  return {'granted', job.attempt, job.attempt - (job.uncounted or 0), job.request, job.account}
+  return {'granted', job.attempt, job.attempt - (job.uncounted or 0), job.request, job.account, job.faulted or 0}
 end
 
 if job.state == 'sending' and of_attempt(job, 'token', job.attempt) == A.token then return granted() end

@@ -184,6 +184,11 @@ local function send(id, capacity)
   enter_flight(job, capacity.account)
   lease(job, 'create', A.lease)
   redis.call('ZADD', WINDOW_CREATE .. capacity.account, NOW, permit_of_lease(job))
+  local limits = capacity.limits
+  if limits.ramp and not capacity.probes then
+    limits.ramp = limits.ramp - 1
+    redis.call('HINCRBY', QUOTA .. capacity.account, 'ramp', -1)
+  end
   if capacity.probes then
     try_with('probe', id, capacity.account, A.lease)
     capacity.closed = NOW + A.lease

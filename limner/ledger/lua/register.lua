@@ -1,4 +1,4 @@
--- Uses: layout, wakeup.
+-- Uses: layout, record, wakeup.
 -- Registers workers with the same settings: the limits of their accounts, and the names of their keys.
 -- Arguments: registration; quotas, or a part of them; last, true with the last part.
 -- Reply: the number of accounts; an error if the ledger has another layout.
@@ -13,6 +13,11 @@ for _, quota in ipairs(A.quotas) do
   end
   redis.call('HSET', QUOTA .. quota.account, unpack(given))
   redis.call('SADD', ACCOUNTS, quota.account)
+  local refused = redis.call('HGET', PAUSE .. quota.account, 'key')
+  -- Another key than the refused one is tried at once, when the first worker comes with it.
+  if refused and refused ~= quota.key and redis.call('HGET', REGISTRATION .. A.registration, quota.account) ~= quota.key then
+    redis.call('HSET', PAUSE .. quota.account, 'until', int(NOW))
+  end
   redis.call('HSET', REGISTRATION .. A.registration, quota.account, quota.key)
   redis.call('ZADD', MAINTAINED, 'LT', NOW - MAINTAIN_EVERY, quota.account)
   -- New limits or a new key may allow something that was not possible before.

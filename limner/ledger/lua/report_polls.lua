@@ -2,7 +2,7 @@
 -- Records the results of polls. Each report is a transition of its own. The report of a task's end needs no lease: the
 -- provider's word on it does not depend on who asked.
 -- Arguments: reports, store_lease (milliseconds).
--- Reply: {time, answers}, with {what, record} for each report: 'held' if the task is still at work, 'ended' if this
+-- Reply: {time, answers}, with {what, record, news for the log} for each report: 'held' if the task is still at work, 'ended' if this
 -- ended the job, 'late' if the job had failed or expired before, 'noted', or 'stale'; and the record of an end that is
 -- still to be stored.
 
@@ -29,7 +29,7 @@ local function task_over(report)
   end
   poll_went_well(reader)
   save(job)
-  return {what, record_to_store(job, what)}
+  return {what, record_to_store(job, what), report.news}
 end
 
 local answers = {}

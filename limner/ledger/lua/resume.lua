@@ -8,7 +8,7 @@ if not pause then return 0 end
 if pause.cause == 'by_hand' then
   reopen(A.account, 'by hand')
 else
-  redis.call('HSET', PAUSE .. A.account, 'until', int(NOW), 'cleared', 1)
+  redis.call('HSET', PAUSE .. A.account, 'until', int(NOW), 'cleared', 'person')
   nothing_tried(A.account)
   announce_account(A.account, 'resuming', {cause = pause.cause})
   try_at(A.account, NOW)

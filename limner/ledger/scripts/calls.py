@@ -28,6 +28,17 @@ def readable(job_id: str, flat: list[str], read_at: datetime) -> Record | Record
         return error
 
 
+class WithNews(Script[tuple[bool, str]]):
+    """A call that may open or close an account."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> tuple[bool, str]:
+        """True if the script made its transition, and the news of the account."""
+        done, news = reply
+        return bool(done), news
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitCall(Script[Submitted]):
     """The call that submits a job: → queued."""
@@ -70,7 +81,7 @@ class BeginCall(Script[Grant | Literal["stale", "late"]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedCall(Script[Adoption]):
+class AcceptedCall(Script[tuple[Adoption, str]]):
     """The call that records an accepted attempt: sending, in_doubt, queued → generating."""
 
     NAME: ClassVar[str] = "accepted"
@@ -79,9 +90,10 @@ class AcceptedCall(Script[Adoption]):
     task_id: str
     delay: Milliseconds
 
-    def read(self, reply: Any) -> Adoption:
-        """The outcome of the adoption."""
-        return Adoption(reply)
+    def read(self, reply: Any) -> tuple[Adoption, str]:
+        """The outcome of the adoption, and the news of the account."""
+        outcome, news = reply
+        return Adoption(outcome), news
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +112,7 @@ class AdoptCall(Script[Adoption]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryCall(YesOrNo):
+class RetryCall(WithNews):
     """The call that queues a refused attempt's job again: sending → queued."""
 
     NAME: ClassVar[str] = "retry"
@@ -111,10 +123,11 @@ class RetryCall(YesOrNo):
     pause: Json | None
     uncounted: Milliseconds | None
     unsent: bool
+    doubtful: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtCall(YesOrNo):
+class DoubtCall(WithNews):
     """The call that records an attempt in doubt: sending → in_doubt."""
 
     NAME: ClassVar[str] = "doubt"
@@ -122,6 +135,8 @@ class DoubtCall(YesOrNo):
     attempt: int
     error: Json
     grace: Milliseconds
+    pause: Json | None
+    task_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,20 +178,21 @@ class BeginPollsCall(Script[list[Record | RecordUnreadable | None]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportPollsCall(Script[list[TaskEnd | RecordUnreadable]]):
+class ReportPollsCall(Script[tuple[list[TaskEnd | RecordUnreadable], list[str]]]):
     """The call that reports polls: generating → succeeded, failed, in_doubt, queued, or no change."""
 
     NAME: ClassVar[str] = "report_polls"
     reports: Sequence[Mapping[str, Any]]
     store_lease: Milliseconds
 
-    def read(self, reply: Any) -> list[TaskEnd | RecordUnreadable]:
-        """One answer for each report."""
+    def read(self, reply: Any) -> tuple[list[TaskEnd | RecordUnreadable], list[str]]:
+        """One answer for each report, and the news of the accounts."""
         now, answers = reply
-        return [
-            self._answer(report, moment(now), *answer)
+        ends = [
+            self._answer(report, moment(now), *answer[:2])
             for report, answer in zip(self.reports, answers, strict=True)
         ]
+        return ends, [news for _, _, *told in answers for news in told]
 
     @staticmethod
     def _answer(
@@ -192,7 +208,7 @@ class ReportPollsCall(Script[list[TaskEnd | RecordUnreadable]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailCall(Script[Record | None]):
+class FailCall(Script[tuple[Record | None, str]]):
     """The call that fails a job: any state of ``come_from`` → failed."""
 
     NAME: ClassVar[str] = "fail"
@@ -202,12 +218,36 @@ class FailCall(Script[Record | None]):
     lease: int | None
     attempt: int | None
     refused: bool
-    unsent: bool
+    pause: Json | None
     store_lease: Milliseconds
 
-    def read(self, reply: Any) -> Record | None:
-        """The record after the end; None if the job has not ended by this."""
-        return record_of(self.job, reply)
+    def read(self, reply: Any) -> tuple[Record | None, str]:
+        """The record after the end, None if the job has not ended by this; and the news of the account."""
+        record, news = reply
+        return record_of(self.job, record), news
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RereadCall(Script[int]):
+    """The call that has the ended tasks of a job polled again."""
+
+    NAME: ClassVar[str] = "reread"
+    job: str
+
+    def read(self, reply: Any) -> int:
+        """The number of tasks; -1 for an unknown job."""
+        return int(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewCall(YesOrNo):
+    """The call that renews the permit of an attempt whose request is about to go out."""
+
+    NAME: ClassVar[str] = "renew"
+    job: str
+    attempt: int
+    token: str
+    send_lease: Milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,7 @@ def of_closing(closing: Closing, error: Any) -> dict[str, Any]:
         "least": to_ms(closing.at_least),
         "key": closing.key,
         "credits": closing.credits or None,
+        "after": closing.after,
         "error": error,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from limner.errors import JobFailed
 from limner.ledger.durations import DurationSample
-from limner.ledger.messages import to_micro, to_ms
+from limner.ledger.messages import Closing, to_micro, to_ms
 from limner.ledger.outcomes import failed, made
+from limner.ledger.scripts.encoding import of_closing
 from limner.ledger.scripts.script import counted
 
 
@@ -62,6 +63,10 @@ class Polled:
     sure: bool = False
     attempt: int | None = None
     too_often: bool = False
+    imageless: bool = False
+    """True if the task has succeeded, and no image can be read."""
+    raw: str = ""
+    """The provider's answer, if it was not understood."""
 
     def to_json(self) -> dict[str, Any]:
         """The argument of the script."""
@@ -73,6 +78,8 @@ class Polled:
             "sure": self.sure or None,
             "attempt": self.attempt,
             "too_often": self.too_often or None,
+            "imageless": self.imageless or None,
+            "raw": self.raw or None,
         }
 
 
@@ -93,6 +100,8 @@ class TaskSucceeded:
     cost: Decimal | None
     ttl: float
     attempt: int | None = None
+    relative: int = 0
+    """The number of URLs that the provider sent without a host."""
     sample: DurationSample | None = None
     """The duration of the task, for the histogram."""
     result: BackendResult | None = None
@@ -108,6 +117,7 @@ class TaskSucceeded:
             "cost": None if self.cost is None else counted("cost", to_micro(self.cost)),
             "ttl": counted("ttl", to_ms(self.ttl)),
             "attempt": self.attempt,
+            "relative": self.relative or None,
             "learn": self.sample and self.sample.to_json(),
             "result": self.result and self.result.to_json(),
         }
@@ -118,7 +128,9 @@ class TaskFailed:
     """Reports that a task has ended without images. The job ends with it, unless another task is still open.
 
     The task is paid for if it has a ``cost``, or at the expected cost if it is ``owed``. If another attempt
-    is in doubt, the job becomes in doubt, for ``grace`` seconds.
+    is in doubt, the job becomes in doubt, for ``grace`` seconds. With ``again``, the job is sent once more
+    after so many seconds, unless there is something to wait for. ``pause`` is what the failure says about the
+    account.
     """
 
     WHAT: ClassVar[str] = "task_failed"
@@ -130,6 +142,10 @@ class TaskFailed:
     cost: Decimal | None = None
     owed: bool = False
     attempt: int | None = None
+    again: float | None = None
+    pause: Closing | None = None
+    raw: str = ""
+    """The provider's answer, if it was not understood."""
 
     def to_json(self) -> dict[str, Any]:
         """The argument of the script."""
@@ -143,6 +159,9 @@ class TaskFailed:
             "ttl": counted("ttl", to_ms(self.ttl)),
             "grace": counted("grace", to_ms(self.grace)),
             "attempt": self.attempt,
+            "again": None if self.again is None else counted("again", to_ms(self.again)),
+            "pause": None if self.pause is None else of_closing(self.pause, self.error.to_json()),
+            "raw": self.raw or None,
         }
 
 

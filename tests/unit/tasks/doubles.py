@@ -103,7 +103,7 @@ class Desk:
             retries=RetryPolicy(
                 max_attempts=3,
                 backoff=Backoff(base=2.0, cap=60.0),
-                pauses=Pauses(short=(2.0, 60.0), long=(60.0, 900.0)),
+                pauses=Pauses(first=5.0, longest=300.0),
                 random=Random(7),
                 callback_patience=self.callback_patience,
             ),

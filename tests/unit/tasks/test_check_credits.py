@@ -17,7 +17,7 @@ def checked(balance: Any, account: str = "main") -> Desk:
 
 
 def test_the_balance_goes_to_the_ledger_under_the_step_s_lease() -> None:
-    assert checked(Decimal(12)).accounts.given("credits_seen") == {
+    assert checked(Decimal(12)).accounts.given("balance_read") == {
         "account": "main",
         "lease": 7,
         "balance": Decimal(12),
@@ -25,9 +25,10 @@ def test_the_balance_goes_to_the_ledger_under_the_step_s_lease() -> None:
     }
 
 
-def test_without_an_answer_the_pause_stays_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_balance_that_cannot_be_read_is_reported_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     away = ProviderError("no balance", Unreadable(Why.TIMED_OUT, None, None, ""))
-    assert checked(away).accounts.calls == []
+    told = checked(away).accounts.given("balance_read")
+    assert (told["balance"], told["error"]) == (None, "no balance")
     assert "no balance" in caplog.text
 
 

@@ -24,7 +24,7 @@ from provider import (
     Why,
 )
 from tasks import check_status
-from tasks.check_status import Asked, decide, poll, report_of
+from tasks.check_status import Asked, decide, duration_of, poll, report_of
 from tasks.decisions import Fail, Lost, PollAgain
 from tests.unit.tasks.doubles import NOW, TOKEN, Desk, Recorder, a_record, a_task, ms
 from worker.results import ResultStore
@@ -245,8 +245,38 @@ def test_a_failure_is_reported_with_its_task_and_the_time_for_a_callback() -> No
     assert (failed.error.task_id, failed.grace, failed.owed) == ("T", 300, False)
 
 
-def test_a_failure_that_is_paid_for_is_owed() -> None:
-    assert report(replace(DONE, urls=()), generating()).owed
+def test_a_failure_that_is_paid_for_is_owed_and_keeps_the_answer() -> None:
+    since = str(ms(-400))
+    failed = report(replace(DONE, urls=(), raw='{"state":"success"}'), generating(imageless=since))
+    assert (failed.owed, failed.raw) == (True, '{"state":"success"}')
+
+
+def test_a_success_without_images_keeps_the_answer_and_is_polled_again() -> None:
+    again = report(replace(DONE, urls=(), raw='{"state":"success"}'), generating())
+    assert isinstance(again, Polled)
+    assert (again.imageless, again.raw) == (True, '{"state":"success"}')
+
+
+def test_a_transient_failure_is_bought_again_once() -> None:
+    transient = replace(BROKE, transient=True)
+    assert report(transient, generating()).again is not None
+    assert report(transient, generating(remade="1")).again is None
+
+
+def test_a_failure_for_lack_of_credits_closes_the_account() -> None:
+    assert report(replace(BROKE, cause=FailCause.NO_CREDITS), generating()).pause.credits
+
+
+def test_a_duration_is_bounded_by_what_was_observed() -> None:
+    record = generating(sent=str(ms(-10)), accepted=str(ms(-10)), seen=str(ms(-2)))
+    asked = Asked(record, record.tasks[0], DONE, NOW)
+
+    def told(seconds: float) -> float | None:
+        return duration_of(asked, replace(DONE, created_ms=0, completed_ms=round(seconds * 1000)))
+
+    assert told(9.0) == 9.0
+    assert told(8 * 3600.0) == told(0.001) == 9.0
+    assert duration_of(asked, replace(DONE, completed_ms=None)) is None
 
 
 def test_a_task_that_the_provider_does_not_know_is_lost() -> None:

@@ -1,6 +1,7 @@
 """One attempt: begun, not sent if it is late, sent, and put on record."""
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
@@ -12,9 +13,8 @@ from limner.models import TextToImage
 from limner.status import JobState
 from provider import Accepted, Cause, KieClient, Refused, Unknown, Why
 from tasks import create_task
-from tasks.create_task import callback_url, create, not_to_be_sent
+from tasks.create_task import callback_url, create, no_key
 from tests.unit.tasks.doubles import Desk, Recorder, a_record
-from worker.services import LEASE_MARGIN
 
 GRANT: Final = Grant(attempt=1, tries=1, request='{"prompt": "a fox"}')
 CALLBACK: Final = {"callback_url": "https://hooks.example.test"}
@@ -109,26 +109,13 @@ def test_an_attempt_of_somebody_else_is_not_taken_back() -> None:
     assert forgotten.jobs.names == ["begin", "read"]
 
 
-def test_a_worker_that_was_stopped_for_longer_than_the_margin_does_not_send() -> None:
-    services = desk().services()
-    assert not_to_be_sent(services, GRANT, LEASE_MARGIN) is None
-    reason = not_to_be_sent(services, GRANT, LEASE_MARGIN + 0.001)
-    assert reason
-    assert reason["cause"] == "overslept"
-
-
-def test_a_worker_without_the_account_s_key_does_not_send() -> None:
-    reason = not_to_be_sent(desk().services(), Grant(1, 1, "{}", account="north"), 0.0)
-    assert reason
-    assert reason["cause"] == "unknown_account"
-    assert "north" in reason["message"]
-
-
-def test_what_is_not_to_be_sent_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create_task, "LEASE_MARGIN", -1.0)
-    overslept = created(desk())
-    assert overslept.jobs.names == ["begin", "read"]
-    assert overslept.provider.calls == []
+def test_a_worker_without_the_account_s_key_does_not_send(caplog: pytest.LogCaptureFixture) -> None:
+    keyless = desk(begun=Grant(1, 1, "{}", account="north"))
+    keyless.jobs = Recorder(Jobs, begin=Grant(1, 1, "{}", account="north"), read=None)
+    created(keyless)
+    assert keyless.jobs.names == ["begin", "read"]
+    assert keyless.provider.calls == []
+    assert no_key("north")["cause"] == "unknown_account"
 
 
 # Send
@@ -136,7 +123,36 @@ def test_what_is_not_to_be_sent_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_request_goes_out_as_it_was_granted() -> None:
     sent = created(desk(Accepted("T"))).provider.given("create_task")
-    assert sent == {"request": TextToImage(prompt="a fox"), "callback_url": None}
+    assert (sent["request"], sent["callback_url"]) == (TextToImage(prompt="a fox"), None)
+
+
+def test_the_ledger_is_asked_right_before_the_request_goes_out_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.leave.MOMENT", -1.0)
+    answers: list[bool] = []
+
+    def provider(may_send: Callable[[], bool], **_: Any) -> Refused:
+        answers.append(may_send())
+        return refused(Cause.NOT_SENT)
+
+    late = desk()
+    late.jobs = Recorder(Jobs, begin=GRANT, renew=False)
+    late.provider = Recorder(KieClient, create_task=provider)
+    created(late)
+    assert answers == [False]
+    renewed = late.jobs.given("renew")
+    assert (renewed["job_id"], renewed["attempt"]) == ("job-1", 1)
+    assert renewed["token"] == late.jobs.given("begin")["token"]
+    assert late.jobs.given("retry")["unsent"]
+
+
+def test_a_connection_that_timed_out_while_the_machine_stood_still_is_no_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(create_task, "OVERSLEPT", -1000.0)
+    again = created(desk(refused(Cause.NOT_CONNECTED))).jobs.given("retry")
+    assert (again["pause"], again["error"]["cause"], again["unsent"]) == (None, "not_sent", True)
 
 
 def test_the_callback_holds_the_job_and_the_secret_of_the_attempt() -> None:
@@ -163,7 +179,8 @@ def test_a_refusal_for_now_is_sent_again() -> None:
     again = created(desk(refused(Cause.NOT_CONNECTED))).jobs.given("retry")
     assert (again["job_id"], again["attempt"], again["unsent"]) == ("job-1", 1, True)
     assert again["error"]["cause"] == Cause.NOT_CONNECTED.value
-    assert again["pause"] is None
+    assert again["pause"].after == 3
+    assert again["uncounted"] == again["delay"]
 
 
 def test_a_refusal_of_the_account_pauses_it_and_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from limner import errors
+from limner.ledger import Grant
 from provider import (
     Accepted,
     Cause,
@@ -20,6 +21,7 @@ from provider import (
     Pending,
     RecordAnswer,
     Refused,
+    Trouble,
     Unknown,
     Unreadable,
     Why,
@@ -32,18 +34,29 @@ from worker.limits.retries import RetryPolicy
 from worker.polling.policies import LatePolls, ProviderAdvice
 
 POLICY = ProviderAdvice()
-PAUSES = Pauses(short=(2.0, 60.0), long=(60.0, 900.0), keys={"north": "a name"})
+PAUSES = Pauses(first=5.0, longest=300.0, keys={"north": "a name"})
 RETRIES = RetryPolicy(max_attempts=8, backoff=Backoff(base=2.0, cap=60.0), pauses=PAUSES, random=Random(7))
 
 
 def after_create(
-    answer: Accepted | Refused | Unknown, tries: int = 1, retries: RetryPolicy = RETRIES
+    answer: Accepted | Refused | Unknown, tries: int = 1, faults: int = 0, retries: RetryPolicy = RETRIES
 ) -> Follow | SendAgain | LeaveInDoubt | Fail:
-    return decisions.after_create(answer, tries=tries, account="north", policy=POLICY, retries=retries)
+    grant = Grant(attempt=tries, tries=tries, request="{}", account="north", faults=faults)
+    return decisions.after_create(answer, grant, policy=POLICY, retries=retries)
 
 
 def refused(cause: Cause, retry_after: float | None = None) -> Refused:
     return Refused(cause, 429, 200, "no", retry_after)
+
+
+def sent_again(cause: Cause, tries: int = 1, faults: int = 0, retries: RetryPolicy = RETRIES) -> SendAgain:
+    again = after_create(refused(cause), tries, faults, retries)
+    assert isinstance(again, SendAgain)
+    return again
+
+
+def of(disposition: Disposition) -> list[Cause]:
+    return [cause for cause in Cause if cause.disposition is disposition]
 
 
 def test_an_accepted_task_is_followed() -> None:
@@ -55,28 +68,62 @@ def test_an_unknown_outcome_is_a_doubt_whatever_the_attempt() -> None:
         assert isinstance(after_create(Unknown(Why.TIMED_OUT, None, None, "?"), tries), LeaveInDoubt)
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.LATER])
-def test_a_refusal_for_now_is_sent_again_until_the_attempts_are_used_up(cause: Cause) -> None:
-    assert isinstance(after_create(refused(cause), 7), SendAgain)
-    last = after_create(refused(cause), 8)
+@pytest.mark.parametrize("why", list(Why))
+def test_an_unknown_outcome_is_trouble_on_the_way_and_keeps_what_may_be_the_task(why: Why) -> None:
+    unknown = Unknown(why, None, 502, "?", ("T", "U"))
+    doubt = after_create(unknown)
+    assert isinstance(doubt, LeaveInDoubt)
+    assert doubt.task_ids == ("T", "U")
+    assert doubt.pause == PAUSES.trouble(unknown.trouble)
+
+
+@pytest.mark.parametrize("cause", of(Disposition.AGAIN))
+def test_what_never_reached_the_provider_costs_no_attempt_however_often(cause: Cause) -> None:
+    for tries in (1, 8, 100):
+        again = sent_again(cause, tries)
+        assert (again.unsent, again.doubtful) == (True, False)
+        assert again.pause == (PAUSES.trouble(cause.trouble) if cause.trouble else None)
+
+
+def test_a_fault_is_repeated_a_few_times_and_each_time_in_doubt() -> None:
+    for faults in (0, 1):
+        again = sent_again(Cause.SERVER_FAULT, tries=faults + 1, faults=faults)
+        assert (again.doubtful, again.unsent) == (True, False)
+        assert again.pause == PAUSES.trouble(Trouble.FAULTY)
+    last = after_create(refused(Cause.SERVER_FAULT), tries=3, faults=2)
     assert isinstance(last, Fail)
     assert isinstance(last.error, errors.AttemptsExhausted)
+    assert last.error.charged == "maybe"
+    assert last.pause == PAUSES.trouble(Trouble.FAULTY)
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.NEVER])
+def test_faults_are_bounded_by_the_attempts_as_well() -> None:
+    assert isinstance(after_create(refused(Cause.SERVER_FAULT), tries=8, faults=0), Fail)
+
+
+def test_without_callbacks_a_fault_is_not_repeated_into_the_same_outage() -> None:
+    assert [sent_again(Cause.SERVER_FAULT, faults=faults).delay for faults in (0, 1)] == [20.0, 80.0]
+
+
+def test_with_callbacks_a_fault_waits_for_one() -> None:
+    patient = replace(RETRIES, callback_patience=60.0)
+    assert sent_again(Cause.SERVER_FAULT, faults=1, retries=patient).delay == 60.0
+
+
+@pytest.mark.parametrize("cause", of(Disposition.NEVER))
 def test_a_refusal_for_good_ends_the_job_in_its_own_error(cause: Cause) -> None:
     end = after_create(refused(cause))
     assert isinstance(end, Fail)
     assert type(end.error) is cause.error
+    assert end.pause is None
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.disposition is Disposition.STOP])
+@pytest.mark.parametrize("cause", of(Disposition.STOP))
 def test_a_refusal_that_concerns_the_account_pauses_it_and_keeps_the_job(cause: Cause) -> None:
     for tries in (1, 8, 100):
-        again = after_create(refused(cause), tries)
-        assert isinstance(again, SendAgain)
+        again = sent_again(cause, tries)
         assert again.pause == PAUSES.closing(cause, "north")
-        assert not again.unsent
+        assert (again.unsent, again.doubtful) == (False, False)
 
 
 def test_retry_after_is_honoured_within_bounds() -> None:
@@ -86,12 +133,6 @@ def test_retry_after_is_honoured_within_bounds() -> None:
     assert isinstance(endless, SendAgain)
     assert asked.delay == 90.0
     assert endless.delay == LONGEST_RETRY_AFTER
-
-
-def test_a_request_that_never_arrived_gives_its_permit_back() -> None:
-    again = after_create(refused(Cause.NOT_CONNECTED))
-    assert isinstance(again, SendAgain)
-    assert again.unsent
 
 
 TOKEN = "the-attempts-secret"
@@ -132,11 +173,46 @@ def test_images_are_taken_even_past_the_deadline() -> None:
     assert after_poll(done, time_left=-100.0) is done
 
 
-def test_a_success_without_images_is_its_own_failure_and_is_paid_for() -> None:
-    for end in (after_poll(Done((), Decimal(7), None, None)), after_late_poll(Done((), Decimal(7), 0, 0))):
-        assert isinstance(end, TaskOver)
-        assert isinstance(end.error, errors.NoImages)
-        assert end.credits == Decimal(7)
+IMAGELESS = Done((), Decimal(7), None, None)
+
+
+def test_a_success_without_images_is_polled_again_for_minutes() -> None:
+    for imageless, delay in ((0.0, 2.0), (10.0, 5.0), (299.0, 30.0)):
+        again = after_poll(IMAGELESS, imageless=imageless, time_left=-1.0)
+        assert again == PollAgain(delay, "success without an image", imageless=True)
+
+
+def test_a_success_that_stays_without_images_is_its_own_failure_and_is_paid_for() -> None:
+    end = after_poll(IMAGELESS, imageless=300.0)
+    assert isinstance(end, TaskOver)
+    assert isinstance(end.error, errors.NoImages)
+    assert "withheld" not in str(end.error)
+    assert end.credits == Decimal(7)
+
+
+def test_images_are_called_withheld_only_if_the_provider_says_so() -> None:
+    end = after_poll(replace(IMAGELESS, withheld="removed by our safety system"))
+    assert isinstance(end, TaskOver)
+    assert "withheld the images: removed by our safety system" in str(end.error)
+
+
+@pytest.mark.parametrize("cause", list(FailCause))
+def test_only_a_fault_that_may_be_over_is_bought_again_and_once(cause: FailCause) -> None:
+    lacking = cause in (FailCause.NO_CREDITS, FailCause.KEY_CAPPED)
+    for transient in (False, True):
+        failed = Failed(cause, "500", "it broke", transient=transient)
+        assert (decisions.buy_again(failed, 1, RETRIES) is not None) == (transient or lacking)
+        assert decisions.buy_again(failed, 2, RETRIES) is None
+
+
+def test_a_task_that_lacked_credits_closes_its_account() -> None:
+    for cause, closing in (
+        (FailCause.NO_CREDITS, Cause.NO_CREDITS),
+        (FailCause.KEY_CAPPED, Cause.KEY_CAPPED),
+    ):
+        pause = decisions.pause_after(Failed(cause, "402", "no"), "north", RETRIES)
+        assert pause == PAUSES.closing(closing, "north")
+    assert decisions.pause_after(Failed(FailCause.MODERATION, "422", "no"), "north", RETRIES) is None
 
 
 @pytest.mark.parametrize("cause", list(FailCause))
@@ -196,9 +272,6 @@ def test_a_server_fault_in_the_end_may_have_been_paid_for() -> None:
     end = after_create(refused(Cause.SERVER_FAULT), 8)
     assert isinstance(end, Fail)
     assert not end.error.safe_to_resend
-    other = after_create(refused(Cause.NOT_CONNECTED), 8)
-    assert isinstance(other, Fail)
-    assert other.error.safe_to_resend
 
 
 def test_no_decision_shows_the_token() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from limner.errors import AttemptsExhausted, GenerationFailed, JobFailed, NotDurable
+from limner.ledger import Closing
 from limner.ledger.jobs import Jobs
 from limner.status import JobState
 from tasks.ending import end, store
@@ -10,15 +11,16 @@ from tests.unit.tasks.doubles import Desk, Recorder, a_record
 from worker.results import ResultStore
 
 ENDED = a_record("failed")
+PAUSE = Closing("faulty", 5.0, 300.0, after=3)
 
 
 def test_the_error_goes_on_record_under_the_lease_or_attempt_that_it_comes_from() -> None:
     desk = Desk()
     error = GenerationFailed("It broke")
-    end(desk.services(), "job-1", error, [JobState.SENDING], lease=7, attempt=2, unsent=True)
+    end(desk.services(), "job-1", error, [JobState.SENDING], lease=7, attempt=2, pause=PAUSE)
     failed = desk.jobs.given("fail")
     assert (failed["job_id"], failed["error"], failed["come_from"]) == ("job-1", error, [JobState.SENDING])
-    assert (failed["lease"], failed["attempt"], failed["unsent"]) == (7, 2, True)
+    assert (failed["lease"], failed["attempt"], failed["pause"]) == (7, 2, PAUSE)
 
 
 @pytest.mark.parametrize(("charged", "certain"), [("no", True), ("maybe", False), ("yes", False)])

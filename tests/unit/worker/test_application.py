@@ -78,7 +78,7 @@ def test_each_app_s_steps_use_its_own_services() -> None:
     for made in apps:
         with message(made.tasks["limner.check_credits"]) as task:
             task.run("main", 7)
-    assert [desk.accounts.given("credits_seen")["balance"] for desk in desks] == [0, 1]
+    assert [desk.accounts.given("balance_read")["balance"] for desk in desks] == [0, 1]
 
 
 def test_services_are_made_once_though_many_steps_begin_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,9 +52,9 @@ def test_a_thread_is_there_for_each_poll_that_can_be_under_way() -> None:
     assert readers._max_workers == 3 * POLLS_IN_A_MESSAGE
 
 
-@pytest.mark.parametrize(("given", "patience"), [({}, 0.0), (HOOK, 45.0)])
+@pytest.mark.parametrize(("given", "patience"), [({}, None), (HOOK, 45.0)])
 def test_a_server_fault_waits_only_for_callbacks_that_may_come(
-    given: dict[str, str], patience: float
+    given: dict[str, str], patience: float | None
 ) -> None:
     assert make_retries(settings(callback_patience_seconds=45, **given)).callback_patience == patience
 
@@ -64,11 +64,14 @@ def test_back_off_and_attempts_are_those_of_the_settings() -> None:
     assert (retries.max_attempts, retries.backoff.base, retries.backoff.cap) == (4, 3, 50)
 
 
-def test_a_pause_after_429_is_as_short_as_back_off_and_others_are_longer() -> None:
-    pauses = make_retries(
-        settings(backoff_seconds=3, backoff_max_seconds=50, pause_seconds=60, pause_max_seconds=900)
-    ).pauses
-    assert (pauses.short, pauses.long) == ((3, 50), (60, 900))
+def test_pauses_and_the_breaker_are_those_of_the_settings() -> None:
+    pauses = make_retries(settings(pause_seconds=6, pause_max_seconds=90, trouble_jobs=5)).pauses
+    assert (pauses.first, pauses.longest, pauses.trouble_jobs) == (6, 90, 5)
+
+
+def test_repetitions_that_may_cost_something_have_bounds_of_their_own() -> None:
+    retries = make_retries(settings(fault_attempts=2, generation_attempts=4))
+    assert (retries.fault_attempts, retries.generation_attempts) == (2, 4)
 
 
 def test_a_pause_knows_an_account_s_key_by_its_name() -> None:

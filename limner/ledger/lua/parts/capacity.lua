@@ -7,11 +7,11 @@
 -- queue.
 
 -- Returns the account's capacity. Calls `ask` for an account whose balance has to be read first. Returns nil for an
--- account whose key is refused, unless it has polls (`polls_due`): it stays in the indexes for workers with another
--- key.
+-- account without limits, and for one whose key is refused, unless it has polls (`polls_due`) or its check is due: it
+-- stays in the indexes for workers with another key.
 local function capacity_of(account, key, ask, polls_due)
   local at, way = closed_until(account, key)
-  if way == 'key' and not polls_due and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
+  if way == 'key' and at > NOW and not polls_due and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
   local limits = limits_of(account)
   if not limits then
     -- The limits were removed. Without its registration, the worker registers again with its next claim.
@@ -22,12 +22,12 @@ local function capacity_of(account, key, ask, polls_due)
   local slots = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
   local capacity = {account = account, limits = limits, slots = slots, next = 1}
-  capacity.free = math.min(limits.limit - used, slots)
+  capacity.free = math.min(limits.limit - used, slots, limits.ramp or limits.limit)
   if not at then return capacity end
   capacity.closed, capacity.way = at, way
   if at > NOW then
     capacity.free = 0
-  elseif way == 'credits' then
+  elseif way == 'credits' or way == 'key' then
     capacity.free, capacity.closed = 0, NOW + A.lease
     ask(account)
   else
@@ -66,6 +66,7 @@ local function plan_next_visit(capacity, common)
     sends = next_permit_at(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end
+  if limits.ramp == 0 then sends = math.max(sends, limits.ramp_until) end
   sends = math.max(sends, capacity.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
   -- The next claim may come from a worker with another key.

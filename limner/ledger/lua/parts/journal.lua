@@ -20,8 +20,10 @@ local function announce(job, event, detail)
   publish(job.id, event, note(job, event, detail), job.metadata or '{}')
 end
 
--- Appends an event about an account to the stream.
+-- Appends an event about an account to the stream, and returns its text.
 local function announce_account(account, event, detail)
   detail.at, detail.event, detail.account = NOW, event, account
-  publish('', event, cjson.encode(detail), '{}')
+  local text = cjson.encode(detail)
+  publish('', event, text, '{}')
+  return text
 end

@@ -58,15 +58,19 @@ local function spend(job, attempt, amount)
   if redis.call('HINCRBY', key, 'tasks', 1) == 1 then redis.call('PEXPIRE', key, KEEP_DAYS * DAY) end
 end
 
--- Moves held money to doubtful, for all attempts except those in `waiting`.
+-- Moves the attempt's held money to doubtful.
+local function leave_attempt_doubtful(job, attempt)
+  local amount = tonumber(of_attempt(job, 'hold', attempt))
+  if not amount then return end
+  set_of_attempt(job, 'hold', attempt, nil)
+  set_of_attempt(job, 'doubt', attempt, amount)
+  book(MONEY_HELD, 'held', int(-amount), job, account_of(job, attempt))
+  book(MONEY_HELD, 'doubtful', int(amount), job, account_of(job, attempt))
+end
+
+-- The same for all attempts except those in `waiting`.
 local function leave_doubtful(job, waiting)
   for attempt = 1, job.attempt do
-    local amount = not waiting[attempt] and tonumber(of_attempt(job, 'hold', attempt))
-    if amount then
-      set_of_attempt(job, 'hold', attempt, nil)
-      set_of_attempt(job, 'doubt', attempt, amount)
-      book(MONEY_HELD, 'held', int(-amount), job, account_of(job, attempt))
-      book(MONEY_HELD, 'doubtful', int(amount), job, account_of(job, attempt))
-    end
+    if not waiting[attempt] then leave_attempt_doubtful(job, attempt) end
   end
 end

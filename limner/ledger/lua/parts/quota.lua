@@ -22,9 +22,10 @@ end
 -- The numbers that a claim needs.
 local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
-    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin'})
+    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin', 'ramp', 'ramp_until'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
+  if limits.ramp and NOW >= limits.ramp_until then limits.ramp = nil end
   return limits
 end
 
@@ -52,9 +53,42 @@ end
 
 local function permit_of_lease(job) return job.id .. ':' .. int(job.lease) end
 
+-- The ramp: after a pause that one accepted request does not disprove for twenty others, a request may be sent, and
+-- each acceptance allows two more (1, 2, 4 …), until a whole quota was allowed. `ramp` is the number of requests that
+-- may be sent now. A ramp on which no answer comes for a while is forgotten.
+
+local function begin_ramp(account)
+  redis.call('HSET', QUOTA .. account, 'ramp', 1, 'ramped', 1, 'ramp_until', int(NOW + LONGEST_RAMP))
+end
+
+local function end_ramp(account)
+  redis.call('HDEL', QUOTA .. account, 'ramp', 'ramped', 'ramp_until')
+end
+
+-- Returns the requests that the ramp allows now, and has allowed so far; nil without a ramp.
+local function ramp_of(account)
+  local ramp, ramped, till = unpack(redis.call('HMGET', QUOTA .. account, 'ramp', 'ramped', 'ramp_until'))
+  if ramp and NOW < tonumber(till) then return tonumber(ramp), tonumber(ramped) end
+end
+
+-- Allows so many more requests.
+local function widen_ramp(account, more)
+  local ramp, ramped = ramp_of(account)
+  if not ramp then return end
+  if ramped + more >= 2 * tonumber(redis.call('HGET', QUOTA .. account, 'creates')) then
+    end_ramp(account)
+  else
+    redis.call('HINCRBY', QUOTA .. account, 'ramp', more)
+    redis.call('HINCRBY', QUOTA .. account, 'ramped', more)
+    redis.call('HSET', QUOTA .. account, 'ramp_until', int(NOW + LONGEST_RAMP))
+  end
+  if open_account(account) then notify() end
+end
+
 -- Frees an unused permit for other jobs at once.
 local function return_permit(window, permit, account)
   if redis.call('ZREM', window, permit) == 0 then return end
+  if ramp_of(account) then redis.call('HINCRBY', QUOTA .. account, 'ramp', 1) end
   open_account(account)
   notify()
 end
@@ -95,10 +129,10 @@ local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', WINDOW_POLL .. account, '-inf', NOW - limits.polls_span - REMEMBERED)
 end
 
--- Learns from an answer that accepts the request: corrects the permit's time, and lowers the margin.
+-- Learns from an answer that accepts the request: corrects the permit's time, lowers the margin, and widens the ramp.
 local function learn_from_answer(job, account)
   if not job.sent or job.answered then return end
-  local limits, permit = quota_of(account, {'first_margin', 'margin', 'fastest'}), permit_of(job)
+  local limits, permit = quota_of(account, {'first_margin', 'margin', 'fastest', 'ramp'}), permit_of(job)
   if not limits then return end
   job.answered = 1
   local rtt = math.max(0, NOW - job.sent)
@@ -109,6 +143,7 @@ local function learn_from_answer(job, account)
   redis.call('ZADD', WINDOW_ANSWER .. account, NOW, permit)
   redis.call('HSET', QUOTA .. account, 'fastest', fastest,
     'margin', math.max(math.min(SHORTEST_MARGIN, limits.first_margin), limits.margin * 0.98))
+  if limits.ramp then widen_ramp(account, 2) end
 end
 
 -- Counts a request from now on: without its answer, nobody knows when the provider counted it.

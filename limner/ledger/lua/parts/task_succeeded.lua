@@ -8,9 +8,10 @@ local function task_succeeded(job, tasks, task, report)
   local delivers = before ~= 'succeeded' and before ~= 'cancelled'
   if not delivers then task.urls = report.urls end
   keep_tasks(job, tasks)
-  spend(job, task.attempt, report.cost)
+  -- A task that was read again has been paid for by its first end.
+  if task.paid then task.paid = nil else spend(job, task.attempt, report.cost) end
   if report.learn then learn(report.learn) end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits}
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, relative = report.relative}
   if not delivers then
     return after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, report.ttl)
   end

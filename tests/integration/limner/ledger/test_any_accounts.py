@@ -208,7 +208,7 @@ class Fleet(RuleBasedStateMachine):
 
     def read_the_balance(self, draw: Draw) -> None:
         step, balance = self.take("credits", draw), draw(st.sampled_from([Decimal(0), Decimal(100)]))
-        self.ledger.accounts.credits_seen(step.job_id, step.lease, balance, longest=120.0)
+        self.ledger.accounts.balance_read(step.job_id, step.lease, balance, longest=120.0)
 
     def recover(self, draw: Draw) -> None:
         step = self.take("recover", draw)

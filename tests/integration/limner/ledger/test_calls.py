@@ -34,7 +34,7 @@ BUDGETS: Final = {
     "submit": 13,
     "claim of 1": 36,
     "begin": 16,
-    "accepted": 12,
+    "accepted": 13,
     "claim of a poll": 30,
     "begin_polls": 8,
     "report polled": 9,
@@ -42,8 +42,8 @@ BUDGETS: Final = {
     "claim of 20": 150,
     "claim of 20 polls": 106,
 }
-ONE_POLL: Final = 90.8
-TWO_POLLS: Final = 113.1
+ONE_POLL: Final = 91.8
+TWO_POLLS: Final = 114.1
 """The calls of a job by its number of polls, if twenty jobs are claimed at a time."""
 MOST: Final = 95
 """The most calls of a job with one poll, whatever the stages cost."""

@@ -168,7 +168,8 @@ def test_a_person_decides_once_about_each_attempt(bench: Bench) -> None:
 @pytest.mark.parametrize(("cause", "found"), [("rate_limited", "queued"), ("server_fault", "in_doubt")])
 def test_a_server_fault_may_have_cost_something(bench: Bench, cause: str, found: str) -> None:
     job_id, grant = bench.sending()
-    bench.ledger.jobs.retry(job_id, grant.attempt, {"cause": cause, "message": "no"}, delay=5.0)
+    error, doubtful = {"cause": cause, "message": "no"}, found == "in_doubt"
+    bench.ledger.jobs.retry(job_id, grant.attempt, error, delay=5.0, doubtful=doubtful)
     assert bench.ledger.jobs.cancel(job_id, UNSENT, SENT) == found
     failure = record(bench, job_id).failure
     assert failure

@@ -117,7 +117,7 @@ def test_a_job_that_is_refused_after_its_expiry_expires_at_once(bench: Bench) ->
 
 def test_an_expired_job_with_a_server_fault_may_be_charged(bench: Bench) -> None:
     job_id, attempt = sent(bench)
-    assert bench.ledger.jobs.retry(job_id, attempt, {"cause": "server_fault"}, delay=60.0)
+    assert bench.ledger.jobs.retry(job_id, attempt, {"cause": "server_fault"}, delay=60.0, doubtful=True)
     bench.now += 5.0
     bench.claim()
     assert failure(bench, job_id).charged == "maybe"

@@ -71,7 +71,7 @@ REFUSAL: dict[str, Any] = {
     "delay": 0.0,
     "pause": None,
     "uncounted": None,
-    "cause": "maintenance",
+    "doubtful": False,
     "unsent": False,
 }
 PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -82,7 +82,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "starve": ("claim", {"worker": 0, "after": 30.0, "quota": replace(ENOUGH, polls=0), "lost": False}),
     "begin": ("begin", {"same_token": False, "off": 0, "lost": False}),
     "refuse": ("the_provider_refuses", REFUSAL),
-    "fault": ("the_provider_refuses", {**REFUSAL, "cause": "server_fault"}),
+    "fault": ("the_provider_refuses", {**REFUSAL, "doubtful": True}),
     "uncounted": ("the_provider_refuses", {**REFUSAL, "uncounted": 3.0}),
     "stop": ("the_provider_refuses", {**REFUSAL, "pause": CAPPED}),
     "broke": ("the_provider_refuses", {**REFUSAL, "pause": BROKE}),
@@ -93,7 +93,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "accept": ("the_provider_accepts", {"whose": "its own", "poll_in": 0.0}),
     "accept-1": ("the_provider_accepts", {"which": 1, "whose": "its own", "poll_in": 0.0}),
     "accept-known": ("the_provider_accepts", {"whose": "known", "poll_in": 0.0}),
-    "doubt": ("the_answer_is_lost", {"grace": 0.0}),
+    "doubt": ("the_answer_is_lost", {"grace": 0.0, "pause": None}),
     "hold": ("recover", {"policy": "hold"}),
     "fail": ("recover", {"policy": "fail"}),
     "resubmit": ("recover", {"policy": "resubmit"}),

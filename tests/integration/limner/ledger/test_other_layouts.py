@@ -27,7 +27,7 @@ def test_a_ledger_without_a_mark_is_refused_with_a_way_out(
     bench.client.sadd(bench.ledger.prefix + "accounts", "main")
     before = everything(bench)
     with pytest.raises(
-        RecordUnreadable, match=r"layout of before 5, known is 5: let workers .* finish its jobs"
+        RecordUnreadable, match=rf"layout of before 5, known is {VERSION}: let workers .* finish its jobs"
     ):
         use(bench)
     assert everything(bench) == before

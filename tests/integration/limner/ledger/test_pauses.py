@@ -239,13 +239,6 @@ def test_an_unsent_probe_is_followed_by_another_one(bench: Bench) -> None:
     assert len(creates(bench)) == 1
 
 
-def test_an_unsent_last_attempt_does_not_open_the_account(bench: Bench) -> None:
-    step, grant = probing(bench)
-    error = RequestRejected("no connection")
-    assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt, unsent=True)
-    assert len(creates(bench)) == 1
-
-
 def test_a_probe_that_never_began_is_followed_by_another_one(bench: Bench) -> None:
     closed(bench)
     bench.now += 60.0
@@ -468,7 +461,7 @@ def test_missing_credits_are_checked_and_not_probed(bench: Bench) -> None:
 
 def test_enough_credits_allow_a_probe(bench: Bench) -> None:
     check = without_credits(bench)
-    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal("3.5"), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", check.lease, Decimal("3.5"), longest=200.0)
     [step] = creates(bench)
     accept(bench, step, send(bench, step))
     assert pause(bench, "cause") is None
@@ -476,11 +469,11 @@ def test_enough_credits_allow_a_probe(bench: Bench) -> None:
 
 def test_too_few_credits_double_the_pause(bench: Bench) -> None:
     check = without_credits(bench)
-    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal("3.499999"), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", check.lease, Decimal("3.499999"), longest=200.0)
     assert left(bench) == 120.0
     bench.now += 120.0
     [again] = bench.claim().steps
-    assert bench.ledger.accounts.credits_seen("main", again.lease, Decimal(0), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", again.lease, Decimal(0), longest=200.0)
     assert left(bench) == 200.0
 
 
@@ -488,15 +481,15 @@ def test_only_the_latest_balance_check_counts(bench: Bench) -> None:
     check = without_credits(bench)
     bench.now += bench.ledger.leases.step
     [again] = bench.claim().steps
-    assert not bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
-    assert bench.ledger.accounts.credits_seen("main", again.lease, Decimal(5), longest=200.0)
+    assert not bench.ledger.accounts.balance_read("main", check.lease, Decimal(5), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", again.lease, Decimal(5), longest=200.0)
 
 
 def test_a_job_whose_id_equals_a_balance_check_is_not_confused_with_it(bench: Bench) -> None:
     check = without_credits(bench)
     bench.submit("named so", job_id=str(check.lease))
     bench.ledger.jobs.cancel(str(check.lease), UNSENT, SENT)
-    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", check.lease, Decimal(5), longest=200.0)
 
 
 def test_a_returned_balance_check_is_claimed_again(bench: Bench) -> None:
@@ -510,7 +503,7 @@ def test_credits_are_checked_although_no_job_waits(bench: Bench) -> None:
     for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
-    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(0), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", check.lease, Decimal(0), longest=200.0)
     assert bench.claim().wait == pytest.approx(120.0)
     bench.now += 120.0
     assert [step.step for step in bench.claim().steps] == ["credits"]
@@ -521,7 +514,7 @@ def test_a_dispatcher_sleeps_when_there_are_credits_and_no_job_waits(bench: Benc
     for job_id in bench.client.zrange(bench.ledger.prefix + "ready", 0, -1):
         bench.ledger.jobs.cancel(job_id, UNSENT, SENT)
         bench.stored(job_id)
-    assert bench.ledger.accounts.credits_seen("main", check.lease, Decimal(5), longest=200.0)
+    assert bench.ledger.accounts.balance_read("main", check.lease, Decimal(5), longest=200.0)
     assert bench.claim().wait > 0.0
 
 
@@ -535,5 +528,6 @@ def test_a_probe_refused_for_another_cause_keeps_the_pause_of_a_capped_key(bench
 
 def test_a_probe_refused_for_another_cause_ends_the_pause_for_maintenance(bench: Bench) -> None:
     step, grant = probing(bench, Closing("maintenance", 60.0, 900.0))
-    assert bench.ledger.jobs.retry(step.job_id, grant.attempt, {"cause": "server_fault"}, delay=0.0)
-    assert len(creates(bench)) > 1
+    error = RequestRejected("not this one")
+    assert bench.ledger.jobs.fail(step.job_id, error, [JobState.SENDING], attempt=grant.attempt)
+    assert pause(bench, "cause") is None

@@ -191,7 +191,7 @@ def test_a_pause_for_want_of_credits_ends_by_the_balance(bench: Bench) -> None:
     asking = account(bench).pause
     assert asking
     assert (step.step, asking.probe) == ("credits", None)
-    assert bench.ledger.accounts.credits_seen("main", step.lease, Decimal(100), longest=900)
+    assert bench.ledger.accounts.balance_read("main", step.lease, Decimal(100), longest=900)
     enough = account(bench).pause
     assert enough
     assert enough.ends_by is EndsBy.PROBE
@@ -202,7 +202,7 @@ def test_a_pause_for_a_refused_key_ends_by_another_key_or_a_person(bench: Bench)
     refuse(bench, Closing("unauthorized", 60.0, 900.0, key="k1"))
     pause = account(bench).pause
     assert pause
-    assert (pause.ends_by, pause.until) == (EndsBy.KEY, None)
+    assert (pause.ends_by, pause.until) == (EndsBy.KEY, at(60))
     bench.ledger.accounts.resume("main")
     resumed = account(bench).pause
     assert resumed

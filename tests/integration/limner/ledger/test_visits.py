@@ -259,7 +259,7 @@ def test_another_key_is_probed_although_a_worker_with_the_refused_key_claims_fir
         # Both wake up when there may be something to do.
         first = bench.ledger.queue.claim(REFUSED)
         second = other.queue.claim(GOOD)
-        assert first.steps == []
+        assert [step.step for step in first.steps] in ([], ["credits"])
         found += of(second.steps)
         bench.now += min(first.wait, second.wait, 1.0)
     assert found == [job_id]
@@ -270,7 +270,7 @@ def test_a_new_worker_with_another_key_takes_over_the_account_at_once(bench: Ben
     key_is_refused(bench)
     job_id = waiting(bench, pinned=pinned, quota=REFUSED)
     bench.now += 300.0
-    assert rest(bench, REFUSED) == []
+    assert [step.step for step in rest(bench, REFUSED)] == ["credits"]
     assert of(another_worker(bench).queue.claim(GOOD).steps) == [job_id]
 
 
@@ -404,7 +404,7 @@ def test_accounts_with_refused_keys_do_not_hide_the_others_from_the_common_queue
     bench.now += 31.0
     for number in range(40):
         bench.submit(f"fox {number}")
-    assert len(rest(bench, *quotas)) == 40
+    assert len([step for step in rest(bench, *quotas) if step.step == "create"]) == 40
 
 
 def test_lost_limits_are_registered_again_with_the_next_claim(bench: Bench) -> None:

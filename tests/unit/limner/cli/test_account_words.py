@@ -46,6 +46,7 @@ def make_pause(**facts: Any) -> Pause:
         "until": NOW + timedelta(seconds=60),
         "ends_by": EndsBy.PROBE,
         "message": "",
+        "answers": (),
         "probe": None,
     }
     return Pause(**{**usual, **facts})
@@ -97,13 +98,23 @@ def test_jobs_that_name_the_account_are_told_apart() -> None:
         (make_pause(ends_by=EndsBy.PERSON, until=None), "until somebody resumes it"),
         (
             make_pause(ends_by=EndsBy.CREDITS),
-            "from 2026-11-23T12:01:00Z the provider is asked for the balance",
+            "from 2026-11-23T12:01:00Z the balance is read; if it is enough, one request is tried",
         ),
-        (make_pause(ends_by=EndsBy.KEY, until=None), "until workers have another key"),
+        (
+            make_pause(ends_by=EndsBy.KEY),
+            "from 2026-11-23T12:01:00Z the balance is read with its key; another key is tried at once",
+        ),
     ],
 )
 def test_a_pause_tells_what_ends_it(pause: Pause, end: str) -> None:
-    assert line("pause", pause=pause) == f"no_credits since 2026-11-23T12:00:00Z, {end}"
+    command = "`python -m limner resume main` tries at once"
+    assert line("pause", pause=pause) == f"no_credits since 2026-11-23T12:00:00Z, {end}; {command}"
+
+
+def test_a_pause_shows_the_answers_that_led_to_it() -> None:
+    status = make_account(pause=make_pause(answers=("HTTP 502, Bad Gateway", "no message")))
+    answered = [line for line in account_lines(status, NOW) if line.startswith("  answered")]
+    assert answered == ["  answered    HTTP 502, Bad Gateway", "  answered    no message"]
 
 
 def test_a_pause_tells_what_was_said() -> None:

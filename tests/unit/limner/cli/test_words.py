@@ -68,6 +68,8 @@ def make_status(**facts: Any) -> JobStatus:
         "ends_at": None,
         "paused": None,
         "last_error": None,
+        "faulted": 0,
+        "raw": None,
         "request": {"prompt": "a red kite"},
         "metadata": {},
     }

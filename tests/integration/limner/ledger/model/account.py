@@ -13,6 +13,9 @@ MOST_LATE: Final = 1_000
 FOR_EVER: Final = 10**15
 DAY: Final = 86_400_000
 
+LONGEST_RAMP: Final = 60_000
+OF_THE_WAY: Final = ("unreachable", "gateway", "faulty")
+
 Permit = tuple[str, int]
 """A permit: the job, and the lease of the step that it was granted with."""
 
@@ -33,7 +36,22 @@ class Pause:
     """The number of the balance check in progress."""
     probe_until: int = 0
     needs: int | None = None
-    cleared: bool = False
+    cleared: str | None = None
+    sent: int = 0
+    """The time at which the last request was sent that was refused for the cause."""
+
+    @property
+    def of_the_way(self) -> bool:
+        return self.cause in OF_THE_WAY
+
+
+@dataclass
+class Ramp:
+    """The requests that may be sent after a pause, until a whole quota was allowed."""
+
+    left: int
+    allowed: int
+    until: int
 
 
 @dataclass
@@ -48,6 +66,9 @@ class Account:
     registered: Quota | None = None
     """The time of the last housekeeping; None before the first claim."""
     pause: Pause | None = None
+    ramp: Ramp | None = None
+    troubles: set[str] = field(default_factory=set)
+    """The jobs that have met trouble on the way since the last acceptance."""
     checks: int = 0
     """The number of balance checks so far."""
     spent: Counter[int] = field(default_factory=Counter)
@@ -88,6 +109,7 @@ class Account:
         fastest = took if self.fastest is None else self.fastest
         self.fastest = took if took < fastest else fastest + (took - fastest) * 0.01
         self.move(permit, round(sent + min(took - self.fastest, MOST_LATE)))
+        self.widen(now, 2)
 
     # The pause
 
@@ -118,30 +140,74 @@ class Account:
         if self.pause and self.pause.probe == job_id:
             self.pause.probe, self.pause.until = None, max(self.pause.until, again)
 
-    def probe_succeeded(self, job_id: str) -> None:
+    def reopen(self, now: int, *, slowly: bool) -> None:
+        assert self.pause
+        if slowly and (self.pause.of_the_way or self.pause.cause == "maintenance"):
+            self.ramp = Ramp(1, 1, now + LONGEST_RAMP)
+        self.pause = None
+        self.troubles.clear()
+
+    def accepted(self, now: int, job_id: str, sent: int) -> None:
+        """Handle an acceptance: the probe's, or that of a request sent after one that met maintenance."""
         if self.pause and self.pause.probe == job_id:
-            self.pause = None
+            self.reopen(now, slowly=True)
+        elif self.pause and self.pause.cause == "maintenance" and sent > self.pause.sent:
+            self.reopen(now, slowly=False)
 
-    def probe_refused(self, job_id: str, now: int) -> None:
+    def probe_refused(self, job_id: str, now: int) -> bool:
         """Handle a probe that was refused for another cause, which says nothing about credits."""
-        if self.pause and (self.pause.needs is not None or self.pause.cause == "key_capped"):
+        if self.pause is None or self.pause.probe != job_id:
+            return False
+        if self.pause.needs is not None or self.pause.cause == "key_capped":
             self.no_probe(job_id, now + self.pause.length)
+        elif self.pause.cause == "faulty":
+            self.no_probe(job_id, now)
         else:
-            self.probe_succeeded(job_id)
+            self.reopen(now, slowly=True)
+            return True
+        return False
 
-    def close(self, now: int, why: Closing, job_id: str, needs: int) -> int:
-        """Close the account after that job's refusal; returns the rest of its pause."""
+    def close(self, now: int, why: Closing, job_id: str, needs: int, sent: int) -> bool:
+        """Close the account after that job's answer; returns False if trouble of one job is not enough."""
+        if why.after is not None:
+            self.troubles.add(job_id)
+            if len(self.troubles) < why.after and not self.pause and not self.ramps(now):
+                return False
         length = ms(why.first)
         if old := self.pause:
             probed, left = old.probe == job_id, old.until - now
             self.no_probe(job_id, now)
-            known = old.cause == why.cause
+            known = old.cause == why.cause or (old.of_the_way and why.cause in OF_THE_WAY)
             if old.cause == "by_hand" or (known and not probed) or (not known and left >= length):
-                return max(0, old.until - now)
+                old.sent = max(old.sent, sent)
+                return True
             if known:
-                length = old.length if old.cleared else min(ms(why.longest), 2 * old.length)
-        self.pause = Pause(why.cause, now + length, length, needs=needs if why.credits else None)
-        return length
+                length = old.length if old.cleared == "person" else min(ms(why.longest), 2 * old.length)
+        self.ramp = None
+        self.pause = Pause(why.cause, now + length, length, needs=needs if why.credits else None, sent=sent)
+        return True
+
+    # The ramp
+
+    def ramps(self, now: int) -> bool:
+        return self.ramp is not None and now < self.ramp.until
+
+    def widen(self, now: int, more: int) -> None:
+        if self.ramp is None or not self.ramps(now):
+            return
+        assert self.registered
+        if self.ramp.allowed + more >= 2 * self.registered.creates:
+            self.ramp = None
+        else:
+            self.ramp = Ramp(self.ramp.left + more, self.ramp.allowed + more, now + LONGEST_RAMP)
+
+    def granted(self, now: int) -> None:
+        if self.ramp and self.ramps(now):
+            self.ramp.left -= 1
+
+    def give_permit_back(self, now: int, permit: Permit) -> None:
+        if self.permits.pop(permit, None) and self.ramp and self.ramps(now):
+            self.ramp.left += 1
 
     def close_by_hand(self, now: int, length: int | None) -> None:
         self.pause = Pause("by_hand", FOR_EVER if length is None else now + length)
@@ -151,7 +217,7 @@ class Account:
         if self.pause.cause == "by_hand":
             self.pause = None
         else:
-            self.pause.until, self.pause.cleared = now, True
+            self.pause.until, self.pause.cleared = now, "person"
             self.pause.probe = self.pause.check = None
 
     def balance(self, now: int, lease: int, amount: int, longest: int) -> bool:
@@ -159,8 +225,8 @@ class Account:
         if pause is None or pause.needs is None or pause.check != lease:
             return False
         pause.check = None
-        if amount >= pause.needs:
-            pause.until, pause.cleared = now, True
+        if amount >= pause.needs or pause.length >= longest:
+            pause.until, pause.cleared = now, "balance"
         else:
             pause.length = min(longest, 2 * pause.length)
             pause.until = now + pause.length

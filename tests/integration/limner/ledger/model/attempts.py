@@ -28,6 +28,8 @@ from tests.integration.limner.ledger.model.world import (
 
 DEADLINE = 20.0
 BUSY = Closing("maintenance", 5.0, 15.0)
+TROUBLE = Closing("gateway", 5.0, 15.0, after=2)
+FAULTY = Closing("faulty", 5.0, 15.0, after=2)
 CAPPED = Closing("key_capped", 60.0, 90.0)
 BROKE = Closing("no_credits", 10.0, 30.0, credits=True)
 LONGEST = 30.0
@@ -125,6 +127,8 @@ class Attempts(World):
             if step.step == "create":
                 life.in_flight = True
                 self.account.permits[step.job_id, step.lease] = (self.now, quota.creates)
+                if self.account.pause is None:
+                    self.account.granted(self.now)
                 self.account.probe_with(step.job_id, life.due)
                 turns[life.priority] = max(life.turn, turns.get(life.priority, 0))
             if step.step == "poll":
@@ -200,7 +204,7 @@ class Attempts(World):
     )
     def the_balance_is_read(self, which: int, balance: int) -> None:
         lease = newest(self.messages("credits"), which).step.lease
-        told = self.ledger.accounts.credits_seen("main", lease, Decimal(balance), longest=LONGEST)
+        told = self.ledger.accounts.balance_read("main", lease, Decimal(balance), longest=LONGEST)
         assert told == self.account.balance(self.now, lease, balance * 1_000_000, ms(LONGEST))
 
     # Attempts
@@ -260,9 +264,9 @@ class Attempts(World):
         when=lambda world: world.requests(),
         which=WHICH,
         delay=DELAYS,
-        pause=st.sampled_from([None, None, None, BUSY, CAPPED, BROKE]),
+        pause=st.sampled_from([None, None, None, BUSY, CAPPED, BROKE, TROUBLE, FAULTY]),
         uncounted=st.sampled_from([None, None, 3.0]),
-        cause=st.sampled_from(["maintenance", "maintenance", "server_fault"]),
+        doubtful=SELDOM,
         unsent=SELDOM,
     )
     def the_provider_refuses(
@@ -271,31 +275,51 @@ class Attempts(World):
         delay: float,
         pause: Closing | None,
         uncounted: float | None,
-        cause: str,
+        doubtful: bool,
         unsent: bool,
     ) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
-        error = {"cause": cause, "message": "no"}
         told = self.ledger.jobs.retry(
-            life.job_id, attempt, error, delay=delay, pause=pause, uncounted=uncounted, unsent=unsent
+            life.job_id,
+            attempt,
+            {"cause": "maintenance", "message": "no"},
+            delay=delay,
+            pause=pause,
+            uncounted=uncounted,
+            unsent=unsent,
+            doubtful=doubtful,
         )
         assert told == expected
         if expected:
-            uncounted = None if uncounted is None else ms(uncounted)
-            life.refused(self.now, ms(delay), cause=cause, uncounted=uncounted, pause=pause, unsent=unsent)
+            if uncounted is None and pause and not doubtful:
+                uncounted = delay
+            life.refused(
+                self.now,
+                ms(delay),
+                doubtful=doubtful,
+                uncounted=None if uncounted is None else ms(uncounted),
+                pause=pause,
+                unsent=unsent,
+            )
         elif life.state.ended:
-            life.refused_in_vain(self.now, attempt, pause=pause, unsent=unsent)
+            life.refused_in_vain(self.now, attempt, pause=pause, unsent=unsent, doubtful=doubtful)
 
-    @move(weight=2, when=lambda world: world.requests(), which=WHICH, grace=DELAYS)
-    def the_answer_is_lost(self, which: int, grace: float) -> None:
+    @move(
+        weight=2,
+        when=lambda world: world.requests(),
+        which=WHICH,
+        grace=DELAYS,
+        pause=st.sampled_from([None, TROUBLE]),
+    )
+    def the_answer_is_lost(self, which: int, grace: float, pause: Closing | None) -> None:
         request = newest(self.requests(), which)
         life, attempt = self.lives[request.step.job_id], request.attempt
         expected = life.is_sending(attempt)
-        assert self.ledger.jobs.doubt(life.job_id, attempt, ERROR, grace=grace) == expected
+        assert self.ledger.jobs.doubt(life.job_id, attempt, ERROR, grace=grace, pause=pause) == expected
         if expected:
-            life.doubt(self.now, ms(grace))
+            life.doubt(self.now, ms(grace), pause)
 
     @move(when=lambda world: world.requests(), which=WHICH)
     def the_attempt_fails(self, which: int) -> None:
@@ -315,13 +339,13 @@ class Attempts(World):
         elif life.open_task:
             assert record is None
             life.owe_nothing(attempt)
-            self.account.probe_refused(life.job_id, self.now)
+            life.finally_refused(self.now)
             life.go_on_polling(self.now)
             life.log.append("attempt_failed")
         else:
             assert record
             life.owe_nothing(attempt)
-            self.account.probe_refused(life.job_id, self.now)
+            life.finally_refused(self.now)
             life.finish(self.now, JobState.FAILED, outcome, ms(self.ledger.leases.store))
 
     @move(when=lambda world: world.verdicts(), which=WHICH)

@@ -221,7 +221,7 @@ class Checks(World):
 
     def do(self, step: Claim) -> None:
         if step.step == "credits":
-            assert self.ledger.accounts.credits_seen(step.job_id, step.lease, Decimal(100), longest=60.0)
+            assert self.ledger.accounts.balance_read(step.job_id, step.lease, Decimal(100), longest=60.0)
             return
         record = self.ledger.jobs.read(step.job_id)
         assert record

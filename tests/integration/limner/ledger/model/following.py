@@ -88,7 +88,7 @@ class Followed(Costly):
     stored: bool = False
     cancelled_as: JobState | None = None
     uncounted: int = 0
-    faulted: bool = False
+    faulted: int = 0
     verdict: dict[str, Any] | None = None
     """The outcome by a failed task, if no better one comes."""
     decided: int | None = None
@@ -121,7 +121,7 @@ class Followed(Costly):
     def take_back(self, now: int) -> None:
         """Take an unused grant back."""
         if self.in_flight:
-            self.account.permits.pop((self.job_id, self.lease), None)
+            self.account.give_permit_back(now, (self.job_id, self.lease))
             self.account.no_probe(self.job_id, now)
             self.in_flight = False
 
@@ -189,7 +189,7 @@ class Followed(Costly):
             if self.permit and not self.answered:
                 self.answered = True
                 self.account.answered(now, self.sent_at, self.permit)
-            self.account.probe_succeeded(self.job_id)
+            self.account.accepted(now, self.job_id, self.sent_at)
 
     def takes_no_more(self, attempt: int) -> bool:
         """True if a callback cannot add another task."""

@@ -62,38 +62,57 @@ class Life(Ending):
         now: int,
         delay: int,
         *,
-        cause: str,
+        doubtful: bool,
         uncounted: int | None,
         pause: Closing | None,
         unsent: bool,
     ) -> None:
         self.state, self.in_flight = JobState.QUEUED, False
-        self.owe_nothing(self.attempt)
+        self.costs_what(self.attempt, doubtful=doubtful)
         assert self.permit
         if unsent:
-            self.account.permits.pop(self.permit, None)
+            self.account.give_permit_back(now, self.permit)
+        closed = opened = False
         if pause:
-            self.account.close(now, pause, self.job_id, self.cost)
+            closed = self.account.close(now, pause, self.job_id, self.cost, self.sent_at)
         elif unsent:
             self.account.no_probe(self.job_id, now + delay)
         else:
-            self.account.probe_refused(self.job_id, now)
-        self.faulted = self.faulted or cause == "server_fault"
+            opened = self.account.probe_refused(self.job_id, now)
+        if not closed and not opened and not unsent:
+            self.account.widen(now, 1)
+        if closed and pause and pause.after and uncounted is not None:
+            delay = 0
+        self.faulted += doubtful
         self.wait(now + delay)
         self.log.append("refused")
         adopted = self.go_on_polling(now)
         if not adopted:
             self.watch()
-        if uncounted is not None or pause:
-            self.do_not_count(uncounted or 0, adopted)
+        if uncounted is not None:
+            self.do_not_count(uncounted + max(0, now - self.sent_at), adopted)
 
-    def refused_in_vain(self, now: int, attempt: int, *, pause: Closing | None, unsent: bool) -> None:
-        """Record a refusal after the job's end. The attempt costs nothing, and a pause closes the account."""
-        self.owe_nothing(attempt)
+    def refused_in_vain(
+        self, now: int, attempt: int, *, pause: Closing | None, unsent: bool, doubtful: bool
+    ) -> None:
+        """Record a refusal after the job's end. A pause closes the account all the same."""
+        self.costs_what(attempt, doubtful=doubtful)
         if unsent and attempt == self.attempt and self.permit:
-            self.account.permits.pop(self.permit, None)
-        if pause:
-            self.account.close(now, pause, self.job_id, self.cost)
+            self.account.give_permit_back(now, self.permit)
+        closed = pause and self.account.close(now, pause, self.job_id, self.cost, self.sent_at)
+        if not closed and not unsent:
+            self.account.widen(now, 1)
+
+    def costs_what(self, attempt: int, *, doubtful: bool) -> None:
+        """A refused attempt costs nothing, unless the provider may have made a task all the same."""
+        if not doubtful:
+            self.owe_nothing(attempt)
+        elif attempt in self.kept:
+            self.dubious[attempt] = self.kept.pop(attempt)
+
+    def finally_refused(self, now: int) -> None:
+        if not self.account.probe_refused(self.job_id, now):
+            self.account.widen(now, 1)
 
     def do_not_count(self, time: int, adopted: bool) -> None:
         self.uncounted += 1
@@ -105,7 +124,11 @@ class Life(Ending):
             assert self.deadline is not None
             self.deadline += time
 
-    def doubt(self, now: int, grace: int) -> None:
+    def doubt(self, now: int, grace: int, why: Closing | None = None) -> None:
+        if why:
+            self.account.close(now, why, self.job_id, self.cost, self.sent_at)
+        else:
+            self.account.widen(now, 1)
         self.state, self.doubtful, self.lease = JobState.IN_DOUBT, self.attempt, self.lease + 1
         self.in_flight = False
         assert self.permit

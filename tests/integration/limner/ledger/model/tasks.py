@@ -39,6 +39,7 @@ class Tasks(World):
             # A callback has named this task, for any attempt.
             task_id = life.tasks[-1].task_id
         told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, poll_in=poll_in)
+        self.account.troubles.clear()
         assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(poll_in))
         self.heard.add((life.job_id, task_id))
 

@@ -168,6 +168,9 @@ class World(RuleBasedStateMachine):
     def free_creates(self, quota: Quota, opens: int | None) -> int:
         slots = quota.max_in_flight - sum(life.in_flight for life in self.lives.values())
         free = max(0, min(quota.creates - self.account.counted(self.now), slots))
+        ramp = self.account.ramp
+        if ramp and self.account.ramps(self.now):
+            free = min(free, ramp.left)
         if opens is None:
             return free
         # A pause ends with a probe, or with a check of the balance.
