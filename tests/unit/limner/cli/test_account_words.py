@@ -46,7 +46,7 @@ def make_pause(**facts: Any) -> Pause:
         "until": NOW + timedelta(seconds=60),
         "ends_by": EndsBy.PROBE,
         "message": "",
-        "answers": (),
+        "answers": [],
         "probe": None,
     }
     return Pause(**{**usual, **facts})
