@@ -15,7 +15,9 @@ from typing import Any, Final
 
 import httpx
 
+from sandbox.kie.faults.callback_ids import CALLBACK_IDS
 from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.variants import variant_of
 from sandbox.kie.faults.wire import encoded
 from sandbox.kie.options import ProviderOptions
 from sandbox.kie.tasks.ledger import KieTask
@@ -126,8 +128,8 @@ class Courier:
         body: dict[str, Any] = callback(task, self._base_url, self._options.cost_time)
         if Fault.CALLBACK_TAMPERED in task.fate:
             body["data"].update(state="success", resultJson=FORGED_RESULT)
-        if Fault.CALLBACK_TASK_ID in task.fate:
-            body["data"]["task_id"] = body["data"].pop("taskId")
+        if rule := task.fate.get(Fault.CALLBACK_TASK_ID):
+            body = CALLBACK_IDS[variant_of(Fault.CALLBACK_TASK_ID, rule.variant)](body)
         return encoded(body)
 
     def _headers(self, task: KieTask) -> dict[str, str]:

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.kie.api.envelope import Envelope
+from sandbox.kie.api.waiting import FOREVER, client_left_within
 from sandbox.kie.faults.balances import BALANCES
 from sandbox.kie.faults.connections import Broken, gateway_page
 from sandbox.kie.faults.faults import Fault
@@ -31,11 +32,13 @@ class BalanceApi:
         if strike := state.faults.first((Fault.BALANCE_ODD,), rng):
             state.ledger.count("credit", strike.fault)
             kind, value = BALANCES[strike.variant]
+            if kind == "hang":
+                await client_left_within(FOREVER, request)
             if kind == "page":
                 return gateway_page(value)
             if kind == "code":
                 return self._envelope.refusal(_REFUSALS[value], rng)
-            return Broken(reset=True) if kind == "drop" else self._envelope.ok(value)
+            return self._envelope.ok(value) if kind == "data" else Broken(reset=True)
         caller = state.accounts.caller(request.headers.get("authorization"))
         if caller is None or not caller.allowed:
             return self._envelope.refusal(UNAUTHORIZED, rng)

@@ -1,6 +1,5 @@
 """The job API: createTask and recordInfo (contract 1, 2)."""
 
-import asyncio
 import json
 import random
 from typing import Any, Final
@@ -13,6 +12,7 @@ from sandbox.kie.accounts.calls import CREATE, READ, Arrival
 from sandbox.kie.api.broken_answers import BROKEN_ANSWERS, broken_answer
 from sandbox.kie.api.envelope import Envelope
 from sandbox.kie.api.refused import RefusedAnswers
+from sandbox.kie.api.waiting import FOREVER, client_left_within
 from sandbox.kie.faults.connections import Broken
 from sandbox.kie.faults.echoes import ECHOES, Echo
 from sandbox.kie.faults.faults import CREATE_REFUSED, Fault
@@ -29,8 +29,8 @@ __all__ = ["JobsApi"]
 
 _BEFORE: Final = (Fault.DROP_BEFORE_ACCEPT, Fault.HTML_BEFORE, Fault.HANG)
 _AFTER: Final = tuple(BROKEN_ANSWERS)
-_READ: Final = (Fault.RECORD_DROP, Fault.RECORD_HTML, Fault.RECORD_500)
-_FOREVER: Final = float("inf")
+_READ: Final = (Fault.RECORD_DROP, Fault.RECORD_HTML, Fault.RECORD_500, Fault.RECORD_HANG)
+_HANGS: Final = (Fault.HANG, Fault.RECORD_HANG)
 
 
 class JobsApi:
@@ -59,8 +59,8 @@ class JobsApi:
             unknown = self._envelope.refusal(Refusal(422, str(error)), rng)
             return await self._later(wait, request, arrival, "422", unknown)
         if strike := faults.first(_BEFORE, rng):
-            wait = _FOREVER if strike.fault is Fault.HANG else wait
-            return await self._later(wait, request, arrival, strike.fault, self._broken(strike, faults, rng))
+            broken = self._broken(strike, faults, rng)
+            return await self._later(_wait(strike, wait), request, arrival, strike.fault, broken)
         checked = self._checked(arrival, body, faults, rng)
         if isinstance(checked, (Refusal, Echo)):
             outcome, answer = self._refused.answer(checked, faults, rng)
@@ -84,7 +84,8 @@ class JobsApi:
         rng = state.randomness(content)
         wait = state.latency(READ, content)
         if strike := faults.first(_READ, rng):
-            return await self._later(wait, request, arrival, strike.fault, self._broken(strike, faults, rng))
+            broken = self._broken(strike, faults, rng)
+            return await self._later(_wait(strike, wait), request, arrival, strike.fault, broken)
         readable = self._readable(arrival, task_id, task)
         if isinstance(readable, Refusal):
             outcome, answer = self._refused.answer(readable, faults, rng)
@@ -154,7 +155,7 @@ class JobsApi:
         state = self._state
         if slow := faults.strikes(Fault.SLOW_ANSWER, rng):
             wait += slow.seconds
-        if wait and await _client_left_within(wait, request):
+        if wait and await client_left_within(wait, request):
             task.ended = CallEnd.CLIENT_GONE
             state.ended(arrival, task.ended)
             return Broken(reset=False)
@@ -170,7 +171,7 @@ class JobsApi:
     async def _later(
         self, wait: float, request: Request, arrival: Arrival, outcome: str, answer: Response
     ) -> Response:
-        if wait and await _client_left_within(wait, request):
+        if wait and await client_left_within(wait, request):
             outcome, answer = CallEnd.CLIENT_GONE, Broken(reset=False)
         self._state.ended(arrival, outcome)
         return answer
@@ -183,10 +184,5 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-async def _client_left_within(seconds: float, request: Request) -> bool:
-    await request.body()  # after the whole request, only a disconnect can arrive
-    try:
-        message = await asyncio.wait_for(request.receive(), None if seconds == _FOREVER else seconds)
-    except TimeoutError:
-        return False
-    return bool(message["type"] == "http.disconnect")
+def _wait(strike: Strike, wait: float) -> float:
+    return FOREVER if strike.fault in _HANGS else wait

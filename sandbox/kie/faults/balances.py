@@ -27,6 +27,7 @@ BALANCES: Mapping[str, tuple[str, Any]] = MappingProxyType(
         "403": ("page", "403"),
         "301": ("page", "301"),
         "drop": ("drop", None),
+        "hang": ("hang", None),
     }
 )
 """By variant of the fault ``balance_odd``: the kind of the answer, and its data, its code or its page."""

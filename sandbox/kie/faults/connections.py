@@ -93,4 +93,4 @@ class Unusual(Response):
 def gateway_page(variant: str) -> Response:
     """The answer of an intermediary instead of the API: one of :data:`PAGES`."""
     page = PAGES[variant]
-    return Response(page.html, page.status, dict(page.headers), media_type="text/html")
+    return Response(page.body, page.status, dict(page.headers), media_type=page.media_type)

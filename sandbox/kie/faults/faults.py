@@ -72,6 +72,7 @@ class Fault(StrEnum):
     RECORD_500 = "record_500"
     RECORD_HTML = "record_html"
     RECORD_DROP = "record_drop"
+    RECORD_HANG = "record_hang"
     RECORD_OTHER_TASK = "record_other_task"
     # the callback (contract 3)
     CALLBACK_LOST = "callback_lost"

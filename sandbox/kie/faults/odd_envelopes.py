@@ -1,17 +1,21 @@
 """Answers of createTask that name an accepted task in another place than ``data.taskId`` (contract 10)."""
 
+import codecs
 import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 __all__ = ["ODD_ENVELOPES"]
+
+HUGE_BYTES: Final = 4_000_000
+"""More than anybody reads of an answer that is some hundred bytes long."""
 
 Odd = Callable[[str], tuple[int, bytes]]
 
 
 def _of(data: Any, *, status: int = 200, code: Any = 200, **beside: Any) -> tuple[int, bytes]:
-    return status, json.dumps({"code": code, "msg": "success", **beside, "data": data}).encode()
+    return status, json.dumps({"code": code, "msg": "success"} | beside | {"data": data}).encode()
 
 
 def _cut_behind_the_id(task_id: str) -> tuple[int, bytes]:
@@ -32,6 +36,12 @@ ODD_ENVELOPES: Mapping[str, Odd] = MappingProxyType(
         "data_string": _of,
         "data_list": lambda task_id: _of([{"taskId": task_id}]),
         "nested_string": lambda task_id: _of(json.dumps({"taskId": task_id})),
+        "nested_data": lambda task_id: _of({"data": {"taskId": task_id}}),
+        "id": lambda task_id: _of({"id": task_id}),
+        "text": lambda task_id: _of(None, msg=f"Task {task_id} was created"),
+        "utf16": lambda task_id: (200, _of({"taskId": task_id})[1].decode().encode("utf-16")),
+        "bom": lambda task_id: (200, codecs.BOM_UTF8 + _of({"taskId": task_id})[1]),
+        "huge": lambda task_id: _of({"taskId": task_id, "trace": "x" * HUGE_BYTES}),
         "truncated": _cut_behind_the_id,
     }
 )

@@ -13,14 +13,20 @@ ELSEWHERE: Final = "https://moved.example/login"
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its HTTP status, its heading and its own headers."""
+    """A page: its HTTP status, its heading, its own headers and its body."""
 
     status: int
     heading: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    text: str | None = None
+    """The body, if it is not HTML with the heading."""
+    media_type: str = "text/html"
+
     @property
-    def html(self) -> str:
+    def body(self) -> str:
+        if self.text is not None:
+            return self.text
         title = f"{self.status} {self.heading}"
         return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
 
@@ -45,6 +51,9 @@ PAGES: Mapping[str, Page] = MappingProxyType(
         "404": Page(404, "Not Found"),
         "429": Page(429, "Too Many Requests"),
         "500": Page(500, "Internal Server Error"),
+        "502_json": Page(502, "", text='{"message": "Internal server error"}', media_type="application/json"),
+        "503_text": Page(503, "", text="Internal error", media_type="text/plain"),
+        "504_empty": Page(504, "", text=""),
         "200": Page(200, "Sign in to the network"),
         "301": Page(301, "Moved Permanently", _MOVED),
         "302": Page(302, "Found", _MOVED),

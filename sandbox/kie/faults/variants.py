@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from sandbox.kie.faults.balances import BALANCES
 from sandbox.kie.faults.bodies import BODY_BYTES
+from sandbox.kie.faults.callback_ids import CALLBACK_IDS
 from sandbox.kie.faults.echoes import ECHOES
 from sandbox.kie.faults.failures import FAILURES
 from sandbox.kie.faults.faults import Fault
@@ -43,6 +44,7 @@ VARIANTS: Mapping[Fault, tuple[str, ...]] = MappingProxyType(
         Fault.FLAG_ONLY: FLAG_ONLY,
         Fault.RECORD_HTML: _pages("502"),
         Fault.RECORD_OTHER_TASK: OTHER_TASK,
+        Fault.CALLBACK_TASK_ID: tuple(CALLBACK_IDS),
         Fault.CALLBACK_BIG: tuple(BODY_BYTES),
         Fault.FILE_HTML: _pages("200"),
         Fault.BALANCE_ODD: tuple(BALANCES),

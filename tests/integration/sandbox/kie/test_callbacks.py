@@ -164,6 +164,16 @@ def test_the_task_id_can_have_the_name_of_the_sibling_pages(
     assert "taskId" not in body["data"]
 
 
+def test_the_task_id_can_stand_beside_the_data(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_task_id={"variant": "top_level"})
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(_, body, _)] = receiver.take()
+    assert body["taskId"] == task_id
+    assert "taskId" not in body["data"]
+
+
 @pytest.mark.parametrize(("variant", "least"), [("natural", 45_000), ("85KB", 85_000), ("600KB", 600_000)])
 def test_a_callback_can_be_as_large_as_a_long_prompt_makes_it(
     variant: str, least: int, receiver: Receiver, client: httpx.Client, provider: SandboxProvider

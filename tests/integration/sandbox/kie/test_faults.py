@@ -133,11 +133,14 @@ def test_a_slow_answer_is_late_or_finds_the_client_gone(
     until(lambda: provider.ledger(prompt="hasty")[0]["call_ended"] == "client_gone")
 
 
-def test_a_call_can_hang_without_a_task(provider: SandboxProvider, client: httpx.Client) -> None:
+def test_a_call_can_hang(provider: SandboxProvider, client: httpx.Client) -> None:
     provider.faults(hang={"next": 1})
     with pytest.raises(httpx.ReadTimeout):
         client.post("/api/v1/jobs/createTask", json=order(), timeout=0.3)
-    until(lambda: [call["outcome"] for call in provider.calls()] == ["client_gone"])
+    provider.faults(record_hang={"next": 1})
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/api/v1/jobs/recordInfo", params={"taskId": "0" * 32}, timeout=0.3)
+    until(lambda: [call["outcome"] for call in provider.calls()] == ["client_gone"] * 2)
     assert provider.ledger() == []
 
 

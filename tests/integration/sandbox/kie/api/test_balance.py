@@ -54,6 +54,12 @@ def test_the_connection_can_break_off(provider: SandboxProvider, client: httpx.C
     assert provider.summary()["calls"]["credit"] == {"balance_odd": 1}
 
 
+def test_the_balance_can_hang(provider: SandboxProvider, client: httpx.Client) -> None:
+    provider.faults(balance_odd={"next": 1, "variant": "hang"})
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/api/v1/chat/credit", timeout=0.3)
+
+
 def test_after_a_top_up_a_stale_balance_contradicts_createtask(
     provider: SandboxProvider, client: httpx.Client
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.kie.faults.odd_envelopes import ODD_ENVELOPES
+from sandbox.kie.faults.odd_envelopes import HUGE_BYTES, ODD_ENVELOPES
 from sandbox.kie.server import SandboxProvider
 from tests.integration.sandbox.conftest import ended, order
 
@@ -22,6 +22,9 @@ ODD: dict[str, tuple[int, Any, Any]] = {
     "record_id_only": (200, 200, {"recordId": ID}),
     "data_string": (200, 200, ID),
     "data_list": (200, 200, [{"taskId": ID}]),
+    "nested_data": (200, 200, {"data": {"taskId": ID}}),
+    "id": (200, 200, {"id": ID}),
+    "text": (200, 200, None),
     "nested_string": (200, 200, json.dumps({"taskId": ID})),
 }
 
@@ -53,5 +56,22 @@ def test_a_truncated_answer_ends_behind_the_id(provider: SandboxProvider, client
         answer.json()
 
 
+def test_a_text_can_name_the_id(provider: SandboxProvider, client: httpx.Client) -> None:
+    answer, task_id = odd(client, provider, "text")
+    assert answer.json()["msg"] == f"Task {task_id} was created"
+
+
+@pytest.mark.parametrize(
+    ("variant", "encoding"), [("utf16", "utf-16"), ("bom", "utf-8-sig"), ("huge", "ascii")]
+)
+def test_a_good_answer_can_be_encoded_oddly_or_huge(
+    variant: str, encoding: str, provider: SandboxProvider, client: httpx.Client
+) -> None:
+    answer, task_id = odd(client, provider, variant)
+    assert json.loads(answer.content.decode(encoding))["data"]["taskId"] == task_id
+    assert (len(answer.content) > HUGE_BYTES) is (variant == "huge")
+    assert answer.headers["content-type"] == "application/json;charset=UTF-8"
+
+
 def test_no_variant_was_left_out() -> None:
-    assert set(ODD_ENVELOPES) == {*ODD, "truncated"}
+    assert set(ODD_ENVELOPES) == {*ODD, "truncated", "utf16", "bom", "huge"}

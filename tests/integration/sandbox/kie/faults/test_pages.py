@@ -21,9 +21,28 @@ def test_each_page_can_come_before_and_after_acceptance(
 ) -> None:
     provider.faults(**{fault: {"next": 1, "variant": variant}})
     page = post(client)
-    assert (str(page.status_code), page.headers["content-type"][:9]) == (variant, "text/html")
-    assert page.text.startswith("<html>")
+    assert str(page.status_code) == variant[:3]
+    assert page.headers["content-type"].startswith(PAGES[variant].media_type)
+    assert page.text == PAGES[variant].body
     assert provider.summary()["created"] == tasks
+
+
+@pytest.mark.parametrize(
+    ("variant", "text"),
+    [
+        ("525", "<h1>525 SSL handshake failed</h1>"),
+        ("502_json", '{"message": "Internal server error"}'),
+        ("503_text", "Internal error"),
+        ("504_empty", ""),
+    ],
+)
+def test_a_page_has_no_code_whatever_its_form(
+    variant: str, text: str, provider: SandboxProvider, client: httpx.Client
+) -> None:
+    provider.faults(html_before={"next": 1, "variant": variant})
+    page = post(client).text
+    assert text in page
+    assert "code" not in page
 
 
 def test_a_challenge_says_that_it_is_one(provider: SandboxProvider, client: httpx.Client) -> None:

@@ -29,7 +29,7 @@ def test_a_broken_answer_does_not_show_the_task_s_id(fault: Fault) -> None:
 
 @pytest.mark.parametrize("variant", ODD_ENVELOPES)
 def test_an_odd_answer_shows_it(variant: str) -> None:
-    assert b"t1" in bytes(answer(Fault.ODD_ENVELOPE, variant).body)
+    assert b"t1" in bytes(answer(Fault.ODD_ENVELOPE, variant).body).replace(b"\0", b"")
 
 
 def test_a_truncated_answer_is_half_of_a_good_one() -> None:
