@@ -1,10 +1,17 @@
 """The variants of faults."""
 
+import re
+
 import pytest
 
 from sandbox.kie.faults.faults import Fault
 from sandbox.kie.faults.switches import Faults
 from sandbox.kie.faults.variants import VARIANTS, variant_of
+from tests.repository import ROOT
+
+ROWS = [
+    line.split("|") for line in (ROOT / "docs" / "sandbox.md").read_text("utf-8").splitlines() if "|" in line
+]
 
 
 @pytest.mark.parametrize(
@@ -26,3 +33,10 @@ def test_each_variant_can_be_switched_on(fault: Fault) -> None:
 
 def test_a_variant_can_be_written_in_a_marker() -> None:
     assert all(name.replace("_", "").isalnum() for names in VARIANTS.values() for name in names)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_the_documentation_has_a_row_for_the_fault_with_all_variants(fault: Fault) -> None:
+    [(_, _, happens, variants, *_)] = [row for row in ROWS if f"`{fault}`" in row[1]]
+    assert happens.strip()
+    assert set(re.findall(r"`(\w+)`", variants)) == set(VARIANTS.get(fault, ()))
