@@ -10,11 +10,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 
+from sandbox.kie.faults.callback_ids import CALLBACK_IDS
 from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.variants import variant_of
+from sandbox.kie.faults.wire import encoded
 from sandbox.kie.options import ProviderOptions
 from sandbox.kie.tasks.ledger import KieTask
 from sandbox.kie.tasks.records import callback
@@ -26,6 +30,7 @@ AT_ONCE: Final = 12
 
 httpcore scans all its connections for each request, so that many of them slow down every request.
 """
+WRONG_IDS: Final = 4
 FORGED_RESULT = json.dumps({"resultUrls": ["https://forged.invalid/image.png"]})
 
 
@@ -63,6 +68,8 @@ class Courier:
 
     async def deliver(self, task: KieTask) -> None:
         """Send the callback now, and retry until the receiver answers 200 or the retries are used up."""
+        if Fault.CALLBACK_WRONG_IDS in task.fate and not task.deliveries:
+            await self._pose(task)
         wait = self._options.callback_spacing / self._options.speed
         for _ in range(self._options.callback_retries + 1):
             if await self._post(task) == httpx.codes.OK:
@@ -96,24 +103,34 @@ class Courier:
     async def _post(self, task: KieTask) -> int:
         if task.callback_url is None:
             return httpx.codes.OK
-        try:
-            async with self._turn:
-                response = await self._client.post(
-                    task.callback_url, content=self._body(task), headers=self._headers(task)
-                )
-            status = response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL):
-            status = 0
+        status = await self._send(task.callback_url, self._body(task), self._headers(task))
         task.deliveries.append({"at_ms": int(self._now() * 1000), "status": status})
         return status
+
+    async def _pose(self, task: KieTask) -> None:
+        """Post invented ids, as somebody does who saw the callback's URL and does not know the HMAC key."""
+        for number in range(WRONG_IDS if task.callback_url else 0):
+            invented = replace(task, id=hashlib.sha256(f"{task.id}/{number}".encode()).hexdigest()[:32])
+            headers = {"Content-Type": "application/json"}
+            status = await self._send(task.callback_url or "", self._body(invented), headers)
+            answer = {"at_ms": int(self._now() * 1000), "status": status, "invented": invented.id}
+            task.deliveries.append(answer)
+
+    async def _send(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        """The status of the receiver's answer; 0 for no answer."""
+        try:
+            async with self._turn:
+                return (await self._client.post(url, content=body, headers=headers)).status_code
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return 0
 
     def _body(self, task: KieTask) -> bytes:
         body: dict[str, Any] = callback(task, self._base_url, self._options.cost_time)
         if Fault.CALLBACK_TAMPERED in task.fate:
             body["data"].update(state="success", resultJson=FORGED_RESULT)
-        if Fault.CALLBACK_TASK_ID in task.fate:
-            body["data"]["task_id"] = body["data"].pop("taskId")
-        return json.dumps(body).encode()
+        if rule := task.fate.get(Fault.CALLBACK_TASK_ID):
+            body = CALLBACK_IDS[variant_of(Fault.CALLBACK_TASK_ID, rule.variant)](body)
+        return encoded(body)
 
     def _headers(self, task: KieTask) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}

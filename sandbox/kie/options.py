@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
-from sandbox.kie.faults.faults import Faults, load
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.rules import load
+from sandbox.kie.faults.switches import Faults
 from sandbox.kie.limits.holders import key_holders
 from sandbox.kie.limits.windows import Window
 
-__all__ = ["CostTime", "NoData", "ProviderOptions", "TaskIds"]
+__all__ = ["CostTime", "NoData", "ProviderOptions", "RunningWords", "TaskIds"]
 
 
 class TaskIds(StrEnum):
@@ -32,6 +34,14 @@ class CostTime(StrEnum):
     MILLISECONDS = "ms"
 
 
+class RunningWords(StrEnum):
+    """The words of the refusal while too many tasks of an account run (contract 10)."""
+
+    SAME = "same"
+    """The words of the refusal for too high a rate."""
+    NAMED = "named"
+
+
 @dataclass(frozen=True)
 class ProviderOptions:
     """The options. Every field is also an option of ``python -m sandbox provider``."""
@@ -53,6 +63,9 @@ class ProviderOptions:
     window: Window = field(default=Window.SLIDING, metadata={"help": "How the window counts."})
     reads: int = field(default=10, metadata={"help": "recordInfo calls per second and key; 0: no limit."})
     max_running: int = field(default=0, metadata={"help": "Tasks of an account at once; 0: no limit."})
+    running_words: RunningWords = field(
+        default=RunningWords.SAME, metadata={"help": "Words of the refusal for max_running."}
+    )
     speed: float = field(
         default=1.0, metadata={"help": "Divides every duration of the provider: generation, files, retries."}
     )
@@ -104,7 +117,8 @@ class ProviderOptions:
         if self.tail_high < self.tail_low:
             raise ValueError("tail_high: must not be below tail_low")
         key_holders(self.accounts, self.keys)
-        Faults(load(self.faults))
+        if Fault.UNREACHABLE in Faults(load(self.faults)).to_json():
+            raise ValueError(f"faults: {Fault.UNREACHABLE} can be switched on at run time only")
 
     @property
     def key_holders(self) -> Mapping[str, tuple[str, ...]]:

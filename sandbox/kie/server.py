@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from sandbox.kie.api.provider import provider_app
+from sandbox.kie.door import BACKLOG, Door
 from sandbox.kie.faults.connections import Breakable
 from sandbox.kie.limits.holders import MAIN
 from sandbox.kie.options import ProviderOptions
@@ -34,11 +35,12 @@ def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
 
     Raises :class:`OSError` if the address cannot be bound.
     """
-    with socket.create_server((options.host, options.port), backlog=2048) as listener:
+    with socket.create_server((options.host, options.port), backlog=BACKLOG) as listener:
         host = "127.0.0.1" if options.host in ("", "0.0.0.0") else options.host
         url = f"http://{host}:{listener.getsockname()[1]}"
+        door = Door()
         config = uvicorn.Config(
-            provider_app(options, url),
+            provider_app(options, url, door),
             http=Breakable,
             ws="none",
             loop="asyncio",
@@ -48,8 +50,10 @@ def serve(options: ProviderOptions, ready: Callable[[str], None]) -> None:
             timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
+        server = uvicorn.Server(config)
+        door.attach(server, listener.getsockname())
         ready(url)
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 class SandboxProvider:
@@ -109,7 +113,9 @@ class SandboxProvider:
         if not self._url:
             self.stop()
             raise ProviderDied("The sandbox provider did not start; see its message on standard error.")
-        self._admin = httpx.Client(base_url=self._url, timeout=60, trust_env=False)
+        # Its connection stays open, because it is the only way in while the fault "unreachable" is on.
+        kept = httpx.Limits(keepalive_expiry=None)
+        self._admin = httpx.Client(base_url=self._url, timeout=60, trust_env=False, limits=kept)
         return self
 
     def stop(self) -> None:

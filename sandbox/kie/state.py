@@ -11,7 +11,12 @@ from sandbox.kie.accounts.account import Account
 from sandbox.kie.accounts.accounts import Accounts
 from sandbox.kie.accounts.calls import CREATE, READ, Arrival, Calls
 from sandbox.kie.callbacks import Courier
-from sandbox.kie.faults.faults import CALLBACK_FATES, FATES, Fault, Faults, Rule, load
+from sandbox.kie.faults.faults import CALLBACK_FATES, FATES, Fault
+from sandbox.kie.faults.markers import Markers
+from sandbox.kie.faults.rules import Rule, load
+from sandbox.kie.faults.state_words import STATE_WORDS
+from sandbox.kie.faults.switches import Faults, Source
+from sandbox.kie.faults.variants import variant_of
 from sandbox.kie.options import ProviderOptions, TaskIds
 from sandbox.kie.tasks.latency import DurationProfile, log_normal
 from sandbox.kie.tasks.ledger import KieLedger, KieTask, digest
@@ -51,6 +56,7 @@ class ProviderState:
     def _begin(self) -> None:
         self.seed = self.options.seed or secrets.randbits(32)
         self.faults = Faults(load(self.options.faults), self.now)
+        self._markers = Markers(self.now)
         self.accounts = Accounts(self.options)
         self.calls = Calls()
         self.ledger = KieLedger(self.options.window_seconds)
@@ -70,6 +76,13 @@ class ProviderState:
         """The generator for one call, given its content."""
         self._sent[content] += 1
         return random.Random(f"{self.seed}/{content}/{self._sent[content]}")
+
+    def faults_of(self, prompt: Any) -> Source:
+        """The faults that a call about this prompt can meet.
+
+        Raises :class:`sandbox.kie.faults.rules.InvalidFault` for a marker that is not understood.
+        """
+        return self._markers.source(prompt, self.faults)
 
     def latency(self, endpoint: str, content: str) -> float:
         """The seconds until a call is answered, given its content.
@@ -140,8 +153,12 @@ class ProviderState:
         }
 
     def _fate(self, order: TaskOrder, rng: random.Random) -> Mapping[Fault, Rule]:
-        fate = self.faults.draw(FATES, rng)
-        return fate | self.faults.draw(CALLBACK_FATES, rng) if order.callback_url else fate
+        faults = self.faults_of(order.input["prompt"])
+        fate = faults.draw(FATES, rng)
+        words = fate.get(Fault.STATE_WORDS)
+        if words and not STATE_WORDS[variant_of(Fault.STATE_WORDS, words.variant)]:
+            fate.setdefault(Fault.TASK_FAIL, Rule(probability=1.0))
+        return fate | faults.draw(CALLBACK_FATES, rng) if order.callback_url else fate
 
     def _task_id(self, rng: random.Random) -> str:
         digits = f"{rng.getrandbits(128):032x}"

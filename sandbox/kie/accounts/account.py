@@ -3,10 +3,10 @@
 import heapq
 from collections.abc import Callable
 
-from sandbox.kie.faults.refusals import NO_CREDITS, TOO_OFTEN, Refusal
+from sandbox.kie.faults.refusals import NO_CREDITS, TOO_MANY_RUNNING, TOO_OFTEN, Refusal
 from sandbox.kie.limits.holders import MAIN
 from sandbox.kie.limits.windows import Limiter, Window, limiter
-from sandbox.kie.options import ProviderOptions
+from sandbox.kie.options import ProviderOptions, RunningWords
 from sandbox.kie.tasks.orders import TaskOrder
 
 __all__ = ["Account"]
@@ -25,6 +25,8 @@ class Account:
         self._new_reads: Callable[[], Limiter] = lambda: limiter(Window.SLIDING, options.reads, 1.0)
         self._reads: dict[str, Limiter] = {}
         self._max_running = options.max_running
+        named = options.running_words is RunningWords.NAMED
+        self._full = TOO_MANY_RUNNING if named else TOO_OFTEN
         self._running: list[float] = []
         self._refunds: list[tuple[float, float]] = []
 
@@ -43,9 +45,10 @@ class Account:
         self._revoked.discard(key)
 
     def may_create(self, now: float) -> Refusal | None:
-        """The refusal for the rate or the number of running tasks, which look the same; or None."""
-        full = self._max_running and self.running(now) >= self._max_running
-        return TOO_OFTEN if full or not self._creates.allows(now) else None
+        """The refusal for the number of running tasks or the rate, or None; by default they look the same."""
+        if self._max_running and self.running(now) >= self._max_running:
+            return self._full
+        return None if self._creates.allows(now) else TOO_OFTEN
 
     def may_read(self, key: str, now: float) -> Refusal | None:
         """The refusal for too high a rate, or None; an allowed read is counted."""

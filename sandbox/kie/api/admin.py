@@ -1,10 +1,15 @@
 """The stand-in's own API for tests and people. It needs no API key."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from sandbox.kie.accounts.accounts import InvalidChange
-from sandbox.kie.faults.faults import InvalidFault
+from sandbox.kie.door import Door
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.rules import InvalidFault
+from sandbox.kie.faults.variants import variant_of
 from sandbox.kie.state import ProviderState
 
 __all__ = ["AdminApi"]
@@ -13,8 +18,9 @@ __all__ = ["AdminApi"]
 class AdminApi:
     """The endpoints below ``/sandbox``."""
 
-    def __init__(self, state: ProviderState) -> None:
+    def __init__(self, state: ProviderState, door: Door) -> None:
         self._state = state
+        self._door = door
 
     async def ledger(self, request: Request) -> Response:
         """``GET /sandbox/ledger``: the summary, with ``tasks`` unless ``summary=1``.
@@ -30,10 +36,14 @@ class AdminApi:
     async def faults(self, request: Request) -> Response:
         """``POST /sandbox/faults``: change the named faults; the answer has all active ones."""
         try:
-            self._state.faults.update(await request.json())
+            changes = await request.json()
+            self._state.faults.update(changes)
         except (InvalidFault, ValueError, AttributeError) as error:
             return JSONResponse({"error": str(error)}, 400)
-        return JSONResponse(self._state.faults.to_json())
+        active = self._state.faults.to_json()
+        if Fault.UNREACHABLE in changes:
+            await self._swing(active.get(Fault.UNREACHABLE), request)
+        return JSONResponse(active)
 
     async def calls(self, request: Request) -> Response:
         """``GET /sandbox/calls?after=N``: one page of the calls that arrived after number N."""
@@ -52,9 +62,19 @@ class AdminApi:
 
     async def reset(self, _request: Request) -> Response:
         """``POST /sandbox/reset``: forget everything; restore the credits, keys and faults of the start."""
+        await self._door.open()
         await self._state.reset()
         return JSONResponse({"reset": True})
 
     async def healthz(self, _request: Request) -> Response:
         """``GET /sandbox/healthz``: the health check."""
         return JSONResponse({"ok": True, "created": len(self._state.ledger.tasks), "seed": self._state.seed})
+
+    async def _swing(self, rule: dict[str, Any] | None, request: Request) -> None:
+        if rule is None:
+            await self._door.open()
+        else:
+            # The connection of the change stays open, so that its caller learns that it was made.
+            kept = request.scope.get("state", {}).get("transport")
+            variant = variant_of(Fault.UNREACHABLE, rule["variant"])
+            await self._door.shut(rule["seconds"], variant, kept)

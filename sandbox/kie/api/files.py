@@ -40,16 +40,18 @@ class FilesApi:
         state = self._state
         if not request.headers.get("user-agent"):
             return self._counted(PlainTextResponse("Forbidden", 403))
-        fault = state.faults.first(_FAULTS, state.randomness(request.url.path))
         picture = self._picture(request.path_params["name"])
+        faults = state.faults_of(picture.prompt if picture else None)
+        strike = faults.first(_FAULTS, state.randomness(request.url.path))
+        fault = strike.fault if strike else None
         if (
             picture is None
             or fault is Fault.FILE_404
             or self._link_expired(request.query_params.get("until"))
         ):
             return self._counted(PlainTextResponse("Not Found", 404))
-        if fault is Fault.FILE_HTML:
-            return self._counted(gateway_page(200))
+        if strike and fault is Fault.FILE_HTML:
+            return self._counted(gateway_page(strike.variant))
         png = await asyncio.to_thread(_drawn, picture)
         if fault is Fault.FILE_TRUNCATED:
             state.ledger.count("files", fault)

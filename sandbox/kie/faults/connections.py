@@ -13,14 +13,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["Breakable", "Broken", "gateway_page"]
+from sandbox.kie.faults.pages import PAGES
+
+__all__ = ["Breakable", "Broken", "Unusual", "abort", "gateway_page"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends RST and not FIN
 _CANNOT_OVERTAKE_SECONDS: Final = 0.05
 
 
 class Breakable(H11Protocol):
-    """uvicorn's protocol, with the connection in ``scope["state"]["transport"]``."""
+    """uvicorn's protocol, with the connection in ``scope["state"]["transport"]``.
+
+    The lifespan's state can have a ``door``, whose ``receive`` sees each new connection first.
+    """
+
+    hangs = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,6 +35,20 @@ class Breakable(H11Protocol):
         # answer, written as head and body, waits 40 ms for the client's delayed acknowledgement.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.app_state = {**self.app_state, "transport": transport}
+        if door := self.app_state.get("door"):
+            door.receive(self)
+
+    def hang(self) -> None:
+        """Read nothing more, and answer nothing."""
+        self.hangs = True
+        self.transport.pause_reading()
+
+
+def abort(transport: asyncio.Transport) -> None:
+    """Reset the connection."""
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
 
 
 class Broken(Response):
@@ -47,16 +68,29 @@ class Broken(Response):
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
             await asyncio.sleep(_CANNOT_OVERTAKE_SECONDS)  # a reset may discard data that is still in transit
-        if self._reset and not transport.is_closing():
-            transport.get_extra_info("socket").setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE
-            )
+        if self._reset:
+            abort(transport)
         transport.abort()
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
-def gateway_page(status: int) -> Response:
-    """The answer of an intermediary instead of the API: HTML without a code (contract 1.4)."""
-    page = f"<html><head><title>{status}</title></head><body><h1>Error {status}</h1></body></html>"
-    return Response(page, status, media_type="text/html")
+class Unusual(Response):
+    """An answer without a body and with a reason phrase of its own, which ASGI has no way to send."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__()
+        self._head = f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        transport: asyncio.Transport = scope["state"]["transport"]
+        transport.write(self._head.encode())
+        transport.close()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def gateway_page(variant: str) -> Response:
+    """The answer of an intermediary instead of the API: one of :data:`PAGES`."""
+    page = PAGES[variant]
+    return Response(page.body, page.status, dict(page.headers), media_type=page.media_type)

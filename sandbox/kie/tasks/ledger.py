@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sandbox.kie.faults.faults import Fault, Rule
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.rules import Rule
 from sandbox.kie.limits.holders import MAIN
 from sandbox.kie.limits.peaks import Peak
 
@@ -40,6 +41,7 @@ class CallEnd(StrEnum):
     ERROR_500 = "error_500"
     NO_TASK_ID = "no_task_id"
     TRUNCATED = "truncated"
+    ODD_ENVELOPE = "odd_envelope"
 
 
 @dataclass(slots=True)
@@ -67,7 +69,7 @@ class KieTask:
     seen_ms: int | None = None
     """The time of the first recordInfo answer that showed the task's end."""
     deliveries: list[dict[str, Any]] = field(default_factory=list)
-    """Each attempt at a callback: ``at_ms`` and ``status`` (0: no answer)."""
+    """Each attempt at a callback: ``at_ms``, ``status`` (0: no answer), and ``invented`` for a made-up id."""
 
     def state(self, now_ms: float) -> State:
         if now_ms >= self.finish_ms:

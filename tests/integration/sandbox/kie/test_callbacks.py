@@ -162,3 +162,40 @@ def test_the_task_id_can_have_the_name_of_the_sibling_pages(
     [(_, body, _)] = receiver.take()
     assert body["data"]["task_id"] == task_id
     assert "taskId" not in body["data"]
+
+
+def test_the_task_id_can_stand_beside_the_data(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_task_id={"variant": "top_level"})
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    [(_, body, _)] = receiver.take()
+    assert body["taskId"] == task_id
+    assert "taskId" not in body["data"]
+
+
+@pytest.mark.parametrize(("variant", "least"), [("natural", 45_000), ("85KB", 85_000), ("600KB", 600_000)])
+def test_a_callback_can_be_as_large_as_a_long_prompt_makes_it(
+    variant: str, least: int, receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_big={"variant": variant})
+    task_id = create(client, "红" * 5000, callback=receiver.url)["data"]["taskId"]
+    [(headers, body, _)] = receiver.take()
+    assert least <= int(headers["content-length"]) < least + 2000
+    assert body["data"]["taskId"] == task_id
+    assert json.loads(json.loads(body["data"]["param"])["input"])["prompt"] == "红" * 5000
+    assert provider.ledger()[0]["input"] == {"prompt": "红" * 5000}
+
+
+def test_four_invented_ids_precede_the_true_callback(
+    receiver: Receiver, client: httpx.Client, provider: SandboxProvider
+) -> None:
+    provider.faults(callback_wrong_ids=1)
+    task_id = create(client, callback=receiver.url)["data"]["taskId"]
+    got = receiver.take(5)
+    ids = [body["data"]["taskId"] for _, body, _ in got]
+    assert (len(set(ids)), ids[-1]) == (5, task_id)
+    assert ["x-webhook-signature" in headers for headers, _, _ in got] == [False] * 4 + [True]
+    row = until(lambda: row if len((row := provider.ledger()[0])["callbacks"]) == 5 else None)
+    assert [delivery.get("invented") for delivery in row["callbacks"]] == [*ids[:4], None]
+    assert provider.summary()["created"] == 1

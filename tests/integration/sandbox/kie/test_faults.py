@@ -133,6 +133,22 @@ def test_a_slow_answer_is_late_or_finds_the_client_gone(
     until(lambda: provider.ledger(prompt="hasty")[0]["call_ended"] == "client_gone")
 
 
+def test_a_call_can_hang(provider: SandboxProvider, client: httpx.Client) -> None:
+    provider.faults(hang={"next": 1})
+    with pytest.raises(httpx.ReadTimeout):
+        client.post("/api/v1/jobs/createTask", json=order(), timeout=0.3)
+    provider.faults(record_hang={"next": 1})
+    with pytest.raises(httpx.ReadTimeout):
+        client.get("/api/v1/jobs/recordInfo", params={"taskId": "0" * 32}, timeout=0.3)
+    until(lambda: [call["outcome"] for call in provider.calls()] == ["client_gone"] * 2)
+    assert provider.ledger() == []
+
+
+def test_one_false_401_is_followed_by_good_answers(provider: SandboxProvider, client: httpx.Client) -> None:
+    provider.faults(create_401={"next": 1})
+    assert [create(client)["code"] for _ in range(3)] == [401, 200, 200]
+
+
 def test_a_record_is_null_at_first(provider: SandboxProvider, client: httpx.Client) -> None:
     provider.faults(record_null_seconds=0.3)
     task_id = create(client)["data"]["taskId"]

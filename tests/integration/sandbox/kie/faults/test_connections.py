@@ -18,7 +18,7 @@ ANSWERS: dict[str, Callable[[], Response]] = {
     "drop": lambda: Broken(reset=False),
     "reset": lambda: Broken(reset=True),
     "half": lambda: Broken(b"half of it", reset=False),
-    "page": lambda: gateway_page(502),
+    "page": lambda: gateway_page("502"),
 }
 
 

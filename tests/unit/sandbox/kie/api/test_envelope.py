@@ -5,13 +5,11 @@ import random
 
 import pytest
 
-from sandbox.kie.api.envelope import BROKEN_ANSWERS, Envelope
-from sandbox.kie.faults.connections import Broken
-from sandbox.kie.faults.faults import Fault
+from sandbox.kie.api.envelope import Envelope
+from sandbox.kie.faults.hints import Hint
 from sandbox.kie.faults.refusals import Refusal
 from sandbox.kie.options import NoData, ProviderOptions
 
-IDS = {"taskId": "t1", "recordId": "t1"}
 RNG = random.Random(5)
 
 
@@ -41,24 +39,9 @@ def test_no_answer_promises_when_to_try_again() -> None:
     assert "retry-after" not in headers
 
 
-def test_no_broken_answer_shows_the_task_s_id() -> None:
-    for _, respond in BROKEN_ANSWERS.values():
-        answer = respond(envelope(), IDS, RNG)
-        assert b'"t1"' not in bytes(answer.body)
-
-
-def test_a_truncated_answer_is_half_of_a_good_one() -> None:
-    _, respond = BROKEN_ANSWERS[Fault.TRUNCATED_JSON]
-    whole = envelope().success(IDS)
-    body = bytes(respond(envelope(), IDS, RNG).body)
-    assert whole.startswith(body)
-    assert len(body) == len(whole) // 2
-
-
-def test_only_a_drop_and_a_reset_end_the_connection() -> None:
-    broken = {
-        fault
-        for fault, (_, respond) in BROKEN_ANSWERS.items()
-        if isinstance(respond(envelope(), IDS, RNG), Broken)
-    }
-    assert broken == {Fault.ACCEPT_THEN_DROP, Fault.RESET_MID_BODY}
+def test_a_hint_is_in_the_headers_the_fields_and_the_text() -> None:
+    answer = envelope().refusal(
+        Refusal(429, "slow"), RNG, Hint({"Retry-After": "3"}, {"retry_after": 3}, " now")
+    )
+    assert answer.headers["retry-after"] == "3"
+    assert json.loads(bytes(answer.body)) == {"code": 429, "msg": "slow now", "data": None, "retry_after": 3}

@@ -19,3 +19,14 @@ def test_what_changes_something_is_no_get(kie: Caller, path: str) -> None:
 
 def test_another_path_leads_nowhere(kie: Caller) -> None:
     assert kie.get("/api/v1/jobs", headers=KEY).status_code == 404
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_an_api_url_can_lie_behind_a_redirect(kie: Caller, status: int) -> None:
+    answer = kie.post(f"/redirect/{status}/api/v1/jobs/createTask", headers=KEY, json={})
+    assert (answer.status_code, answer.headers["location"]) == (status, f"{BASE}/api/v1/jobs/createTask")
+    assert kie.get("/sandbox/ledger").json()["created"] == 0
+
+
+def test_an_api_url_can_have_a_path_too_many(kie: Caller) -> None:
+    assert kie.post("/api/v1/api/v1/jobs/createTask", headers=KEY, json={}).status_code == 404

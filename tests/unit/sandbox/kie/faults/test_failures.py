@@ -2,12 +2,9 @@
 
 import pytest
 
-from sandbox.kie.faults.failures import DEFAULT_FAILURE, FAILURES
-from sandbox.kie.faults.faults import Fault, Faults
-
-
-def test_a_failure_without_a_variant_is_one_of_the_list() -> None:
-    assert DEFAULT_FAILURE in FAILURES
+from sandbox.kie.faults.failures import FAILURES
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.switches import Faults
 
 
 def test_codes_are_numbers_in_some_and_texts_in_others() -> None:

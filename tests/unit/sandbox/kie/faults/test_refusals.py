@@ -1,11 +1,13 @@
 """The errors on demand."""
 
-from sandbox.kie.faults.faults import CREATE_REFUSED
-from sandbox.kie.faults.refusals import NO_CREDITS, ON_DEMAND
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.refusals import NO_CREDITS, ON_DEMAND, on_demand
+from sandbox.kie.faults.switches import Strike
 
 
-def test_each_fault_that_refuses_has_its_error() -> None:
-    assert set(ON_DEMAND) == set(CREATE_REFUSED)
+def test_a_refusal_in_other_words_has_those_of_its_variant() -> None:
+    assert on_demand(Strike(Fault.REFUSAL_WORDS, "policy_403")).code == 403
+    assert on_demand(Strike(Fault.CREATE_402, "")) is NO_CREDITS
 
 
 def test_a_fault_that_names_a_code_answers_with_it() -> None:

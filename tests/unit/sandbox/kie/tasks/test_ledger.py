@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.kie.faults.faults import Fault, Rule
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.rules import Rule
 from sandbox.kie.options import CostTime
 from sandbox.kie.tasks.ledger import KieLedger, KieTask, State, digest
 from sandbox.kie.tasks.records import callback, record

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from sandbox.kie.faults.failures import FAILURES
-from sandbox.kie.faults.faults import Fault, Rule
+from sandbox.kie.faults.faults import Fault
+from sandbox.kie.faults.rules import Rule
 from sandbox.kie.options import CostTime
 from sandbox.kie.tasks.records import callback, record, result_urls
 from tests.unit.sandbox.kie.tasks.test_ledger import BASE, task
