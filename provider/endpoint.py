@@ -26,6 +26,8 @@ def checked_api_url(api_url: str) -> str:
         parts = urlsplit(api_url)
         usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
         httpx.URL(api_url)
+        # The look-up of the name fails over an empty or too long label in an error of its own.
+        (parts.hostname or "").encode("idna")
     except (ValueError, httpx.InvalidURL):
         usable = False
     if not usable or not api_url.isascii() or not api_url.isprintable() or " " in api_url:

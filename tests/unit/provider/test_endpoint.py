@@ -36,6 +36,8 @@ def no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "https://api.kie.ai\n",
         "https://[::1",
         "https://ä",
+        "https://api..kie.ai",
+        f"https://{'a' * 64}.kie.ai",
     ],
 )
 def test_an_unusable_url_is_refused_with_the_setting_s_name(url: str) -> None:
