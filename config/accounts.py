@@ -15,6 +15,7 @@ Seconds = Annotated[float, Field(gt=0, le=10_000_000, allow_inf_nan=False)]
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 _REFERENCES: Final = ("env:", "file:")
+_QUOTES: Final = frozenset("\"'`")
 
 
 class AccountOptions(BaseModel):
@@ -64,8 +65,13 @@ class AccountSettings:
 
 
 def checked_key(text: str) -> str:
-    """Return the key without surrounding space; raises ValueError if it does not fit into a header."""
+    """Return the key without surrounding space; raises ValueError, without the key, for an unusable one."""
     text = text.strip()
+    # Docker's --env-file keeps quotes, unlike a shell.
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        raise ValueError("has quotes around it; give the key without them")
+    if text.lower().startswith("bearer "):
+        raise ValueError("begins with Bearer; give the key alone")
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be printable ASCII without spaces")
     return text

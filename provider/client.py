@@ -8,7 +8,6 @@ from typing import Final, Self
 from urllib.parse import quote
 
 import httpcore
-import httpx
 from pydantic import SecretStr
 
 from limner.errors import LimnerError
@@ -16,9 +15,9 @@ from limner.models import TextToImage
 from provider.answers import Accepted, Cause, CreateAnswer, RecordAnswer, Refused, Unknown, Unreadable, Why
 from provider.body import UnusableBody, decode_part, read_body
 from provider.deadline import NotSent
-from provider.endpoint import checked_api_key, checked_api_url, environment_proxy
+from provider.endpoint import checked_api_key, checked_api_url, environment_proxy, tls_context
 from provider.envelope import clean
-from provider.messages import Requests, read_headers
+from provider.messages import Requests, read_headers, read_location
 from provider.reading import read_create, read_credits, read_record
 from provider.redaction import Redactor
 from provider.task_ids import candidates
@@ -62,11 +61,15 @@ DEFAULT_TIMEOUTS: Final = Timeouts()
 
 
 class ProviderError(LimnerError):
-    """The provider did not answer a question about the account; ``answer`` is what it sent instead."""
+    """The provider did not answer a question about the account; ``answer`` is what it sent instead.
 
-    def __init__(self, message: str, answer: Unreadable) -> None:
-        super().__init__(message, answer)
+    ``location`` is the destination of a redirect, without user, query and fragment; otherwise "".
+    """
+
+    def __init__(self, message: str, answer: Unreadable, location: str = "") -> None:
+        super().__init__(message, answer, location)
         self.answer = answer
+        self.location = location
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -117,9 +120,7 @@ class KieClient:
         self._max_body_bytes = max_body_bytes
         limits = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
         self._requests = Requests(self._api_url, self._api_key, user_agent, limits)
-        self._transport = Transport(
-            self._requests.origin, httpx.create_ssl_context(), environment_proxy(self._api_url)
-        )
+        self._transport = Transport(self._requests.origin, tls_context(), environment_proxy(self._api_url))
 
     def __repr__(self) -> str:
         return f"KieClient({self._api_url!r})"
@@ -171,14 +172,18 @@ class KieClient:
         The call checks the URL and the key; it proves nothing about generation (contract 1.4).
         """
         answer = self._ask(self._requests.get(CREDIT_PATH))
+        location = ""
         if isinstance(answer, _Answer):
             balance = read_credits(answer.http_status, answer.headers, answer.body)
+            location = self._without_key(read_location(answer.http_status, answer.headers).encode()).decode()
         else:
             balance = _unread(answer)
         if isinstance(balance, Decimal):
             return balance
         cause = balance.cause.value if balance.cause else balance.why.value
-        raise ProviderError(f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance)
+        raise ProviderError(
+            f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance, location
+        )
 
     def _ask(
         self, request: httpcore.Request, may_send: Callable[[], bool] | None = None

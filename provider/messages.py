@@ -4,12 +4,15 @@ httpx's own client builds, merges and checks far more for each exchange than thi
 its layers took half of the CPU of an exchange. So the common parts of all requests are prepared once.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import httpcore
 import httpx
 from pydantic import SecretStr
+
+from provider.envelope import clean
 
 _JSON: Final = (b"Content-Type", b"application/json")
 
@@ -67,3 +70,11 @@ def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def read_location(http_status: int, headers: Mapping[str, str]) -> str:
+    """The destination of a redirect, bounded and without user, query and fragment; "" if there is none."""
+    if not 300 <= http_status < 400:
+        return ""
+    path, *_ = re.split(r"[?#]", clean(headers.get("location")), maxsplit=1)
+    return re.sub(r"^([^/]*//)[^/]*@", r"\1", path)

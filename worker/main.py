@@ -5,10 +5,11 @@ The only module of the fleet's Celery side that needs settings to be imported.
 
 import sys
 
-from celery.signals import after_setup_logger, worker_init
+from celery.signals import after_setup_logger, celeryd_after_setup, worker_init
 
 from config import SettingsError, load
 from worker.application import build_app
+from worker.health.accounts import check_accounts
 from worker.health.preflight import preflight
 from worker.logs import quieten
 
@@ -25,3 +26,9 @@ after_setup_logger.connect(quieten, weak=False)
 @worker_init.connect(weak=False)
 def _before_work(**_: object) -> None:
     preflight(app.settings)
+
+
+# At worker_init, there is no log yet.
+@celeryd_after_setup.connect(weak=False)
+def _before_the_first_task(**_: object) -> None:
+    check_accounts(app.settings)

@@ -11,6 +11,7 @@ import typer
 
 import limner
 from limner.cli.accounts import pause, quota, resume, spend
+from limner.cli.doctor import doctor
 from limner.cli.doubts import callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
@@ -71,6 +72,7 @@ for body in (
     *(doubts, resolve, callbacks),
 ):
     app.command(epilog=_EXIT_CODES)(command(body))
+app.command(epilog=_EXIT_CODES)(doctor)
 
 
 def main(arguments: list[str]) -> int:

@@ -22,7 +22,10 @@ class ExitCode(IntEnum):
     """A command's exit code; of several jobs, the largest."""
 
     OK = 0, "done"
-    JOB_FAILED = 1, "a job that was waited for has failed, has expired or was cancelled"
+    JOB_FAILED = (
+        1,
+        "a job that was waited for has failed, has expired or was cancelled; `doctor` found a failure",
+    )
     BAD_INPUT = 2, "bad input; the message names the field, and nothing was stored"
     TIMEOUT = 3, "the time to wait is over, and the job goes on"
     UNKNOWN_JOB = 4, "no such job: it never was, or its result has expired"

@@ -20,6 +20,9 @@ _STYLES: Final[Mapping[str, str]] = {
     "paused": "yellow",
     "late_answer": "magenta",
     "in_doubt": "magenta",
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red",
 }
 
 

@@ -19,9 +19,10 @@ from limner.ledger.layout.keys import (
     REGISTRATIONS,
     WINDOW_CREATE,
 )
-from limner.ledger.messages import Milliseconds, moment, to_micro, to_ms
+from limner.ledger.messages import Closing, Milliseconds, moment, to_micro, to_ms
 from limner.ledger.pauses import pause_of
-from limner.ledger.scripts.script import YesOrNo
+from limner.ledger.scripts.encoding import of_closing
+from limner.ledger.scripts.script import Json, YesOrNo
 from limner.ledger.store import Reading, Store
 
 NO_WORKER: Final = "no_worker"
@@ -37,6 +38,15 @@ class ClosedByHand(YesOrNo):
     account: str
     length: Milliseconds | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Close(YesOrNo):
+    """The call that pauses an account for a trouble that a worker has met without a job."""
+
+    NAME: ClassVar[str] = "close"
+    account: str
+    why: Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +199,14 @@ class Accounts:
         limits = [_Limits.of(name, quota, pause, claimed.get(name)) for name, quota, pause in hashes if quota]
         return to_ms(self.store.now(time)), limits
 
-    # Pauses by hand, and the end of pauses
+    # Pauses without a job, and the end of pauses
+
+    def close(self, account: str, closing: Closing, error: Mapping[str, Any]) -> bool:
+        """Pause an account for a trouble met without a job; returns False if it is paused already.
+
+        ``error`` is the answer that showed the trouble: ``cause``, ``code``, ``http_status``, ``message``.
+        """
+        return self.store.run(Close(account=account, why=of_closing(closing, dict(error))))
 
     def pause(self, account: str, *, seconds: float | None = None, reason: str = "") -> None:
         """Pause an account for ``seconds``, or until somebody resumes it."""

@@ -70,6 +70,21 @@ class Journal:
             pipe.hincrby(CALLBACKS(self.store.prefix), Adoption.UNKNOWN_JOB, 1)
             pipe.execute()
 
+    def drop_unmatched(self, job_id: str) -> bool:
+        """Forget an unmatched callback, for which somebody has made the job's id up, and its count.
+
+        Returns False if there is none.
+        """
+        key = UNMATCHED_CALLBACKS(self.store.prefix)
+        with self.store.client() as client:
+            entries = [entry for entry, fields in client.xrange(key) if fields["job"] == job_id]
+            if entries:
+                client.xdel(key, *entries)
+                counts = CALLBACKS(self.store.prefix)
+                if client.hincrby(counts, Adoption.UNKNOWN_JOB, -len(entries)) <= 0:
+                    client.hdel(counts, Adoption.UNKNOWN_JOB)
+        return bool(entries)
+
     def count_callback(self, outcome: str) -> None:
         """Count a callback that named no attempt."""
         with self.store.client() as client:

@@ -70,3 +70,17 @@ def test_a_key_loses_its_surrounding_space() -> None:
 def test_a_key_that_no_header_can_hold_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be printable ASCII without spaces"):
         checked_key(text)
+
+
+@pytest.mark.parametrize("text", ["'kie-secret'", '"kie-secret"', '"kie-secret', "kie-secret'", "'", '""'])
+def test_a_key_in_quotes_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(ValueError, match="has quotes around it") as caught:
+        checked_key(text)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["Bearer kie-secret", "bearer kie-secret"])
+def test_a_key_with_the_word_before_it_is_refused_without_showing_it(text: str) -> None:
+    with pytest.raises(ValueError, match="begins with Bearer; give the key alone") as caught:
+        checked_key(text)
+    assert "secret" not in str(caught.value)

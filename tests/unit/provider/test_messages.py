@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from provider.messages import Requests, read_headers
+from provider.messages import Requests, read_headers, read_location
 
 KEY = SecretStr("kie-secret-5c94f1aa3f0c9a5b")
 TIMEOUTS = {"connect": 1.0, "read": 2.0, "write": 3.0}
@@ -48,3 +48,23 @@ def test_representations_do_not_show_the_key() -> None:
 def test_header_names_are_lower_case_and_repeated_values_are_joined() -> None:
     raw = [(b"Retry-After", b"2"), (b"X", b"\xfc"), (b"retry-after", b"3")]
     assert read_headers(raw) == {"retry-after": "2, 3", "x": "ü"}
+
+
+@pytest.mark.parametrize(
+    ("status", "location", "read"),
+    [
+        (302, "https://kie.ai/login", "https://kie.ai/login"),
+        (308, "/v2/api?key=hunter2", "/v2/api"),
+        (301, "https://user:hunter2@kie.ai/x#hunter2", "https://kie.ai/x"),
+        (302, "//hunter2@kie.ai", "//kie.ai"),
+        (302, "https://kie.ai/a@b", "https://kie.ai/a@b"),
+        (302, "x" * 5000, "x" * 500),
+        (200, "https://kie.ai", ""),
+    ],
+)
+def test_the_location_of_a_redirect_is_read_without_secrets(status: int, location: str, read: str) -> None:
+    assert read_location(status, {"location": location}) == read
+
+
+def test_a_redirect_without_a_location_leads_nowhere() -> None:
+    assert read_location(302, {}) == ""

@@ -137,6 +137,7 @@ def test_the_facts_of_an_account_are_plain() -> None:
         "until": "2026-11-23T12:01:00.250Z",
         "ends_by": "probe",
         "message": "",
+        "answers": [],
         "probe": None,
     }
 

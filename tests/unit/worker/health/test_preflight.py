@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from worker.health.preflight import risks, unkept
+from config import Settings
+from worker.health.preflight import preflight, risks, unkept
 
 DURABLE: dict[str, object] = {"aof_enabled": 1, "redis_version": "7.2.4", "connected_slaves": 1}
 
@@ -46,3 +48,16 @@ def test_a_server_that_forgets_or_evicts_is_a_risk_by_its_setting() -> None:
     assert "appendonly no" in forgets
     assert "maxmemory-policy allkeys-lru" in evicts
     assert all(risk.startswith("LIMNER_REDIS_URL: ") for risk in (forgets, evicts))
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "name"),
+    [
+        ("https://api.kie.ai/api/v1/jobs", "k1", "LIMNER_API_URL must not end in /api/v1/jobs"),
+        ("https://api.kie.ai", "two words", "LIMNER_API_KEY has a blank"),
+    ],
+)
+def test_a_setting_that_is_certainly_wrong_ends_the_worker(url: str, key: str, name: str) -> None:
+    settings = Settings(redis_url="redis://127.0.0.1:1/0", api_url=url, api_key=SecretStr("k1"))
+    with pytest.raises(SystemExit, match=f"limner: {name}"):
+        preflight(settings.model_copy(update={"api_key": SecretStr(key)}))
