@@ -67,6 +67,7 @@ class Cause(StrEnum):
     KEY_CAPPED = "key_capped"
     UNAUTHORIZED = "unauthorized"
     BAD_REQUEST = "bad_request"
+    MODERATION = "moderation"
     DISABLED = "disabled"
 
     @property
@@ -103,6 +104,7 @@ _REFUSALS: Final[Mapping[Cause, tuple[Disposition, type[JobFailed]]]] = {
     Cause.KEY_CAPPED: (Disposition.STOP, InsufficientCredits),
     Cause.UNAUTHORIZED: (Disposition.STOP, Unauthorized),
     Cause.BAD_REQUEST: (Disposition.NEVER, RequestRejected),
+    Cause.MODERATION: (Disposition.NEVER, ModerationRefused),
     Cause.DISABLED: (Disposition.NEVER, FeatureDisabled),
 }
 

@@ -1,16 +1,18 @@
-"""The tables of contract 1.4, 2.3, which map codes and message texts to causes."""
+"""The tables of contract 1.4, 2.3, which map codes to causes, and what words make of them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from provider.answers import Cause, FailCause
+from provider.answers import Cause, Disposition, FailCause
+from provider.texts import may_be_over, meaning, plain, without_echo
 
 CODES: Final[Mapping[int, Cause]] = MappingProxyType(
     {
         400: Cause.BAD_REQUEST,
         401: Cause.UNAUTHORIZED,
         402: Cause.NO_CREDITS,
+        403: Cause.UNAUTHORIZED,
         404: Cause.BAD_REQUEST,
         405: Cause.BAD_REQUEST,
         413: Cause.BAD_REQUEST,
@@ -26,25 +28,19 @@ CODES: Final[Mapping[int, Cause]] = MappingProxyType(
 )
 """The cause by the code of a well-formed envelope. Any other code is not known to be a refusal."""
 
-OVERLOADED_CODES: Final = frozenset({500, 501})
+OVERLOADED_CODES: Final = frozenset({400, 403, 404, 405, 413, 422, 500, 501, 505})
 """Codes under which the provider reports several causes; the message tells them apart."""
 
-_CREDIT_WORDS: Final = ("credits insufficient", "balance isn't enough")
+_CERTAIN_CODES: Final = frozenset({433, 455})
+"""Codes that have one cause, whatever the message says."""
 
-WORDS: Final[tuple[tuple[Cause, tuple[str, ...]], ...]] = (
-    (
-        Cause.BAD_REQUEST,
-        (
-            "is required",
-            "range of allowed options",
-            "within the specified range",
-            "text length cannot exceed",
-        ),
-    ),
-    (Cause.NO_CREDITS, _CREDIT_WORDS),
-    (Cause.DISABLED, ("temporarily paused",)),
-)
-"""Causes by substrings of an overloaded code's message, in order of precedence and in any case."""
+_ACCOUNT_CAUSES: Final = frozenset(cause for cause in Cause if cause.disposition is Disposition.STOP)
+_PLAIN_WORDS: Final = _ACCOUNT_CAUSES | {Cause.MODERATION}
+"""Causes whose words are a refusal under an unknown code too. The words of bad input and of a disabled model
+are also those of faults."""
+
+_ACCEPTING_CODES: Final = frozenset({0, *range(200, 300)})
+"""Codes of an acceptance, here or elsewhere: no word makes a refusal of them."""
 
 PLAIN_STATUSES: Final[Mapping[int, Cause]] = MappingProxyType(
     {429: Cause.RATE_LIMITED, 455: Cause.MAINTENANCE}
@@ -53,20 +49,11 @@ PLAIN_STATUSES: Final[Mapping[int, Cause]] = MappingProxyType(
 
 A limiter answers 429 in place of the server behind it (RFC 6585), and nobody but the provider uses 455. Every
 other status may come from a gateway that had already forwarded the request, so without an envelope it proves
-nothing: a 401 or 404 page leaves a createTask in doubt, which costs a poll instead of a second purchase.
+nothing: a 401 page leaves a createTask in doubt, which costs a poll instead of a second purchase.
 """
 
-MODERATION_WORDS: Final = (
-    "nsfw",
-    "moderat",
-    "sensitive",
-    "safety",
-    "policy",
-    "prohibit",
-    "violat",
-    "copyright",
-    "flagged",
-)
+UNPROCESSED_STATUSES: Final = frozenset({*range(300, 400), 404, 521, 525, 526, 530})
+"""HTTP statuses that, without an envelope, prove that the request was not processed (contract 1.3, 10)."""
 
 FAIL_CODES: Final[Mapping[str, FailCause]] = MappingProxyType(
     {
@@ -74,31 +61,57 @@ FAIL_CODES: Final[Mapping[str, FailCause]] = MappingProxyType(
         "422": FailCause.BAD_INPUT,
         "422_validation_failed": FailCause.BAD_INPUT,
         "402": FailCause.NO_CREDITS,
+        "433": FailCause.KEY_CAPPED,
     }
 )
 """The cause by a task's ``failCode`` in lower case. Any other code is a fault of the provider."""
 
+TRANSIENT_CODES: Final = frozenset(
+    {"408", "429", "430", "455", "500", "501", "502", "503", "504", "generation_failed"}
+)
+"""The ``failCode`` of faults that may be over, in lower case, unless the words say otherwise."""
 
-def refusal(code: int, message: str) -> Cause | None:
-    """The cause of a refusal with this code, or None if the code is not known to be a refusal."""
-    if code in OVERLOADED_CODES:
-        text = message.casefold()
-        for cause, words in WORDS:
-            if any(word in text for word in words):
-                return cause
-    return CODES.get(code)
+_FAILURES: Final[Mapping[Cause, FailCause]] = MappingProxyType(
+    {
+        Cause.MODERATION: FailCause.MODERATION,
+        Cause.BAD_REQUEST: FailCause.BAD_INPUT,
+        Cause.NO_CREDITS: FailCause.NO_CREDITS,
+        Cause.KEY_CAPPED: FailCause.KEY_CAPPED,
+    }
+)
+"""The meaning of words in a task's failure. Other words speak of the provider's own dealings."""
+
+_OVER_SOON: Final = frozenset({Cause.RATE_LIMITED, Cause.TOO_MANY_RUNNING, Cause.MAINTENANCE})
 
 
-def failure(code: int | str | None, message: str) -> FailCause:
-    """The cause of a task's failure.
+def refusal(code: int, message: str, prompt: str = "") -> Cause | None:
+    """The cause of a refusal with this code, or None if it is not known to be a refusal.
 
-    Moderation is checked first, because the provider reports it under codes of bad input.
+    ``prompt`` is the prompt of the request, whose words in the message mean nothing.
     """
-    text = f"{code} {message}".casefold()
-    if any(word in text for word in MODERATION_WORDS):
-        return FailCause.MODERATION
-    if cause := FAIL_CODES.get(str(code).casefold()):
-        return cause
-    if any(word in text for word in _CREDIT_WORDS):
-        return FailCause.NO_CREDITS
-    return FailCause.PROVIDER_FAULT
+    known = CODES.get(code)
+    if code in _CERTAIN_CODES or code in _ACCEPTING_CODES:
+        return known
+    said = meaning(plain(without_echo(message, prompt)))
+    if code in OVERLOADED_CODES:
+        return said or known
+    trusted = _PLAIN_WORDS if known is None else _ACCOUNT_CAUSES
+    return said if said in trusted else known
+
+
+def failure(
+    code: int | str | None, message: str, *, state: str = "", prompt: str = ""
+) -> tuple[FailCause, bool]:
+    """The cause of a task's failure, and True if it names a fault that may be over.
+
+    Words are checked first, because the provider reports moderation under codes of bad input.
+    """
+    text = plain(f"{state} {code} {without_echo(message, prompt)}")
+    said = meaning(text)
+    name = str(code).casefold()
+    cause = (_FAILURES.get(said) if said else None) or FAIL_CODES.get(name)
+    if cause is not None:
+        return cause, False
+    if said is not None:
+        return FailCause.PROVIDER_FAULT, said in _OVER_SOON
+    return FailCause.PROVIDER_FAULT, name in TRANSIENT_CODES or may_be_over(text)
