@@ -19,7 +19,9 @@ from provider.answers import (
 )
 from provider.client import KieClient, ProviderError, Timeouts
 from provider.prices import PRICES, PriceList, price
-from provider.reading import callback_url, read_create, read_credits, read_record
+from provider.reading import read_create, read_credits, read_record
+from provider.records import callback_url
+from provider.redaction import Redactor
 from provider.wire import create_body, request_digest
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "PriceList",
     "ProviderError",
     "RecordAnswer",
+    "Redactor",
     "Refused",
     "Timeouts",
     "Trouble",

@@ -1,6 +1,7 @@
 """Reading an answer's body within a size limit, before and after decompression."""
 
 import zlib
+from contextlib import suppress
 from typing import Final
 
 import httpcore
@@ -18,15 +19,17 @@ class UnusableBody(Exception):
         self.why = why
 
 
-def read_body(response: httpcore.Response, encoding: str, limit: int) -> bytes:
-    """The body of an answer, decoded. Raises :class:`UnusableBody` beyond ``limit`` bytes."""
-    chunks: list[bytes] = []
+def read_body(response: httpcore.Response, encoding: str, limit: int, received: list[bytes]) -> bytes:
+    """The body of an answer, decoded. Raises :class:`UnusableBody` beyond ``limit`` bytes.
+
+    Whatever comes is added to ``received`` at once, so that the caller has it if the body breaks off.
+    """
     size = 0
     for chunk in response.iter_stream():
-        chunks.append(chunk)
+        received.append(chunk)
         if (size := size + len(chunk)) > limit:
             raise UnusableBody(Why.TOO_LONG)
-    return decode(b"".join(chunks), encoding, limit)
+    return decode(b"".join(received), encoding, limit)
 
 
 def decode(raw: bytes, encoding: str, limit: int) -> bytes:
@@ -38,6 +41,17 @@ def decode(raw: bytes, encoding: str, limit: int) -> bytes:
             return _inflate(raw, limit)
         case _:
             raise UnusableBody(Why.BAD_ENCODING)
+
+
+def decode_part(raw: bytes, encoding: str, limit: int) -> bytes:
+    """At most ``limit`` bytes of a body that broke off or is too long, from the part that came."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return raw[:limit]
+        case "gzip" | "x-gzip" | "deflate":
+            with suppress(zlib.error):
+                return zlib.decompressobj(_ZLIB_OR_GZIP).decompress(raw, limit)
+    return b""
 
 
 def _inflate(raw: bytes, limit: int) -> bytes:

@@ -1,7 +1,7 @@
 """The one HTTP client of a worker process."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Self
@@ -13,20 +13,20 @@ from pydantic import SecretStr
 
 from limner.errors import LimnerError
 from limner.models import TextToImage
-from provider.answers import Cause, CreateAnswer, RecordAnswer, Refused, Unknown, Unreadable, Why
-from provider.body import UnusableBody, read_body
+from provider.answers import Accepted, Cause, CreateAnswer, RecordAnswer, Refused, Unknown, Unreadable, Why
+from provider.body import UnusableBody, decode_part, read_body
 from provider.endpoint import checked_api_key, checked_api_url, environment_proxy
 from provider.envelope import clean
 from provider.messages import Requests, read_headers
 from provider.reading import read_create, read_credits, read_record
+from provider.redaction import Redactor
+from provider.task_ids import candidates
 from provider.transport import Transport
 from provider.wire import create_body, encode
 
 CREATE_PATH: Final = "/api/v1/jobs/createTask"
 RECORD_PATH: Final = "/api/v1/jobs/recordInfo"
 CREDIT_PATH: Final = "/api/v1/chat/credit"
-
-_SHORTEST_REAL_KEY: Final = 16
 
 # Verified on raw sockets in tests/integration/provider: in all of these no byte of the request went out.
 _NEVER_SENT: Final = (
@@ -84,6 +84,8 @@ class _NoAnswer:
     why: Why
     http_status: int | None
     message: str
+    part: bytes = b""
+    """The part of the body that came."""
 
 
 class KieClient:
@@ -110,6 +112,7 @@ class KieClient:
     ) -> None:
         self._api_url = checked_api_url(api_url)
         self._api_key = SecretStr(checked_api_key(api_key))
+        self._redactor = Redactor([self._api_key.get_secret_value()])
         self._total = timeouts.total
         self._max_body_bytes = max_body_bytes
         limits = {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
@@ -136,16 +139,18 @@ class KieClient:
         content = encode(create_body(request, callback_url))
         answer = self._ask(self._requests.post(CREATE_PATH, content))
         if isinstance(answer, _Answer):
-            return read_create(answer.http_status, answer.headers, answer.body)
+            return _created(answer, request.prompt, callback_url or "")
         if answer.why is Why.NOT_CONNECTED:
             return Refused(Cause.NOT_CONNECTED, None, None, answer.message)
-        return Unknown(answer.why, None, answer.http_status, answer.message)
+        return Unknown(answer.why, None, answer.http_status, answer.message, candidates(answer.part))
 
     def record_info(self, task_id: str) -> RecordAnswer:
         """Read the state of a task."""
         answer = self._ask(self._requests.get(f"{RECORD_PATH}?taskId={quote(task_id, safe='')}"))
         if isinstance(answer, _Answer):
-            return read_record(answer.http_status, answer.headers, answer.body)
+            return read_record(
+                answer.http_status, answer.headers, answer.body, task_id=task_id, api_url=self._api_url
+            )
         return _unread(answer)
 
     def credits(self) -> Decimal:
@@ -165,30 +170,46 @@ class KieClient:
 
     def _ask(self, request: httpcore.Request) -> _Answer | _NoAnswer:
         status: int | None = None
+        encoding = ""
+        received: list[bytes] = []
+
+        def no_answer(why: Why, error: Exception) -> _NoAnswer:
+            part = decode_part(b"".join(received), encoding, self._max_body_bytes)
+            return _NoAnswer(why, status, self._describe(error), self._redactor.body(part))
+
         try:
             with self._transport.send(request, time.monotonic() + self._total) as response:
                 status = response.status
-                headers = read_headers(response.headers)
-                body = read_body(response, headers.get("content-encoding", ""), self._max_body_bytes)
-            return _Answer(status, headers, self._without_key(body))
+                headers = self._readable(response.headers)
+                encoding = headers.get("content-encoding", "")
+                body = read_body(response, encoding, self._max_body_bytes, received)
+            return _Answer(status, headers, self._redactor.body(body))
         except _NEVER_SENT as error:
-            return _NoAnswer(Why.NOT_CONNECTED, status, self._describe(error))
+            return no_answer(Why.NOT_CONNECTED, error)
         except UnusableBody as error:
-            return _NoAnswer(error.why, status, self._describe(error))
+            return no_answer(error.why, error)
         except _BROKEN as error:
             timed_out = isinstance(error, httpcore.TimeoutException)
-            why = Why.TIMED_OUT if timed_out else Why.BROKEN_OFF
-            return _NoAnswer(why, status, self._describe(error))
+            return no_answer(Why.TIMED_OUT if timed_out else Why.BROKEN_OFF, error)
 
-    def _without_key(self, body: bytes) -> bytes:
-        # An answer may quote the key ("invalid key …"), and its message goes to logs and records. A short key
-        # is a made-up one, and may occur by chance in a word, a task id or a URL.
-        key = self._api_key.get_secret_value().encode()
-        return body if len(key) < _SHORTEST_REAL_KEY else body.replace(key, b"***")
+    def _readable(self, raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+        headers = read_headers(raw)
+        # Of all headers, only this one is shown to people.
+        if "location" in headers:
+            headers["location"] = self._redactor.text(headers["location"])
+        return headers
 
     def _describe(self, error: Exception) -> str:
-        text = self._without_key(f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
-        return clean(text.decode())
+        return clean(self._redactor.text(f"{type(error).__name__}: {error}"))
+
+
+def _created(answer: _Answer, prompt: str, callback_url: str) -> CreateAnswer:
+    read = read_create(answer.http_status, answer.headers, answer.body, prompt=prompt)
+    if isinstance(read, Accepted):
+        return read
+    # The text may quote the callback URL's token by itself, and is read again without it.
+    body = Redactor([callback_url.rpartition("/")[2]]).body(answer.body)
+    return read_create(answer.http_status, answer.headers, body, prompt=prompt)
 
 
 def _unread(answer: _NoAnswer) -> Unreadable:

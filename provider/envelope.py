@@ -4,27 +4,25 @@ All input comes from outside. No function raises, and no returned text exceeds i
 character.
 """
 
+import html
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from itertools import islice
-from typing import Final
+from typing import Any, Final
+
+from provider.numbers import read_integer
+from provider.redaction import utf8, without_callbacks
 
 MAX_MESSAGE: Final = 500
-MAX_TASK_ID: Final = 256
-MAX_URL: Final = 2048
-MAX_URLS: Final = 16
-MOST_CREDITS: Final = 1_000_000_000
-"""More than any task costs or any account holds; a larger sum is discarded as invalid."""
+MAX_EXCERPT: Final = 200
 
 _MAX_CODE: Final = 999_999
 _JSON_LAYERS: Final = 3
-_MICRO: Final = Decimal("0.000001")
-_DIGITS: Final = re.compile(r"[0-9]{1,15}")
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,20})?")
-_URL: Final = re.compile(r"https?://[^\s/?#\\]+([/?#]\S*)?", re.IGNORECASE)
+_PAGE: Final = 65_536
+_HIDDEN: Final = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
+_TAG: Final = re.compile(r"<[/!?a-z][^<>]*>?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,8 @@ class Envelope:
     code: int | None
     message: str
     data: object
+    whole: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The JSON object itself."""
 
 
 def read_envelope(body: bytes) -> Envelope | None:
@@ -43,7 +43,7 @@ def read_envelope(body: bytes) -> Envelope | None:
         return None
     # The schema says msg; one page of the documentation says message (contract 1.2).
     message = next((text for key in ("msg", "message") if (text := clean(value.get(key)))), "")
-    return Envelope(read_code(value.get("code")), message, value.get("data"))
+    return Envelope(read_code(value.get("code")), message, value.get("data"), value)
 
 
 def read_json(text: bytes | str) -> object:
@@ -75,76 +75,35 @@ def read_code(value: object) -> int | None:
     return number if number is not None and number <= _MAX_CODE else -1
 
 
-def read_integer(value: object) -> int | None:
-    """A whole number of at most 15 digits, sent as a number or as a string of digits; otherwise None."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, Decimal):
-        exact = _bounded(value)
-        value = int(exact) if exact is not None and exact == exact.to_integral_value() else None
-    if isinstance(value, int):
-        return value if 0 <= value < 10**15 else None
-    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else None
-
-
-def read_decimal(value: object) -> Decimal | None:
-    """A number of credits, to six places, sent as a number or as a string; None for any other value.
-
-    The ledger counts in millionths, and is exact up to some billions of credits.
-    """
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        value = Decimal(value.strip()) if _DECIMAL.fullmatch(value.strip()) else None
-    if isinstance(value, int):
-        value = Decimal(value) if abs(value) < MOST_CREDITS else None
-    amount = _bounded(value) if isinstance(value, Decimal) else None
-    return amount if amount is not None and abs(amount) < MOST_CREDITS else None
-
-
-def read_task_id(data: object) -> str | None:
-    """The task id in an envelope's ``data``: opaque, but one printable word of at most 256 characters."""
-    value = data.get("taskId") if isinstance(data, Mapping) else None
-    if not isinstance(value, str):
-        return None
-    task_id = value.strip()
-    usable = task_id.isprintable() and " " not in task_id and len(task_id) <= MAX_TASK_ID
-    return task_id if task_id and usable else None
-
-
-def read_urls(value: object) -> tuple[str, ...]:
-    """The http(s) URLs in a list, in order: at most 16, each of at most 2048 characters."""
-    if not isinstance(value, list):
-        return ()
-    usable = (url for url in value if isinstance(url, str) and _is_url(url))
-    return tuple(islice(usable, MAX_URLS))
-
-
-def read_retry_after(headers: Mapping[str, str], *, at_most: float = 3600.0) -> float | None:
-    """The seconds of a ``Retry-After`` header; None without one or if it holds a date.
-
-    The provider sends none (contract 1.2); an intermediary might.
-    """
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), "").strip()
-    return min(float(value), at_most) if _DIGITS.fullmatch(value) else None
-
-
 def clean(value: object, limit: int = MAX_MESSAGE) -> str:
-    """Text from outside for logs and records: printable, single-spaced, bounded; "" if it is not text."""
+    """Text from outside for logs and records: "" if it is not text.
+
+    The text is printable, single-spaced, bounded, and without the tokens of callback URLs.
+    """
     if not isinstance(value, str):
         return ""
     # The first cut avoids scanning a megabyte of message; it is generous because white space may be removed.
-    printable = "".join(char if char.isprintable() else " " for char in value[: 4 * limit])
-    return " ".join(printable.split())[:limit]
+    # A token that it cuts is found nevertheless.
+    return " ".join(printable(without_callbacks(value[: 4 * limit])).split())[:limit]
+
+
+def printable(text: str) -> str:
+    """The text with a blank in place of each control character."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of a body that is not an envelope, for the person who investigates it."""
-    return clean(body[: 4 * MAX_MESSAGE].decode("utf-8", "replace"), 200)
+    """The text of a body that is not an envelope, without tags and scripts: at most 200 characters."""
+    text = _HIDDEN.sub(" ", utf8(body[:_PAGE]).decode("utf-8", "replace"))
+    # Tags may be escaped as text of the page.
+    return clean(_TAG.sub(" ", html.unescape(_TAG.sub(" ", text))), MAX_EXCERPT)
 
 
-def _is_url(text: str) -> bool:
-    return len(text) <= MAX_URL and text.isprintable() and _URL.fullmatch(text) is not None
+def header(headers: Mapping[str, str], name: str) -> str:
+    """The value of a header, whose name is given in lower case; "" without it."""
+    return next((value for given, value in headers.items() if given.lower() == name), "")
 
 
 def _exact(text: str) -> Decimal | None:
@@ -152,11 +111,3 @@ def _exact(text: str) -> Decimal | None:
         return Decimal(text)
     except InvalidOperation:
         return None
-
-
-def _bounded(value: Decimal) -> Decimal | None:
-    # An exponent is cheap to send and takes gigabytes to expand: 1e999999 must not reach int() or format().
-    if not value.is_finite() or value.copy_abs() >= 10**15:
-        return None
-    exponent = value.as_tuple().exponent
-    return value if isinstance(exponent, int) and -6 <= exponent <= 0 else value.quantize(_MICRO)

@@ -5,105 +5,96 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
+from urllib.parse import urlsplit
 
 from provider.answers import (
     Accepted,
     Cause,
     CreateAnswer,
-    Done,
+    Disposition,
     Failed,
     NoRecord,
-    Pending,
     RecordAnswer,
     Refused,
     Unknown,
     Unreadable,
     Why,
 )
-from provider.codes import PLAIN_STATUSES, failure, refusal
-from provider.envelope import (
-    Envelope,
-    clean,
-    excerpt,
-    read_decimal,
-    read_envelope,
-    read_integer,
-    read_nested,
-    read_retry_after,
-    read_task_id,
-    read_urls,
-)
+from provider.codes import PLAIN_STATUSES, UNPROCESSED_STATUSES, failure, refusal
+from provider.envelope import MAX_EXCERPT, Envelope, clean, excerpt, header, read_envelope, read_nested
+from provider.numbers import read_balance
+from provider.records import is_other_task, read_task, state_of
+from provider.retry_after import read_retry_after
+from provider.task_ids import candidates, read_task_id
 
 OK: Final = 200
 GENERATION_FAILED: Final = 501
 NO_RECORD_CODES: Final = frozenset({404, 422})
 """The codes of recordInfo that mean "no such task" when ``data`` is null (contract 2.4)."""
 
-PENDING_STATES: Final = frozenset({"waiting", "queuing", "generating"})
-SUCCESS_STATES: Final = frozenset({"success"})
-FAIL_STATES: Final = frozenset({"fail", "failed"})
 
-
-def read_create(http_status: int, headers: Mapping[str, str], body: bytes) -> CreateAnswer:
+def read_create(
+    http_status: int, headers: Mapping[str, str], body: bytes, *, prompt: str = ""
+) -> CreateAnswer:
     """The meaning of an answer to createTask (contract 1.4).
 
-    Accepted needs an HTTP 2xx, the code 200 and a task id. Refused needs a known code in a JSON envelope, or
-    a status of :data:`~provider.codes.PLAIN_STATUSES`, and no task id. All else is Unknown.
+    Accepted needs an HTTP 2xx, the code 200 and a task id. Refused needs no sign of a task, and one of these:
+    a code or words of the tables in an envelope, or an answer of an intermediary that certainly did not pass
+    the request on. All else is Unknown. ``prompt`` is the request's; words that repeat it mean nothing.
     """
     envelope = read_envelope(body)
     code = _code(envelope, http_status)
     if envelope is None or code is None:
-        why = Why.NOT_JSON if envelope is None else Why.NO_CODE
-        if cause := PLAIN_STATUSES.get(http_status):
-            return Refused(cause, None, http_status, excerpt(body), read_retry_after(headers))
-        return Unknown(why, None, http_status, excerpt(body))
-    task_id = read_task_id(envelope.data)
+        return _page(envelope, http_status, headers, body)
     if code == OK and _is_2xx(http_status):
+        task_id = read_task_id(envelope.data)
         if task_id is not None:
             return Accepted(task_id)
-        return Unknown(Why.NO_TASK_ID, code, http_status, envelope.message)
-    cause = refusal(code, envelope.message)
-    if code == OK or task_id is not None:
-        return Unknown(Why.CONTRADICTORY, code, http_status, envelope.message)
+        return Unknown(Why.NO_TASK_ID, code, http_status, envelope.message, candidates(body))
+    cause = None if code == OK else refusal(code, envelope.message, prompt)
+    task_ids = candidates(body, refused=cause is not None)
+    if code == OK or task_ids:
+        return Unknown(Why.CONTRADICTORY, code, http_status, envelope.message, task_ids)
     if cause is None:
         return Unknown(Why.UNKNOWN_CODE, code, http_status, envelope.message)
-    return Refused(cause, code, http_status, envelope.message, read_retry_after(headers))
+    return Refused(cause, code, http_status, envelope.message, _retry_after(headers, envelope))
 
 
-def read_record(http_status: int, headers: Mapping[str, str], body: bytes) -> RecordAnswer:
-    """The meaning of an answer to recordInfo (contract 2)."""
+def read_record(
+    http_status: int, headers: Mapping[str, str], body: bytes, *, task_id: str, api_url: str
+) -> RecordAnswer:
+    """The meaning of an answer to recordInfo about this task (contract 2).
+
+    A record of another task says nothing. Relative URLs of images are resolved against the host of
+    ``api_url``.
+    """
     envelope = read_envelope(body)
     code = _code(envelope, http_status)
     if envelope is None or code is None:
         return _no_envelope(envelope, http_status, headers, body)
+    data = _record(envelope.data)
     reports_task = code == GENERATION_FAILED or (code == OK and _is_2xx(http_status))
-    if reports_task and isinstance(envelope.data, dict) and clean(envelope.data.get("state")):
-        return _task(envelope.data, envelope.message)
+    if reports_task and isinstance(data, dict):
+        if is_other_task(data, task_id):
+            return Unreadable(Why.OTHER_TASK, code, http_status, envelope.message)
+        if state := state_of(data):
+            return read_task(data, state, envelope.message, api_url)
     if code == GENERATION_FAILED:
-        return Failed(failure(code, envelope.message), code, envelope.message)
-    if envelope.data is None and (reports_task or code in NO_RECORD_CODES):
+        cause, transient = failure(code, envelope.message)
+        return Failed(cause, code, envelope.message, transient=transient)
+    if data is None and (reports_task or (code in NO_RECORD_CODES and not _stops(code, envelope.message))):
         return NoRecord(code, envelope.message)
     return _unreadable(envelope, code, http_status, headers)
 
 
-def callback_url(answer: RecordAnswer) -> str | None:
-    """The callback URL of the request for a task, if the provider reports it (contract 2.1).
-
-    ``param`` is JSON within JSON in more than one shape, so it is parsed only for callers that need it.
-    """
-    param = read_nested(getattr(answer, "param", None))
-    url = param.get("callBackUrl") if isinstance(param, dict) else None
-    return url if isinstance(url, str) and url else None
-
-
 def read_credits(http_status: int, headers: Mapping[str, str], body: bytes) -> Decimal | Unreadable:
-    """The account's balance in credits: ``data`` is a bare number, which may be fractional (contract 4)."""
+    """The account's balance in credits: ``data`` is a number, which may be fractional (contract 4)."""
     envelope = read_envelope(body)
     code = _code(envelope, http_status)
     if envelope is None or code is None:
         return _no_envelope(envelope, http_status, headers, body)
-    balance = read_decimal(envelope.data)
+    balance = read_balance(envelope.data)
     if code == OK and _is_2xx(http_status) and balance is not None:
         return balance
     return _unreadable(envelope, code, http_status, headers)
@@ -121,12 +112,60 @@ def _is_2xx(http_status: int) -> bool:
     return 200 <= http_status < 300
 
 
+def _page(
+    envelope: Envelope | None, http_status: int, headers: Mapping[str, str], body: bytes
+) -> Refused | Unknown:
+    # An answer to createTask without an envelope: mostly that of an intermediary.
+    message = _page_message(headers, body)
+    task_ids = candidates(body)
+    cause = PLAIN_STATUSES.get(http_status)
+    if cause is None and _is_unprocessed(http_status, headers):
+        cause = Cause.GATEWAY
+    if cause is None or task_ids:
+        why = Why.NOT_JSON if envelope is None else Why.NO_CODE
+        return Unknown(why, None, http_status, message, task_ids)
+    return Refused(cause, None, http_status, message, _retry_after(headers, envelope))
+
+
+def _is_unprocessed(http_status: int, headers: Mapping[str, str]) -> bool:
+    challenged = header(headers, "cf-mitigated").strip().lower() == "challenge"
+    return challenged or http_status in UNPROCESSED_STATUSES
+
+
+def _page_message(headers: Mapping[str, str], body: bytes) -> str:
+    text = excerpt(body)
+    location = header(headers, "location")
+    return clean(f"redirect to {_address(location)} {text}", MAX_EXCERPT) if location else text
+
+
+def _address(location: str) -> str:
+    # A user, a password and a query may be secrets.
+    try:
+        parts = urlsplit(clean(location))
+    except ValueError:
+        return "an invalid URL"
+    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
+    return f"{origin}{parts.path}"[:150]
+
+
+def _record(data: object) -> object:
+    # The record itself may be JSON in a string.
+    nested = read_nested(data) if isinstance(data, str) else data
+    return nested if isinstance(nested, dict) else data
+
+
+def _stops(code: int, message: str) -> bool:
+    cause = refusal(code, message)
+    return cause is not None and cause.disposition is Disposition.STOP
+
+
 def _no_envelope(
     envelope: Envelope | None, http_status: int, headers: Mapping[str, str], body: bytes
 ) -> Unreadable:
     cause = PLAIN_STATUSES.get(http_status)
     why = Why.REFUSED if cause else Why.NOT_JSON if envelope is None else Why.NO_CODE
-    return Unreadable(why, None, http_status, excerpt(body), cause, read_retry_after(headers))
+    retry_after = _retry_after(headers, envelope)
+    return Unreadable(why, None, http_status, _page_message(headers, body), cause, retry_after)
 
 
 def _unreadable(envelope: Envelope, code: int, http_status: int, headers: Mapping[str, str]) -> Unreadable:
@@ -136,32 +175,9 @@ def _unreadable(envelope: Envelope, code: int, http_status: int, headers: Mappin
     else:
         cause = refusal(code, envelope.message)
         why = Why.UNKNOWN_CODE if cause is None else Why.REFUSED
-    return Unreadable(why, code, http_status, envelope.message, cause, read_retry_after(headers))
+    return Unreadable(why, code, http_status, envelope.message, cause, _retry_after(headers, envelope))
 
 
-def _task(data: Mapping[str, Any], envelope_message: str) -> Pending | Done | Failed:
-    state = clean(data.get("state"), 64).lower()
-    if state in SUCCESS_STATES:
-        return _done(data)
-    if state in FAIL_STATES:
-        code = _fail_code(data.get("failCode"))
-        message = clean(data.get("failMsg")) or envelope_message
-        return Failed(failure(code, message), code, message, data.get("param"))
-    return Pending(state, state in PENDING_STATES, data.get("param"))
-
-
-def _done(data: Mapping[str, Any]) -> Done:
-    result = read_nested(data.get("resultJson"))
-    spent = (read_decimal(data.get(name)) for name in ("creditsConsumed", "consumeCredits"))
-    return Done(
-        urls=read_urls(result.get("resultUrls")) if isinstance(result, dict) else (),
-        credits=next((amount for amount in spent if amount is not None and amount >= 0), None),
-        created_ms=read_integer(data.get("createTime")),
-        completed_ms=read_integer(data.get("completeTime")),
-        param=data.get("param"),
-    )
-
-
-def _fail_code(value: object) -> int | str | None:
-    number = read_integer(value)
-    return number if number is not None else clean(value, 64) or None
+def _retry_after(headers: Mapping[str, str], envelope: Envelope | None) -> float | None:
+    parts = () if envelope is None else (envelope.data, envelope.whole)
+    return read_retry_after(headers, *parts)
