@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider import Redactor
-from provider.redaction import without_callbacks
+from provider.redaction import Redactor, without_callbacks
 
 KEY = "kie-Secret-5c94F1aa3f0c9a5b"
 REDACTOR = Redactor([KEY])

@@ -140,3 +140,10 @@ def test_a_result_without_a_bottom_is_left_unread() -> None:
     for _ in range(50):
         deep = [deep]
     assert urls({"resultJson": {"resultUrls": deep}}) == ()
+
+
+@pytest.mark.parametrize("part", [" ", " ,", "a.png?", "://a ", "https://a ", "/", "."])
+def test_a_monstrous_result_costs_no_time_that_grows_with_its_square(part: str) -> None:
+    # A quadratic search of these takes minutes, and the test has a time limit.
+    whole = part * (100_000 // len(part))
+    urls({"resultJson": {"urls": [f"x{whole}://", *[f"x{whole[:8000]} x"] * 100]}})
