@@ -136,9 +136,10 @@ def _resolved(text: str, api_url: str, named: bool) -> tuple[str, bool]:
     if not _PATH.fullmatch(text):
         return "", False
     try:
-        return urljoin(_root(api_url), text), True
+        url = urljoin(_root(api_url), text)
     except ValueError:
         return "", False
+    return (url, True) if len(url) <= MAX_URL else ("", False)
 
 
 def _root(api_url: str) -> str:

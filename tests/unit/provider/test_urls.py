@@ -83,6 +83,7 @@ def test_without_an_image_there_is_no_url(data: dict[str, Any]) -> None:
         "https://a/\n/c",
         "https://a/\u202egnp",
         LONG + "x",
+        "/" + "x" * (MAX_URL - 1),
         "https://a\\@b/",
         "word",
         "v1.2",
