@@ -4,25 +4,19 @@ All input comes from outside. No function raises, and no returned text exceeds i
 character.
 """
 
-import html
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from provider.numbers import read_integer
-from provider.redaction import utf8, without_callbacks
+from provider.redaction import without_callbacks
 
 MAX_MESSAGE: Final = 500
-MAX_EXCERPT: Final = 200
 
 _MAX_CODE: Final = 999_999
 _JSON_LAYERS: Final = 3
-_PAGE: Final = 65_536
-_HIDDEN: Final = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|svg)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
-_TAG: Final = re.compile(r"<[/!?a-z][^<>]*>?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +86,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else " " for char in text)
-
-
-def excerpt(body: bytes) -> str:
-    """The text of a body that is not an envelope, without tags and scripts: at most 200 characters."""
-    text = _HIDDEN.sub(" ", utf8(body[:_PAGE]).decode("utf-8", "replace"))
-    # Tags may be escaped as text of the page.
-    return clean(_TAG.sub(" ", html.unescape(_TAG.sub(" ", text))), MAX_EXCERPT)
-
-
-def header(headers: Mapping[str, str], name: str) -> str:
-    """The value of a header, whose name is given in lower case; "" without it."""
-    return next((value for given, value in headers.items() if given.lower() == name), "")
 
 
 def _exact(text: str) -> Decimal | None:

@@ -6,7 +6,6 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urlsplit
 
 from provider.answers import (
     Accepted,
@@ -21,9 +20,10 @@ from provider.answers import (
     Unreadable,
     Why,
 )
-from provider.codes import PLAIN_STATUSES, UNPROCESSED_STATUSES, failure, refusal
-from provider.envelope import MAX_EXCERPT, Envelope, clean, excerpt, header, read_envelope, read_nested
+from provider.codes import PLAIN_STATUSES, failure, refusal
+from provider.envelope import Envelope, read_envelope, read_nested
 from provider.numbers import read_balance
+from provider.pages import page_message, page_refusal
 from provider.records import is_other_task, read_task, state_of
 from provider.retry_after import read_retry_after
 from provider.task_ids import candidates, read_task_id
@@ -116,36 +116,15 @@ def _page(
     envelope: Envelope | None, http_status: int, headers: Mapping[str, str], body: bytes
 ) -> Refused | Unknown:
     # An answer to createTask without an envelope: mostly that of an intermediary.
-    message = _page_message(headers, body)
-    task_ids = candidates(body)
-    cause = PLAIN_STATUSES.get(http_status)
-    if cause is None and _is_unprocessed(http_status, headers):
-        cause = Cause.GATEWAY
+    message, cause, task_ids = (
+        page_message(headers, body),
+        page_refusal(http_status, headers),
+        candidates(body),
+    )
     if cause is None or task_ids:
         why = Why.NOT_JSON if envelope is None else Why.NO_CODE
         return Unknown(why, None, http_status, message, task_ids)
     return Refused(cause, None, http_status, message, _retry_after(headers, envelope))
-
-
-def _is_unprocessed(http_status: int, headers: Mapping[str, str]) -> bool:
-    challenged = header(headers, "cf-mitigated").strip().lower() == "challenge"
-    return challenged or http_status in UNPROCESSED_STATUSES
-
-
-def _page_message(headers: Mapping[str, str], body: bytes) -> str:
-    text = excerpt(body)
-    location = header(headers, "location")
-    return clean(f"redirect to {_address(location)} {text}", MAX_EXCERPT) if location else text
-
-
-def _address(location: str) -> str:
-    # A user, a password and a query may be secrets.
-    try:
-        parts = urlsplit(clean(location))
-    except ValueError:
-        return "an invalid URL"
-    origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
-    return f"{origin}{parts.path}"[:150]
 
 
 def _record(data: object) -> object:
@@ -165,7 +144,7 @@ def _no_envelope(
     cause = PLAIN_STATUSES.get(http_status)
     why = Why.REFUSED if cause else Why.NOT_JSON if envelope is None else Why.NO_CODE
     retry_after = _retry_after(headers, envelope)
-    return Unreadable(why, None, http_status, _page_message(headers, body), cause, retry_after)
+    return Unreadable(why, None, http_status, page_message(headers, body), cause, retry_after)
 
 
 def _unreadable(envelope: Envelope, code: int, http_status: int, headers: Mapping[str, str]) -> Unreadable:

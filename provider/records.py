@@ -32,6 +32,7 @@ _TEXTS: Final = frozenset(
 _UNSAFE_IF_FALSE: Final = frozenset({"isimagesafe", "issafe", "safe"})
 _UNSAFE_IF_TRUE: Final = frozenset({"nsfw", "isnsfw", "hasnsfwconcepts", "hasnsfwconcept"})
 _DEPTH: Final = 6
+_MOST_TEXTS: Final = 50
 
 
 def is_other_task(data: Mapping[str, Any], task_id: str) -> bool:
@@ -121,7 +122,7 @@ def _withheld(data: Mapping[str, Any], envelope_message: str) -> str:
     said = [clean(data.get("failMsg")), envelope_message]
     for name in ("response", "resultJson"):
         said += _said(read_nested(data.get(name)), _DEPTH)
-    return next((text for text in said if text and says_withheld(plain(text))), "")
+    return next((text for text in said[:_MOST_TEXTS] if says_withheld(plain(text))), "")
 
 
 def _said(value: object, depth: int) -> list[str]:

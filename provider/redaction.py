@@ -18,6 +18,10 @@ SHORTEST_SECRET: Final = 16
 """A shorter key is a made-up one, and may occur by chance in a word, a task id or a URL."""
 
 _LAYERS: Final = 16
+_SIGNS: Final = ("%", "\\u00", "\\U00", "\\x", "&#", "\0")
+"""The signs of an unusual spelling. A text without them is searched only for the plain secret, because this
+runs for every answer."""
+_BYTE_SIGNS: Final = tuple(sign.encode() for sign in _SIGNS)
 
 
 def _spelled(text: str) -> str:
@@ -73,10 +77,9 @@ class Redactor:
         for core in self._encoded:
             if core in body:
                 body = body.replace(core, HIDDEN.encode())
-        if not _has_signs(body):
-            lowered = body.lower()
-            if not any(one in lowered for one in self._plain):
-                return body
+        lowered = body.lower()
+        if not any(one in lowered for one in self._plain) and not any(sign in body for sign in _BYTE_SIGNS):
+            return body
         return self._pattern.sub(HIDDEN.encode(), body)
 
     def text(self, text: str) -> str:
@@ -89,17 +92,9 @@ def without_callbacks(text: str) -> str:
 
     A URL that breaks off within the secret loses its rest as well.
     """
-    if "callbacks" not in text.lower() and not _has_signs(text.encode("utf-8", "replace")):
+    if "callbacks" not in text.lower() and not any(sign in text for sign in _SIGNS):
         return text
     return _CALLBACK.sub(rf"\1{HIDDEN}", text)
-
-
-def _has_signs(body: bytes) -> bool:
-    # The signs of an unusual spelling. A text without them is searched only for the plain secret, which takes
-    # a fifth of the time: this runs for every answer.
-    return (
-        b"%" in body or b"\\u00" in body or b"\\x" in body or b"&#" in body or b"\0" in body or b"\\U" in body
-    )
 
 
 def utf8(body: bytes) -> bytes:

@@ -22,6 +22,7 @@ _UNLIKELY: Final = re.compile(r"[a-z]{0,15}|[0-9]{0,5}|.*(?://|[{}<>\"]).*", re.
 _LIKELY: Final = re.compile(r"(?=.*[0-9])[\w.:-]{8,256}", re.ASCII)
 _CERTAIN_FORM: Final = re.compile(r"[0-9a-f]{32}|task_\w{4,250}", re.ASCII)
 """The forms of contract 1.2, which count in a refusal as well."""
+_IN_MESSAGE: Final = re.compile(r"\b(?:[0-9a-f]{32}|task_\w{4,250})\b", re.ASCII)
 _QUOTED: Final = re.compile(
     r"\"(taskId|task_id|recordId|record_id)\\{0,16}\"\s{0,9}:\s{0,9}\\{0,16}\"([^\"\\\s]{1,256})\\{0,16}\""
 )
@@ -44,16 +45,18 @@ def as_task_id(value: object) -> str | None:
 def candidates(body: bytes, *, refused: bool = False) -> tuple[str, ...]:
     """Whatever in an answer to createTask may be the id of the task, the likeliest first: at most four.
 
-    Fields that name a task come first, then a bare text in ``data`` or an ``id``. Of a refusal, such a text
-    counts only in the form of the provider's ids: it may be the id of anything. In a body that is not JSON,
-    fields that name a task are found as text.
+    Fields that name a task come first, then a bare text in ``data`` or an ``id``, and then an id in the
+    message, which must have the form of the provider's ids. Of a refusal, a bare text must have it too, and
+    the message does not count: it may tell the id of anything. In a body that is not JSON, fields that name a
+    task are found as text.
     """
     value = read_json(body)
     if value is None or isinstance(value, int | float):
         return _unique(_in_text(utf8(body).decode("utf-8", "replace")))
     form = _CERTAIN_FORM if refused else _LIKELY
     unnamed = (text for text in _unnamed(value) if form.fullmatch(text))
-    return _unique([*_named(value), *unnamed])
+    told = () if refused else _told(value)
+    return _unique([*_named(value), *unnamed, *told])
 
 
 def _unique(texts: list[str]) -> tuple[str, ...]:
@@ -104,6 +107,11 @@ def _unnamed(value: object) -> Iterator[str]:
         yield from _bare(value.get("id"), _DEPTH)
     else:
         yield from _bare(value, _DEPTH)
+
+
+def _told(value: object) -> list[str]:
+    texts = (value.get(name) for name in ("msg", "message")) if isinstance(value, Mapping) else ()
+    return [word for text in texts if isinstance(text, str) for word in _IN_MESSAGE.findall(text)]
 
 
 def _bare(value: object, depth: int) -> Iterator[str]:

@@ -15,11 +15,12 @@ MAX_URLS: Final = 16
 _DEPTH: Final = 8
 _MOST_VALUES: Final = 1000
 _URL: Final = re.compile(r"https?://[^\s/?#\\]+([/?#]\S*)?", re.IGNORECASE)
-_HOST_RELATIVE: Final = re.compile(r"//[^\s/?#\\.]+\.[^\s/?#\\]+/\S*")
+_HOST_RELATIVE: Final = re.compile(r"//[^\s/?#\\]+/\S+")
 _PATH: Final = re.compile(
     r"(?:\.{0,2}/[^\s/\\]\S*|[^\s:\\]+\.(?:png|jpe?g|webp|gif|avif|bmp|svg|heic)(?:\?\S*)?)", re.I
 )
-_BETWEEN: Final = re.compile(r"[\s,;|]+(?=https?://)", re.IGNORECASE)
+# The look-behind keeps the search of a long row of blanks linear.
+_BETWEEN: Final = re.compile(r"(?<![\s,;|])[\s,;|]+(?=https?://)", re.IGNORECASE)
 _SEPARATORS: Final = str.maketrans("", "", "_- ")
 
 _NOT_RESULTS: Final = frozenset(
@@ -95,7 +96,7 @@ def _sources(data: Mapping[str, Any]) -> Iterator[object]:
 def _found(source: object, api_url: str) -> Found:
     found: dict[str, bool] = {}
     for text, named in islice(_texts(source, True, _DEPTH), _MOST_VALUES):
-        for part in _BETWEEN.split(text) if "http" in text[1:] else (text,):
+        for part in _BETWEEN.split(text) if "://" in text[8:] else (text,):
             url, relative = _resolved(part, api_url, named)
             if url and len(found) < MAX_URLS:
                 found.setdefault(url, relative)
@@ -124,7 +125,7 @@ def _texts(value: object, named: bool, depth: int) -> Iterator[tuple[str, bool]]
 
 def _resolved(text: str, api_url: str, named: bool) -> tuple[str, bool]:
     # The absolute URL, or "", and whether it was relative.
-    if len(text) > MAX_URL or not text.isprintable():
+    if len(text) > MAX_URL or " " in text or not text.isprintable():
         return "", False
     if _URL.fullmatch(text):
         return text, False
@@ -135,9 +136,10 @@ def _resolved(text: str, api_url: str, named: bool) -> tuple[str, bool]:
     if not _PATH.fullmatch(text):
         return "", False
     try:
-        return urljoin(_root(api_url), text), True
+        url = urljoin(_root(api_url), text)
     except ValueError:
         return "", False
+    return (url, True) if len(url) <= MAX_URL else ("", False)
 
 
 def _root(api_url: str) -> str:

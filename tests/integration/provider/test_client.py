@@ -23,6 +23,7 @@ from provider.transport import KEEPALIVE_SECONDS
 from tests.integration.provider.conftest import KEY, PROMPT, MakeClient
 from tests.integration.provider.raw import ACCEPTED, TASK, Conversation, RawServer, always, http
 
+ESCAPED = "".join(f"\\u{ord(char):04X}" for char in KEY)
 DONE = (
     b'{"code":200,"msg":"success","data":{"state":"success","creditsConsumed":3.5,'
     b'"resultJson":"{\\"resultUrls\\":[\\"https://images.example/a.png\\"]}"}}'
@@ -34,6 +35,20 @@ def test_record_info_returns_the_record(make_client: MakeClient) -> None:
         answer = make_client(server.url).record_info("a/b?c=ü")
     assert answer == Done(("https://images.example/a.png",), Decimal("3.5"), None, None)
     assert server.requests[0].startswith(b"GET /api/v1/jobs/recordInfo?taskId=a%2Fb%3Fc%3D%C3%BC HTTP/1.1")
+
+
+def test_the_record_of_another_task_is_unreadable(make_client: MakeClient) -> None:
+    with RawServer(always(http(b'{"code":200,"data":{"taskId":"b","state":"waiting"}}'))) as server:
+        answer = make_client(server.url).record_info("a")
+    assert answer == Unreadable(Why.OTHER_TASK, 200, 200, "")
+
+
+def test_a_relative_url_is_one_of_the_api_s_host(make_client: MakeClient) -> None:
+    with RawServer(always(http(b'{"code":200,"data":{"state":"success","response":["/a.png"]}}'))) as server:
+        client = make_client(f"{server.url}/base")
+        answer = client.record_info("a")
+        url = f"{server.url}/a.png"
+    assert answer == Done((url,), None, None, None, relative=1)
 
 
 def test_a_broken_read_is_unreadable(make_client: MakeClient) -> None:
@@ -208,6 +223,11 @@ def test_the_key_occurs_only_in_the_authorization_header(
         http(ACCEPTED),
         http(f'{{"code":401,"msg":"the key {KEY} is unknown"}}'.encode()),
         http(f"<html>{KEY}".encode(), status="502 Bad Gateway"),
+        http(f"<html>{KEY}".encode("utf-16"), status="502 Bad Gateway"),
+        http(f'{{"code":401,"msg":"the key {ESCAPED} is unknown"}}'.encode()),
+        http(f'{{"code":401,"msg":"the key {KEY.upper()} is unknown"}}'.encode()),
+        http(b"", status=f"502 {KEY}"),
+        http(b"", status="302 Found", headers=f"Location: /{KEY}\r\n"),
         b"HTTP/1.1 200 OK\r\n" + KEY.encode() + b"\r\n\r\n",
         b"",
     ]
@@ -231,6 +251,7 @@ def test_the_key_occurs_only_in_the_authorization_header(
     assert caplog.records == []
     for value in seen:
         assert KEY not in f"{value} {value!r}"
+        assert KEY.upper() not in f"{value} {value!r}"
 
 
 def test_a_refused_read_differs_from_a_pending_task(make_client: MakeClient) -> None:

@@ -196,10 +196,6 @@ IN_DOUBT: dict[str, tuple[Callable[[Conversation], None], Why]] = {
         after_request(lambda c: c.send(http(b"<html>", status="502 Bad Gateway"))),
         Why.NOT_JSON,
     ),
-    "bad redirect": (
-        after_request(lambda c: c.send(http(b"", status="307 x", headers="Location: http://a:b/\r\n"))),
-        Why.NOT_JSON,
-    ),
 }
 
 
@@ -233,13 +229,52 @@ def test_a_compressed_answer_is_decoded(make_client: MakeClient) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(make_client: MakeClient, status: int) -> None:
+def test_a_redirect_is_not_followed_and_names_its_target(make_client: MakeClient, status: int) -> None:
     with RawServer(always(http(ACCEPTED))) as elsewhere:
-        redirect = http(b"", status=f"{status} Moved", headers=f"Location: {elsewhere.url}/x\r\n")
+        target = f"{elsewhere.url}/x"
+        redirect = http(b"", status=f"{status} Moved", headers=f"Location: {target}?k={KEY}\r\n")
         with RawServer(always(redirect)) as server:
             answer = make_client(server.url).create_task(PROMPT)
-    assert isinstance(answer, Unknown)
+    assert answer == Refused(Cause.GATEWAY, None, status, f"redirect to {target}")
     assert (len(server.requests), elsewhere.connections) == (1, 0)
+
+
+def test_a_redirect_to_nowhere_is_a_redirect(make_client: MakeClient) -> None:
+    with RawServer(always(http(b"", status="307 x", headers="Location: http://a:b/\r\n"))) as server:
+        answer = make_client(server.url).create_task(PROMPT)
+    assert answer == Refused(Cause.GATEWAY, None, 307, "redirect to http://a:b/")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + ACCEPTED, Why.BROKEN_OFF),
+        (http(ACCEPTED + b" " * 200_000), Why.TOO_LONG),
+        (
+            http(gzip.compress(ACCEPTED)[:-4], headers="Content-Encoding: gzip\r\n"),
+            Why.BAD_ENCODING,
+        ),
+    ],
+)
+def test_the_id_in_a_part_of_a_body_is_kept(make_client: MakeClient, answer: bytes, why: Why) -> None:
+    def break_off(conversation: Conversation) -> None:
+        conversation.receive()
+        conversation.send(answer)
+
+    with RawServer(break_off) as server:
+        read = make_client(server.url).create_task(PROMPT)
+    assert isinstance(read, Unknown)
+    assert (read.why, read.task_ids) == (why, (TASK,))
+
+
+def test_the_token_of_the_callback_url_is_hidden_wherever_an_answer_quotes_it(
+    make_client: MakeClient,
+) -> None:
+    token = "0aZ-9yX_8wV7uT6sR5qP4oN3mL2k"
+    message = f"bad URL https://h/callbacks/7/{token[:9]} or token {token.upper()}"
+    with RawServer(always(http(json.dumps({"code": 422, "msg": message}).encode()))) as server:
+        answer = make_client(server.url).create_task(PROMPT, f"https://h/callbacks/7/{token}")
+    assert answer == Refused(Cause.BAD_REQUEST, 422, 200, "bad URL https://h/callbacks/*** or token ***")
 
 
 def test_a_refusal_received_while_sending_is_read(make_client: MakeClient) -> None:
