@@ -175,7 +175,7 @@ class KieClient:
         location = ""
         if isinstance(answer, _Answer):
             balance = read_credits(answer.http_status, answer.headers, answer.body)
-            location = self._without_key(read_location(answer.http_status, answer.headers).encode()).decode()
+            location = read_location(answer.http_status, answer.headers)
         else:
             balance = _unread(answer)
         if isinstance(balance, Decimal):
