@@ -13,6 +13,7 @@ from limner.ledger.durations import USUAL
 from limner.ledger.estimates import Estimates
 from limner.ledger.jobs import Jobs
 from limner.ledger.journal import Journal
+from limner.ledger.layout.keys import ACCOUNTS, LAYOUT, TURNS_NOW
 from limner.ledger.learned import Learned
 from limner.ledger.messages import Leases
 from limner.ledger.queue import Queue
@@ -76,6 +77,12 @@ class Ledger:
     def check_layout(self) -> None:
         """Raises RecordUnreadable for a ledger of another version, RecordTooNew for a newer one's."""
         self.store.run(CheckLayout())
+
+    def is_new(self) -> bool:
+        """True if nobody has used the ledger yet, so that it has no layout."""
+        keys = (LAYOUT, ACCOUNTS, TURNS_NOW)
+        with self.store.client() as client:
+            return not client.exists(*(key(self.prefix) for key in keys))
 
     def server_info(self) -> dict[str, Any]:
         """The server's INFO."""

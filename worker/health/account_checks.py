@@ -34,7 +34,7 @@ def _words(pause: Pause) -> str:
     elif pause.until:
         end = f"until it is tried again at {_clock(pause.until)}"
     else:
-        end = "until a person or another key ends it"
+        end = "until somebody resumes it"
     return f"{pause.cause}{message}, since {_clock(pause.since)}, {end}"
 
 

@@ -30,6 +30,8 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("hash", "HMGET K f"),
     ("hash", "HGETALL K"),
     ("hash", "HKEYS K"),
+    ("hash", "HVALS K"),
+    ("hash", "HLEN K"),
     ("hash", "HINCRBY K f 1"),
     ("hash", "HDEL K f"),
     ("list", "LPUSH K 1"),
@@ -41,6 +43,8 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("set", "SADD K a"),
     ("set", "SISMEMBER K a"),
     ("set", "SMEMBERS K"),
+    ("set", "SCARD K"),
+    ("set", "SREM K b"),
     ("sorted", "ZADD K 1 a"),
     ("sorted", "ZCARD K"),
     ("sorted", "ZCOUNT K 0 1"),
@@ -95,8 +99,8 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
 Refused = tuple[str, Exception]
 
 
-def _commands(client: Any, prefix: str, *, waits: bool) -> Sequence[Refused]:
-    keys = {kind: f"{prefix}:{kind}" for kind, _ in _TRIES}
+def _commands(client: Any, own: str, *, waits: bool) -> Sequence[Refused]:
+    keys = {kind: f"{own}:{kind}" for kind, _ in _TRIES}
     commands = [[keys[kind] if word == "K" else word for word in text.split()] for kind, text in _TRIES]
     commands += [text.split() for text in _AFTER]
     if waits:

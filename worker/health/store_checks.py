@@ -74,11 +74,9 @@ def durability(wanted: str, facts: Mapping[str, Any], fsync: str | None) -> Iter
 
 def check_layout(ledger: Ledger) -> Iterator[Finding]:
     """The version of the ledger's layout. Raises StoreUnavailable."""
-    with ledger.store.client() as client:
-        used = client.exists(ledger.prefix + "layout", ledger.prefix + "accounts")
-    if not used:
+    if ledger.is_new():
         # A question for the layout would write the one of this version.
-        yield ok("ledger", "empty: no worker has started on this Redis yet")
+        yield ok("ledger", "empty: nobody has used it yet")
         return
     try:
         ledger.check_layout()

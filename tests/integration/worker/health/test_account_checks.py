@@ -66,6 +66,6 @@ def test_a_pause_is_told_with_what_ends_it(settings: Settings, valkey_url: str) 
     )
     assert (north.verdict, north.advice) == (Verdict.WARN, "python -m limner resume north ends the pause")
     assert south.found == (
-        "account south is paused, by_hand (Invoices first), since 2027-01-15T08:00:00Z, until a person or "
-        "another key ends it"
+        "account south is paused, by_hand (Invoices first), since 2027-01-15T08:00:00Z, until somebody "
+        "resumes it"
     )

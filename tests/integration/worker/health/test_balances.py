@@ -148,7 +148,7 @@ def test_a_fault_of_the_provider_is_told_as_such(make_settings: MakeSettings, st
     assert f"a fault of its own (code {status}): Server exception" in str(found)
 
 
-@pytest.mark.parametrize("data", ["null", "{}", '"1,000.50"'])
+@pytest.mark.parametrize("data", ["null", "{}", '"plenty"'])
 def test_a_balance_that_is_no_number_closes_nothing(make_settings: MakeSettings, data: str) -> None:
     with serving(always(200, b'{"code":200,"msg":"success","data":%s}' % data.encode())) as url:
         assert fault(make_settings(url)).cause is None
