@@ -101,7 +101,7 @@ def test_a_closed_client_sends_nothing(make_client: MakeClient) -> None:
         client.close()
         answer = client.create_task(PROMPT)
     assert isinstance(answer, Refused)
-    assert answer.cause is Cause.NOT_CONNECTED
+    assert answer.cause is Cause.NOT_SENT
     assert server.connections == 0
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_sent_if_the_client_is_closed_just_before_sending(
         monkeypatch.setattr(httpcore.HTTPConnection, "has_expired", has_expired)
         answer = client.create_task(PROMPT)
     assert isinstance(answer, Refused)
-    assert answer.cause is Cause.NOT_CONNECTED
+    assert answer.cause is Cause.NOT_SENT
     assert len(server.requests) == 1
 
 
