@@ -1,9 +1,10 @@
--- Uses: record, money, tasks, ends.
+-- Uses: record, money, tasks, candidates, ends.
 -- A task has ended without images, and with it the job, unless another one is open or another attempt is in doubt.
 -- Returns what the job came to.
 local function task_failed(job, tasks, task, report)
   task.state, task.credits = 'failed', report.credits
   note_task_ended(job, task, report)
+  replace_ended(job, tasks, task)
   keep_tasks(job, tasks)
   if report.owed then spend(job, task.attempt, report.cost) else release(job, task.attempt) end
   local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, error = report.error}
