@@ -63,14 +63,14 @@ def environment(redis_url: str, **settings: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def uvicorn(app: str, folder: Path, env: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
+def uvicorn(app: str, folder: Path, env: Mapping[str, str], *options: str) -> Iterator[tuple[str, Path]]:
     """Run the app in its own process; yields its URL and its log."""
     log = folder / "uvicorn.log"
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("wb") as output:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         number = listener.fileno()
         child = Child(
-            [sys.executable, "-m", "uvicorn", app, "--fd", str(number)],
+            [sys.executable, "-m", "uvicorn", app, "--fd", str(number), *options],
             env=env,
             cwd=folder,
             output=output,
@@ -515,6 +515,19 @@ def test_the_log_contains_callbacks_but_no_token(bench: Bench) -> None:
     assert f"callback for job '{job_id}': its task is adopted" in text
     assert TOKEN not in text
     assert "Traceback" not in text
+
+
+def test_not_even_uvicorn_s_finest_log_contains_a_token(valkey: EmbeddedValkey, tmp_path: Path) -> None:
+    env = environment(valkey.url)
+    with uvicorn("worker.callbacks:app", tmp_path, env, "--log-level", "trace") as (url, log):
+        bench = Bench(url, log, valkey.url)
+        with contextlib.closing(bench):
+            bench.client.flushall()
+            bench.post(bench.sending(), headers={"X-Key": KEY.get_secret_value()})
+            eventually(lambda: "/callbacks/…" in log.read_text())
+    text = log.read_text()
+    assert "ASGI" in text
+    assert TOKEN not in text
 
 
 def test_the_receiver_loads_without_celery_and_without_an_api_key(valkey_url: str, tmp_path: Path) -> None:
