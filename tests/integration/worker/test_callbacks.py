@@ -340,7 +340,7 @@ def receiver_pid(url: str) -> int:
         link.pid
         for link in psutil.net_connections("tcp")
         if link.status == psutil.CONN_LISTEN
-        and link.laddr.port == port
+        and link.laddr[1:] == (port,)
         and link.pid not in (None, os.getpid())
     )
 

@@ -42,8 +42,8 @@ KEY, HOOK_KEY, PASSWORD = "sk-live-4f0c9a5be1d24772", "whsec-4f0c9a5be1d24772", 
 SETTINGS = Settings(
     redis_url=f"redis://user:{PASSWORD}@127.0.0.1:1/0",
     broker_url="redis://:short@127.0.0.1:1/1",
-    api_key=KEY,  # type: ignore[arg-type]
-    callback_hmac_key=HOOK_KEY,  # type: ignore[arg-type]
+    api_key=KEY,
+    callback_hmac_key=HOOK_KEY,
 )
 
 
