@@ -80,6 +80,8 @@ class JobStatus:
     """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
     resubmitted: int
     """The number of times that it was sent again although an attempt was in doubt."""
+    wrong_ids: int
+    """The number of task ids of callbacks that were wrong, or could not be confirmed."""
     held: bool
     """True if a person is to decide about an attempt in doubt: ``python -m limner resolve``."""
     next_step_at: datetime | None

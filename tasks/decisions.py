@@ -330,6 +330,15 @@ def in_doubt(error: Mapping[str, Any] | None) -> InDoubt:
     )
 
 
+def accepted_unnamed(job_id: str) -> InDoubt:
+    """The error of a job of which a callback has proved an attempt, without a task id that could be read."""
+    return InDoubt(
+        "The provider accepted the request, and the id of its task is unknown: look for it in the provider's "
+        f"log, then `python -m limner resolve {job_id} --adopt TASK`",
+        {"charged": "yes"},
+    )
+
+
 def too_late(error: Mapping[str, Any] | None) -> DeadlineExceeded:
     """The error of a job whose deadline passed while it waited to be sent again: nothing was started."""
     last = error or {}

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from limner.ledger import Record
 from limner.status import JobState
-from tasks.decisions import in_doubt, lease_over
+from tasks.decisions import accepted_unnamed, in_doubt, lease_over
 from tasks.ending import end, store
 from tasks.step import step
 from worker.services import Services
@@ -45,6 +45,9 @@ def resolve_doubt(services: Services, record: Record) -> None:
     if policy == "hold":
         if jobs.hold(record.job_id, record.lease, ask_again_in=ASK_AGAIN) and not record.held_at:
             logger.warning("job %s is held: python -m limner resolve decides", record.job_id)
+    elif record.unnamed:
+        # Certainly paid for once, so no policy sends it again.
+        end(services, record.job_id, accepted_unnamed(record.job_id), [JobState.IN_DOUBT], lease=record.lease)
     elif policy == "resubmit" and not record.resubmitted:
         if jobs.resubmit(record.job_id, lease=record.lease):
             logger.warning("job %s is sent again and may be paid for twice", record.job_id)

@@ -15,10 +15,11 @@ from starlette.routing import Route
 
 from config import Settings, SettingsError, load
 from limner._connection import connect, store_errors
-from limner.callbacks import HideToken, Receiver
+from limner.callbacks import Receiver
 from limner.callbacks.asgi import PATH, route
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import Ledger
+from worker.logs import hide_secrets
 
 LOG_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(name)s] %(message)s"
 
@@ -51,9 +52,9 @@ def make_app(settings: Settings) -> Starlette:
 def load_app() -> Starlette:
     """The application of this process, from its environment; exits, naming the setting, if one is wrong."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    logging.getLogger("uvicorn.access").addFilter(HideToken())
     try:
         settings = load()
+        hide_secrets(settings)
         if not settings.callback_url:
             raise SettingsError(
                 "LIMNER_CALLBACK_URL: not set; it is the address of this receiver as the provider sees it"

@@ -1,10 +1,20 @@
-"""Keeps Celery's lines on each step out of a worker's log."""
+"""The log of a process of the fleet: no secrets, and none of Celery's lines on each step."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from config import Settings
+from config.settings import secrets_folder
+from limner._redaction import redact_extra, redact_said
 
 _EACH_STEP: Final = ("celery.worker.strategy", "celery.app.trace")
 """The loggers that write two lines on each step at INFO: received, and succeeded."""
+_PASSWORD: Final = 8
+"""Characters. A shorter password of a Redis is hidden only in its URL: it may be a word of any text."""
 
 
 def quieten(*, loglevel: int, **_: Any) -> None:
@@ -17,3 +27,86 @@ def quieten(*, loglevel: int, **_: Any) -> None:
     if loglevel > logging.DEBUG:
         for name in _EACH_STEP:
             logging.getLogger(name).setLevel(max(loglevel, logging.WARNING))
+
+
+def hide_secrets(settings: Settings) -> None:
+    """Keep the secrets of these settings, and all tokens of callback URLs, out of this process's log.
+
+    It holds for every logger of every library from now on, at every level: the records themselves have no
+    secrets in their messages, arguments and tracebacks. Fields that a library adds to a record are covered
+    by :func:`cover_handlers`.
+    """
+    made = logging.getLogRecordFactory()
+    secrets = secrets_of(settings)
+    if isinstance(made, Redacting):
+        made, secrets = made.made, (*made.secrets, *secrets)
+    logging.setLogRecordFactory(Redacting(made, tuple(dict.fromkeys(secrets))))
+    cover_handlers()
+
+
+def cover_handlers(**_: Any) -> None:
+    """Hide the secrets in the fields that libraries add to log records, for all handlers that there are.
+
+    This is connected to the signals of Celery's handlers as well.
+    """
+    made = logging.getLogRecordFactory()
+    if not isinstance(made, Redacting):
+        return
+    for handler in _handlers():
+        for known in [known for known in handler.filters if isinstance(known, HideExtra)]:
+            handler.removeFilter(known)
+        handler.addFilter(HideExtra(made.secrets))
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The API keys, the key of the callbacks, and the passwords of the settings."""
+    keys = [settings.api_key, settings.callback_hmac_key]
+    found = [key.get_secret_value() for key in keys if key is not None]
+    for options in settings.accounts.values():
+        # A receiver may have no file of a key. A worker does not start without it.
+        with contextlib.suppress(ValueError):
+            found.append(options.read_key(secrets_folder()).strip())
+    urls = (settings.redis_url, settings.broker_url, settings.result_url)
+    passwords = [password for url in urls if (password := urlsplit(url).password)]
+    for password in passwords:
+        found += [text for text in (password, unquote(password)) if len(text) >= _PASSWORD]
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Redacting:
+    """Makes log records without secrets."""
+
+    made: Any
+    """The factory of the records."""
+    secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        """The name alone: the secrets are no text for anybody."""
+        return "Redacting(…)"
+
+    def __call__(self, *arguments: Any, **options: Any) -> logging.LogRecord:
+        """Make a record."""
+        record: logging.LogRecord = self.made(*arguments, **options)
+        redact_said(record, self.secrets)
+        return record
+
+
+class HideExtra(logging.Filter):
+    """Hides secrets in the fields that a library has added to a record after it was made."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        super().__init__()
+        self._secrets = secrets
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is always logged."""
+        redact_extra(record, self._secrets)
+        return True
+
+
+def _handlers() -> Iterator[logging.Handler]:
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    for logger in loggers:
+        if isinstance(logger, logging.Logger):
+            yield from logger.handlers

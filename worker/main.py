@@ -5,22 +5,31 @@ The only module of the fleet's Celery side that needs settings to be imported.
 
 import sys
 
-from celery.signals import after_setup_logger, celeryd_after_setup, worker_init
+from celery.signals import (
+    after_setup_logger,
+    after_setup_task_logger,
+    celeryd_after_setup,
+    worker_init,
+)
 
 from config import SettingsError, load
 from worker.application import build_app
 from worker.health.accounts import check_accounts
 from worker.health.preflight import preflight
-from worker.logs import quieten
+from worker.logs import cover_handlers, hide_secrets, quieten
 
 try:
-    app = build_app(load())
+    settings = load()
+    hide_secrets(settings)
+    app = build_app(settings)
 except SettingsError as error:
     # Read by the person who starts the process; a traceback would hide the variable's name.
     sys.exit(f"limner: the settings are wrong\n{error}")
 
 app.set_current()
 after_setup_logger.connect(quieten, weak=False)
+after_setup_logger.connect(cover_handlers, weak=False)
+after_setup_task_logger.connect(cover_handlers, weak=False)
 
 
 @worker_init.connect(weak=False)

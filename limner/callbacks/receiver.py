@@ -5,14 +5,14 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from pydantic import SecretStr
 
 from limner._connection import connect
-from limner.callbacks.payload import is_id, task_id_of
+from limner.callbacks.payload import is_id, task_ids_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
 from limner.configuration import redis_url_of_env
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 QUIET_SECONDS: Final = 60.0
 """The time in which a warning is not repeated. Whoever reaches the receiver could fill the log otherwise."""
+
+LONG_BODY: Final = 65_536
+"""Bytes. Nearly all bodies are shorter."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}")
 
@@ -49,6 +52,7 @@ _NOTES: Final[Mapping[Adoption | Refusal, tuple[int, str]]] = {
     Adoption.EXPECTED: (logging.DEBUG, "its task is polled now"),
     Adoption.REPEATED: (logging.DEBUG, "the end of its task was known"),
     Adoption.MISMATCHED: (logging.WARNING, "ignored: it names another task than the attempt's"),
+    Adoption.UNNAMED: (logging.WARNING, "accepted, id unknown: look in the log of the provider"),
     Adoption.BAD_TOKEN: (logging.WARNING, "ignored: no attempt of the job has its token"),
     Adoption.UNKNOWN_JOB: (logging.WARNING, "kept for a person: there is no such job, or none any more"),
     Refusal.MALFORMED: (logging.WARNING, "ignored: it does not look like one of the provider's"),
@@ -66,7 +70,8 @@ class Receiver:
     """Takes callbacks, and reports to the ledger those that are proven.
 
     The token in the URL proves which attempt of which job was accepted. With ``hmac_key``, the provider's
-    signature is required too. ``now`` returns the seconds since the epoch. Threads may share a receiver.
+    signature is required too, for the id of a task; the token alone counts if no id can be read. ``now``
+    returns the seconds since the epoch. Threads may share a receiver.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Receiver:
         self._key = hmac_key
         self._now = now
         self._warnings = _Seldom(now)
+        self._long = threading.Lock()
 
     @classmethod
     def from_env(cls) -> Self:
@@ -90,42 +96,80 @@ class Receiver:
         key = os.environ.get("LIMNER_CALLBACK_HMAC_KEY", "")
         return cls(Ledger(connect(url)), SecretStr(key) if key else None)
 
-    def handle(self, job_id: str, token: str, headers: Mapping[str, str], body: bytes) -> Reply:
+    def handle(
+        self, job_id: str, token: str, headers: Mapping[str, str], body: bytes, *, cut: Refusal | None = None
+    ) -> Reply:
         """Act on one callback; the job's id and the token are those of its path, decoded.
 
-        It blocks for two calls to Redis, and raises nothing when Redis is away: the provider is asked to
-        deliver the callback again.
-        """
-        return self._answer(job_id, lambda: self._outcome(job_id, token, headers, body))
+        ``cut`` is the reason for which the body was not read to its end. What was read may name the task.
 
-    def refuse(self, job_id: str, refusal: Refusal) -> Reply:
-        """Count a callback whose body was not read to its end."""
-        return self._answer(job_id, lambda: self._counted(refusal))
+        It blocks for up to four calls to Redis, usually two, and raises nothing when Redis is away: the
+        provider is asked to deliver the callback again.
+        """
+        return self._answer(job_id, cut, lambda: self._outcome(job_id, token, headers, body, cut))
+
+    def expects(self, job_id: str, token: str) -> bool:
+        """True if the token is right, so that a long body is worth reading. It blocks for a call to Redis."""
+        try:
+            return self._is_path(job_id, token) and bool(self._ledger.jobs.attempt_of(job_id, token))
+        except (StoreUnavailable, RecordUnreadable):
+            return False
 
     def _outcome(
-        self, job_id: str, token: str, headers: Mapping[str, str], body: bytes
+        self, job_id: str, token: str, headers: Mapping[str, str], body: bytes, cut: Refusal | None
     ) -> Adoption | Refusal:
-        task_id = task_id_of(body) if is_id(job_id) and _TOKEN.fullmatch(token) else None
-        if task_id is None:
-            return self._counted(Refusal.MALFORMED)
-        if self._key is not None:
-            named = {name.lower(): value for name, value in headers.items()}
-            if refusal := check(self._key, task_id, named, self._now()):
-                return self._counted(refusal)
-        return self._ledger.jobs.called_back(job_id, token, task_id)
+        if not self._is_path(job_id, token):
+            return self._counted(cut or Refusal.MALFORMED)
+        if cut and self._ledger.jobs.attempt_of(job_id, token) == 0:
+            return self._counted(cut)
+        task_ids = self._task_ids(body)
+        if task_ids:
+            task_id = self._signed(task_ids, headers)
+            if isinstance(task_id, Refusal):
+                return self._counted(task_id)
+            return self._ledger.jobs.called_back(job_id, token, task_id)
+        # No signature can be verified without the id, so the token alone counts.
+        if not self._ledger.jobs.attempt_of(job_id, token):
+            return self._counted(cut or Refusal.MALFORMED)
+        return self._ledger.jobs.accepted_unnamed(job_id, token)
+
+    def _task_ids(self, body: bytes) -> tuple[str, ...]:
+        if len(body) <= LONG_BODY:
+            return task_ids_of(body)
+        # A document takes many times the memory of its text, so that only one long one is read at a time.
+        with self._long:
+            return task_ids_of(body)
+
+    def _signed(self, task_ids: Sequence[str], headers: Mapping[str, str]) -> str:
+        """The id that the signature is for, without a key the most likely one; a Refusal if there is none."""
+        if self._key is None:
+            return task_ids[0]
+        named, now = {name.lower(): value for name, value in headers.items()}, self._now()
+        faults = {task_id: check(self._key, task_id, named, now) for task_id in task_ids}
+        for task_id, fault in faults.items():
+            if fault is None:
+                return task_id
+        return Refusal.STALE if Refusal.STALE in faults.values() else Refusal.BAD_SIGNATURE
+
+    @staticmethod
+    def _is_path(job_id: str, token: str) -> bool:
+        return is_id(job_id) and _TOKEN.fullmatch(token) is not None
 
     def _counted(self, refusal: Refusal) -> Refusal:
         self._ledger.journal.count_callback(refusal)
         return refusal
 
-    def _answer(self, job_id: str, act: Callable[[], Adoption | Refusal]) -> Reply:
+    def _answer(self, job_id: str, cut: Refusal | None, act: Callable[[], Adoption | Refusal]) -> Reply:
         try:
             outcome = act()
         except (StoreUnavailable, RecordUnreadable) as error:
             self._note(job_id, type(error).__name__, logging.WARNING, f"put off: {error}")
             return AGAIN
         self._note(job_id, outcome, *_NOTES[outcome])
-        return _REFUSED.get(outcome, SUCCESS) if isinstance(outcome, Refusal) else SUCCESS
+        if isinstance(outcome, Refusal):
+            return _REFUSED.get(outcome, SUCCESS)
+        # Delivered again, the body may arrive in time and name the task.
+        return _REFUSED[cut] if cut is Refusal.SLOW and outcome is Adoption.UNNAMED else SUCCESS
 
     def _note(self, job_id: str, kind: str, level: int, text: str) -> None:
         if level < logging.WARNING:

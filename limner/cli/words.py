@@ -67,6 +67,15 @@ def _adopted(detail: Detail) -> str:
     return f"{_told_by(detail)} {_task(detail)}: adopted"
 
 
+def _accepted_unnamed(detail: Detail) -> str:
+    attempt = detail.get("attempt")
+    return f"a callback for attempt {attempt}: accepted, id unknown: look in the log of the provider"
+
+
+def _wrong_ids(detail: Detail) -> str:
+    return f"callbacks have named {counted(detail.get('count', 0), 'wrong task id')}"
+
+
 def _told_by(detail: Detail) -> str:
     teller = {"callback": "a callback", "person": "a person", "answer": "the provider"}
     return f"{teller.get(str(detail.get('by')), 'somebody')} named"
@@ -139,6 +148,8 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "generating": _generating,
     "late_answer": _late_answer,
     "adopted": _adopted,
+    "accepted_unnamed": _accepted_unnamed,
+    "wrong_ids": _wrong_ids,
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,
     "polled": _polled,
@@ -205,6 +216,7 @@ def _doubtful(status: JobStatus) -> list[str]:
         "held for a person's decision": status.held,
         f"sent again {counted(status.resubmitted, 'time')} in doubt": status.resubmitted,
         f"{len(status.tasks)} provider tasks": len(status.tasks) > 1,
+        f"{counted(status.wrong_ids, 'wrong task id')} from callbacks": status.wrong_ids,
     }
     return [told for told, true in facts.items() if true]
 

@@ -33,6 +33,7 @@ from limner.ledger.scripts.calls import (
     DoubtCall,
     FailCall,
     HoldCall,
+    ProvenCall,
     RenewCall,
     ReportPollsCall,
     RereadCall,
@@ -165,22 +166,41 @@ class Jobs:
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
         """A callback names a task. Its token proves the attempt; the task is to be confirmed by a poll."""
+        attempt = self.attempt_of(job_id, token)
+        if attempt is None:
+            self.journal.keep_unmatched(job_id, task_id)
+            return Adoption.UNKNOWN_JOB
+        if not attempt:
+            return self._bad_token()
+        return self.store.run(AdoptCall(job=job_id, attempt=attempt, task_id=task_id, by="callback"))
+
+    def accepted_unnamed(self, job_id: str, token: str) -> Adoption:
+        """A callback names no task that can be read. Its token proves that the attempt was accepted.
+
+        The job is not sent again for that attempt. If the attempt's task is known, it is polled at once.
+        """
+        attempt = self.attempt_of(job_id, token)
+        if attempt is None:
+            self.journal.count_callback(Adoption.UNKNOWN_JOB)
+            return Adoption.UNKNOWN_JOB
+        return self.store.run(ProvenCall(job=job_id, attempt=attempt)) if attempt else self._bad_token()
+
+    def attempt_of(self, job_id: str, token: str) -> int | None:
+        """The attempt of the job that has this token, 0 if none has it; None for an unknown job."""
         with self.store.client() as client:
             fields = client.hgetall(self.key(job_id))
         if not fields:
-            self.journal.keep_unmatched(job_id, task_id)
-            return Adoption.UNKNOWN_JOB
-        tokens = Record.from_hash(job_id, fields).tokens
+            return None
+        given, found = token.encode("utf-8", "replace"), 0
         # All are compared, so that the time taken reveals nothing.
-        proven = [
-            attempt
-            for attempt, secret in tokens.items()
-            if hmac.compare_digest(secret.encode(), token.encode("utf-8", "replace"))
-        ]
-        if not proven:
-            self.journal.count_callback(Adoption.BAD_TOKEN)
-            return Adoption.BAD_TOKEN
-        return self.store.run(AdoptCall(job=job_id, attempt=proven[0], task_id=task_id, by="callback"))
+        for attempt, secret in Record.from_hash(job_id, fields).tokens.items():
+            if hmac.compare_digest(secret.encode(), given):
+                found = attempt
+        return found
+
+    def _bad_token(self) -> Adoption:
+        self.journal.count_callback(Adoption.BAD_TOKEN)
+        return Adoption.BAD_TOKEN
 
     def adopt(self, job_id: str, task_id: str) -> Adoption:
         """A person says that a task belongs to the job's last attempt; a poll is to confirm it."""

@@ -168,6 +168,8 @@ class Adoption(StrEnum):
     """The task's end is on record already."""
     MISMATCHED = "mismatched"
     """The attempt has another task for certain: nothing was changed."""
+    UNNAMED = "accepted_unnamed"
+    """The attempt was accepted for certain, and the id of its task is unknown."""
     BAD_TOKEN = "bad_token"  # noqa: S105 - not a secret
     """The job has no attempt with this token."""
     UNKNOWN_JOB = "unknown_job"

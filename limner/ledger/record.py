@@ -43,6 +43,10 @@ class Record:
     """The number of times that the job was sent again while in doubt."""
     doubtful: int | None
     """The attempt in doubt, which the provider may or may not have accepted."""
+    proven: int | None
+    """The attempt that a callback has proved accepted, without an id of its task that could be read."""
+    wrong_ids: int
+    """The number of task ids of callbacks that were wrong, or could not be confirmed."""
     over_budget: str | None
     """The cap that has no money left for the waiting job: ``day``, or ``lane:`` and the lane's name."""
     lane: str | None
@@ -111,6 +115,8 @@ class Record:
             },
             resubmitted=int(fields.get("resubmitted", 0)),
             doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
+            proven=int(fields["proven"]) if "proven" in fields else None,
+            wrong_ids=int(fields.get("wrong_ids", 0)),
             over_budget=fields.get("over_budget"),
             lane=fields.get("lane"),
             account=fields.get("account") or fields.get("pinned"),
@@ -138,6 +144,13 @@ class Record:
         return next((task for task in self.tasks if task.state is TaskState.OPEN), None)
 
     @property
+    def unnamed(self) -> bool:
+        """True if an attempt was accepted for certain, and it is not certain which task it has made."""
+        return self.proven is not None and not any(
+            task.confirmed and task.attempt == self.proven for task in self.tasks
+        )
+
+    @property
     def failure(self) -> JobFailed | None:
         """The error that the job ended in, or None, with the details that its record adds."""
         stored = (self.outcome or {}).get("error")
@@ -162,13 +175,13 @@ class Record:
             task.state is TaskState.SUCCEEDED or task.credits for task in self.tasks
         ):
             return "yes"
-        uncertain = self.doubtful or self.resubmitted or self.faulted
+        uncertain = self.doubtful or self.resubmitted or self.faulted or self.unnamed
         if self.tasks and not uncertain and all(task.state is TaskState.FAILED for task in self.tasks):
             return "no"
         if any(task.state is TaskState.OPEN for task in self.tasks):
             return "maybe"
         # The known task may be the one that the server fault hid.
-        if self.resubmitted or self.doubtful or (self.faulted and not self.task_id):
+        if self.resubmitted or self.doubtful or self.unnamed or (self.faulted and not self.task_id):
             return "maybe"
         return of_the_end
 
@@ -235,6 +248,8 @@ def _task(stored: Mapping[str, Any]) -> Task:
 def doubt_of(record: Record) -> Doubt:
     """The doubt about a job, from its record."""
     error = record.last_error or {}
+    if record.unnamed:
+        error = {"message": "accepted, id unknown: look in the log of the provider"}
     return Doubt(
         job_id=record.job_id,
         state=record.state,

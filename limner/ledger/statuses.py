@@ -34,6 +34,7 @@ class Statuses:
             finished_at=record.finished_at,
             tasks=record.tasks,
             resubmitted=record.resubmitted,
+            wrong_ids=record.wrong_ids,
             held=record.held_at is not None,
             next_step_at=due,
             over_budget=record.over_budget,

@@ -61,8 +61,14 @@ USUAL_TIME: Final = 900_000
 """The time of a job without an allowance, from its first task on."""
 MOST_DOUBTS: Final = 100_000
 """Jobs in the index of doubts."""
+PROVEN_GRACE: Final = 900_000
+"""The wait for a callback that names the task, after one that only proves the attempt accepted."""
 MOST_UNSURE: Final = 4
 """Open tasks of a job that nobody has confirmed."""
+MOST_CANDIDATES: Final = 128
+"""Task ids of a job that wait for a place among these."""
+OWNED: Final = 604_800_000
+"""A task is known to be a job's for so long: as long as a callback for it may still come."""
 MOST_LOST: Final = 8
 """Lost tasks of a job that nobody had confirmed, and that are remembered."""
 

@@ -24,6 +24,11 @@ EVENTS: Final = (
     EventType("resubmitted", "the job in doubt is sent again, at the risk of paying twice"),
     EventType("generating", "the provider's answer has named the task"),
     EventType("adopted", "a callback, a person or a late answer has named a task of the job"),
+    EventType(
+        "accepted_unnamed",
+        "a callback has proved that an attempt was accepted, and its task's id could not be read",
+    ),
+    EventType("wrong_ids", "callbacks have named ten times as many wrong task ids as when it was last told"),
     EventType("late_answer", "a task was named for a job that had ended; the task is polled late"),
     EventType("polled", "the task is not ready", noted=True),
     EventType(

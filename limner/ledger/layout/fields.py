@@ -95,10 +95,15 @@ FIELDS: Final = (
     Field("raw", Kind.TEXT, "the beginning of the provider's answer, if it was not understood"),
     Field("last_error", Kind.JSON, "the last refusal, or the reason why there was no answer"),
     Field("doubtful", Kind.COUNT, "the attempt that is in doubt"),
+    Field(
+        "proven", Kind.COUNT, "the attempt that a callback has proved accepted without a task id to be read"
+    ),
     Field("held", Kind.TIME, "since when it waits for a person to decide about the doubt"),
     Field("decided", Kind.COUNT, "the attempt whose doubt was decided by sending the job again"),
     Field("resubmitted", Kind.COUNT, "how often it was sent again while it was in doubt"),
     Field("tasks", Kind.JSON, "the provider's tasks, in the order in which they are polled"),
+    Field("candidates", Kind.JSON, "task ids that only callbacks have named, and that wait to be polled"),
+    Field("wrong_ids", Kind.COUNT, "how many task ids of callbacks were wrong, or could not be confirmed"),
     Field("task_id", Kind.TEXT, "the task that is polled, or whose images are the result"),
     Field("reader", Kind.TEXT, "the account whose key reads that task"),
     Field("accepted", Kind.TIME, "when a task was last named"),

@@ -1,4 +1,4 @@
--- Uses: record, journal, ready, money, tasks, adoption.
+-- Uses: record, journal, ready, money, tasks, owners, candidates, adoption.
 -- Adopts a task that a callback or a person names for one of the job's attempts. A poll has to confirm it.
 -- Arguments: job, attempt, task_id, by ('callback' or 'person').
 -- Reply: 'adopted'; 'expected' if the task was known and is open; 'repeated' if its end is known; 'mismatched' if the
@@ -17,6 +17,14 @@ if A.attempt == 0 then return answer('mismatched') end
 local tasks, state = tasks_of(job), job.state
 local task, position = find_task(tasks, A.task_id)
 
+local function mismatched()
+  if called_back then
+    count_wrong_ids(job, 1)
+    save(job)
+  end
+  return answer('mismatched')
+end
+
 if task and task.state == 'open' then
   task.account = account_of(job, task.attempt)
   to_the_front(tasks, position)
@@ -28,17 +36,18 @@ if task and task.state == 'open' then
   return answer('expected')
 end
 if task and task.state ~= 'lost' then return answer('repeated') end
-if task and task.foreign then return answer('mismatched') end
-if called_back and not task then
-  local unsure = 0
-  for _, other in ipairs(tasks) do
-    if other.sure and other.attempt == A.attempt then return answer('mismatched') end
-    if other.state == 'open' and not other.sure then unsure = unsure + 1 end
-  end
-  if unsure >= MOST_UNSURE then return answer('mismatched') end
-end
+if task and task.foreign then return mismatched() end
+if called_back and not task and is_certain(tasks, A.attempt) then return mismatched() end
+local owner = owner_of(A.task_id)
+if owner and owner ~= job.id then return mismatched() end
 
-follow(job, tasks, task or {id = A.task_id, at = NOW}, position, A.attempt)
+local waited = take_candidate(job, A.task_id)
+-- A person is believed to have looked.
+if called_back then
+  make_room(job, tasks)
+  task, position = find_task(tasks, A.task_id)
+end
+follow(job, tasks, task or waited or {id = A.task_id, at = NOW}, position, A.attempt)
 local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by}
 if ended(state) then
   announce(job, 'late_answer', detail)

@@ -1,4 +1,4 @@
--- Uses: record, quota, ready, tasks, ends, polled, task_succeeded, task_failed, task_lost.
+-- Uses: record, quota, ready, tasks, candidates, ends, polled, task_succeeded, task_failed, task_lost.
 -- Records the results of polls. Each report is a transition of its own. The report of a task's end needs no lease: the
 -- provider's word on it does not depend on who asked.
 -- Arguments: reports, store_lease (milliseconds).
@@ -11,7 +11,7 @@ local function task_over(report)
   local job, fault = load(report.job)
   if fault then return {fault.err, {}} end
   local tasks = job and tasks_of(job) or {}
-  local task = find_task(tasks, report.task_id)
+  local task = find_task(tasks, report.task_id) or job and polled_candidate(job, tasks, report.task_id)
   if not task then return {'stale', {}} end
   if task.state ~= 'open' and (task.state ~= 'lost' or report.what == 'task_lost') then
     return repeated_reply(job, task, report)

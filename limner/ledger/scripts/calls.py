@@ -112,6 +112,19 @@ class AdoptCall(Script[Adoption]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenCall(Script[Adoption]):
+    """The call that records an attempt as accepted without the id of its task, in any state."""
+
+    NAME: ClassVar[str] = "proven"
+    job: str
+    attempt: int
+
+    def read(self, reply: Any) -> Adoption:
+        """The outcome for the attempt."""
+        return Adoption(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryCall(WithNews):
     """The call that queues a refused attempt's job again: sending → queued."""
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+import redis
 
 from limner import JobState, Limner
 from limner._connection import connect
@@ -131,6 +133,40 @@ def test_a_lost_or_unauthentic_callback_only_delays_the_result(
     assert status.finished_at
     assert (status.finished_at - status.sent_at).total_seconds() >= SHORT
     assert counts(wary) == expected
+
+
+INVENTED = [f"{number:032x}" for number in range(100)]
+
+
+@pytest.mark.parametrize("before", [100, 40])
+def test_a_hundred_invented_ids_do_not_hide_the_true_one(before: int) -> None:
+    """Without a key, so that whoever has seen the callback URL can name tasks."""
+    settings = {**ROOMY, "LIMNER_CALLBACK_PATIENCE_SECONDS": str(LONG), "LIMNER_IN_DOUBT": "resubmit"}
+    fleet = LocalFleet(callbacks=True, settings=settings, provider=quick_provider(duration=0.3))
+    with fleet, Limner(fleet.redis_url) as limner, connect(fleet.redis_url) as client:
+        provider(fleet).faults(
+            accept_then_drop={"next": 1}, callback_late={"next": 1, "seconds": 5 if before == 100 else 2}
+        )
+        job = limner.submit("a red kite")
+        eventually(lambda: job.status().state is JobState.IN_DOUBT)
+        record = Ledger(client).jobs.read(job.id)
+        assert record
+        url = f"{fleet.environment['LIMNER_CALLBACK_URL']}/callbacks/{job.id}/{record.tokens[1]}"
+        with httpx.Client(trust_env=False) as somebody:
+            for number, task_id in enumerate(INVENTED):
+                if number == before:
+                    # The true one is among them.
+                    eventually(lambda: provider(fleet).ledger()[0]["task_id"] in named(client, job.id))
+                somebody.post(url, json={"data": {"taskId": task_id, "state": "success"}})
+        images = job.result(timeout=120)
+        [task] = provider(fleet).ledger()
+        assert images.task_id == task["task_id"]
+        assert len(str(client.hgetall(Ledger(client).jobs.key(job.id)))) < 20_000
+
+
+def named(client: "redis.Redis", job_id: str) -> str:
+    """The tasks that have been named for the job, and the one that has ended it."""
+    return str(client.hmget(Ledger(client).jobs.key(job_id), "tasks", "candidates"))
 
 
 def test_a_killed_receiver_is_restarted_at_the_same_address(patient: LocalFleet) -> None:

@@ -74,6 +74,19 @@ def test_a_doubt_is_sent_again_once(caplog: pytest.LogCaptureFixture) -> None:
     assert again.jobs.names == ["read", "fail"]
 
 
+@pytest.mark.parametrize("policy", ["fail", "resubmit"])
+def test_a_doubt_whose_attempt_was_accepted_for_certain_is_never_sent_again(policy: str) -> None:
+    desk = recovered("in_doubt", in_doubt=policy, fields={"proven": 1})
+    assert desk.jobs.names == ["read", "fail"]
+    failed = desk.jobs.given("fail")["error"]
+    assert (type(failed), failed.charged) == (InDoubt, "yes")
+    assert "python -m limner resolve job-1 --adopt TASK" in failed.message
+
+
+def test_such_a_doubt_may_be_held_for_a_person() -> None:
+    assert recovered("in_doubt", in_doubt="hold", fields={"proven": 1}).jobs.names == ["read", "hold"]
+
+
 def test_what_the_ledger_did_not_send_again_is_not_said_to_be(caplog: pytest.LogCaptureFixture) -> None:
     recovered("in_doubt", in_doubt="resubmit", done=False)
     assert caplog.text == ""

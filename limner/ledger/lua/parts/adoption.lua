@@ -1,17 +1,8 @@
--- Uses: ready, money, tasks, ends.
+-- Uses: ready, money, tasks, ends, candidates.
 -- Adoption: a task becomes one of the job's tasks, and is the next one to be polled.
 
 local function to_the_front(tasks, position)
   table.insert(tasks, 1, table.remove(tasks, position))
-end
-
--- Bounds the number of lost tasks that no poll has confirmed: the last one in the list is removed.
-local function forget_lost(tasks)
-  local lost, last = 0, nil
-  for at, task in ipairs(tasks) do
-    if task.state == 'lost' and not task.sure then lost, last = lost + 1, at end
-  end
-  if lost >= MOST_LOST then table.remove(tasks, last) end
 end
 
 -- Follows a task that was unknown or lost: it is open now and belongs to `attempt`, whose expected cost is held again
@@ -26,6 +17,7 @@ local function follow(job, tasks, task, position, attempt)
   local on_the_wire = job.state == 'sending' and job.attempt == attempt
   if not settled and not on_the_wire then hold_again(job, attempt) end
   task.state, task.attempt, task.foreign, task.account = 'open', attempt, nil, account_of(job, attempt)
+  task.tried = nil
   table.insert(tasks, 1, task)
   keep_tasks(job, tasks)
   job.accepted = NOW

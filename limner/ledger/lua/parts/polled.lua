@@ -1,4 +1,4 @@
--- Uses: record, journal, quota, ready, tasks.
+-- Uses: record, journal, quota, ready, tasks, candidates.
 -- Records that a polled task is not ready, for a job that is generating, or that has ended with an open task.
 -- Arguments, in `report`: job, lease, answer, delay (milliseconds until the next poll). With `task_id`, that task is
 -- polled after the job's other ones. With `sure`, the provider has confirmed it, as the task of `attempt`. With
@@ -16,7 +16,10 @@ local function polled(report)
   local reader, delay = reader_of(job), report.delay
   if (job.signalled or 0) >= job.polling then delay = math.min(delay, SIGNAL_PAUSE) end
   job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
-  if report.task_id then note_task_pending(job, report) end
+  if report.task_id then
+    note_task_pending(job, report)
+    delay = try_the_next(job, report, delay)
+  end
   if report.imageless and not job.imageless then
     job.imageless, job.raw = NOW, report.raw
     note(job, 'images_missing', {answer = report.answer, raw = report.raw})

@@ -1,4 +1,4 @@
--- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, ends.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, candidates, ends.
 
 -- Sends the job again after its task has failed from a fault that may be over: generating -> queued.
 local function buy_again(job, report, detail)
@@ -19,6 +19,7 @@ local function task_failed(job, tasks, task, report)
   task.state, task.credits, task.paid = 'failed', report.credits, report.owed
   job.raw = report.raw or job.raw
   note_task_ended(job, task, report)
+  replace_ended(job, tasks, task)
   keep_tasks(job, tasks)
   if report.owed then spend(job, task.attempt, report.cost) else release(job, task.attempt) end
   if report.pause then

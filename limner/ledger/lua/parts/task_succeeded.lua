@@ -1,10 +1,11 @@
--- Uses: record, durations, money, tasks, ends.
+-- Uses: record, durations, money, tasks, candidates, ends.
 -- A task made its images. The first such task of a job is its result, even of a job that had failed. Returns what the
 -- job came to.
 local function task_succeeded(job, tasks, task, report)
   local before = job.state
   task.state, task.credits = 'succeeded', report.credits
   note_task_ended(job, task, report)
+  replace_ended(job, tasks, task)
   local delivers = before ~= 'succeeded' and before ~= 'cancelled'
   if not delivers then task.urls = report.urls end
   keep_tasks(job, tasks)

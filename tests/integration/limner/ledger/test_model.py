@@ -18,6 +18,8 @@ SETTINGS = settings(STORIES, max_examples=100, stateful_step_count=40)
 
 LOST_ONES = "claim begin doubt forged-1 claim lose " + " ".join(f"forged-{n} lose" for n in range(2, 10))
 
+CANDIDATES = "claim begin doubt " + " ".join(f"forged-{n}" for n in range(1, 9))
+
 # Beginnings that chance would hardly produce: all steps of one job. Chance continues from there.
 BEGINNINGS = [
     "",
@@ -66,6 +68,14 @@ BEGINNINGS = [
     "claim begin stop resume begin callback accept",
     "claim begin broke resume poor resume rich resume begin",
     "claim begin unsent claim begin",
+    CANDIDATES,
+    CANDIDATES + " claim poll claim unfound claim unfound claim lose lose break",
+    "claim begin fault unreadable",
+    "claim begin fault claim unreadable begin",
+    "claim begin doubt unreadable claim resubmit",
+    "claim begin unreadable refuse",
+    "claim begin refuse forged-1 unreadable claim lose",
+    "claim begin refuse claim begin unreadable-1 accept",
 ]
 REFUSAL: dict[str, Any] = {
     "delay": 0.0,
@@ -101,6 +111,9 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "callback-1": ("a_callback_comes", {"which": 1, "forged": None}),
     **{f"forged-{number}": ("a_callback_comes", {"forged": number}) for number in range(1, 10)},
     "older-forged": ("a_callback_comes", {"which": 1, "forged": 1}),
+    "unreadable": ("a_callback_cannot_be_read", {}),
+    "unreadable-1": ("a_callback_cannot_be_read", {"which": 1}),
+    "unfound": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "unnamed"}),
     "poll": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "task"}),
     "poll-1": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "attempt 1"}),
     "succeed": ("the_task_has_ended", {"index": 0, "result": "succeeded", "seen": "task"}),

@@ -28,6 +28,7 @@ class Notes:
     """Takes the place of the ledger, and of the two parts of it that a receiver calls."""
 
     answer: Adoption = Adoption.EXPECTED
+    attempt: int | None = 1
     error: LimnerError | None = None
     called: list[tuple[str, str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -45,6 +46,15 @@ class Notes:
             raise self.error
         self.called.append((job_id, token, task_id))
         return self.answer
+
+    def accepted_unnamed(self, job_id: str, token: str) -> Adoption:
+        self.called.append((job_id, token, ""))
+        return Adoption.UNNAMED
+
+    def attempt_of(self, _job_id: str, _token: str) -> int | None:
+        if self.error:
+            raise self.error
+        return self.attempt
 
     def count_callback(self, outcome: str) -> None:
         if self.error:
@@ -79,7 +89,6 @@ def test_a_sender_is_told_the_same_whatever_the_ledger_says(answer: Adoption) ->
         ("job", "with space", BODY),
         ("job", "tök", BODY),
         ("job", TOKEN + "\n", BODY),
-        ("job", TOKEN, b"{}"),
     ],
 )
 def test_what_is_no_callback_never_reaches_the_ledger(job_id: str, token: str, body: bytes) -> None:
@@ -117,18 +126,66 @@ def test_what_cannot_be_recorded_is_asked_for_again_whatever_it_is(error: Limner
     assert AGAIN.status == 503
 
 
-@pytest.mark.parametrize(
-    ("refusal", "status"), [(Refusal.OVERSIZED, 413), (Refusal.SLOW, 408), (Refusal.MALFORMED, 200)]
-)
-def test_a_body_that_is_not_read_is_counted(refusal: Refusal, status: int) -> None:
+CUTS = [(Refusal.OVERSIZED, 413), (Refusal.SLOW, 408), (Refusal.MALFORMED, 200)]
+
+
+@pytest.mark.parametrize(("cut", "status"), CUTS)
+@pytest.mark.parametrize("body", [BODY, b"{"])
+def test_with_a_wrong_token_a_body_that_was_not_read_is_refused(
+    cut: Refusal, status: int, body: bytes
+) -> None:
+    notes = Notes(attempt=0)
+    assert receiver(notes, KEY).handle("job", TOKEN, {}, body, cut=cut).status == status
+    assert (notes.called, notes.counts) == ([], {cut: 1})
+
+
+@pytest.mark.parametrize("cut", [Refusal.OVERSIZED, Refusal.SLOW, Refusal.MALFORMED, None])
+@pytest.mark.parametrize("key", [None, KEY])
+def test_with_a_right_token_a_body_that_names_no_task_proves_the_attempt(
+    cut: Refusal | None, key: SecretStr | None
+) -> None:
     notes = Notes()
-    assert receiver(notes).refuse("job", refusal).status == status
-    assert notes.counts == {refusal: 1}
+    # A slow body is asked for again: it may name the task the next time. No other one is.
+    expected = 408 if cut is Refusal.SLOW else 200
+    assert receiver(notes, key).handle("job", TOKEN, {}, b'{"code": 200}', cut=cut).status == expected
+    assert (notes.called, notes.counts) == ([("job", TOKEN, "")], {})
+
+
+@pytest.mark.parametrize("cut", [Refusal.OVERSIZED, Refusal.SLOW, Refusal.MALFORMED])
+def test_what_was_read_of_a_body_may_name_the_task(cut: Refusal) -> None:
+    notes = Notes()
+    assert receiver(notes, KEY).handle("job", TOKEN, signed(), BODY[:-1], cut=cut) == SUCCESS
+    assert notes.called == [("job", TOKEN, TASK)]
+
+
+@pytest.mark.parametrize("attempt", [None, 0])
+def test_a_body_that_names_no_task_proves_nothing_without_a_right_token(attempt: int | None) -> None:
+    notes = Notes(attempt=attempt)
+    assert receiver(notes).handle("job", TOKEN, {}, b"{}") == SUCCESS
+    assert (notes.called, notes.counts) == ([], {Refusal.MALFORMED: 1})
+
+
+def test_of_several_ids_the_signed_one_counts() -> None:
+    body = json.dumps({"data": {"taskId": "another"}, "taskId": TASK}).encode()
+    notes = Notes()
+    receiver(notes, KEY).handle("job", TOKEN, signed(), body)
+    receiver(notes).handle("job", TOKEN, {}, body)
+    assert [task_id for _, _, task_id in notes.called] == [TASK, "another"]
+
+
+@pytest.mark.parametrize(("attempt", "expected"), [(1, True), (0, False), (None, False)])
+def test_a_long_body_is_expected_only_with_a_right_token(attempt: int | None, expected: bool) -> None:
+    assert receiver(Notes(attempt=attempt)).expects("job", TOKEN) is expected
+
+
+def test_no_long_body_is_expected_while_redis_is_away_or_with_a_path_that_is_none() -> None:
+    assert not receiver(Notes(error=StoreUnavailable("away"))).expects("job", TOKEN)
+    assert not receiver(Notes()).expects("job", "x" * 101)
 
 
 def test_a_flood_is_one_line_a_minute_and_kind(caplog: pytest.LogCaptureFixture) -> None:
     now = NOW
-    flooded = Receiver(Notes(), KEY, lambda: now)  # type: ignore[arg-type]
+    flooded = Receiver(Notes(attempt=0), KEY, lambda: now)  # type: ignore[arg-type]
     for _ in range(100):
         flooded.handle("job", TOKEN, {}, BODY)
         flooded.handle("job", TOKEN, {}, b"")
@@ -148,7 +205,7 @@ def test_the_log_names_the_job_and_never_the_token_or_the_signature(
     for answer in Adoption:
         receiver(Notes(answer), KEY).handle("job-7", TOKEN, signed(), BODY)
     for headers, body in (({}, BODY), (signed(0), BODY), (signed(), b"{")):
-        receiver(Notes(), KEY).handle("job-7", TOKEN, headers, body)
+        receiver(Notes(attempt=0), KEY).handle("job-7", TOKEN, headers, body)
     receiver(Notes(error=StoreUnavailable("away"))).handle("job-7", TOKEN, {}, BODY)
     assert len(caplog.messages) == len(Adoption) + 4
     assert all("job-7" in message for message in caplog.messages)

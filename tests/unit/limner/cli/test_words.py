@@ -55,6 +55,7 @@ def make_status(**facts: Any) -> JobStatus:
         "task_id": None,
         "tasks": (),
         "resubmitted": 0,
+        "wrong_ids": 0,
         "held": False,
         "created_at": NOW,
         "sent_at": None,

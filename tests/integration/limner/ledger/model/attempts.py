@@ -77,6 +77,7 @@ class Attempts(World):
         else:
             expected = "created"
             life = Life(job_id, prompt, self.account, turns=self.turns, priority=priority, lane=lane, key=key)
+            life.owners = self.owners
             life.turn = self.turns.next(life.in_lane)
             life.expires = None if expires_in is None else self.at(expires_in)
             life.watch()

@@ -118,6 +118,7 @@ class Checks(World):
             self.check_index(life)
             self.check_record(life, record)
             self.check_tasks(life, record)
+            self.check_candidates(life, fields)
             self.check_end(life, fields)
             assert [json.loads(text)["event"] for text in log] == life.log
             assert "secret-" not in str(log) + repr(record)
@@ -141,6 +142,7 @@ class Checks(World):
         assert (record.polls, record.resubmitted) == (life.polls, life.resubmitted)
         assert record.tokens == {attempt: token for token, attempt in life.tokens.items()}
         assert (record.doubtful, record.faulted) == (life.doubtful, life.faulted)
+        assert (record.proven, record.wrong_ids) == (life.proven, life.wrong_ids)
         assert record.task_id == life.task_id
         assert milliseconds(record.signalled_at) == life.signalled
         if not life.state.ended:
@@ -156,7 +158,8 @@ class Checks(World):
         names = {task.task_id for task in record.tasks}
         assert len(names) == len(record.tasks)
         heard = {task_id for job_id, task_id in self.heard if job_id == life.job_id}
-        assert heard <= names | life.forgotten
+        waiting = {task.task_id for task in life.candidates}
+        assert heard <= names | waiting | life.forgotten
         assert sum(life.log.count(event) for event in ADOPTIONS) >= len(names)
         # Unneeded tasks that were paid are on record.
         made = sum(task.state is TaskState.SUCCEEDED for task in record.tasks)
@@ -170,6 +173,14 @@ class Checks(World):
         if record.state in (JobState.FAILED, JobState.EXPIRED):
             assert record.failure
             assert made == 0, "a job has failed whose image is there"
+
+    def check_candidates(self, life: Life, fields: dict[str, str]) -> None:
+        told = json.loads(fields.get("candidates", "[]"))
+        assert [(task["id"], task["attempt"], task.get("tried", False)) for task in told] == [
+            (task.task_id, task.attempt, task.tried) for task in life.candidates
+        ]
+        # Somebody gives them their turn.
+        assert not told or life.open_task
 
     def check_end(self, life: Life, fields: dict[str, str]) -> None:
         end = (fields["state"], fields.get("outcome"), fields.get("finished"))

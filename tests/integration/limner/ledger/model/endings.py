@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.status import JobState, TaskState
-from tests.integration.limner.ledger.model.following import OPEN, Followed, Known
+from tests.integration.limner.ledger.model.following import Followed
+from tests.integration.limner.ledger.model.naming import OPEN, Known
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Ending(Followed):
         elif result is TaskState.FAILED:
             self.release(task.attempt)
         self.doubt_after(task)
+        self.replace_ended(task)
         if result is TaskState.SUCCEEDED and self.state not in (JobState.SUCCEEDED, JobState.CANCELLED):
             late = self.state.ended
             self.task_id = task.task_id

@@ -7,16 +7,13 @@ from limner.ledger import Grant
 from limner.ledger.messages import Adoption
 from limner.status import JobState, TaskState
 from tests.integration.limner.ledger.model.account import Permit
-from tests.integration.limner.ledger.model.costs import Costly
+from tests.integration.limner.ledger.model.naming import OPEN, Known, Named
 from tests.integration.limner.ledger.model.turns import Lane, Turns
 
 SIGNAL_PAUSE: Final = 1_000
 AHEAD: Final = 60_000
 SIGNALLED: Final = -(10**12)
-MOST_UNSURE: Final = 4
-MOST_LOST: Final = 8
-
-OPEN = TaskState.OPEN
+PROVEN_GRACE: Final = 900_000
 
 Index = Literal["due", "ready", "ready:polls:main"]
 Source = Literal["answer", "callback", "person"]
@@ -24,20 +21,7 @@ Source = Literal["answer", "callback", "person"]
 
 
 @dataclass
-class Known:
-    """A task that the ledger knows of."""
-
-    task_id: str
-    attempt: int
-    sure: bool
-    state: TaskState = OPEN
-    foreign: bool = False
-    credits: str | None = None
-    urls: tuple[str, ...] = ()
-
-
-@dataclass
-class Followed(Costly):
+class Followed(Named):
     """The expected state of a job whose tasks are followed."""
 
     turns: Turns = field(default_factory=Turns)
@@ -69,7 +53,6 @@ class Followed(Costly):
     ready_since: int | None = None
     """The start of its wait to be sent again, which does not count against the deadline."""
     allowance: int = 0
-    tasks: list[Known] = field(default_factory=list)
     task_id: str | None = None
     pace: int = 0
     """The pause between the last poll and the next one."""
@@ -79,6 +62,8 @@ class Followed(Costly):
     polls: int = 0
     doubtful: int | None = None
     """The attempt in doubt."""
+    proven: int | None = None
+    """The attempt that was accepted for certain, without a task that could be read."""
     held_at: int | None = None
     resubmitted: int = 0
     outcome: dict[str, Any] | None = None
@@ -93,19 +78,12 @@ class Followed(Costly):
     """The outcome by a failed task, if no better one comes."""
     decided: int | None = None
     """The attempt whose doubt was last decided by a resubmission."""
-    forgotten: set[str] = field(default_factory=set)
-    """Lost tasks that were forgotten because there were too many."""
     paid_failures: int = 0
     """The number of failed tasks that were paid after the end."""
-    log: list[str] = field(default_factory=lambda: ["submitted"])
 
     @property
     def attempt(self) -> int:
         return self.grant.attempt if self.grant else 0
-
-    @property
-    def open_task(self) -> Known | None:
-        return next((task for task in self.tasks if task.state is OPEN), None)
 
     def wait(self, due: int) -> None:
         self.index, self.due, self.owned = "due", due, False
@@ -153,35 +131,70 @@ class Followed(Costly):
 
     # Tasks
 
-    def task(self, task_id: str) -> Known | None:
-        return next((task for task in self.tasks if task.task_id == task_id), None)
-
     def adopt(self, now: int, attempt: int, task_id: str, by: Source, *, delay: int = 0) -> Adoption:
         known, sure = self.task(task_id), by == "answer"
         if attempt == 0:
             return Adoption.MISMATCHED
         if sure:
             self.learn(now, attempt)
-        if known and known.foreign and not sure:
-            return Adoption.MISMATCHED
         if known and known.state is OPEN:
             self.heard_again(now, known, attempt, delay if sure else None)
             return Adoption.EXPECTED
         if known and known.state is not TaskState.LOST:
             return Adoption.REPEATED
+        called_back = by == "callback"
+        if not sure and self.cannot_have(task_id, attempt, called_back=called_back):
+            if called_back:
+                self.was_wrong()
+            return Adoption.MISMATCHED
+        waited = None if sure else self.take_candidate(task_id)
+        if called_back:
+            self.make_room()
         if known:
             self.tasks.remove(known)
-        elif by == "callback" and self.takes_no_more(attempt):
-            return Adoption.MISMATCHED
         else:
             self.forget_one()
-        known = known or Known(task_id, attempt, sure)
-        known.state, known.sure, known.attempt, known.foreign = OPEN, known.sure or sure, attempt, False
+        known = known or waited or Known(task_id, attempt, sure)
+        known.state, known.sure, known.attempt = OPEN, known.sure or sure, attempt
+        known.foreign, known.tried = False, False
         self.tasks.insert(0, known)
         if sure:
             self.is_certain(attempt)
         self.follow(now, attempt, sure, delay)
         return Adoption.ADOPTED
+
+    def prove(self, now: int, attempt: int) -> Adoption:
+        """A callback proves the attempt, and names no task that can be read."""
+        for task in self.tasks:
+            if task.sure and task.attempt == attempt and task.state is not TaskState.LOST:
+                if task.state is not OPEN:
+                    return Adoption.REPEATED
+                if self.state is JobState.GENERATING or self.stored:
+                    self.poll_soon(now)
+                return Adoption.EXPECTED
+        if self.proven == attempt:
+            return Adoption.UNNAMED
+        self.proven = attempt
+        self.log.append("accepted_unnamed")
+        if self.state is JobState.QUEUED:
+            self.take_back(now)
+            self.state, self.lease, self.doubtful, self.ready_since = (
+                JobState.IN_DOUBT,
+                self.lease + 1,
+                attempt,
+                None,
+            )
+            self.wait(now + PROVEN_GRACE)
+        elif self.state is JobState.IN_DOUBT:
+            self.lease, self.owned = self.lease + 1, False
+        elif self.state is JobState.GENERATING and self.doubtful is None and self.waits_in_vain:
+            self.doubtful = attempt
+        return Adoption.UNNAMED
+
+    @property
+    def waits_in_vain(self) -> bool:
+        """True if all of its open tasks may be invented."""
+        return not any(task.sure for task in self.tasks if task.state is OPEN)
 
     def learn(self, now: int, attempt: int) -> None:
         """Learn from the answer to the last attempt, also after a callback."""
@@ -190,17 +203,6 @@ class Followed(Costly):
                 self.answered = True
                 self.account.answered(now, self.sent_at, self.permit)
             self.account.accepted(now, self.job_id, self.sent_at)
-
-    def takes_no_more(self, attempt: int) -> bool:
-        """True if a callback cannot add another task."""
-        unsure = sum(task.state is OPEN and not task.sure for task in self.tasks)
-        return unsure >= MOST_UNSURE or any(task.sure and task.attempt == attempt for task in self.tasks)
-
-    def forget_one(self) -> None:
-        lost = [task for task in self.tasks if task.state is TaskState.LOST and not task.sure]
-        if len(lost) >= MOST_LOST:
-            self.tasks.remove(lost[-1])
-            self.forgotten.add(lost[-1].task_id)
 
     def is_certain(self, attempt: int | None) -> None:
         """Clear the doubt about an attempt whose task the provider has confirmed."""
@@ -297,7 +299,15 @@ class Followed(Costly):
                 self.is_certain(task.attempt)
             self.tasks.remove(task)
             self.tasks.append(task)
+            soon = False
+            if not task.sure:
+                self.was_not_found(task)
+                first = self.open_task
+                soon = first is not None and not (first.sure or first.tried)
+            elif sure:
+                self.owners.setdefault(task_id, self.job_id)
             if self.state is JobState.GENERATING and self.open_task:
                 self.task_id = self.open_task.task_id
+            signalled = signalled or soon
         self.poll_in(now, min(delay, SIGNAL_PAUSE) if signalled else delay)
         self.log.append("polled")

@@ -12,8 +12,8 @@ from limner.ledger.record import TaskEnd
 from limner.status import JobState, TaskState
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.model.account import ms
-from tests.integration.limner.ledger.model.following import Known
 from tests.integration.limner.ledger.model.life import Life
+from tests.integration.limner.ledger.model.naming import Known
 from tests.integration.limner.ledger.model.world import DELAYS, ERROR, SELDOM, WHICH, World, move, newest
 
 TTL, GRACE, ASK_AGAIN = 86400.0, 5.0, 3600.0
@@ -48,7 +48,7 @@ class Tasks(World):
         weight=3,
         when=lambda world: world.grants,
         which=WHICH,
-        forged=st.sampled_from([None, None, None, None, 1, 2, 3, 4, 5]),
+        forged=st.sampled_from([None, None, None, None, 1, 2, 3, 4, 5, 6, 7, 8]),
     )
     def a_callback_comes(self, which: int, forged: int | None) -> None:
         job_id, attempt, token = newest(self.grants, which)
@@ -62,6 +62,14 @@ class Tasks(World):
         assert told == life.adopt(self.now, attempt, task_id, "callback")
         if told is not Adoption.MISMATCHED and not forged:
             self.heard.add((job_id, task_id))
+
+    @move(when=lambda world: world.grants, which=WHICH)
+    def a_callback_cannot_be_read(self, which: int) -> None:
+        job_id, attempt, token = newest(self.grants, which)
+        life = self.lives[job_id]
+        told = self.ledger.jobs.accepted_unnamed(job_id, token)
+        self.counts[told] += 1
+        assert told == (life.prove(self.now, attempt) if token in life.tokens else Adoption.BAD_TOKEN)
 
     @move(
         when=lambda world: world.grants, which=WHICH, job=st.sampled_from(["its own", "another", "unknown"])

@@ -110,6 +110,7 @@ class World(RuleBasedStateMachine):
         self.sends: list[tuple[int, int]] = []
         self.ends: dict[str, tuple[str, str | None, str | None]] = {}
         self.counts: Counter[str] = Counter()
+        self.owners: dict[str, str] = {}
 
     def messages(self, kind: Step) -> list[InHand]:
         return [held for held in self.hands if held.what == "message" and held.step.step == kind]
