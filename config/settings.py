@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     generation_attempts: Annotated[int, Field(ge=1, le=100)] = 2
     """The number of tasks in all that are bought for a job while they fail from transient faults. Failed
     tasks are not charged. A refusal by moderation is never repeated."""
+    images_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """The time in which a task that has succeeded without an image that can be read is polled for its images,
+    before its job fails with NoImages."""
     backoff_seconds: Seconds = 2.0
     """The longest wait after the first refusal; it doubles with each further refusal."""
     backoff_max_seconds: Seconds = 60.0

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -142,16 +142,20 @@ def decide(services: Services, asked: Asked) -> AfterPoll:
     assert known_at  # noqa: S101 - there is a task
     age = (asked.at - known_at).total_seconds()
     signalled = None if record.signalled_at is None else (asked.at - record.signalled_at).total_seconds()
-    imageless = 0.0 if record.imageless_at is None else (asked.at - record.imageless_at).total_seconds()
-    tokens = () if task.confirmed else tuple(record.tokens.values())
+    facts = Poll(
+        age=age,
+        time_left=services.settings.late_result_seconds - age,
+        since_callback=signalled,
+        imageless=0.0 if record.imageless_at is None else (asked.at - record.imageless_at).total_seconds(),
+        images_grace=services.settings.images_seconds,
+        tokens=() if task.confirmed else tuple(record.tokens.values()),
+    )
     if record.state.ended:
-        left = services.settings.late_result_seconds - age
-        facts = Poll(age, left, signalled, imageless, tokens)
         return after_late_poll(asked.answer, facts, services.late_policy)
     assert record.deadline  # noqa: S101 - it is set with the state
-    left = (record.deadline - asked.at).total_seconds()
     policy = services.policies.of(kind_of(request_of(record)))
-    return after_poll(asked.answer, Poll(age, left, signalled, imageless, tokens), policy)
+    left = (record.deadline - asked.at).total_seconds()
+    return after_poll(asked.answer, replace(facts, time_left=left), policy)
 
 
 def request_of(record: Record) -> TextToImage:

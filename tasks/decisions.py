@@ -30,8 +30,6 @@ from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" does not prove that a task is lost (contract 2.4)."""
-IMAGES_GRACE: Final = 300.0
-"""Seconds for which a success without images does not prove that there are none (contract 10)."""
 IMAGES_PAUSE: Final = (2.0, 30.0)
 """The first and the longest wait in seconds between two polls for images that are missing."""
 
@@ -210,6 +208,8 @@ class Poll:
     """The time since a callback last named it."""
     imageless: float = 0.0
     """The time since a task of the job first succeeded without an image that can be read."""
+    images_grace: float = 300.0
+    """The time for which such a success does not prove that there are no images (contract 10)."""
     tokens: Collection[str] = field(default=(), repr=False)
     """The secrets of the job's attempts, if the provider has yet to confirm that the task is this job's."""
 
@@ -267,7 +267,7 @@ def _imageless(answer: Done, poll: Poll) -> PollAgain | TaskOver:
     """The task has succeeded, and no image can be read: the files may come later (contract 10)."""
     if answer.withheld:
         return TaskOver(NoImages(f"The provider withheld the images: {answer.withheld}"), answer.credits)
-    if poll.imageless >= IMAGES_GRACE:
+    if poll.imageless >= poll.images_grace:
         return TaskOver(NoImages("The task succeeded without an image that can be read"), answer.credits)
     first, longest = IMAGES_PAUSE
     return PollAgain(min(max(first, poll.imageless / 2), longest), "success without an image", imageless=True)
