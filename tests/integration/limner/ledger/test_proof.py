@@ -162,9 +162,9 @@ def test_the_price_of_a_proven_attempt_is_on_the_books(bench: Bench, ended: bool
         bench.stored(job_id)
     else:
         bench.ledger.jobs.retry(job_id, 1, FAULT, delay=30.0)
-    assert books(bench) == (0, 0)
+    assert books(bench) == (Decimal(0), Decimal(0))
     proven(bench, job_id)
-    assert books(bench) == ((0, 7) if ended else (7, 0))
+    assert books(bench) == ((Decimal(0), Decimal(7)) if ended else (Decimal(7), Decimal(0)))
 
 
 def books(bench: Bench) -> tuple[Decimal, Decimal]:
