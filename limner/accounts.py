@@ -24,6 +24,9 @@ class AccountStatus:
     limit: int
     """The number of requests in a window that are left for the fleet: fewer than ``requests`` if somebody
     else uses the same quota."""
+    in_flight_limit: int
+    """The number of tasks in flight that are allowed now: fewer than ``max_in_flight`` if the provider has
+    refused a request because too many were at work."""
     more_at: datetime | None
     """The time at which a higher limit is tried again; None if the limit is ``requests``."""
     margin: float

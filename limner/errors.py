@@ -189,13 +189,13 @@ class FeatureDisabled(JobFailed):
 
 
 class AttemptsExhausted(JobFailed):
-    """The provider refused every attempt.
+    """The provider met a fault of its own in every attempt, as many as LIMNER_FAULT_ATTEMPTS allows.
 
     ``charged`` is "maybe" if one of them met a server fault, behind which a task may have been made.
     """
 
     retryable = True
-    advice = "Submit again later, or raise LIMNER_MAX_ATTEMPTS."
+    advice = "Look first in the provider's log for a task of it; then submit again."
 
 
 class InDoubt(JobFailed):

@@ -67,7 +67,7 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     yield f"account {status.account}"
     yield f"  window      {_window(status, now)}"
     yield f"  limit       {_limit(status)}"
-    yield f"  in flight   {status.in_flight} of {status.max_in_flight} tasks"
+    yield f"  in flight   {status.in_flight} of {_in_flight(status)} tasks"
     own = f", {status.waiting_own} for this account alone" if status.waiting_own else ""
     yield f"  waiting     {status.waiting} jobs in the common queue{own}"
     yield f"  reads       {status.reads_per_second:g} a second, {status.polls_waiting} jobs wait for one"
@@ -90,6 +90,12 @@ def _limit(status: AccountStatus) -> str:
         return f"all {status.requests} of the settings"
     more = f"; more is tried at {_clock(status.more_at)}" if status.more_at else ""
     return f"{status.limit} of {status.requests}: somebody else spends of the same quota{more}"
+
+
+def _in_flight(status: AccountStatus) -> str:
+    if status.in_flight_limit >= status.max_in_flight:
+        return str(status.max_in_flight)
+    return f"{status.in_flight_limit} (the provider took no more; {status.max_in_flight} of the settings)"
 
 
 def _pause(pause: Pause, account: str) -> str:

@@ -79,6 +79,7 @@ class _Limits:
     reads: float
     max_in_flight: int
     limit: int
+    flight: int
     margin: float
     raise_at: float | None
     claimed: float | None
@@ -91,13 +92,15 @@ class _Limits:
     ) -> Self:
         creates = int(fields["creates"])
         limit = min(int(float(fields.get("limit", creates))), creates)
+        most = int(fields["max_in_flight"])
         return cls(
             name=name,
             creates=creates,
             span=float(fields["creates_span"]),
             reads=int(fields["polls"]) * 1000 / float(fields["polls_span"]),
-            max_in_flight=int(fields["max_in_flight"]),
+            max_in_flight=most,
             limit=limit,
+            flight=min(int(float(fields.get("flight", most))), most),
             margin=float(fields.get("margin", fields["first_margin"])),
             raise_at=float(fields["raise_at"]) if limit < creates and "raise_at" in fields else None,
             claimed=claimed,
@@ -258,6 +261,7 @@ def _status(
         reads_per_second=limits.reads,
         max_in_flight=limits.max_in_flight,
         limit=limits.limit,
+        in_flight_limit=limits.flight,
         more_at=None if limits.raise_at is None else moment(round(limits.raise_at)),
         margin=limits.margin / 1000,
         used=len(times),
@@ -286,7 +290,7 @@ def _capacity(
         limit=limits.limit,
         window=(limits.span + limits.margin) / 1000,
         taken=tuple(at / 1000 for _, at in window),
-        max_in_flight=limits.max_in_flight,
+        max_in_flight=limits.flight,
         in_flight=in_flight,
         ahead=ahead,
         opens=opens,

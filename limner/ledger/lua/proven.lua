@@ -1,4 +1,4 @@
--- Uses: record, journal, ready, tasks, proof.
+-- Uses: record, journal, ready, money, tasks, proof.
 -- Records that an attempt was accepted for certain, and that the id of its task is unknown: a callback had the
 -- attempt's token, and its body could not be read. The job is not sent again for it: queued -> in_doubt.
 -- Arguments: job, attempt.
@@ -28,6 +28,9 @@ local certain = false
 for _, task in ipairs(tasks) do certain = certain or task.sure and task.state == 'open' end
 
 job.proven = A.attempt
+-- The task costs something, whatever the attempt's answer was.
+hold_again(job, A.attempt)
+if ended(job.state) and not open_task(tasks) then leave_doubtful(job, {}) end
 announce(job, 'accepted_unnamed', {attempt = A.attempt})
 if job.state == 'queued' then
   doubt_instead(job)

@@ -11,6 +11,9 @@ for _, quota in ipairs(A.quotas) do
   if tonumber(redis.call('HGET', QUOTA .. quota.account, 'creates')) ~= quota.creates then
     redis.call('HDEL', QUOTA .. quota.account, 'limit', 'raise_at', 'patience')
   end
+  if tonumber(redis.call('HGET', QUOTA .. quota.account, 'max_in_flight')) ~= quota.max_in_flight then
+    redis.call('HDEL', QUOTA .. quota.account, 'flight', 'flight_raise_at', 'flight_patience')
+  end
   redis.call('HSET', QUOTA .. quota.account, unpack(given))
   redis.call('SADD', ACCOUNTS, quota.account)
   local refused = redis.call('HGET', PAUSE .. quota.account, 'key')

@@ -16,7 +16,12 @@ local over = ended(job.state)
 if not (over or job.state == 'sending' and current) then return {0, ''} end
 
 if A.doubtful then leave_attempt_doubtful(job, A.attempt) else owe_nothing(job, A.attempt) end
-if current and A.error.cause == 'rate_limited' then too_often(job, account) end
+if current and A.error.cause == 'rate_limited' then
+  local pause = pause_on(account)
+  too_often(job, account, pause and pause.probe == job.id)
+elseif current and A.error.cause == 'too_many_running' then
+  too_many_running(job, account)
+end
 if current and A.unsent then return_permit(WINDOW_CREATE .. account, permit_of(job), account) end
 local left, news
 if A.pause then

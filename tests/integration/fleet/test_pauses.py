@@ -151,35 +151,49 @@ def test_a_manual_pause_can_have_a_duration(limner: Limner, provider: SandboxPro
     assert pause(limner) is None
 
 
-def test_a_refused_key_pauses_the_account_until_a_person_resumes_it(
-    limner: Limner, provider: SandboxProvider
-) -> None:
+def test_a_refused_key_is_asked_about_until_it_is_good(limner: Limner, provider: SandboxProvider) -> None:
     provider.revoke(KEY)
     jobs = limner.submit_many(f"revoked {number}" for number in range(20))
     eventually(lambda: pause(limner))
     paused = pause(limner)
     assert paused
-    assert (paused.cause, paused.ends_by, paused.until) == ("unauthorized", EndsBy.KEY, None)
+    assert (paused.cause, paused.ends_by) == ("unauthorized", EndsBy.KEY)
+    assert paused.until
     let_time_pass(limner)
-    refused = outcomes(provider)
-    assert set(refused) == {"401"}
-    assert len(refused) <= ON_THE_WIRE
-    # A mistaken resumption costs one request.
-    assert limner.resume()
-    eventually(lambda: len(outcomes(provider)) > len(refused))
-    eventually(lambda: (now := pause(limner)) and now.ends_by is EndsBy.KEY)
-    let_time_pass(limner)
-    assert outcomes(provider) == ["401", *refused]
+    assert set(outcomes(provider)) == {"401"}
     assert states(jobs) == {"queued"}
-    # The fleet does not probe whether the key is valid again.
     provider.restore(KEY)
-    let_time_pass(limner)
-    assert states(jobs) == {"queued"}
-    assert limner.resume()
     finish(jobs)
-    calls = attempts(provider)[len(refused) + 1 :]
-    assert [call["outcome"] for call in calls] == ["200"] * 20
-    check_one_by_one(calls[:2])
+    calls = attempts(provider)
+    accepted = [call for call in calls if call["outcome"] == "200"]
+    assert len(accepted) == 20
+    # The balance is read before, so that no good key is probed in vain.
+    assert calls[-20:] == accepted
+    check_one_by_one(calls[-20:-18])
+
+
+def test_one_false_401_costs_a_moment(limner: Limner, provider: SandboxProvider) -> None:
+    provider.faults(create_401={"next": 1})
+    finish(limner.submit_many(f"mostly fine {number}" for number in range(20)))
+    assert sorted(outcomes(provider)) == ["200"] * 20 + ["401"]
+
+
+def test_trouble_on_the_way_closes_the_account_and_costs_no_job(
+    limner: Limner, provider: SandboxProvider
+) -> None:
+    provider.faults(html_before={"seconds": 2.0, "variant": "525"})
+    jobs = limner.submit_many(f"behind a gateway {number}" for number in range(60))
+    eventually(lambda: pause(limner))
+    paused = pause(limner)
+    assert paused
+    assert (paused.cause, paused.ends_by) == ("gateway", EndsBy.PROBE)
+    assert all("525" in answer for answer in paused.answers)
+    finish(jobs)
+    refused = [outcome for outcome in outcomes(provider) if outcome != "200"]
+    # What was on the wire, and then one probe a pause.
+    assert len(refused) <= ON_THE_WIRE + 6
+    assert {job.status().attempts for job in jobs} >= {1}
+    assert len(provider.ledger()) == 60
 
 
 def test_a_worker_with_another_key_ends_the_pause_of_a_refused_key() -> None:

@@ -190,6 +190,7 @@ def world(
             reads_per_second=1000,
             concurrency=4,
             result_ttl_seconds=3600,
+            generation_attempts=1,
         )
         app = Celery("results", set_as_current=False)
         app.conf.update(celery_options(settings))

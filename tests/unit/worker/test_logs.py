@@ -49,7 +49,7 @@ SETTINGS = Settings(
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the handler of a library's own logger has written."""
+    """The output of the handler of a library's own logger."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logging.Formatter("%(message)s %(headers)s", defaults={"headers": ""}))

@@ -19,7 +19,7 @@ local function capacity_of(account, key, ask, polls_due)
     return nil
   end
   raise_limit(account, limits)
-  local slots = limits.max_in_flight - redis.call('ZCARD', IN_FLIGHT .. account)
+  local slots = flight_limit(account, limits) - redis.call('ZCARD', IN_FLIGHT .. account)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
   local capacity = {account = account, limits = limits, slots = slots, next = 1}
   capacity.free = math.min(limits.limit - used, slots, limits.ramp or limits.limit)
@@ -62,7 +62,9 @@ local function plan_next_visit(capacity, common)
   end
 
   local sends = FOR_EVER
-  if capacity.slots > 0 then
+  if capacity.slots <= 0 and (limits.flight or FOR_EVER) < limits.max_in_flight then
+    sends = limits.flight_raise_at or NOW
+  elseif capacity.slots > 0 then
     sends = next_permit_at(WINDOW_CREATE .. account, limits.limit, create_edge(limits))
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end

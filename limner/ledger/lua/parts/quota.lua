@@ -22,7 +22,8 @@ end
 -- The numbers that a claim needs.
 local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
-    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin', 'ramp', 'ramp_until'})
+    'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin', 'ramp', 'ramp_until', 'flight',
+    'flight_raise_at', 'flight_patience', 'flight_stride'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   if limits.ramp and NOW >= limits.ramp_until then limits.ramp = nil end
@@ -161,11 +162,43 @@ local function counted_at_most(account, edge)
   return count
 end
 
+-- The tasks in flight, without the job's own.
+local function running_beside(account, job)
+  return redis.call('ZCARD', IN_FLIGHT .. account) - (job.slot == account and 1 or 0)
+end
+
+-- Learns from a refusal for too many tasks at work: as many as there are now are the limit, until more are tried.
+local function too_many_running(job, account)
+  local limits = limits_of(account)
+  if not limits then return end
+  local running = math.max(1, running_beside(account, job))
+  if running >= limits.max_in_flight then return end
+  local patience = limits.flight_patience or PATIENCE
+  -- Of several refusals at once, only the first is a new case.
+  local again = limits.flight and NOW < (limits.flight_raise_at or 0) - patience + limits.creates_span
+  if limits.flight and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
+  redis.call('HSET', QUOTA .. account, 'flight', running, 'flight_patience', patience, 'flight_stride', 1,
+    'flight_raise_at', int(NOW + patience))
+end
+
+-- Raises a lowered limit of tasks in flight on trial, as `raise_limit` does. Returns the limit.
+local function flight_limit(account, limits)
+  local most = limits.max_in_flight
+  if not limits.flight or limits.flight >= most then return most end
+  if NOW < (limits.flight_raise_at or 0) then return limits.flight end
+  local stride = limits.flight_stride or 1
+  limits.flight = math.min(most, limits.flight + stride)
+  redis.call('HSET', QUOTA .. account, 'flight', limits.flight, 'flight_stride', 2 * stride,
+    'flight_raise_at', int(NOW + (limits.flight_patience or PATIENCE)))
+  return limits.flight
+end
+
 -- Learns from a refusal for too many requests. If our own requests can have filled the quota, the provider counted
 -- some of them later than assumed, and the margin grows. Otherwise somebody else uses the same quota, and the limit
 -- is lowered to the number that the provider accepted. The longer that lasts, the more rarely a higher limit is
--- tried.
-local function too_often(job, account)
+-- tried. A single refusal at less than half of the quota teaches nothing, but that of a probe does (`alone`): it came
+-- although nothing else was sent.
+local function too_often(job, account, alone)
   local limits, quota = limits_of(account), QUOTA .. account
   if not limits or not job.sent then return end
   redis.call('ZREM', WINDOW_CREATE .. account, permit_of(job))
@@ -175,8 +208,10 @@ local function too_often(job, account)
   if ours >= limits.limit then
     if again then return end
     redis.call('HSET', quota, 'margin', math.min(LONGEST_MARGIN, math.max(100, 2 * limits.margin)))
-  -- With fewer requests of ours, another user of the quota does not explain the refusal; the pause suffices.
-  elseif ours >= limits.creates / 2 then
+  elseif alone and running_beside(account, job) > ours then
+    too_many_running(job, account)
+  elseif ours >= limits.creates / 2 or alone then
+    ours = math.max(1, ours)
     -- If the full quota has been available since the last trial, this is a new case, and patience starts anew.
     local whole = limits.limit >= limits.creates and NOW >= (limits.raise_at or 0)
     local patience = not whole and limits.patience or PATIENCE

@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from limner.errors import GenerationFailed, InDoubt
-from limner.ledger import Grant, Quota, doubt_of
+from limner.errors import GenerationFailed, InDoubt, RequestRejected
+from limner.ledger import Grant, Money, Quota, doubt_of
 from limner.ledger.layout.constants import PROVEN_GRACE
 from limner.ledger.messages import Adoption
 from limner.status import JobState
@@ -149,6 +149,28 @@ def test_it_is_on_the_record_of_a_job_that_has_ended(bench: Bench, end: str) -> 
     assert (bench.state(job_id), bench.indexes(job_id)) == (end, indexes)
     assert record(bench, job_id).unnamed
     assert bench.client.pttl(bench.ledger.jobs.key(job_id)) > 0
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_price_of_a_proven_attempt_is_on_the_books(bench: Bench, ended: bool) -> None:
+    money = Money({"BALANCED": Decimal(7)})
+    job_id = bench.submit()
+    begun = bench.ledger.jobs.begin(job_id, bench.claim_one().lease, "token", deadline=900, money=money)
+    assert isinstance(begun, Grant)
+    if ended:
+        bench.ledger.jobs.fail(job_id, RequestRejected("no"), [JobState.SENDING], attempt=1)
+        bench.stored(job_id)
+    else:
+        bench.ledger.jobs.retry(job_id, 1, FAULT, delay=30.0)
+    assert books(bench) == (Decimal(0), Decimal(0))
+    proven(bench, job_id)
+    assert books(bench) == ((Decimal(0), Decimal(7)) if ended else (Decimal(7), Decimal(0)))
+
+
+def books(bench: Bench) -> tuple[Decimal, Decimal]:
+    """The credits that are held, and those that are doubtful."""
+    standing = bench.ledger.budget.spend(1).standing
+    return standing.held, standing.doubtful
 
 
 def test_a_person_may_still_send_it_again(bench: Bench) -> None:

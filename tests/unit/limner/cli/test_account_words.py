@@ -22,6 +22,7 @@ def make_account(**facts: Any) -> AccountStatus:
         "requests": 20,
         "seconds": 10.0,
         "reads_per_second": 10.0,
+        "in_flight_limit": 100,
         "max_in_flight": 100,
         "limit": 20,
         "more_at": None,

@@ -129,6 +129,12 @@ def make_status(**facts: Any) -> JobStatus:
         ),
         ("held", {}, "held: python -m limner resolve decides"),
         (
+            "accepted_unnamed",
+            {"attempt": 2},
+            "a callback for attempt 2: accepted, id unknown: look in the log of the provider",
+        ),
+        ("wrong_ids", {"count": 10}, "callbacks have named 10 wrong task ids"),
+        (
             "resubmitted",
             {"attempt": 1, "by": "policy"},
             "sent again by decision of LIMNER_IN_DOUBT, although attempt 1 may be paid for",
@@ -379,3 +385,9 @@ def test_the_documentation_lists_every_command_option_and_exit_code() -> None:
         assert f"## {name}" in page
         for parameter in command.params:
             assert parameter.param_type_name == "argument" or parameter.opts[0] in page
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 wrong task id from"), (104, "104 wrong task ids from")])
+def test_wrong_ids_are_told(count: int, told: str) -> None:
+    assert f", {told} callbacks" in standing(make_status(wrong_ids=count), NOW)
+    assert "wrong" not in standing(make_status(), NOW)

@@ -175,6 +175,9 @@ class Followed(Named):
         if self.proven == attempt:
             return Adoption.UNNAMED
         self.proven = attempt
+        self.hold_again(attempt)
+        if self.state.ended and not self.open_task:
+            self.leave_doubtful(())
         self.log.append("accepted_unnamed")
         if self.state is JobState.QUEUED:
             self.take_back(now)
