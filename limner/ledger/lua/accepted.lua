@@ -1,4 +1,4 @@
--- Uses: record, journal, quota, pauses, ready, money, tasks, adoption.
+-- Uses: record, journal, quota, pauses, ready, money, tasks, owners, adoption.
 -- Records the provider's answer to an attempt, which names its task: sending, in_doubt, queued -> generating. A job
 -- that has ended, or has another task already, follows this task as well.
 -- Arguments: job, attempt, task_id, delay (milliseconds until the first poll).
@@ -50,5 +50,6 @@ elseif not known then
   -- The outcome of a later attempt on the wire decides first.
   if state == 'generating' then go_on_polling(job) end
 end
+own_task(job, A.task_id)
 save(job)
 return {known and 'expected' or 'adopted', news or ''}

@@ -1,4 +1,4 @@
--- Uses: record, quota, ready, tasks, candidates, ends, polled, task_succeeded, task_failed, task_lost.
+-- Uses: record, quota, ready, tasks, owners, candidates, ends, polled, task_succeeded, task_failed, task_lost.
 -- Records the results of polls. Each report is a transition of its own. The report of a task's end needs no lease: the
 -- provider's word on it does not depend on who asked.
 -- Arguments: reports, store_lease (milliseconds).
@@ -17,6 +17,14 @@ local function task_over(report)
     return repeated_reply(job, task, report)
   end
 
+  -- A task is the result of one job only. This one is another's.
+  local owner = report.what == 'task_succeeded' and owner_of(report.task_id)
+  if owner and owner ~= job.id then
+    report.what, report.foreign, report.grace = 'task_lost', true, PROVEN_GRACE
+    report.error = {cause = 'foreign', message = 'the task is that of job ' .. owner}
+  elseif report.what == 'task_succeeded' and not owner then
+    own_task(job, report.task_id)
+  end
   -- Before the task's end makes another account the reader.
   local reader = reader_of(job)
   local what

@@ -1,4 +1,4 @@
--- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, proof.
 -- Queues a job again after the provider refused its attempt: sending -> queued. `pause` is what the answer says about
 -- the account. An attempt with `uncounted` does not count against the maximum; its time, and the one in `uncounted`, are
 -- added to the deadline. With `unsent`, the request never reached the provider, and its permit is free. With `doubtful`,
@@ -57,5 +57,7 @@ if A.uncounted then
   set_of_attempt(job, 'token', A.attempt, nil)
   set_of_attempt(job, 'account', A.attempt, nil)
 end
+-- An earlier attempt was accepted for certain, and nobody knows its task.
+if job.state == 'queued' and job.proven and job.proven ~= job.decided then doubt_instead(job) end
 save(job)
 return {1, news or ''}

@@ -23,7 +23,7 @@ end
 local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
     'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin', 'ramp', 'ramp_until', 'flight',
-    'flight_raise_at', 'flight_patience', 'flight_stride'})
+    'flight_raise_at', 'flight_patience', 'flight_stride', 'flight_refused_at'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   if limits.ramp and NOW >= limits.ramp_until then limits.ramp = nil end
@@ -175,10 +175,10 @@ local function too_many_running(job, account)
   if running >= limits.max_in_flight then return end
   local patience = limits.flight_patience or PATIENCE
   -- Of several refusals at once, only the first is a new case.
-  local again = limits.flight and NOW < (limits.flight_raise_at or 0) - patience + limits.creates_span
+  local again = NOW - (limits.flight_refused_at or 0) < limits.creates_span
   if limits.flight and not again then patience = math.min(LONGEST_PATIENCE, 2 * patience) end
   redis.call('HSET', QUOTA .. account, 'flight', running, 'flight_patience', patience, 'flight_stride', 1,
-    'flight_raise_at', int(NOW + patience))
+    'flight_raise_at', int(NOW + patience), 'flight_refused_at', int(NOW))
 end
 
 -- Raises a lowered limit of tasks in flight on trial, as `raise_limit` does. Returns the limit.

@@ -75,6 +75,7 @@ def test_a_status_shows_the_quota_and_its_use(bench: Bench) -> None:
         seconds=10.0,
         reads_per_second=10.0,
         max_in_flight=5,
+        in_flight_limit=5,
         limit=2,
         more_at=None,
         margin=0.25,

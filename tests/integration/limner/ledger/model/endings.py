@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from limner.status import JobState, TaskState
-from tests.integration.limner.ledger.model.following import Followed
+from tests.integration.limner.ledger.model.following import PROVEN_GRACE, Followed
 from tests.integration.limner.ledger.model.naming import OPEN, Known
 
 
@@ -30,6 +30,10 @@ class Ending(Followed):
         if task.state is not OPEN and not (task.state is TaskState.LOST and result is not TaskState.LOST):
             repeated = task.state is result and self.state.ended and self.outcome == outcome
             return "ended" if repeated else "stale"
+        if result is TaskState.SUCCEEDED and self.owners.setdefault(task.task_id, self.job_id) != self.job_id:
+            # A task is the result of one job only.
+            result, outcome, foreign, grace = TaskState.LOST, {}, True, PROVEN_GRACE
+            attempt, spent, urls = None, None, ()
         task.state, task.credits, task.foreign = result, spent, foreign
         task.attempt = attempt or task.attempt
         self.polls, self.polling, self.seen = self.polls + 1, None, now

@@ -180,19 +180,19 @@ class Followed(Named):
             self.leave_doubtful(())
         self.log.append("accepted_unnamed")
         if self.state is JobState.QUEUED:
-            self.take_back(now)
-            self.state, self.lease, self.doubtful, self.ready_since = (
-                JobState.IN_DOUBT,
-                self.lease + 1,
-                attempt,
-                None,
-            )
-            self.wait(now + PROVEN_GRACE)
+            self.doubt_instead(now, attempt)
         elif self.state is JobState.IN_DOUBT:
             self.lease, self.owned = self.lease + 1, False
         elif self.state is JobState.GENERATING and self.doubtful is None and self.waits_in_vain:
             self.doubtful = attempt
         return Adoption.UNNAMED
+
+    def doubt_instead(self, now: int, attempt: int) -> None:
+        """Do not send the job again: that attempt was accepted."""
+        self.take_back(now)
+        self.state, self.lease, self.doubtful = JobState.IN_DOUBT, self.lease + 1, attempt
+        self.ready_since = None
+        self.wait(now + PROVEN_GRACE)
 
     @property
     def waits_in_vain(self) -> bool:

@@ -91,6 +91,8 @@ class Life(Ending):
             self.watch()
         if uncounted is not None:
             self.do_not_count(uncounted + max(0, now - self.sent_at), adopted)
+        if self.state is JobState.QUEUED and self.proven is not None and self.proven != self.decided:
+            self.doubt_instead(now, self.proven)
 
     def refused_in_vain(
         self, now: int, attempt: int, *, pause: Closing | None, unsent: bool, doubtful: bool

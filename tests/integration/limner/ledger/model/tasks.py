@@ -41,6 +41,8 @@ class Tasks(World):
         told = self.ledger.jobs.accepted(life.job_id, attempt, task_id, poll_in=poll_in)
         self.account.troubles.clear()
         assert told == life.adopt(self.now, attempt, task_id, "answer", delay=ms(poll_in))
+        if told in (Adoption.ADOPTED, Adoption.EXPECTED):
+            self.owners.setdefault(task_id, life.job_id)
         self.heard.add((life.job_id, task_id))
 
     # A callback can come any time after the sending: before the answer, after the job's end, and twice.
