@@ -18,7 +18,18 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
-from limner.ledger import Claim, Polled, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
+from limner.ledger import (
+    Claim,
+    Polled,
+    Record,
+    Report,
+    TaskEnd,
+    TaskFailed,
+    TaskLost,
+    TaskSucceeded,
+    believed,
+    kind_of,
+)
 from limner.models import TextToImage
 from limner.status import JobState, Task
 from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_url, price
@@ -30,6 +41,8 @@ from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
+MOST_MS: Final = 10**15
+"""No two times of the provider are so far apart, in milliseconds."""
 REPORT_WITHIN: Final = 0.05
 """Seconds that a finished poll may wait for others to be reported with it."""
 
@@ -203,17 +216,22 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 attempt=attempt,
                 too_often=isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED,
             )
-        case Done(urls, spent, created_ms, completed_ms):
+        case Done(urls, said, created_ms, completed_ms):
+            spent = believed(said)
+            if said is not None and spent is None:
+                logger.warning(
+                    "job %s: task %s cannot have cost %s credits; its cost is unknown", job_id, task_id, said
+                )
             sample = None
             if created_ms is not None and completed_ms is not None:
-                # The unit of costTime is not certain (contract 2.1).
-                kind = kind_of(request_of(record))
-                sample = services.ledger.durations.sample(kind, (completed_ms - created_ms) / 1000)
+                # The unit of costTime is not certain (contract 2.1). A long number is too large for a float.
+                taken = max(-MOST_MS, min(completed_ms - created_ms, MOST_MS))
+                sample = services.ledger.durations.sample(kind_of(request_of(record)), taken / 1000)
             return TaskSucceeded(
                 job_id=job_id,
                 task_id=task_id,
                 urls=urls,
-                cost=spent,
+                cost=said,
                 ttl=ttl,
                 attempt=attempt,
                 sample=sample,

@@ -5,11 +5,24 @@ from typing import Final
 
 from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
+from limner.status import JobState
 
 VERSION: Final = 5
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
+STATES: Final = " ".join(["", *JobState, ""])
+"""The states of a job."""
+DEEPEST: Final = 50
+"""The depth to which JSON may be nested."""
+LIMITS: Final = " creates creates_span polls polls_span max_in_flight first_margin "
+"""The fields of a quota that are set, and not learned."""
+COUNTS: Final = " creates polls max_in_flight limit stride "
+"""The fields of a quota that are whole numbers."""
+MOST_IMAGES: Final = 1000
+"""No request asks for as many images."""
+MOST_ATTEMPTS: Final = 1_000_000
+"""Attempts of a job. Scripts go through all of them, so an absurd number would stop the server."""
 FOR_EVER: Final = 10**15
 """A time that never comes."""
 DAY: Final = 86_400_000

@@ -76,6 +76,7 @@ EVENTS: Final = Key(
 )
 ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID")
 MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")
+DAMAGED: Final = Key("damaged:", "any", "a key that had another type than the ledger's", "KEY")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each entry of the schedule")
 
 LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")

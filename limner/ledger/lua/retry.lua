@@ -42,7 +42,7 @@ if A.uncounted or A.pause then
   job.uncounted = (job.uncounted or 0) + 1
   if job.uncounted == A.attempt and not adopted then
     job.deadline = nil
-  elseif A.uncounted then
+  elseif A.uncounted and job.deadline then
     job.deadline = job.deadline + A.uncounted
   end
   -- No callback can come for this attempt, and there may be thousands of such attempts.

@@ -6,7 +6,8 @@ local function task_failed(job, tasks, task, report)
   note_task_ended(job, task, report)
   keep_tasks(job, tasks)
   if report.owed then spend(job, task.attempt, report.cost) else release(job, task.attempt) end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, error = report.error}
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, said = report.said,
+    error = report.error}
   if not ended(job.state) then return drop_task(job, report.outcome, report, detail, 'task_failed') end
   local paid = job.state == 'succeeded' and 'double' or 'late_result'
   return after_the_end(job, tasks, report.credits and paid, detail, report.ttl, 'task_failed')

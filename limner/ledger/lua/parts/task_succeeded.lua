@@ -10,7 +10,7 @@ local function task_succeeded(job, tasks, task, report)
   keep_tasks(job, tasks)
   spend(job, task.attempt, report.cost)
   if report.learn then learn(report.learn) end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits}
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, said = report.said}
   if not delivers then
     return after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, report.ttl)
   end
