@@ -36,7 +36,7 @@ from provider import Cause, Done, Pending, RecordAnswer, Unreadable, callback_ur
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.decisions import AfterPoll, Fail, Lost, Poll, PollAgain, TaskOver, after_late_poll, after_poll
 from tasks.ending import end, store
-from tasks.step import step
+from tasks.step import leave_alone, step
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
     tasks: list[tuple[Record, Task]] = []
     for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
-            leave_alone(begun.job_id, record)
+            leave_alone(services, begun.job_id, record)
         elif record and (task := record.open_task) and has_key(services, record, task):
             tasks.append((record, task))
     if len(tasks) == 1:
@@ -84,11 +84,6 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
             away = error
     if away is not None:
         raise away
-
-
-def leave_alone(job_id: str, fault: RecordUnreadable) -> None:
-    """Log that a job's record cannot be read. Neither the job nor the other polls are affected."""
-    logger.warning("job %s is left alone: %s", job_id, fault)
 
 
 def has_key(services: Services, record: Record, task: Task) -> bool:
@@ -177,7 +172,7 @@ def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
         try:
             end(services, record.job_id, error, [JobState.GENERATING], lease=record.lease)
         except RecordUnreadable as damaged:
-            leave_alone(record.job_id, damaged)
+            leave_alone(services, record.job_id, damaged)
 
 
 def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
@@ -190,7 +185,7 @@ def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
     )
     for (asked, _), answer in zip(reports, answers, strict=True):
         if isinstance(answer, RecordUnreadable):
-            leave_alone(asked.record.job_id, answer)
+            leave_alone(services, asked.record.job_id, answer)
         else:
             follow_up(services, asked, answer)
 

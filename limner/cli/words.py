@@ -131,6 +131,7 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "generating": _generating,
     "late_answer": _late_answer,
     "adopted": _adopted,
+    "set_apart": lambda detail: f"its record cannot be read: {detail.get('fault')}",
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,
     "polled": _polled,

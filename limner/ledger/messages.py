@@ -139,7 +139,7 @@ class Claimed:
 
     steps: list[Claim]
     unreadable: list[str]
-    """The faults of records whose jobs are left alone, in the script's words."""
+    """The faults of records whose jobs are set apart now, in the script's words."""
     wait: float
 
 

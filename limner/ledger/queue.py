@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from limner.ledger.accounts import Accounts
 from limner.ledger.forecast import Capacity
 from limner.ledger.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
-from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS
+from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS, VERSION
 from limner.ledger.layout.keys import DUE, JOB, READY, READY_OF, WAKEUP
 from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
 from limner.ledger.outcomes import EXPIRED
@@ -143,7 +143,9 @@ class Queue:
 
     def _register(self, quotas: tuple[Quota, ...]) -> None:
         limits = [of_quota(quota) for quota in quotas]
-        registration = hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
+        # Workers of another version may be able to read other records, so they register apart.
+        registered = json.dumps([VERSION, limits], sort_keys=True)
+        registration = hashlib.sha256(registered.encode()).hexdigest()[:16]
         parts = [
             limits[start : start + _REGISTERED_AT_ONCE]
             for start in range(0, len(limits), _REGISTERED_AT_ONCE)

@@ -51,6 +51,15 @@ LONGEST_PATIENCE: Final = 1_800_000
 most."""
 REMEMBERED: Final = 30_000
 """Permits are kept for so long after they have left their window."""
+TRY_APART_EVERY: Final = 3_600_000
+TRY_NEWER_EVERY: Final = 20_000
+"""After so long, a record that could not be read is tried again, and one of a newer version."""
+MOST_APART: Final = 100_000
+"""Jobs in the list of those that are set apart."""
+MOST_TRIED: Final = 1000
+"""The jobs that are tried again at once when workers register that are new."""
+KEEP_DROPPED: Final = 30 * DAY
+"""The time to live of a record that a person has dropped."""
 AUDIT: Final = 60_000
 """After so long, a slot in flight is compared with the record of the job that holds it."""
 MOST_AUDITED: Final = 100

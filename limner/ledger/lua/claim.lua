@@ -1,9 +1,9 @@
--- Uses: record, quota, pauses, ready, money, ends, caps, capacity.
+-- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
 -- Arguments: registration; lease, poll_lease, store_lease (milliseconds); batch, the most steps of a kind (of polls,
 -- for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
 -- Reply: {steps, unreadable, wait}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
--- not a job. `unreadable` has an error text for each record that cannot be read. `wait` is in milliseconds, until
+-- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
 -- register first.
 local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
@@ -22,10 +22,9 @@ local function lease(job, step, span)
   save(job)
 end
 
--- Keeps an unreadable record out of the next claims, but not for long: another worker may be able to read it.
+-- Keeps an unreadable record out of the next claims.
 local function set_aside(id, fault)
-  redis.call('ZADD', DUE, NOW + A.lease, id)
-  unreadable[#unreadable + 1] = fault.err
+  if set_apart(id, fault.err) then unreadable[#unreadable + 1] = fault.err end
 end
 
 -- The due entries of an index, as a flat list of members and times.
@@ -42,7 +41,7 @@ for i = 1, #late, 2 do
   local job, fault = load(id)
   redis.call('ZREM', EXPIRING, id)
   if fault then
-    redis.call('ZADD', EXPIRING, NOW + A.lease, id)
+    redis.call('ZADD', EXPIRING, NOW + TRY_APART_EVERY, id)
   elseif job and job.state == 'queued' then
     finish(job, 'expired', A.expired, {error = decoded(A.expired).error})
     save(job)
@@ -59,9 +58,11 @@ local function request_poll(job, score)
 end
 
 local entries = due(DUE, A.batch)
+local some_apart = #entries > 0 and redis.call('ZCARD', APART) > 0
 for i = 1, #entries, 2 do
   local id, at = entries[i], tonumber(entries[i + 1])
   local job, fault = load(id)
+  if some_apart and not fault then not_apart(id) end
   if fault then
     set_aside(id, fault)
   elseif not job then

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from limner.errors import Cancelled, GenerationFailed, JobFailed
+from limner.errors import Cancelled, GenerationFailed, JobFailed, RecordUnreadable
 from limner.ledger import (
     BackendResult,
     Caps,
@@ -268,6 +268,15 @@ def of_main(before: Callable[[Bench], object], act: Act) -> Callable[[Bench], Sc
     return make
 
 
+FAULT: Final = RecordUnreadable("its field request is no JSON")
+
+
+def apart(bench: Bench) -> str:
+    job_id = generating(bench)
+    bench.ledger.jobs.set_apart(job_id, FAULT)
+    return job_id
+
+
 def maintained(bench: Bench) -> None:
     generating(bench)
     bench.now += 61.0
@@ -318,6 +327,9 @@ MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     ),
     "cancel": of_job(polling, lambda it, job, _: it.ledger.jobs.cancel(job, UNSENT, SENT)),
     "stored": stored,
+    "set_apart": of_job(claimed, lambda it, job, _: it.ledger.jobs.set_apart(job, FAULT)),
+    "put_back": of_job(apart, lambda it, job, _: it.ledger.jobs.put_back(job)),
+    "put_back to drop": of_job(apart, lambda it, job, _: it.ledger.jobs.put_back(job, drop=True)),
     "maintain": of_main(maintained, lambda it: it.ledger.queue.maintain()),
     "pause": of_main(claimed, lambda it: it.ledger.accounts.pause("main", seconds=60, reason="a test")),
     "resume": of_main(paused, lambda it: it.ledger.accounts.resume("main")),

@@ -74,6 +74,7 @@ ON_RECORDS: Final = {
     # How long the record is kept is no part of it.
     ("parts/ends", "PERSIST"),
     ("parts/results", "PEXPIRE"),
+    ("put_back", "PEXPIRE"),
 }
 """The commands on a record's key, by file."""
 
