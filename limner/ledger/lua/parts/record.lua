@@ -44,7 +44,10 @@ local function load(id)
   local fields, numbers, largest = FIELDS, NUMBERS, LARGEST
   local values = redis.pcall('HMGET', JOB .. id, unpack(fields))
   if values.err then return broken(id, 'its record is no hash') end
-  if not values[1] then return nil end
+  if not values[1] then
+    if redis.call('EXISTS', JOB .. id) == 1 then return broken(id, 'its field v is missing') end
+    return nil
+  end
   local job = new(id)
   for at, name in ipairs(fields) do
     local value = values[at]

@@ -80,6 +80,7 @@ class Moment:
     def __post_init__(self) -> None:
         self.sha = self.bench.client.script_load(self.script.text())
         self.arguments = self.script.arguments()
+        self.prefix = self.bench.ledger.prefix.encode()
         self.start = {key: (self.raw.dump(key), self.raw.pttl(key) > 0) for key in self.raw.keys("*")}
 
     def state(self) -> State:
@@ -117,8 +118,22 @@ class Moment:
         if error is not None:
             changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
             return f"{error} after writing to {changed}" if changed else None
+        if lost := self.indexed(before) - self.indexed(after):
+            kept = {job for job in lost if after.get(self.prefix + b"job:" + job, (None, True))[1] is False}
+            if kept:
+                return f"jobs in no index, for ever: {kept}"
         scores = [score for value, _ in after.values() if isinstance(value, list) for _, score in value]
         return None if all(map(math.isfinite, scores)) else "a score that is no number"
+
+    def indexed(self, state: State) -> set[bytes]:
+        """The jobs in an index that some time brings them back."""
+        names = (b"due", b"ready", b"over-budget:")
+        return {
+            member
+            for key, (value, _) in state.items()
+            if key.removeprefix(self.prefix).startswith(names) and isinstance(value, list)
+            for member, _ in value
+        }
 
 
 @pytest.fixture(params=MOMENTS)

@@ -62,6 +62,8 @@ ON_RECORDS: Final = {
     # The load, and that of a field of an attempt. The save gathers its arguments.
     ("parts/record", "HMGET"),
     ("parts/record", "HGET"),
+    # A record without its version is damaged, and no unknown job.
+    ("parts/record", "EXISTS"),
     # The id or one field shows if a job is new, and the record of the key's job may be large.
     ("submit", "EXISTS"),
     ("submit", "HGET"),
