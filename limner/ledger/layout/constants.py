@@ -96,6 +96,8 @@ PIECE: Final = 50
 MAINTAIN_EVERY: Final = 5000
 MOST_MAINTAINED: Final = 20
 """The housekeeping of an account comes so often; so many accounts are maintained at once."""
+LONGEST_SILENCE: Final = 60_000
+"""After so long without a claim, though a worker that claims each second lives, the clock was stepped."""
 REGISTRATION_KEPT: Final = 3_600_000
 """A registration that has not claimed for so long is forgotten."""
 

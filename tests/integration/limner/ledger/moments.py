@@ -20,6 +20,7 @@ from limner.ledger import (
     TaskSucceeded,
 )
 from limner.ledger.durations import DurationSample
+from limner.ledger.queue import ShiftClock
 from limner.ledger.scripts.script import Script
 from limner.status import JobState
 from tests.integration.limner.ledger.conftest import Bench, new
@@ -277,6 +278,15 @@ def apart(bench: Bench) -> str:
     return job_id
 
 
+def shifted(bench: Bench) -> Script[Any]:
+    """The clock was set back, with jobs in every index, and a pause."""
+    claims(bench)
+    bench.ledger.accounts.pause("main", seconds=60, reason="a test")
+    bench.now -= 3600
+    call = ShiftClock(registration=bench.ledger.queue._registration, expected=None)
+    return caught(bench, lambda it: it.ledger.store.run(call))
+
+
 def maintained(bench: Bench) -> None:
     generating(bench)
     bench.now += 61.0
@@ -330,6 +340,7 @@ MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     "set_apart": of_job(claimed, lambda it, job, _: it.ledger.jobs.set_apart(job, FAULT)),
     "put_back": of_job(apart, lambda it, job, _: it.ledger.jobs.put_back(job)),
     "put_back to drop": of_job(apart, lambda it, job, _: it.ledger.jobs.put_back(job, drop=True)),
+    "shift_clock": shifted,
     "maintain": of_main(maintained, lambda it: it.ledger.queue.maintain()),
     "pause": of_main(claimed, lambda it: it.ledger.accounts.pause("main", seconds=60, reason="a test")),
     "resume": of_main(paused, lambda it: it.ledger.accounts.resume("main")),
