@@ -42,6 +42,7 @@ from limner.models import Images, TextToImage
 from limner.pauses import EndsBy, Pause
 from limner.spending import DaySpend, Spending, Standing
 from limner.status import (
+    BrokenRecord,
     Doubt,
     Event,
     JobState,
@@ -55,6 +56,7 @@ from limner.status import (
 __all__ = [
     "AccountStatus",
     "AttemptsExhausted",
+    "BrokenRecord",
     "Cancellation",
     "Cancelled",
     "ConfigurationError",

@@ -10,7 +10,7 @@ from limner.ledger import Ledger, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import Doubt, Event, UnmatchedCallback
+from limner.status import BrokenRecord, Doubt, Event, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
 
@@ -93,6 +93,33 @@ class Operations:
     async def adoubts(self) -> list[Doubt]:
         """:meth:`doubts` for asynchronous code."""
         return await self._loops.in_thread(self.doubts)
+
+    def broken(self) -> list[BrokenRecord]:
+        """The jobs whose records cannot be read, those first that have been broken for longest."""
+        return self._ledger.jobs.broken()
+
+    async def abroken(self) -> list[BrokenRecord]:
+        """:meth:`broken` for asynchronous code."""
+        return await self._loops.in_thread(self.broken)
+
+    def retry_broken(self, job_id: str) -> bool:
+        """Have a job of :meth:`broken` tried again now, after a repair; False if it is none of them."""
+        return self._ledger.jobs.put_back(job_id)
+
+    async def aretry_broken(self, job_id: str) -> bool:
+        """:meth:`retry_broken` for asynchronous code."""
+        return await self._loops.in_thread(self.retry_broken, job_id)
+
+    def drop_broken(self, job_id: str) -> bool:
+        """Give up a job of :meth:`broken` for good; False if it is none of them.
+
+        It never ends, and its record is kept for 30 days. A task of it may have been paid for.
+        """
+        return self._ledger.jobs.put_back(job_id, drop=True)
+
+    async def adrop_broken(self, job_id: str) -> bool:
+        """:meth:`drop_broken` for asynchronous code."""
+        return await self._loops.in_thread(self.drop_broken, job_id)
 
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""

@@ -131,6 +131,16 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A job whose record cannot be read. It is tried again once an hour."""
+
+    job_id: str
+    fault: str
+    since: datetime
+    """The time (UTC) at which the fault was found."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnmatchedCallback:
     """A callback for a job that is not known here. Times are UTC."""
 

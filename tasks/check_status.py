@@ -18,7 +18,18 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from limner.errors import JobFailed, RecordUnreadable, StoreUnavailable
-from limner.ledger import Claim, Polled, Record, Report, TaskEnd, TaskFailed, TaskLost, TaskSucceeded, kind_of
+from limner.ledger import (
+    Claim,
+    Polled,
+    Record,
+    Report,
+    TaskEnd,
+    TaskFailed,
+    TaskLost,
+    TaskSucceeded,
+    believed,
+    kind_of,
+)
 from limner.models import TextToImage
 from limner.status import JobState, Task
 from provider import Cause, Done, Failed, Pending, RecordAnswer, Unreadable, Why, callback_url, price
@@ -36,7 +47,7 @@ from tasks.decisions import (
     pause_after,
 )
 from tasks.ending import end, store
-from tasks.step import step
+from tasks.step import leave_alone, step
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -69,7 +80,7 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
     tasks: list[tuple[Record, Task]] = []
     for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
-            leave_alone(begun.job_id, record)
+            leave_alone(services, begun.job_id, record)
         elif record and (task := record.open_task) and has_key(services, record, task):
             tasks.append((record, task))
     if len(tasks) == 1:
@@ -84,11 +95,6 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
             away = error
     if away is not None:
         raise away
-
-
-def leave_alone(job_id: str, fault: RecordUnreadable) -> None:
-    """Log that a job's record cannot be read. Neither the job nor the other polls are affected."""
-    logger.warning("job %s is left alone: %s", job_id, fault)
 
 
 def has_key(services: Services, record: Record, task: Task) -> bool:
@@ -183,7 +189,7 @@ def put_on_record(services: Services, finished: Sequence[Asked]) -> None:
         try:
             end(services, record.job_id, error, [JobState.GENERATING], lease=record.lease)
         except RecordUnreadable as damaged:
-            leave_alone(record.job_id, damaged)
+            leave_alone(services, record.job_id, damaged)
 
 
 def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
@@ -196,7 +202,7 @@ def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
     )
     for (asked, _), answer in zip(reports, answers, strict=True):
         if isinstance(answer, RecordUnreadable):
-            leave_alone(asked.record.job_id, answer)
+            leave_alone(services, asked.record.job_id, answer)
         else:
             follow_up(services, asked, answer)
 
@@ -226,8 +232,12 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 imageless=imageless,
                 raw=raw_of(answer),
             )
-        case Done(urls, spent):
-            duration = duration_of(asked, decision)
+        case Done(urls, said):
+            spent, duration = believed(said), duration_of(asked, decision)
+            if said is not None and spent is None:
+                logger.warning(
+                    "job %s: task %s cannot have cost %s credits; its cost is unknown", job_id, task_id, said
+                )
             kind = kind_of(request_of(record))
             sample = None if duration is None else services.ledger.durations.sample(kind, duration)
             if decision.relative:
@@ -236,7 +246,7 @@ def report_of(services: Services, asked: Asked, decision: PollAgain | Done | Tas
                 job_id=job_id,
                 task_id=task_id,
                 urls=urls,
-                cost=spent,
+                cost=said,
                 ttl=ttl,
                 attempt=attempt,
                 relative=decision.relative,

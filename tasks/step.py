@@ -1,5 +1,6 @@
 """The shell that all steps share: it turns a plain function into a Celery task."""
 
+import contextlib
 import functools
 import logging
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 from celery import shared_task
 
 from limner.errors import RecordUnreadable, StoreUnavailable
+from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,14 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
     return decorate
 
 
+def leave_alone(services: Services, job_id: str, fault: RecordUnreadable) -> None:
+    """Set a job apart whose record cannot be read, and log it once."""
+    # Without Redis, the job's lease brings it back, and the fault with it.
+    with contextlib.suppress(StoreUnavailable):
+        if services.ledger.jobs.set_apart(job_id, fault):
+            logger.warning("job %s is left alone: %s", job_id, fault)
+
+
 def shell(run: Callable[..., None]) -> Callable[..., None]:
     """The body of a step's task. A step that Redis cuts short is left, because its lease brings it back."""
 
@@ -34,7 +44,9 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
     def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
         try:
             run(task.app.services, task.request, *arguments, **parameters)
-        except (StoreUnavailable, RecordUnreadable) as error:
+        except StoreUnavailable as error:
             logger.warning("job %s waits for its lease to be over: %s", task.request.id, error)
+        except RecordUnreadable as error:
+            leave_alone(task.app.services, task.request.id, error)
 
     return body

@@ -120,6 +120,11 @@ class Dispatcher(threading.Thread):
         self._stopped.wait(max(0.0, self._claim_again - time.monotonic()))
         self._claim_again = time.monotonic() + LEAST_GAP
         claimed = self._ledger.queue.claim(*self._quotas, money=self._money)
+        if claimed.stepped:
+            logger.warning(
+                "the clock of Redis was stepped by %+.1f s; the ledger's times were moved with it",
+                claimed.stepped,
+            )
         for said in claimed.unreadable:
             logger.warning("a job is left alone: %s", record_error(said))
         if self._expecting:

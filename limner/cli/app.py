@@ -12,7 +12,7 @@ import typer
 import limner
 from limner.cli.accounts import pause, quota, resume, spend
 from limner.cli.doctor import doctor
-from limner.cli.doubts import callbacks, doubts, resolve
+from limner.cli.doubts import broken, callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
 from limner.cli.output import Output, PipeClosed
@@ -69,7 +69,7 @@ def shared(
 for body in (
     *(submit, status, wait, cancel, explain, tail),
     *(quota, pause, resume, spend),
-    *(doubts, resolve, callbacks),
+    *(doubts, resolve, broken, callbacks),
 ):
     app.command(epilog=_EXIT_CODES)(command(body))
 app.command(epilog=_EXIT_CODES)(doctor)

@@ -1,4 +1,4 @@
-"""``doubts``, ``resolve`` and ``callbacks``: attempts that may have been paid for, and their callbacks."""
+"""``doubts``, ``resolve``, ``broken`` and ``callbacks``: jobs that a person may have to decide about."""
 
 from typing import Annotated
 
@@ -77,6 +77,34 @@ def resolve(
         return ExitCode.OK
 
     return session.each([job_id], act)
+
+
+def broken(
+    session: Session,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="JOB_ID", help="Decide about this job.", show_default=False)
+    ] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try it again now, after a repair.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Give it up. Its record is kept for 30 days.")] = False,
+) -> ExitCode:
+    """List the jobs whose records cannot be read, or decide about one.
+
+    One line for each: the job, since when, and the fault. They are tried again once an hour.
+    """
+    if retry + drop != (job_id is not None):
+        raise InvalidRequest("a JOB_ID needs exactly one of --retry and --drop, which need a JOB_ID")
+    with Limner(session.redis_url) as limner:
+        if job_id is None:
+            for record in limner.broken():
+                session.out.say(
+                    fields_of(record), f"{record.job_id}  since {moment(record.since)}  {record.fault}"
+                )
+            return ExitCode.OK
+        if not (limner.drop_broken(job_id) if drop else limner.retry_broken(job_id)):
+            raise InvalidRequest(f"{job_id}: its record is not among the broken ones")
+    decision, told = ("dropped", "is given up") if drop else ("retried", "is tried again")
+    session.out.say({"job_id": job_id, "decision": decision}, f"{job_id}  {told}")
+    return ExitCode.OK
 
 
 def callbacks(session: Session) -> ExitCode:

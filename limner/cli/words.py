@@ -150,6 +150,7 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "adopted": _adopted,
     "accepted_unnamed": _accepted_unnamed,
     "wrong_ids": _wrong_ids,
+    "set_apart": lambda detail: f"its record cannot be read: {detail.get('fault')}",
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,
     "polled": _polled,

@@ -22,7 +22,15 @@ from limner.ledger.messages import (
 )
 from limner.ledger.queue import LONGEST_NAP
 from limner.ledger.record import Record, TaskEnd, doubt_of
-from limner.ledger.scripts.reports import BackendResult, Polled, Report, TaskFailed, TaskLost, TaskSucceeded
+from limner.ledger.scripts.reports import (
+    BackendResult,
+    Polled,
+    Report,
+    TaskFailed,
+    TaskLost,
+    TaskSucceeded,
+    believed,
+)
 from limner.ledger.store import Reading
 
 __all__ = [
@@ -53,6 +61,7 @@ __all__ = [
     "TaskFailed",
     "TaskLost",
     "TaskSucceeded",
+    "believed",
     "doubt_of",
     "kind_of",
 ]

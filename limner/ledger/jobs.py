@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from limner.errors import JobFailed, RecordUnreadable
+from limner.errors import JobFailed, RecordTooNew, RecordUnreadable
 from limner.ledger.journal import Journal
-from limner.ledger.layout.keys import DOUBTS, JOB
+from limner.ledger.layout.keys import APART, APART_FAULTS, DOUBTS, JOB
 from limner.ledger.messages import (
     FREE,
     Adoption,
@@ -19,6 +19,7 @@ from limner.ledger.messages import (
     Money,
     Submission,
     Submitted,
+    moment,
     to_ms,
 )
 from limner.ledger.news import report
@@ -34,18 +35,20 @@ from limner.ledger.scripts.calls import (
     FailCall,
     HoldCall,
     ProvenCall,
+    PutBackCall,
     RenewCall,
     ReportPollsCall,
     RereadCall,
     ResubmitCall,
     RetryCall,
+    SetApartCall,
     StoredCall,
     SubmitCall,
 )
 from limner.ledger.scripts.encoding import of_caps, of_closing, of_prices
 from limner.ledger.scripts.reports import Report, to_json
 from limner.ledger.store import Store
-from limner.status import JobState
+from limner.status import BrokenRecord, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,29 @@ class Jobs:
             if gone := [job_id for job_id, fields in found if not fields]:
                 client.zrem(index, *gone)
         return [record for job_id, fields in found if fields and (record := _readable(job_id, fields))]
+
+    # Records that cannot be read
+
+    def set_apart(self, job_id: str, fault: RecordUnreadable) -> bool:
+        """Set a due job apart whose record cannot be read; False if it was set apart before."""
+        said = f"NEWER {fault}" if isinstance(fault, RecordTooNew) else str(fault)
+        return self.store.run(SetApartCall(job=job_id, fault=said))
+
+    def broken(self) -> list[BrokenRecord]:
+        """The jobs that are set apart, those first that have been so for longest."""
+        prefix = self.store.prefix
+        with self.store.pipeline() as pipe:
+            pipe.zrange(APART(prefix), 0, -1, withscores=True)
+            pipe.hgetall(APART_FAULTS(prefix))
+            found, faults = pipe.execute()
+        return [BrokenRecord(job_id, faults.get(job_id, ""), moment(round(at))) for job_id, at in found]
+
+    def put_back(self, job_id: str, *, drop: bool = False) -> bool:
+        """Have a job tried again that was set apart, or with ``drop`` never. False if it is not set apart.
+
+        A dropped record is kept for 30 days.
+        """
+        return self.store.run(PutBackCall(job=job_id, drop=drop))
 
     # On the way to the provider
 

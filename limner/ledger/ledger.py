@@ -1,5 +1,6 @@
 """The ledger by its parts."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -34,7 +35,8 @@ class Ledger:
     """The ledger of an account group, divided into parts.
 
     ``clock`` returns the time in seconds since the epoch. Without it, the ledger uses the Redis server's
-    clock, and the clocks of the machines do not matter. ``durability`` applies to new jobs and attempts.
+    clock, and the clocks of the machines do not matter. ``steady`` is a clock that nobody sets, by default
+    this machine's, and shows a step of the other one. ``durability`` applies to new jobs and attempts.
     ``assumed`` has the durations of tasks before anything is learned, in seconds by rendering speed.
     """
 
@@ -46,6 +48,7 @@ class Ledger:
         leases: Leases | None = None,
         durability: Durability = Durability.SERVER,
         clock: Callable[[], float] | None = None,
+        steady: Callable[[], float] | None = None,
         assumed: Mapping[str, float] = USUAL,
     ) -> None:
         self.leases = leases or Leases()
@@ -56,7 +59,7 @@ class Ledger:
         """Records, and the transitions between a job's states."""
         self.accounts = Accounts(self.store)
         """Quotas and pauses."""
-        self.queue = Queue(self.store, self.leases, self.accounts)
+        self.queue = Queue(self.store, self.leases, self.accounts, steady or clock or time.monotonic)
         """Claims, and the positions of waiting jobs."""
         self.budget = Budget(self.store)
         """Spending, and money that is held."""

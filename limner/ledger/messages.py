@@ -141,8 +141,12 @@ class Claimed:
 
     steps: list[Claim]
     unreadable: list[str]
-    """The faults of records whose jobs are left alone, in the script's words."""
+    """The faults of records whose jobs are set apart now, in the script's words."""
     wait: float
+    now: Milliseconds = 0
+    """The time of the claim by the ledger's clock."""
+    stepped: float = 0.0
+    """Seconds by which that clock was found to be stepped. The ledger's times were moved with it."""
 
 
 @dataclass(frozen=True, slots=True)

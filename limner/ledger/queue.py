@@ -3,15 +3,15 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from limner.ledger.accounts import Accounts
 from limner.ledger.forecast import Capacity
 from limner.ledger.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
-from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS
+from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS, VERSION
 from limner.ledger.layout.keys import DUE, JOB, READY, READY_OF, WAKEUP
 from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
 from limner.ledger.outcomes import EXPIRED
@@ -28,11 +28,12 @@ _REGISTERED_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimSteps(Script[Claimed | None]):
+class ClaimSteps(Script[Claimed | Literal["unknown", "stepped"]]):
     """The call that leases the steps that may happen now."""
 
     NAME: ClassVar[str] = "claim"
     registration: str
+    expected: Milliseconds | None
     lease: Milliseconds
     poll_lease: Milliseconds
     store_lease: Milliseconds
@@ -41,12 +42,13 @@ class ClaimSteps(Script[Claimed | None]):
     prices: Json | None
     caps: Json | None
 
-    def read(self, reply: Any) -> Claimed | None:
-        """The leased steps; None if the worker has to register first."""
-        if reply == "unknown":
-            return None
-        steps, unreadable, wait = reply
-        return Claimed([Claim(*step) for step in steps], unreadable, LONGEST_NAP if wait < 0 else wait / 1000)
+    def read(self, reply: Any) -> Claimed | Literal["unknown", "stepped"]:
+        """The leased steps; a word if the worker has to register first, or to correct the ledger's times."""
+        if isinstance(reply, str):
+            return "unknown" if reply == "unknown" else "stepped"
+        steps, unreadable, wait, now = reply
+        nap = LONGEST_NAP if wait < 0 else wait / 1000
+        return Claimed([Claim(*step) for step in steps], unreadable, nap, now)
 
 
 class _Counts(Script[int]):
@@ -57,6 +59,15 @@ class _Counts(Script[int]):
     def read(self, reply: Any) -> int:
         """The count."""
         return int(reply)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftClock(_Counts):
+    """The call that moves the ledger's times after a step of the server's clock."""
+
+    NAME: ClassVar[str] = "shift_clock"
+    registration: str
+    expected: Milliseconds | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +120,10 @@ class Queue:
     store: Store
     leases: Leases
     accounts: Accounts
+    steady: Callable[[], float] = time.monotonic
+    """A clock that nobody sets, in seconds. It shows a step of the ledger's clock."""
+    _seen: tuple[Milliseconds, float] | None = field(default=None, init=False)
+    """The time of the last claim, by the ledger's clock and by the steady one."""
     _quotas: tuple[Quota, ...] = field(default=(), init=False)
     _registration: str = field(default="", init=False)
     """The digest of the quotas that were last registered."""
@@ -126,6 +141,7 @@ class Queue:
             self._register(quotas)
         claim = ClaimSteps(
             registration=self._registration,
+            expected=self._expected(),
             lease=to_ms(self.leases.step),
             poll_lease=to_ms(self.leases.poll),
             store_lease=0,
@@ -134,16 +150,32 @@ class Queue:
             prices=of_prices(money),
             caps=of_caps(money),
         )
-        claimed = self.store.run(claim)
-        if claimed is None:
+        claimed, stepped = self.store.run(claim), 0.0
+        if claimed == "stepped":
+            shift = ShiftClock(registration=self._registration, expected=self._expected())
+            stepped = self.store.run(shift) / 1000
+            claimed = self.store.run(replace(claim, expected=None))
+        if claimed == "unknown":
             # The ledger was emptied, or this worker has not claimed for an hour.
             self._register(quotas)
-            claimed = self.store.run(claim)
-        return claimed or Claimed([], [], LONGEST_NAP)
+            claimed = self.store.run(replace(claim, expected=None))
+        if not isinstance(claimed, Claimed):
+            return Claimed([], [], LONGEST_NAP)
+        self._seen = claimed.now, self.steady()
+        return replace(claimed, stepped=stepped)
+
+    def _expected(self) -> Milliseconds | None:
+        """The time that the ledger's clock shows if nobody has set it since the last claim."""
+        if self._seen is None:
+            return None
+        now, at = self._seen
+        return now + to_ms(self.steady() - at)
 
     def _register(self, quotas: tuple[Quota, ...]) -> None:
         limits = [of_quota(quota) for quota in quotas]
-        registration = hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
+        # Workers of another version may be able to read other records, so they register apart.
+        registered = json.dumps([VERSION, limits], sort_keys=True)
+        registration = hashlib.sha256(registered.encode()).hexdigest()[:16]
         parts = [
             limits[start : start + _REGISTERED_AT_ONCE]
             for start in range(0, len(limits), _REGISTERED_AT_ONCE)

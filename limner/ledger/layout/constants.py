@@ -5,11 +5,24 @@ from typing import Final
 
 from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
+from limner.status import JobState
 
 VERSION: Final = 6
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
+STATES: Final = " ".join(["", *JobState, ""])
+"""The states of a job."""
+DEEPEST: Final = 50
+"""The depth to which JSON may be nested."""
+LIMITS: Final = " creates creates_span polls polls_span max_in_flight first_margin "
+"""The fields of a quota that are set, and not learned."""
+COUNTS: Final = " creates polls max_in_flight limit stride "
+"""The fields of a quota that are whole numbers."""
+MOST_IMAGES: Final = 1000
+"""No request asks for as many images."""
+MOST_ATTEMPTS: Final = 1_000_000
+"""Attempts of a job. Scripts go through all of them, so an absurd number would stop the server."""
 FOR_EVER: Final = 10**15
 """A time that never comes."""
 DAY: Final = 86_400_000
@@ -38,6 +51,15 @@ LONGEST_PATIENCE: Final = 1_800_000
 most."""
 REMEMBERED: Final = 30_000
 """Permits are kept for so long after they have left their window."""
+TRY_APART_EVERY: Final = 3_600_000
+TRY_NEWER_EVERY: Final = 20_000
+"""After so long, a record that could not be read is tried again, and one of a newer version."""
+MOST_APART: Final = 100_000
+"""Jobs in the list of those that are set apart."""
+MOST_TRIED: Final = 1000
+"""The jobs that are tried again at once when workers register that are new."""
+KEEP_DROPPED: Final = 30 * DAY
+"""The time to live of a record that a person has dropped."""
 AUDIT: Final = 60_000
 """After so long, a slot in flight is compared with the record of the job that holds it."""
 MOST_AUDITED: Final = 100
@@ -88,6 +110,8 @@ PIECE: Final = 50
 MAINTAIN_EVERY: Final = 5000
 MOST_MAINTAINED: Final = 20
 """The housekeeping of an account comes so often; so many accounts are maintained at once."""
+LONGEST_SILENCE: Final = 60_000
+"""After so long without a claim, though a worker that claims each second lives, the clock was stepped."""
 REGISTRATION_KEPT: Final = 3_600_000
 """A registration that has not claimed for so long is forgotten."""
 

@@ -53,6 +53,7 @@ EVENTS: Final = (
     EventType("succeeded_late", "a job that had failed has its images"),
     EventType("late_result", "a job that had ended was paid for; its images are in its status"),
     EventType("double", "a job was paid for twice; the detail contains the credits"),
+    EventType("set_apart", "the job's record cannot be read; it is tried again later"),
     EventType("paused", "the account is closed; nothing of it is sent", of_account=True),
     EventType(
         "resuming", "a person resumed the account; it is open again when a probe is accepted", of_account=True

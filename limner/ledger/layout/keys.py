@@ -76,6 +76,8 @@ MONEY: Final = Key("money:", "hash", "the amounts spent on a day; days are count
 KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
 TASK_OF: Final = Key("task:", "string", "the id of the job that the provider's task is certainly of", "TASK")
 DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by the start of the doubt")
+APART: Final = Key("apart", "sorted set", "jobs whose records cannot be read, by the time since")
+APART_FAULTS: Final = Key("apart:faults", "hash", "the fault of each of these records")
 CALLBACKS: Final = Key("callbacks", "hash", "the number of callbacks, by outcome")
 UNMATCHED_CALLBACKS: Final = Key("unmatched_callbacks", "stream", "callbacks for unknown jobs")
 WAKEUP: Final = Key("wakeup", "list", "an entry wakes one sleeping dispatcher")
@@ -84,6 +86,7 @@ EVENTS: Final = Key(
 )
 ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID")
 MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")
+DAMAGED: Final = Key("damaged:", "any", "a key that had another type than the ledger's", "KEY")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each entry of the schedule")
 
 LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")

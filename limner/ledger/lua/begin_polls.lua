@@ -8,6 +8,8 @@ local function begin(id, lease)
   local job = load(id)
   if not job or job.lease ~= lease or not (job.state == 'generating' or ended(job.state)) then return false end
   if not job.polling or not redis.call('ZSCORE', DUE, id) then return false end
+  -- The lease is over: the worker was stopped, or the clock was stepped. The job is due again.
+  if NOW - job.polling > A.poll_lease then return false end
   local account = reader_of(job)
   if limits[account] == nil then limits[account] = limits_of(account) or false end
   local window, permit, allowed = WINDOW_POLL .. account, id .. ':' .. lease, limits[account]

@@ -1,14 +1,14 @@
--- Uses: record, quota, pauses, ready, money, ends, caps, capacity.
+-- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
--- Arguments: registration; lease, poll_lease, store_lease (milliseconds); batch, the most steps of a kind (of polls,
+-- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, store_lease (milliseconds); batch, the most steps of a kind (of polls,
 -- for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
--- Reply: {steps, unreadable, wait}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
--- not a job. `unreadable` has an error text for each record that cannot be read. `wait` is in milliseconds, until
+-- Reply: {steps, unreadable, wait, time}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
+-- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
--- register first.
+-- register first, and 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times.
 local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
--- After the clock was set back, the indexes hold times in the future. Registering corrects them.
-if not last_claim or last_claim > NOW then return 'unknown' end
+if not last_claim then return 'unknown' end
+if step_of_clock(last_claim, A.expected) ~= 0 then return 'stepped' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
 
 local steps, unreadable, wake = {}, {}, FOR_EVER
@@ -22,10 +22,9 @@ local function lease(job, step, span)
   save(job)
 end
 
--- Keeps an unreadable record out of the next claims, but not for long: another worker may be able to read it.
+-- Keeps an unreadable record out of the next claims.
 local function set_aside(id, fault)
-  redis.call('ZADD', DUE, NOW + A.lease, id)
-  unreadable[#unreadable + 1] = fault.err
+  if set_apart(id, fault.err) then unreadable[#unreadable + 1] = fault.err end
 end
 
 -- The due entries of an index, as a flat list of members and times.
@@ -42,7 +41,7 @@ for i = 1, #late, 2 do
   local job, fault = load(id)
   redis.call('ZREM', EXPIRING, id)
   if fault then
-    redis.call('ZADD', EXPIRING, NOW + A.lease, id)
+    redis.call('ZADD', EXPIRING, NOW + TRY_APART_EVERY, id)
   elseif job and job.state == 'queued' then
     finish(job, 'expired', A.expired, {error = decoded(A.expired).error})
     save(job)
@@ -59,9 +58,11 @@ local function request_poll(job, score)
 end
 
 local entries = due(DUE, A.batch)
+local some_apart = #entries > 0 and redis.call('ZCARD', APART) > 0
 for i = 1, #entries, 2 do
   local id, at = entries[i], tonumber(entries[i + 1])
   local job, fault = load(id)
+  if some_apart and not fault then not_apart(id) end
   if fault then
     set_aside(id, fault)
   elseif not job then
@@ -267,4 +268,4 @@ first_time(EXPIRING, '-inf')
 -- Accounts that are due already and were not visited belong to other workers, or have nothing to do.
 first_time(ACTIVE, after(NOW))
 if common then first_time(OPEN, after(NOW)) end
-return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1}
+return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1, NOW}

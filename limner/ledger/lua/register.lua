@@ -27,6 +27,10 @@ for _, quota in ipairs(A.quotas) do
   redis.call('ZADD', OPEN, 'LT', NOW, quota.account)
   visit_by(quota.account, NOW)
 end
--- The registration is complete with its last part.
-if A.last then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
+-- The registration is complete with its last part. Workers that are new may be able to read what others could not.
+if A.last and redis.call('ZADD', REGISTRATIONS, NOW, A.registration) == 1 then
+  for _, id in ipairs(redis.call('ZRANGE', APART, 0, MOST_TRIED - 1)) do
+    redis.call('ZADD', DUE, 'XX', 'LT', NOW, id)
+  end
+end
 return #A.quotas

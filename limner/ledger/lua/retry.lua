@@ -50,8 +50,8 @@ if A.uncounted then
   job.uncounted = (job.uncounted or 0) + 1
   if job.uncounted == A.attempt and not adopted then
     job.deadline = nil
-  else
-    job.deadline = job.deadline + A.uncounted + math.max(0, NOW - job.sent)
+  elseif job.deadline then
+    job.deadline = job.deadline + A.uncounted + math.max(0, NOW - (job.sent or NOW))
   end
   -- No callback can come for this attempt, and there may be thousands of such attempts.
   set_of_attempt(job, 'token', A.attempt, nil)

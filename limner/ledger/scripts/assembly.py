@@ -19,6 +19,8 @@ _FUNCTION: Final = re.compile(r"^local function (\w+)\((?:[^\n]*\bend\n|.*?^end\
 _STRING: Final = re.compile(r"'[^'\n]*'")
 _WORD: Final = re.compile(r"\w+")
 _FIELD: Final = re.compile(r"\bjob\.(\w+)")
+HEAD_KEYS: Final = ("JOB", "DAMAGED")
+"""The keys that the head of each script names."""
 _LUA: Final = files("limner.ledger") / "lua"
 
 
@@ -77,10 +79,19 @@ def script_text(name: str, arguments: str) -> str:
     known = dict(_known(needed, code))
     fields = [f"{field} = {value}" for field, value in {**known, **dict.fromkeys(kept, "0")}.items()]
     table = f"local L = {{{', '.join(fields)}}}\n"
-    return "".join([_HEAD, arguments, table, _in_table(code, kept, known)])
+    return "".join([_head(), arguments, table, _in_table(code, kept, known)])
 
 
-_HEAD: Final = """\
+@cache
+def _head() -> str:
+    """The lines before the arguments, with the few names that they use."""
+    text = _COMMENT.sub("", (_LUA / "head" / "head.lua").read_text("utf-8"))
+    values = [f"P .. '{KEYS[name].name}'" for name in HEAD_KEYS]
+    lines = [f"local {name} = {value}\n" for name, value in zip(HEAD_KEYS, values, strict=True)]
+    return "".join([_CLOCK, f"local LARGEST = {constants.LARGEST}\n", *lines, text])
+
+
+_CLOCK: Final = """\
 local P = KEYS[1]
 local NOW = tonumber(ARGV[1])
 if not NOW then

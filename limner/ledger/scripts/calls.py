@@ -279,6 +279,24 @@ class CancelCall(Script[JobState | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetApartCall(YesOrNo):
+    """The call that sets a job apart whose record a worker cannot read."""
+
+    NAME: ClassVar[str] = "set_apart"
+    job: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutBackCall(YesOrNo):
+    """The call that has a job tried again that was set apart, or drops it."""
+
+    NAME: ClassVar[str] = "put_back"
+    job: str
+    drop: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredCall(YesOrNo):
     """The call that marks the result of an end as stored."""
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from limner.errors import JobFailed
 from limner.ledger.durations import DurationSample
@@ -12,6 +12,14 @@ from limner.ledger.messages import Closing, to_micro, to_ms
 from limner.ledger.outcomes import failed, made
 from limner.ledger.scripts.encoding import of_closing
 from limner.ledger.scripts.script import counted
+
+MOST_CREDITS: Final = Decimal(10**9)
+"""No task costs as much, in credits. The sums of such numbers could not be booked."""
+
+
+def believed(cost: Decimal | None) -> Decimal | None:
+    """The cost of a task, or None if no task can have cost that."""
+    return cost if cost is not None and cost.is_finite() and 0 <= cost < MOST_CREDITS else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class Polled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSucceeded:
-    """Reports that a task has made its images; ``cost`` is in credits.
+    """Reports that a task has made its images; ``cost`` is in credits. An absurd cost counts as unknown.
 
     The first such task of a job is its result, even if the job had failed by then. For a cancelled job, or
     one that has its result already, the task is recorded with its cost. ``ttl`` is the time to live of a
@@ -109,12 +117,14 @@ class TaskSucceeded:
 
     def to_json(self) -> dict[str, Any]:
         """The argument of the script."""
+        cost = believed(self.cost)
         return {
             "task_id": self.task_id,
             "urls": list(self.urls),
-            "outcome": made(self.urls, self.cost),
-            "credits": None if self.cost is None else str(self.cost),
-            "cost": None if self.cost is None else counted("cost", to_micro(self.cost)),
+            "outcome": made(self.urls, cost),
+            "credits": None if cost is None else str(cost),
+            "cost": None if cost is None else to_micro(cost),
+            "said": None if self.cost == cost else str(self.cost),
             "ttl": counted("ttl", to_ms(self.ttl)),
             "attempt": self.attempt,
             "relative": self.relative or None,
@@ -149,13 +159,15 @@ class TaskFailed:
 
     def to_json(self) -> dict[str, Any]:
         """The argument of the script."""
+        cost = believed(self.cost)
         return {
             "task_id": self.task_id,
             "outcome": failed(self.error),
             "error": self.error.to_json(),
-            "credits": str(self.cost) if self.cost else None,
-            "cost": counted("cost", to_micro(self.cost)) if self.cost else None,
-            "owed": self.owed or bool(self.cost) or None,
+            "credits": str(cost) if cost else None,
+            "cost": to_micro(cost) if cost else None,
+            "said": None if self.cost == cost else str(self.cost),
+            "owed": self.owed or bool(cost) or None,
             "ttl": counted("ttl", to_ms(self.ttl)),
             "grace": counted("grace", to_ms(self.grace)),
             "attempt": self.attempt,

@@ -10,6 +10,8 @@ import pytest
 from limner.errors import DeadlineExceeded, GenerationFailed, RecordUnreadable, StoreUnavailable
 from limner.ledger import Claim, Polled, Record, TaskEnd, TaskFailed, TaskLost, TaskSucceeded
 from limner.ledger.jobs import Jobs
+from limner.ledger.outcomes import made
+from limner.ledger.scripts.reports import to_json
 from limner.status import JobState
 from provider import (
     Cause,
@@ -46,13 +48,13 @@ def polled(*records: Any, answer: Any = WORKS, ends: Any = None, ended: Any = No
     def report(reports: Any) -> Any:
         return ends or [HELD for _ in reports]
 
-    made = Desk(
-        jobs=Recorder(Jobs, begin_polls=list(records), report_polls=report, fail=ended),
+    desk_of = Desk(
+        jobs=Recorder(Jobs, begin_polls=list(records), report_polls=report, fail=ended, set_apart=True),
         provider=Recorder(KieClient, record_info=answer),
         **desk,
     )
-    poll(made.services(), [Claim(f"job-{number}", "poll", 7) for number, _ in enumerate(records, 1)])
-    return made
+    poll(desk_of.services(), [Claim(f"job-{number}", "poll", 7) for number, _ in enumerate(records, 1)])
+    return desk_of
 
 
 def reports(desk: Desk) -> Any:
@@ -113,6 +115,10 @@ def test_a_record_that_cannot_be_read_before_the_poll_is_left_alone(
 def test_a_record_that_cannot_be_read_after_the_poll_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     polled(generating("job-1"), generating("job-2"), ends=[HELD, DAMAGED])
     assert "job job-2 is left alone: the record is damaged" in caplog.text
+
+
+def test_a_record_that_cannot_be_read_is_set_apart() -> None:
+    assert polled(DAMAGED).jobs.given("set_apart") == {"job_id": "job-1", "fault": DAMAGED}
 
 
 def test_a_record_that_cannot_be_read_at_its_end_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -305,6 +311,15 @@ def test_a_price_that_is_not_the_expected_one_is_said(
 ) -> None:
     polled(generating(), answer=replace(DONE, credits=spent), ends=[TaskEnd("ended", NOW)])
     assert ("provider/prices.py" in caplog.text) is said
+
+
+@pytest.mark.parametrize("cost", [Decimal("1e13"), Decimal("NaN")])
+def test_a_price_beyond_belief_is_unknown_and_said(cost: Decimal, caplog: pytest.LogCaptureFixture) -> None:
+    done = replace(DONE, credits=cost, created_ms=0, completed_ms=10**400)
+    told = report(done, generating())
+    assert isinstance(told, TaskSucceeded)
+    assert to_json(replace(told, sample=None))["outcome"] == made(DONE.urls, None)
+    assert f"cannot have cost {cost} credits" in caplog.text
 
 
 def test_a_price_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,24 @@ from typing import Any
 import pytest
 
 from limner.errors import NotDurable, RecordUnreadable, StoreUnavailable
+from limner.ledger.jobs import Jobs
 from tasks.step import shell
+from tests.unit.tasks.doubles import Desk, Recorder
 
 TASK = SimpleNamespace(app=SimpleNamespace(services="the services"), request=SimpleNamespace(id="job-1"))
+DAMAGED = RecordUnreadable("the record is damaged")
+
+
+def of_damaged_job(**answers: Any) -> Desk:
+    """The doubles of a step that cannot read its job's record."""
+    desk = Desk(jobs=Recorder(Jobs, **answers))
+
+    def run(*_: Any) -> None:
+        raise DAMAGED
+
+    app = SimpleNamespace(services=desk.services())
+    shell(run)(SimpleNamespace(app=app, request=SimpleNamespace(id="job-1")))
+    return desk
 
 
 def test_a_step_gets_its_app_s_services_the_message_and_the_arguments() -> None:
@@ -21,7 +36,7 @@ def test_a_step_gets_its_app_s_services_the_message_and_the_arguments() -> None:
     assert got == ["the services", "job-1", (7,), {"services": "a parameter of a message", "task": "another"}]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable, NotDurable, RecordUnreadable])
+@pytest.mark.parametrize("error", [StoreUnavailable, NotDurable])
 def test_a_step_that_redis_cuts_short_is_left_to_its_lease(
     error: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -30,6 +45,22 @@ def test_a_step_that_redis_cuts_short_is_left_to_its_lease(
 
     shell(run)(TASK)
     assert "job job-1 waits for its lease to be over: away" in caplog.text
+
+
+def test_a_job_whose_record_cannot_be_read_is_set_apart(caplog: pytest.LogCaptureFixture) -> None:
+    desk = of_damaged_job(set_apart=True)
+    assert desk.jobs.given("set_apart") == {"job_id": "job-1", "fault": DAMAGED}
+    assert "job job-1 is left alone: the record is damaged" in caplog.text
+
+
+def test_a_job_that_was_set_apart_before_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    of_damaged_job(set_apart=False)
+    assert caplog.text == ""
+
+
+def test_a_job_that_cannot_be_set_apart_is_left_to_its_lease(caplog: pytest.LogCaptureFixture) -> None:
+    of_damaged_job(set_apart=StoreUnavailable("away"))
+    assert caplog.text == ""
 
 
 def test_a_bug_is_celery_s_to_report() -> None:

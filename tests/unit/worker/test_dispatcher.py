@@ -143,6 +143,7 @@ class Queue:
         self.claims: list[float] = []
         self.maintained: list[float] = []
         self.wait: float = 1.0
+        self.stepped = 0.0
         self.more = 0
         """The number of times that maintenance has more to do at once."""
         self.on_claim: Callable[[], None] = lambda: None
@@ -153,7 +154,8 @@ class Queue:
     def claim(self, *_quotas: Quota, **_money: Money) -> Claimed:
         self.claims.append(self._time.now)
         self.on_claim()
-        return Claimed([], [], self.wait)
+        stepped, self.stepped = self.stepped, 0.0
+        return Claimed([], [], self.wait, stepped=stepped)
 
     def maintain(self) -> bool:
         self.maintained.append(self._time.now)
@@ -186,6 +188,14 @@ def run(queue: Queue, time: Time, *, seconds: float) -> None:
 
     queue.on_claim = stop_in_time
     running.run()
+
+
+def test_a_step_of_the_clock_is_told_with_its_size(
+    queue: Queue, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.stepped = -3600.25
+    run(queue, time, seconds=3)
+    assert caplog.text.count("the clock of Redis was stepped by -3600.2 s") == 1
 
 
 def gaps(times: list[float]) -> list[float]:

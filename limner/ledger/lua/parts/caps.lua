@@ -46,9 +46,9 @@ local function try_over_budget(name, prices, caps)
     if not job and not fault then
       redis.call('ZREM', waiting, id)
     elseif fault then
-      -- Keeps an unreadable record out of the way, but not for long: another worker may be able to read it.
+      -- The next claim sets it apart.
       redis.call('ZREM', waiting, id)
-      redis.call('ZADD', DUE, NOW + A.lease, id)
+      redis.call('ZADD', DUE, NOW, id)
     else
       local cost = cost_of(job, prices)
       local cap, never = over_budget(job, cost, caps)

@@ -3,11 +3,6 @@
 -- The weight of a new job (`unit`) grows instead of the older weights shrinking; all weights are divided when it is
 -- large. Implausible numbers count as absent.
 
-local function sane(text, least, most)
-  local number = tonumber(text)
-  if number and number >= least and number <= most then return number end
-end
-
 local function exact(number) return string.format('%.17g', number) end
 
 -- Learns one duration: {kind, duration, and the constants}.

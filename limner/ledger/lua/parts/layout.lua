@@ -3,7 +3,8 @@
 -- Refuses a ledger of another layout: what is in it stays as it is, for workers of the version that wrote it.
 -- Returns nil for a ledger of this layout, and for an empty one, which has it from now on.
 local function other_layout()
-  local layout = redis.call('GET', LAYOUT)
+  local layout = redis.pcall('GET', LAYOUT)
+  if type(layout) == 'table' then return redis.error_reply('BROKEN the layout of the ledger is no text') end
   if tonumber(layout) == VERSION then return nil end
   if not layout and redis.call('EXISTS', TURNS_NOW, ACCOUNTS) == 0 then
     redis.call('SET', LAYOUT, VERSION)

@@ -23,7 +23,12 @@ local function cost_of(job, prices)
   if not prices then return 0 end
   local request = decoded(job.request)
   local price = prices[request.rendering_speed or 'BALANCED'] or 0
-  return price * (request.num_images or 1)
+  return sane(price * (sane(request.num_images, 1, MOST_IMAGES) or 1), 0, LARGEST - 1) or 0
+end
+
+-- The held or doubtful amount of the attempt, or nil if there is none that can be.
+local function amount_of(job, field, attempt)
+  return sane(of_attempt(job, field, attempt), 0, LARGEST - 1)
 end
 
 local function hold(job, attempt, amount)
@@ -36,9 +41,10 @@ end
 local function release(job, attempt)
   local field, what = 'hold', 'held'
   if not of_attempt(job, field, attempt) then field, what = 'doubt', 'doubtful' end
-  local amount = tonumber(of_attempt(job, field, attempt))
-  if not amount then return nil end
+  if not of_attempt(job, field, attempt) then return nil end
+  local amount = amount_of(job, field, attempt)
   set_of_attempt(job, field, attempt, nil)
+  if not amount then return nil end
   book(MONEY_HELD, what, int(-amount), job, account_of(job, attempt))
   return amount
 end
@@ -60,7 +66,7 @@ end
 
 -- Moves the attempt's held money to doubtful.
 local function leave_attempt_doubtful(job, attempt)
-  local amount = tonumber(of_attempt(job, 'hold', attempt))
+  local amount = amount_of(job, 'hold', attempt)
   if not amount then return end
   set_of_attempt(job, 'hold', attempt, nil)
   set_of_attempt(job, 'doubt', attempt, amount)

@@ -22,7 +22,12 @@ local function pause_on(account)
   if not values[1] then return nil end
   local pause = {}
   for at, value in ipairs(values) do pause[names[at]] = value or nil end
-  for _, name in ipairs({'until', 'probe_until', 'length', 'since', 'sent'}) do pause[name] = tonumber(pause[name]) end
+  for _, name in ipairs({'until', 'probe_until', 'length', 'since', 'needs', 'sent'}) do
+    pause[name] = sane(pause[name], 0, FOR_EVER)
+  end
+  -- Without these, a damaged pause would have no end.
+  pause['until'], pause.since = pause['until'] or NOW, pause.since or NOW
+  pause.length = pause.length or LONGEST_NAP
   return pause
 end
 

@@ -11,9 +11,12 @@
 local function quota_of(account, names)
   local quota = {}
   for at, value in ipairs(redis.call('HMGET', QUOTA .. account, 'creates', unpack(names))) do
-    quota[names[at - 1] or 'creates'] = tonumber(value)
+    local name = names[at - 1] or 'creates'
+    quota[name] = sane(value, 0, LARGEST - 1)
+    if quota[name] and string.find(COUNTS, ' ' .. name .. ' ', 1, true) then quota[name] = math.floor(quota[name]) end
+    -- A damaged limit makes the workers register anew.
+    if not quota[name] and string.find(LIMITS, ' ' .. name .. ' ', 1, true) then return nil end
   end
-  if not quota.creates then return nil end
   quota.margin = quota.margin or quota.first_margin
   quota.poll_margin = quota.poll_margin or math.min(100, quota.first_margin)
   return quota
@@ -115,7 +118,7 @@ end
 local function audit_flight(account)
   local flight, gone = IN_FLIGHT .. account, 0
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)) do
-    if redis.call('HGET', JOB .. id, 'slot') == account then
+    if redis.pcall('HGET', JOB .. id, 'slot') == account then
       redis.call('ZADD', flight, NOW + AUDIT, id)
     else
       gone = gone + redis.call('ZREM', flight, id)
@@ -227,7 +230,8 @@ local function raise_limit(account, limits)
   local stride = limits.stride or 1
   limits.limit = math.min(limits.creates, limits.limit + stride)
   limits.raise_at = NOW + (limits.patience or PATIENCE)
-  redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', 2 * stride, 'raise_at', int(limits.raise_at))
+  redis.call('HSET', QUOTA .. account, 'limit', limits.limit, 'stride', math.min(2 * stride, LARGEST - 1),
+    'raise_at', int(limits.raise_at))
 end
 
 -- Learns from a read that was refused for its rate. Polls do not learn from response times: with answers that take a

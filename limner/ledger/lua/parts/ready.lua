@@ -20,14 +20,14 @@ local function ready_of(account) return account and READY_OF .. account or READY
 -- The next turn of a lane. The queue of one account may lag behind the common one; there, its own first turn is the
 -- current one.
 local function next_turn(priority, lane, pinned)
-  local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
+  local now = sane(redis.call('HGET', TURNS_NOW, priority), 0, TURNS) or 0
   if pinned then
     local base = (9 - priority) * TURNS
     local front = redis.call('ZRANGEBYSCORE', ready_of(pinned), int(base), int(base + now), 'WITHSCORES', 'LIMIT', 0, 1)
     if front[2] then now = front[2] - base - 1 end
   end
   local lanes = LANES .. priority
-  local turn = math.max(now, tonumber(redis.call('ZSCORE', lanes, lane)) or 0) + 1
+  local turn = math.max(now, sane(redis.call('ZSCORE', lanes, lane), 0, TURNS) or 0) + 1
   redis.call('ZADD', lanes, turn, lane)
   redis.call('HINCRBY', LANES_WAITING .. priority, lane, 1)
   return turn
@@ -47,7 +47,7 @@ end
 
 -- Advances the current turn of a priority. Lanes without a later turn need not be remembered.
 local function turn_over(priority, turn)
-  local now = tonumber(redis.call('HGET', TURNS_NOW, priority)) or 0
+  local now = sane(redis.call('HGET', TURNS_NOW, priority), 0, TURNS) or 0
   if turn <= now then return end
   redis.call('HSET', TURNS_NOW, priority, int(turn))
   redis.call('ZREMRANGEBYSCORE', LANES .. priority, '-inf', int(turn))

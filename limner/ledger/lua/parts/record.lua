@@ -7,10 +7,28 @@
 
 local function int(number) return string.format('%d', number) end
 
+-- The number in a text, or nil if it is none, or is out of bounds.
+local function sane(text, least, most)
+  local number = tonumber(text)
+  if number and number >= least and number <= most then return number end
+end
+
 -- Decodes JSON. Damaged JSON is read as an empty object.
 local function decoded(text)
   local fine, value = pcall(cjson.decode, text)
-  return fine and type(value) == 'table' and value or {}
+  return fine and type(value) == 'table' and encodable(value, DEEPEST) and value or {}
+end
+
+-- Decodes the list of tasks. Returns nil if it is none, or has something that is no task.
+local function decoded_tasks(text)
+  local tasks = decoded(text)
+  if #tasks == 0 and text ~= '[]' and text ~= '{}' then return nil end
+  for _, task in ipairs(tasks) do
+    local fine = type(task) == 'table' and type(task.id) == 'string' and type(task.state) == 'string'
+      and (task.account == nil or type(task.account) == 'string')
+    if not (fine and type(task.attempt) == 'number' and sane(task.attempt, 0, MOST_ATTEMPTS)) then return nil end
+  end
+  return tasks
 end
 
 -- A new record, not saved yet.
@@ -18,12 +36,18 @@ local function new(id)
   return {id = id, was = {}, known_tasks = {}, of_attempts = {}, changed = {}}
 end
 
+local function broken(id, why) return nil, redis.error_reply('BROKEN job ' .. id .. ': ' .. why) end
+
 -- Loads a record and checks its numbers, so that no transition fails over one in the middle of its writes. Returns
 -- the record; nil if there is none; nil and the error to reply with if the record cannot be read.
 local function load(id)
   local fields, numbers, largest = FIELDS, NUMBERS, LARGEST
-  local values = redis.call('HMGET', JOB .. id, unpack(fields))
-  if not values[1] then return nil end
+  local values = redis.pcall('HMGET', JOB .. id, unpack(fields))
+  if values.err then return broken(id, 'its record is no hash') end
+  if not values[1] then
+    if redis.call('EXISTS', JOB .. id) == 1 then return broken(id, 'its field v is missing') end
+    return nil
+  end
   local job = new(id)
   for at, name in ipairs(fields) do
     local value = values[at]
@@ -31,7 +55,7 @@ local function load(id)
       if at <= numbers then
         value = tonumber(value)
         if not (value and value > -largest and value < largest) then
-          return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. name .. ' is no number that can be')
+          return broken(id, 'its field ' .. name .. ' is no number that can be')
         end
         values[at] = value
       end
@@ -44,15 +68,19 @@ local function load(id)
   end
   for _, name in ipairs(REQUIRED) do
     if job[name] == nil then
-      return nil, redis.error_reply('BROKEN job ' .. id .. ': its field ' .. name .. ' is missing')
+      return broken(id, 'its field ' .. name .. ' is missing')
     end
   end
+  if job.state and not string.find(STATES, ' ' .. job.state .. ' ', 1, true) then
+    return broken(id, 'its field state is no state')
+  end
+  if job.attempt and not sane(job.attempt, 0, MOST_ATTEMPTS) then
+    return broken(id, 'its field attempt is no number that can be')
+  end
   job.was = values
-  if job.tasks then job.known_tasks = decoded(job.tasks) end
-  for _, task in ipairs(job.known_tasks) do
-    if type(task) ~= 'table' or not (task.id and task.state and tonumber(task.attempt)) then
-      return nil, redis.error_reply('BROKEN job ' .. id .. ': its field tasks has something that is no task')
-    end
+  if job.tasks then
+    job.known_tasks = decoded_tasks(job.tasks)
+    if not job.known_tasks then return broken(id, 'its field tasks has something that is no task') end
   end
   return job
 end

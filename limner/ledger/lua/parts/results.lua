@@ -5,10 +5,12 @@
 -- Nothing more is due: the record gets a time to live. The idempotency key has its own time to live from the end of
 -- the job on, and the record lasts at least as long.
 local function expire_record(job, ttl)
-  local longer = math.max(ttl, job.key_ttl or 0)
+  local longer = math.max(1, ttl, job.key_ttl or 0)
   redis.call('PEXPIRE', JOB .. job.id, longer)
   redis.call('PEXPIRE', LOG .. job.id, longer)
-  if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PEXPIRE', KEY .. job.key, job.key_ttl) end
+  if job.key and redis.call('GET', KEY .. job.key) == job.id then
+    redis.call('PEXPIRE', KEY .. job.key, math.max(1, job.key_ttl or 1))
+  end
   redis.call('ZREM', DUE, job.id)
 end
 

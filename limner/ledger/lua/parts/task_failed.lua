@@ -26,7 +26,8 @@ local function task_failed(job, tasks, task, report)
     report.pause.needs = report.pause.credits and math.max(1, job.cost or 1)
     report.news = select(2, close(account_of(job, task.attempt), report.pause, job))
   end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, error = report.error}
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, said = report.said,
+    error = report.error}
   if report.again and job.state == 'generating' and not job.doubtful and not open_task(tasks) then
     return buy_again(job, report, detail)
   end

@@ -12,7 +12,8 @@ local function task_succeeded(job, tasks, task, report)
   -- A task that was read again has been paid for by its first end.
   if task.paid then task.paid = nil else spend(job, task.attempt, report.cost) end
   if report.learn then learn(report.learn) end
-  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, relative = report.relative}
+  local detail = {task_id = task.id, attempt = task.attempt, credits = report.credits, said = report.said,
+    relative = report.relative}
   if not delivers then
     return after_the_end(job, tasks, before == 'succeeded' and 'double' or 'late_result', detail, report.ttl)
   end

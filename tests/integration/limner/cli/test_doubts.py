@@ -57,3 +57,39 @@ def test_callbacks_are_counted_and_those_of_unknown_jobs_listed(limner_cli: Run,
     count, unmatched = limner_cli("callbacks")
     assert count == {"outcome": "unknown_job", "count": 1}
     assert (unmatched["job_id"], unmatched["task_id"]) == ("gone", "t1")
+
+
+@pytest.fixture
+def unreadable(ledger: Ledger, limner_cli: Run) -> str:
+    """A job that a worker has set apart."""
+    job_id = str(limner_cli("submit", "a fox")[0]["job_id"])
+    with ledger.store.client() as client:
+        client.hset(ledger.jobs.key(job_id), "attempt", "x")
+    ledger.queue.claim(Quota(20, 10.0, 10, 1.0, 100))
+    return job_id
+
+
+def test_a_broken_record_is_listed_with_its_fault(limner_cli: Run, unreadable: str) -> None:
+    [told] = limner_cli("broken")
+    assert told["job_id"] == unreadable
+    assert "its field attempt is no number that can be" in str(told["fault"])
+
+
+@pytest.mark.parametrize("decision", ["retried", "dropped"])
+def test_a_broken_record_is_decided_about(limner_cli: Run, unreadable: str, decision: str) -> None:
+    option = {"retried": "--retry", "dropped": "--drop"}[decision]
+    assert limner_cli("broken", unreadable, option) == [{"job_id": unreadable, "decision": decision}]
+    assert limner_cli("broken") == []
+    limner_cli("broken", unreadable, option, code=2)
+
+
+@pytest.mark.parametrize("options", [(), ("--retry", "--drop")])
+def test_a_decision_about_a_broken_record_has_to_be_clear(
+    limner_cli: Run, unreadable: str, options: tuple[str, ...]
+) -> None:
+    limner_cli("broken", unreadable, *options, code=2)
+    assert [each["job_id"] for each in limner_cli("broken")] == [unreadable]
+
+
+def test_a_decision_needs_a_broken_record(limner_cli: Run) -> None:
+    limner_cli("broken", "--retry", code=2)

@@ -35,15 +35,15 @@ BUDGETS: Final = {
     "claim of 1": 36,
     "begin": 16,
     "accepted": 14,
-    "claim of a poll": 30,
+    "claim of a poll": 31,
     "begin_polls": 8,
     "report polled": 9,
     "report task_succeeded": 30,
     "claim of 20": 150,
-    "claim of 20 polls": 106,
+    "claim of 20 polls": 107,
 }
-ONE_POLL: Final = 93.8
-TWO_POLLS: Final = 116.1
+ONE_POLL: Final = 93.85
+TWO_POLLS: Final = 116.2
 """The calls of a job by its number of polls, if twenty jobs are claimed at a time."""
 MOST: Final = 95
 """The most calls of a job with one poll, whatever the stages cost."""

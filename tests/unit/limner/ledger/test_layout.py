@@ -62,6 +62,8 @@ ON_RECORDS: Final = {
     # The load, and that of a field of an attempt. The save gathers its arguments.
     ("parts/record", "HMGET"),
     ("parts/record", "HGET"),
+    # A record without its version is damaged, and no unknown job.
+    ("parts/record", "EXISTS"),
     # The id or one field shows if a job is new, and the record of the key's job may be large.
     ("submit", "EXISTS"),
     ("submit", "HGET"),
@@ -74,6 +76,7 @@ ON_RECORDS: Final = {
     # How long the record is kept is no part of it.
     ("parts/ends", "PERSIST"),
     ("parts/results", "PEXPIRE"),
+    ("put_back", "PEXPIRE"),
 }
 """The commands on a record's key, by file."""
 
@@ -219,7 +222,8 @@ def test_no_name_and_no_key_is_there_twice() -> None:
 
 
 def test_each_key_is_used() -> None:
-    used = {*users(CAPITALS, BARE), *imported_from("limner.ledger.layout.keys")}
+    named = {*users(CAPITALS, BARE), *assembly.HEAD_KEYS}
+    used = named | imported_from("limner.ledger.layout.keys")
     assert KEYS.keys() - used == set()
 
 

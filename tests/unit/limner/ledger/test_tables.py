@@ -23,7 +23,7 @@ def test_a_page_without_a_place_for_them_is_refused(page: str) -> None:
 
 def test_a_field_names_the_scripts_that_assign_to_it() -> None:
     [row] = [line for line in tables().splitlines() if line.startswith("| `expires`")]
-    assert row.split(" | ")[2] == "submit"
+    assert row.split(" | ")[2] == "shift_clock, submit"
 
 
 def test_an_event_that_is_only_noted_is_not_told_on_the_stream() -> None:

@@ -62,6 +62,14 @@ def test_a_failure_is_owed_for_if_it_has_a_cost(
     assert money == told
 
 
+@pytest.mark.parametrize("cost", [Decimal("1e13"), Decimal(-1), Decimal("Infinity"), Decimal("NaN")])
+def test_a_cost_beyond_belief_is_unknown_and_kept_as_it_was_said(cost: Decimal) -> None:
+    made = to_json(TaskSucceeded(job_id="j1", task_id="t1", urls=(), cost=cost, ttl=1))
+    failed = to_json(TaskFailed(job_id="j1", task_id="t1", error=GenerationFailed("no"), ttl=1, cost=cost))
+    assert [(told.get("cost"), told["said"]) for told in (made, failed)] == [(None, str(cost))] * 2
+    assert json.loads(made["outcome"])["credits"] is None
+
+
 @pytest.mark.parametrize(("cause", "foreign"), [("foreign", True), ("not_found", None)])
 def test_only_another_job_s_task_is_foreign(cause: str, foreign: bool | None) -> None:
     lost = TaskLost(job_id="j1", task_id="t1", reason={"cause": cause}, ttl=60, grace=5)
@@ -72,7 +80,6 @@ def test_only_another_job_s_task_is_foreign(cause: str, foreign: bool | None) ->
     ("report", "field"),
     [
         (Polled(job_id="j1", lease=1, answer="", poll_in=1e15), "poll_in"),
-        (TaskSucceeded(job_id="j1", task_id="t1", urls=(), cost=Decimal(10**12), ttl=1), "cost"),
         (TaskFailed(job_id="j1", task_id="t1", error=GenerationFailed("no"), ttl=1e15), "ttl"),
         (TaskLost(job_id="j1", task_id="t1", reason={}, ttl=1, grace=1e15), "grace"),
     ],

@@ -1,7 +1,8 @@
 """A script's arguments, as a class of it sends and reads them."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -40,7 +41,8 @@ def test_the_script_reads_each_argument_by_its_type() -> None:
     [line] = [line for line in Example.text().splitlines() if line.startswith("local A = ")]
     assert line == (
         "local A = {name = ARGV[2], lane = ARGV[3] ~= '' and ARGV[3] or nil, sure = ARGV[4] == '1', "
-        "count = assert(tonumber(ARGV[5])), seconds = tonumber(ARGV[6]), error = cjson.decode(ARGV[7]), "
+        "count = (tonumber(ARGV[5]) or ARGV[5]), "
+        "seconds = ARGV[6] ~= '' and (tonumber(ARGV[6]) or ARGV[6]) or nil, error = cjson.decode(ARGV[7]), "
         "caps = ARGV[8] ~= '' and cjson.decode(ARGV[8]) or nil}"
     )
 
@@ -54,6 +56,33 @@ def test_a_number_that_lua_cannot_count_with_is_refused_by_its_name(number: floa
     script = Example(name="", lane=None, sure=False, count=0, seconds=number, error={}, caps=None)
     with pytest.raises(ValueError, match=r"check_layout: seconds: .* is no number that can be counted with"):
         script.arguments()
+
+
+@pytest.mark.parametrize("number", [LARGEST, float("inf"), float("nan")])
+def test_a_number_within_a_json_argument_is_refused_by_its_name(number: float) -> None:
+    script = replace(EMPTY, error={"detail": [{"seconds": number}]})
+    with pytest.raises(ValueError, match=r"check_layout: error\.detail\.seconds: .* is no number"):
+        script.arguments()
+
+
+def test_a_json_argument_that_is_nested_too_deeply_is_refused_by_its_name() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    with pytest.raises(ValueError, match=r"check_layout: error[.a]*: is nested too deeply"):
+        replace(EMPTY, error=deep).arguments()
+
+
+def test_a_text_that_is_too_long_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"check_layout: name: a text of 16000001 characters"):
+        replace(EMPTY, name="x" * 16_000_001).arguments()
+
+
+def test_half_a_character_is_replaced() -> None:
+    script = replace(EMPTY, name="a\ud800", error={"\udc00": ["\ud83d\ude00 \ud83d"]})
+    name, *_, error, _ = script.arguments()
+    assert name == "a\ufffd"
+    assert json.loads(error) == {"\ufffd": ["\U0001f600 \ufffd"]}
 
 
 def test_the_largest_number_that_is_exact_in_lua_is_counted_with() -> None:

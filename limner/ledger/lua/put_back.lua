@@ -1,0 +1,18 @@
+-- Uses: wakeup, apart.
+-- Decides about a job that was set apart: it is tried again now, or with `drop` never. A dropped record expires.
+-- Arguments: job, drop.
+-- Reply: 1, or 0 if the job is not set apart.
+if not not_apart(A.job) then return 0 end
+if not A.drop then
+  redis.call('ZADD', DUE, NOW, A.job)
+  notify()
+  return 1
+end
+for _, account in ipairs(redis.call('SMEMBERS', ACCOUNTS)) do
+  redis.call('ZREM', IN_FLIGHT .. account, A.job)
+end
+redis.call('ZREM', DUE, A.job)
+redis.call('ZREM', EXPIRING, A.job)
+redis.call('PEXPIRE', JOB .. A.job, KEEP_DROPPED)
+redis.call('PEXPIRE', LOG .. A.job, KEEP_DROPPED)
+return 1
