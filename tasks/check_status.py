@@ -52,6 +52,8 @@ from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
+MOST_MS: Final = 10**15
+"""No two times of the provider are so far apart, in milliseconds."""
 SLACK: Final = 2.0
 """Seconds by which the provider's times may differ from what we saw."""
 REPORT_WITHIN: Final = 0.05
@@ -290,7 +292,8 @@ def duration_of(asked: Asked, done: Done) -> float | None:
     longest = (asked.at - began).total_seconds()
     unfinished = record.seen_at if record.seen_at and record.seen_at > began else began
     shortest = max(0.0, (unfinished - (record.accepted_at or began)).total_seconds())
-    told = (done.completed_ms - done.created_ms) / 1000
+    # A long number is too large for a float.
+    told = max(-MOST_MS, min(done.completed_ms - done.created_ms, MOST_MS)) / 1000
     if shortest - SLACK <= told <= longest + SLACK:
         return told
     return (shortest + longest) / 2

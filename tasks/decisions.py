@@ -22,6 +22,7 @@ from provider import (
     Trouble,
     Unknown,
     Unreadable,
+    Why,
     callback_url,
 )
 from worker.limits.pauses import LONGEST_RETRY_AFTER
@@ -30,6 +31,8 @@ from worker.polling.policies import PollPolicy
 
 NO_RECORD_GRACE: Final = 120.0
 """Seconds for which "no such record" does not prove that a task is lost (contract 2.4)."""
+LONGEST_OUTAGE: Final = 86_400.0
+"""Seconds after a job's deadline for which its task is polled while no answer can be read."""
 IMAGES_PAUSE: Final = (2.0, 30.0)
 """The first and the longest wait in seconds between two polls for images that are missing."""
 
@@ -90,7 +93,9 @@ def after_create(
         case Accepted(task_id):
             return Follow(task_id, policy.next_poll(0.0))
         case Unknown():
-            pause = retries.pauses.trouble(answer.trouble)
+            # An answer of the API that names a task in its own way is no trouble.
+            named = answer.task_ids and answer.http_status and 200 <= answer.http_status < 300
+            pause = None if named else retries.pauses.trouble(answer.trouble)
             return LeaveInDoubt(log_detail(answer), pause, answer.task_ids)
         case Refused(cause=cause):
             match cause.disposition:
@@ -241,7 +246,10 @@ def _follow(
     if over is not None:
         return over
     assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
-    return too_long(seen(answer)) if poll.time_left <= 0 else _again(answer, poll, policy)
+    # Without a readable answer, nobody knows whether the task has ended in time.
+    unread = isinstance(answer, Unreadable) and answer.why not in _OF_THE_API
+    over = poll.time_left <= (-LONGEST_OUTAGE if unread else 0.0)
+    return too_long(seen(answer)) if over else _again(answer, poll, policy)
 
 
 def _over(answer: RecordAnswer, poll: Poll) -> PollAgain | Done | TaskOver | Lost | None:
@@ -290,6 +298,9 @@ def pause_after(answer: Failed, account: str, retries: RetryPolicy) -> Closing |
     return retries.pauses.closing(cause, account) if cause else None
 
 
+_OF_THE_API: Final = frozenset({Why.UNKNOWN_CODE, Why.CONTRADICTORY, Why.BAD_DATA, Why.OTHER_TASK})
+"""Unreadable answers that show nevertheless that the way to the API is open."""
+
 _ACCOUNT_CAUSES: Final[Mapping[FailCause, Cause]] = {
     FailCause.NO_CREDITS: Cause.NO_CREDITS,
     FailCause.KEY_CAPPED: Cause.KEY_CAPPED,
@@ -297,8 +308,10 @@ _ACCOUNT_CAUSES: Final[Mapping[FailCause, Cause]] = {
 
 
 def _again(answer: Pending | NoRecord | Unreadable, poll: Poll, policy: PollPolicy) -> PollAgain:
-    # The last poll is at the deadline itself, not up to half a minute after it.
-    delay = min(policy.next_poll(poll.age, poll.since_callback), poll.time_left)
+    delay = policy.next_poll(poll.age, poll.since_callback)
+    if poll.time_left > 0:
+        # The last poll is at the deadline itself, not up to half a minute after it.
+        delay = min(delay, poll.time_left)
     retry_after = answer.retry_after if isinstance(answer, Unreadable) else None
     return PollAgain(max(delay, min(retry_after or 0.0, LONGEST_RETRY_AFTER)), seen(answer))
 

@@ -76,6 +76,11 @@ MOST_TROUBLES: Final = 20
 TROUBLES_KEPT: Final = 86_400_000
 SHOWN_ANSWERS: Final = 3
 """Answers that a pause shows."""
+STALLED: Final = 5_000
+"""Without any answer for so long, an account sends no more than it has on the wire. An answer usually takes a
+second."""
+MOST_STALLED: Final = 3
+"""Requests without an answer for so long that show it."""
 LONGEST_RAMP: Final = 60_000
 """A ramp ends if no answer comes for so long."""
 

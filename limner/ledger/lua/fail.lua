@@ -24,6 +24,7 @@ local news
 local detail = {error = decoded(A.outcome).error}
 if job.state == 'sending' then
   local account = account_of(job, job.attempt)
+  heard(account)
   if A.pause then
     news = select(2, take_in(account, A.pause, job))
   else

@@ -24,6 +24,7 @@ elseif current and A.error.cause == 'too_many_running' then
 end
 if current and A.unsent then return_permit(WINDOW_CREATE .. account, permit_of(job), account) end
 local left, news
+if current and not A.unsent then heard(account) end
 if A.pause then
   if A.pause.credits then A.pause.needs = math.max(1, job.cost or 1) end
   left, news = take_in(account, A.pause, job)

@@ -46,15 +46,16 @@ for _, index in ipairs({OVER_BUDGET, ACTIVE, OPEN, MAINTAINED, REGISTRATIONS, DO
 for _, account in ipairs(redis.call('SMEMBERS', ACCOUNTS)) do
   move_jobs(READY_POLLS .. account)
   for _, index in ipairs({WINDOW_CREATE, WINDOW_ANSWER, WINDOW_POLL, IN_FLIGHT}) do move(index .. account) end
-  move_fields(PAUSE .. account, {'until', 'probe_until', 'since'})
-  move_fields(QUOTA .. account, {'refused_at', 'raise_at', 'poll_refused_at'})
+  move_fields(PAUSE .. account, {'until', 'probe_until', 'since', 'sent'})
+  move_fields(QUOTA .. account, {'refused_at', 'raise_at', 'poll_refused_at', 'ramp_until', 'heard', 'flight_raise_at',
+    'flight_refused_at'})
 end
 for id in pairs(jobs) do
   local job = load(id)
   if job then
     job.deadline, job.expires, job.ready_since = moved(job.deadline), moved(job.expires), moved(job.ready_since)
     job.sent, job.polling, job.seen = moved(job.sent), moved(job.polling), moved(job.seen)
-    job.signalled, job.held = moved(job.signalled), moved(job.held)
+    job.signalled, job.held, job.imageless = moved(job.signalled), moved(job.held), moved(job.imageless)
     save(job)
   end
 end

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from limner.ledger.layout.constants import DEEPEST as DEEPEST
-from limner.ledger.layout.constants import LARGEST, MOST_ATTEMPTS
+from limner.ledger.layout.constants import LARGEST, MOST_ATTEMPTS, MOST_TROUBLES
 
 Lines = Iterator[str]
 
@@ -133,6 +133,10 @@ _LEARN: Final = Fields(
     },
     {},
 )
+_PAUSE: Final = Fields(
+    {"cause": TEXT, "base": SPAN, "cap": SPAN},
+    {"least": SPAN, "key": TEXT, "credits": FLAG, "error": OBJECT, "after": Number(1, MOST_TROUBLES)},
+)
 _RESULT: Final = Fields(
     {
         "key": TEXT,
@@ -153,10 +157,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "polls": Each(Tuple((TEXT, LEASE))),
     "come_from": Each(FLAG, keyed=True),
     "error": Fields({}, {}),
-    "pause": Fields(
-        {"cause": TEXT, "base": SPAN, "cap": SPAN},
-        {"least": SPAN, "key": TEXT, "credits": FLAG, "error": OBJECT},
-    ),
+    "pause": _PAUSE,
+    "why": _PAUSE,
+    "task_ids": Each(TEXT),
     "prices": Each(AMOUNT, keyed=True),
     "caps": Fields(
         {"never": TEXT},
@@ -183,20 +186,35 @@ SHAPES: Final[Mapping[str, Shape]] = {
             {
                 "polled": Fields(
                     {"job": TEXT, "lease": LEASE, "answer": TEXT, "delay": SPAN},
-                    {"task_id": TEXT, "sure": FLAG, "attempt": ATTEMPT, "too_often": FLAG},
+                    {
+                        "task_id": TEXT,
+                        "sure": FLAG,
+                        "attempt": ATTEMPT,
+                        "too_often": FLAG,
+                        "imageless": FLAG,
+                        "raw": TEXT,
+                    },
                 ),
                 "task_succeeded": Fields(
                     {**_TASK, "outcome": TEXT, "urls": Each(TEXT)},
                     {
                         **_COST,
                         "attempt": ATTEMPT,
+                        "relative": COUNT,
                         "learn": _LEARN,
                         "result": _RESULT,
                     },
                 ),
                 "task_failed": Fields(
                     {**_TASK, "outcome": TEXT, "error": OBJECT, "grace": SPAN},
-                    {**_COST, "owed": FLAG, "attempt": ATTEMPT},
+                    {
+                        **_COST,
+                        "owed": FLAG,
+                        "attempt": ATTEMPT,
+                        "again": SPAN,
+                        "raw": TEXT,
+                        "pause": _PAUSE,
+                    },
                 ),
                 "task_lost": Fields({**_TASK, "error": OBJECT, "grace": SPAN}, {"foreign": FLAG}),
             },

@@ -77,6 +77,12 @@ def test_an_unknown_outcome_is_trouble_on_the_way_and_keeps_what_may_be_the_task
     assert doubt.pause == PAUSES.trouble(unknown.trouble)
 
 
+def test_an_answer_that_names_a_task_in_its_own_way_is_no_trouble() -> None:
+    doubt = after_create(Unknown(Why.NO_TASK_ID, 201, 200, "?", ("T",)))
+    assert isinstance(doubt, LeaveInDoubt)
+    assert (doubt.pause, doubt.task_ids) == (None, ("T",))
+
+
 @pytest.mark.parametrize("cause", of(Disposition.AGAIN))
 def test_what_never_reached_the_provider_costs_no_attempt_however_often(cause: Cause) -> None:
     for tries in (1, 8, 100):
@@ -141,7 +147,6 @@ NOT_ENDS = [
     Pending("waiting", known_state=True),
     Pending("dreaming", known_state=False),
     NoRecord(422, "recordInfo is null"),
-    Unreadable(Why.TIMED_OUT, None, None, ""),
     Unreadable(Why.UNKNOWN_CODE, 408, 200, "nothing for ten minutes"),
 ]
 
@@ -154,6 +159,23 @@ def after_late_poll(
     answer: RecordAnswer, age: float = 1000.0, time_left: float = 800.0
 ) -> PollAgain | Done | TaskOver | Lost:
     return decisions.after_late_poll(answer, Poll(age, time_left), LatePolls())
+
+
+UNREAD = [
+    Unreadable(Why.NOT_CONNECTED, None, None, ""),
+    Unreadable(Why.TIMED_OUT, None, None, ""),
+    Unreadable(Why.NOT_JSON, None, 502, "Bad Gateway"),
+    Unreadable(Why.REFUSED, 500, 200, "", Cause.SERVER_FAULT),
+]
+
+
+@pytest.mark.parametrize("answer", UNREAD)
+def test_an_outage_at_the_deadline_ends_no_job(answer: RecordAnswer) -> None:
+    for time_left in (0.0, -3600.0):
+        again = after_poll(answer, time_left=time_left)
+        assert isinstance(again, PollAgain)
+        assert again.delay > 0
+    assert isinstance(after_poll(answer, time_left=-decisions.LONGEST_OUTAGE), Fail)
 
 
 @pytest.mark.parametrize("answer", NOT_ENDS)

@@ -23,7 +23,10 @@ local function capacity_of(account, key, ask, polls_due)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
   local capacity = {account = account, limits = limits, slots = slots, next = 1}
   capacity.free = math.min(limits.limit - used, slots, limits.ramp or limits.limit)
-  if not at then return capacity end
+  if not at then
+    if capacity.free > 0 and stalled(account, limits) then capacity.free, capacity.stalled = 0, true end
+    return capacity
+  end
   capacity.closed, capacity.way = at, way
   if at > NOW then
     capacity.free = 0
@@ -69,6 +72,7 @@ local function plan_next_visit(capacity, common)
     if limits.limit < limits.creates then sends = math.min(sends, limits.raise_at or NOW) end
   end
   if limits.ramp == 0 then sends = math.max(sends, limits.ramp_until) end
+  if capacity.stalled then sends = math.max(sends, NOW + LONGEST_NAP) end
   sends = math.max(sends, capacity.closed or 0)
   if (own or common) and sends < FOR_EVER then wake[#wake + 1] = sends <= NOW and NOW or sends + 1 end
   -- The next claim may come from a worker with another key.

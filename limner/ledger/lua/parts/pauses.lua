@@ -17,7 +17,7 @@ end
 
 local function pause_on(account)
   local names = {'cause', 'until', 'probe', 'check', 'probe_until', 'key', 'length', 'since', 'needs', 'cleared',
-    'sent'}
+    'sent', 'met'}
   local values = redis.call('HMGET', PAUSE .. account, unpack(names))
   if not values[1] then return nil end
   local pause = {}
@@ -157,6 +157,7 @@ local function close(account, why, job)
   end_ramp(account)
   redis.call('HSET', PAUSE .. account, 'cause', why.cause, 'until', int(NOW + length), 'length', int(length),
     'error', cjson.encode(why.error or {}), 'since', int(since), 'sent', int(job.sent or NOW),
+    'met', job.id or '',
     'answers', cjson.encode(why.answers or {why.error}))
   -- A probe for another cause says nothing about this one.
   redis.call('HDEL', PAUSE .. account, 'cleared', 'key', 'needs')
@@ -186,6 +187,15 @@ local function trouble(account, why, job)
   table.sort(answers, function(one, other) return (one.at or 0) < (other.at or 0) end)
   why.answers = {unpack(answers, math.max(1, #answers - SHOWN_ANSWERS + 1))}
   return close(account, why, job)
+end
+
+-- Handles the proof that an attempt of the job was accepted although its answer was trouble: it was none. The pause
+-- ends if nothing else is known against the way, or if the job was the last probe.
+local function no_trouble(account, job)
+  if redis.call('HDEL', TROUBLES .. account, job.id) == 0 then return end
+  local pause = pause_on(account)
+  if not pause or not of_the_way(pause.cause) then return end
+  if pause.met == job.id or redis.call('HLEN', TROUBLES .. account) == 0 then reopen(account, 'probe') end
 end
 
 -- Handles what an answer says about the account: `why` closes it at once, or counts as trouble. Returns what `close`

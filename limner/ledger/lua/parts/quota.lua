@@ -26,7 +26,7 @@ end
 local function limits_of(account)
   local limits = quota_of(account, {'creates_span', 'polls', 'polls_span', 'max_in_flight', 'first_margin', 'margin',
     'limit', 'refused_at', 'raise_at', 'patience', 'stride', 'poll_margin', 'ramp', 'ramp_until', 'flight',
-    'flight_raise_at', 'flight_patience', 'flight_stride', 'flight_refused_at'})
+    'flight_raise_at', 'flight_patience', 'flight_stride', 'flight_refused_at', 'heard'})
   if not limits then return nil end
   limits.limit = math.min(limits.limit or limits.creates, limits.creates)
   if limits.ramp and NOW >= limits.ramp_until then limits.ramp = nil end
@@ -145,9 +145,21 @@ local function learn_from_answer(job, account)
   local late = math.min(rtt - fastest, MOST_LATE)
   redis.call('ZADD', WINDOW_CREATE .. account, 'XX', math.floor(job.sent + late + 0.5), permit)
   redis.call('ZADD', WINDOW_ANSWER .. account, NOW, permit)
-  redis.call('HSET', QUOTA .. account, 'fastest', fastest,
+  redis.call('HSET', QUOTA .. account, 'fastest', fastest, 'heard', int(NOW),
     'margin', math.max(math.min(SHORTEST_MARGIN, limits.first_margin), limits.margin * 0.98))
   if limits.ramp then widen_ramp(account, 2) end
+end
+
+-- Notes that the provider has answered a request of the account, in whatever way.
+local function heard(account)
+  redis.call('HSET', QUOTA .. account, 'heard', int(NOW))
+end
+
+-- True if requests are on the wire for so long, without any answer since, that more of them would only meet the same.
+local function stalled(account, limits)
+  local since = math.max(limits.heard or 0, create_edge(limits))
+  if NOW - since <= STALLED then return false end
+  return redis.call('ZCOUNT', WINDOW_CREATE .. account, after(since), int(NOW - STALLED)) >= MOST_STALLED
 end
 
 -- Counts a request from now on: without its answer, nobody knows when the provider counted it.

@@ -82,7 +82,10 @@ local function note_task_pending(job, report)
   if not task then return end
   task.sure, task.attempt = report.sure or task.sure, report.attempt or task.attempt
   if report.attempt then task.account = account_of(job, report.attempt) end
-  if task.sure and job.doubtful == task.attempt then clear_doubt(job) end
+  if task.sure and job.doubtful == task.attempt then
+    clear_doubt(job)
+    no_trouble(account_of(job, task.attempt), job)
+  end
   table.insert(tasks, table.remove(tasks, position))
   keep_tasks(job, tasks)
   if job.state == 'generating' then job.task_id = open_task(tasks).id end
@@ -93,5 +96,8 @@ local function note_task_ended(job, task, report)
   task.sure, task.foreign, task.attempt = true, nil, report.attempt or task.attempt
   task.account = account_of(job, task.attempt)
   job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
-  if job.doubtful == task.attempt then clear_doubt(job) end
+  if job.doubtful == task.attempt then
+    clear_doubt(job)
+    no_trouble(account_of(job, task.attempt), job)
+  end
 end

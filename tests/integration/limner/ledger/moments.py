@@ -1,6 +1,7 @@
 """A call of each script, with all of its arguments, at a moment at which it makes its transition."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from limner.ledger.scripts.script import Script
 from limner.status import JobState
 from tests.integration.limner.ledger.conftest import Bench, new
 
+TROUBLE: Final = Closing("gateway", 5.0, 60.0, after=1)
 MONEY: Final = Money(
     {"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)},
     Caps(day=Decimal(10_000), lane=Decimal(5000), lanes={"a": Decimal(4000)}, refuse=True),
@@ -234,6 +236,25 @@ def failed(step: Claim) -> TaskFailed:
     )
 
 
+def imageless(step: Claim) -> Polled:
+    return replace(polled(step), too_often=False, imageless=True, raw="{}")
+
+
+def transient(step: Claim) -> TaskFailed:
+    return replace(failed(step), cost=None, owed=False, again=1.0, pause=CLOSING, raw="{}")
+
+
+def imageless_ended(bench: Bench) -> str:
+    """A job that has failed without images, and whose result is stored."""
+    step = polling(bench)
+    bench.ledger.jobs.report_polls([failed(step)])
+    record = bench.ledger.jobs.read(step.job_id)
+    assert record
+    assert record.finished_at
+    bench.ledger.jobs.stored(step.job_id, record.finished_at, ttl=60)
+    return step.job_id
+
+
 def lost(step: Claim) -> TaskLost:
     return TaskLost(job_id=step.job_id, task_id="t1", reason={"cause": "foreign"}, ttl=60, grace=5)
 
@@ -344,9 +365,31 @@ MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     "maintain": of_main(maintained, lambda it: it.ledger.queue.maintain()),
     "pause": of_main(claimed, lambda it: it.ledger.accounts.pause("main", seconds=60, reason="a test")),
     "resume": of_main(paused, lambda it: it.ledger.accounts.resume("main")),
-    "credits_seen": of_job(
+    "balance_read": of_job(
         checks,
-        lambda it, name, lease: it.ledger.accounts.credits_seen(name, lease, Decimal(100), longest=60.0),
+        lambda it, name, lease: it.ledger.accounts.balance_read(name, lease, Decimal(100), longest=60.0),
     ),
+    "balance_read in vain": of_job(
+        checks,
+        lambda it, name, lease: it.ledger.accounts.balance_read(name, lease, None, longest=60.0, error="?"),
+    ),
+    "close": of_main(claimed, lambda it: it.ledger.accounts.close("main", CLOSING, ERROR)),
+    "retry after trouble": lambda bench: refused(bench, pause=TROUBLE),
+    "retry of a fault": of_job(
+        sending,
+        lambda it, job, _: it.ledger.jobs.retry(job, 1, ERROR, delay=1.0, pause=TROUBLE, doubtful=True),
+    ),
+    "doubt after trouble": of_job(
+        sending,
+        lambda it, job, _: it.ledger.jobs.doubt(job, 1, ERROR, grace=5.0, pause=TROUBLE, task_ids=["t1"]),
+    ),
+    "fail after trouble": of_job(
+        sending, lambda it, job, _: it.ledger.jobs.fail(job, NO, [JobState.SENDING], attempt=1, pause=TROUBLE)
+    ),
+    "renew": of_job(sending, lambda it, job, _: it.ledger.jobs.renew(job, 1, "token 1")),
+    "proven": of_job(sending, lambda it, job, _: it.ledger.jobs.accepted_unnamed(job, "token 1")),
+    "report_polls: imageless": lambda bench: reported(bench, imageless, polling),
+    "report_polls: bought again": lambda bench: reported(bench, transient, polling),
+    "reread": of_job(imageless_ended, lambda it, job, _: it.ledger.jobs.reread(job)),
 }
 """By the name of the script, and a word on the moment."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from limner.errors import RequestRejected
 from limner.ledger import Claim, Closing, Grant, Quota
 from limner.status import JobState
+from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.stories import record
 
@@ -296,6 +298,25 @@ def test_a_refusal_for_good_shows_that_the_way_is_open(bench: Bench) -> None:
     assert len(creates(bench)) == 1
 
 
+def test_a_confirmed_task_shows_that_its_attempt_met_no_trouble(bench: Bench) -> None:
+    on_the_wire = sent(bench, 3)
+    for job_id, attempt in on_the_wire:
+        bench.ledger.jobs.doubt(job_id, attempt, PAGE, grace=900.0, pause=GATEWAY, task_ids=[f"of {job_id}"])
+    assert pause(bench)
+    for step in bench.claim().steps:
+        speaking.begin_poll(bench.ledger, step.job_id, step.lease)
+        speaking.polled(
+            bench.ledger,
+            step.job_id,
+            step.lease,
+            "waiting",
+            poll_in=600.0,
+            task_id=f"of {step.job_id}",
+            sure=True,
+        )
+    assert pause(bench) is None
+
+
 # Maintenance
 
 
@@ -415,3 +436,21 @@ def test_a_request_after_its_lease_does_not_go_out(bench: Bench) -> None:
     [(job_id, attempt)] = sent(bench, 1)
     bench.ledger.jobs.doubt(job_id, attempt, {"cause": "worker_lost"}, grace=0.0)
     assert not bench.ledger.jobs.renew(job_id, attempt, f"token {job_id}")
+
+
+# A provider that does not answer
+
+
+def test_no_more_is_sent_while_nothing_is_answered(bench: Bench) -> None:
+    slow = Quota(4, 2.0, 10, 1.0, 100, margin=6.0)
+    for number in range(20):
+        bench.submit(f"fox {number}")
+    on_the_wire = [(step.job_id, send(bench, step).attempt) for step in creates(bench, slow)]
+    assert len(on_the_wire) == 4
+    bench.now += 6.0
+    bench.claim(replace(slow, creates=8))
+    bench.now += 0.5
+    assert creates(bench, replace(slow, creates=8)) == []
+    accept(bench, *on_the_wire[0])
+    bench.now += 1.0
+    assert len(creates(bench, replace(slow, creates=8))) > 0

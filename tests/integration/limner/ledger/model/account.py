@@ -37,6 +37,8 @@ class Pause:
     probe_until: int = 0
     needs: int | None = None
     cleared: str | None = None
+    met: str = ""
+    """The job that has met the cause last."""
     sent: int = 0
     """The time at which the last request was sent that was refused for the cause."""
 
@@ -184,8 +186,18 @@ class Account:
             if known:
                 length = old.length if old.cleared == "person" else min(ms(why.longest), 2 * old.length)
         self.ramp = None
-        self.pause = Pause(why.cause, now + length, length, needs=needs if why.credits else None, sent=sent)
+        self.pause = Pause(
+            why.cause, now + length, length, needs=needs if why.credits else None, sent=sent, met=job_id
+        )
         return True
+
+    def no_trouble(self, now: int, job_id: str) -> None:
+        """An attempt of that job was accepted, although its answer was trouble."""
+        if job_id not in self.troubles:
+            return
+        self.troubles.remove(job_id)
+        if self.pause and self.pause.of_the_way and (self.pause.met == job_id or not self.troubles):
+            self.reopen(now, slowly=True)
 
     # The ramp
 

@@ -41,7 +41,7 @@ class Ending(Followed):
             self.spend(now, task.attempt, spent)
         elif result is TaskState.FAILED:
             self.release(task.attempt)
-        self.doubt_after(task)
+        self.doubt_after(now, task)
         self.replace_ended(task)
         if result is TaskState.SUCCEEDED and self.state not in (JobState.SUCCEEDED, JobState.CANCELLED):
             late = self.state.ended
@@ -79,11 +79,11 @@ class Ending(Followed):
             self.wait(now + grace)
             self.log.append("in_doubt")
 
-    def doubt_after(self, task: Known) -> None:
+    def doubt_after(self, now: int, task: Known) -> None:
         """Clear the doubt about a confirmed task; the loss of a confirmed task leaves a new one."""
         if task.state is not TaskState.LOST:
             task.sure = True
-            self.is_certain(task.attempt)
+            self.confirmed(now, task.attempt)
         elif task.sure and self.state is JobState.GENERATING:
             self.doubtful = task.attempt
 

@@ -212,6 +212,12 @@ class Followed(Named):
         if self.doubtful == attempt:
             self.doubtful = None
 
+    def confirmed(self, now: int, attempt: int) -> None:
+        """A poll has confirmed the task of that attempt: its answer was no trouble."""
+        if self.doubtful == attempt:
+            self.doubtful = None
+            self.account.no_trouble(now, self.job_id)
+
     def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
         """Follow a new open task."""
         ends = {known.state for known in self.tasks if known.attempt == attempt}
@@ -299,7 +305,7 @@ class Followed(Named):
         if task_id and (task := self.task(task_id)):
             task.sure, task.attempt = task.sure or sure, attempt or task.attempt
             if task.sure:
-                self.is_certain(task.attempt)
+                self.confirmed(now, task.attempt)
             self.tasks.remove(task)
             self.tasks.append(task)
             soon = False
