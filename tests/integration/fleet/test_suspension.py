@@ -7,6 +7,7 @@ from typing import Final
 
 import psutil
 import pytest
+import redis
 
 from limner import Job, Limner
 from sandbox.local.fleet import FleetProcess, LocalFleet
@@ -162,7 +163,7 @@ def test_a_suspension_does_not_exceed_the_reads() -> None:
 # The lease
 
 BOUGHT: Final = {
-    # The tasks after the lease, and those after the worker has continued: with `hold`, and with `resubmit`.
+    # The tasks when the lease is over, and after the worker has continued: with `hold`, and with `resubmit`.
     Point.BEFORE_BEGIN: ((1, 1), (1, 1)),
     Point.AFTER_BEGIN: ((0, 0), (1, 1)),
     Point.BEFORE_LEAVE: ((0, 0), (1, 1)),
@@ -173,37 +174,52 @@ BOUGHT: Final = {
 }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("policy", ["hold", "resubmit"])
 def test_no_request_goes_out_after_its_lease(policy: str) -> None:
-    settings = {**ROOMY, "LIMNER_IN_DOUBT": policy, "LIMNER_REQUEST_TIMEOUT_SECONDS": "1"}
     with (
-        LocalFleet(workers=0, settings=settings, provider=quick_provider()) as fleet,
+        LocalFleet(
+            workers=0, settings={**ROOMY, "LIMNER_IN_DOUBT": policy}, provider=quick_provider()
+        ) as fleet,
         Limner(fleet.redis_url) as limner,
+        redis.Redis.from_url(fleet.redis_url) as client,
     ):
         workers: list[FleetProcess] = []
-        jobs: dict[Point, Job] = {}
         for point in BOUGHT:
             workers.append(start_suspended(fleet, point))
+            # All are started before the first lease begins.
+            workers[-1].child.signal(signal.SIGSTOP)
+        jobs: dict[Point, Job] = {}
+        for point, worker in zip(BOUGHT, workers, strict=True):
+            # A stopped worker that still waits for a message would get the next one.
+            eventually(lambda: not waiting_for_messages(client))
             jobs[point] = limner.submit(str(point))
-            eventually(stopped(workers[-1]), within=WAIT)
+            proceed(worker)
+            eventually(stopped(worker), within=WAIT)
         fleet.start_worker()
-
-        def settled(job: Job) -> bool:
-            status = job.status()
-            return status.held or status.state == "succeeded"
-
-        eventually(lambda: all(settled(job) for job in jobs.values()), within=WAIT)
-        after_lease = bought(fleet)
+        eventually(lambda: all(is_settled(job) for job in jobs.values()), within=WAIT)
+        over = bought(fleet)
         for worker in workers:
             proceed(worker)
             drain(worker)
-        found = {point: (after_lease[point], bought(fleet)[point]) for point in BOUGHT}
+        found = {point: (over[point], bought(fleet)[point]) for point in BOUGHT}
         assert found == {point: counts[policy == "resubmit"] for point, counts in BOUGHT.items()}
         held = [job for job in jobs.values() if job.status().held]
-        assert bool(held) == (policy == "hold")
         for job in held:
             job.resubmit()
         for point, job in jobs.items():
             assert job.result(WAIT).urls
             assert ends(job) == ["succeeded"]
-            assert bought(fleet)[point] - found[point][1] == (job in held)
+            assert bought(fleet)[point] == found[point][1] + (job in held)
+        assert bool(held) == (policy == "hold")
+
+
+def waiting_for_messages(client: "redis.Redis") -> int:
+    """The number of workers that a message would be given to."""
+    return sum(each["cmd"] == "brpop" and "b" in each["flags"] for each in client.client_list())
+
+
+def is_settled(job: Job) -> bool:
+    """True if the job has succeeded, or is left to a person."""
+    status = job.status()
+    return status.held or status.state == "succeeded"
