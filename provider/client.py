@@ -144,7 +144,7 @@ class KieClient:
     ) -> CreateAnswer:
         """Ask for images with one POST, which is sent at most once.
 
-        Right before the first byte goes out, ``may_send`` is asked. If it says no, nothing is sent, and the
+        Right before the request goes out, ``may_send`` is asked. If it says no, nothing is sent, and the
         answer is Refused for NOT_SENT.
         """
         content = encode(create_body(request, callback_url))
@@ -157,9 +157,13 @@ class KieClient:
             return Refused(Cause.NOT_SENT, None, None, answer.message)
         return Unknown(answer.why, None, answer.http_status, answer.message, candidates(answer.part))
 
-    def record_info(self, task_id: str) -> RecordAnswer:
-        """Read the state of a task."""
-        answer = self._ask(self._requests.get(f"{RECORD_PATH}?taskId={quote(task_id, safe='')}"))
+    def record_info(self, task_id: str, *, may_send: Callable[[], bool] | None = None) -> RecordAnswer:
+        """Read the state of a task; ``may_send`` as for :meth:`create_task`.
+
+        If it says no, the answer is Unreadable for NOT_SENT.
+        """
+        request = self._requests.get(f"{RECORD_PATH}?taskId={quote(task_id, safe='')}")
+        answer = self._ask(request, may_send)
         if isinstance(answer, _Answer):
             return read_record(
                 answer.http_status, answer.headers, answer.body, task_id=task_id, api_url=self._api_url

@@ -3,6 +3,9 @@
 HTTP clients limit single reads and writes, so a peer that sends a byte a second blocks a worker forever.
 These streams limit every wait to the time left of the exchange, and send nothing after the deadline: a step
 whose lease has expired must not buy images.
+
+A request goes out in one piece. With two pieces, head and body, this machine could stand still between them:
+after the last check, and before the provider has the whole request.
 """
 
 import ssl
@@ -24,13 +27,12 @@ class Exchange:
 
     ends_at: float = 0.0
     may_send: Callable[[], bool] | None = None
-    """Called right before the first byte. If it returns False, nothing is sent."""
-    sent: bool = False
+    """Called right before the request is sent. If it returns False, nothing is sent."""
     received: bool = False
 
     def begin(self, ends_at: float, may_send: Callable[[], bool] | None = None) -> None:
         """Start the next exchange on the same connection."""
-        self.ends_at, self.may_send, self.sent, self.received = ends_at, may_send, False, False
+        self.ends_at, self.may_send, self.received = ends_at, may_send, False
 
     def left(self, timeout: float | None) -> float:
         """The seconds that an operation may still take; zero or less after the deadline."""
@@ -44,6 +46,8 @@ class DeadlineStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, exchange: Exchange) -> None:
         self._stream = stream
         self._exchange = exchange
+        self._unsent: list[bytes] = []
+        """The pieces of a request that is not complete."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         if (left := self._exchange.left(timeout)) <= 0:
@@ -53,14 +57,19 @@ class DeadlineStream(httpcore.NetworkStream):
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not self._exchange.sent and self._exchange.may_send and not self._exchange.may_send():
+        """Keep a piece of a request; an empty one, with which httpcore ends each request, sends the whole."""
+        if buffer:
+            self._unsent.append(buffer)
+            return
+        request = b"".join(self._unsent)
+        self._unsent.clear()
+        may_send = self._exchange.may_send
+        if may_send and not may_send():
             raise NotSent("the permission to send the request had expired")
         if (left := self._exchange.left(timeout)) <= 0:
-            if not self._exchange.sent:
-                raise httpcore.ConnectTimeout("the time was over before anything was sent")
-            raise httpcore.WriteTimeout("the time for the whole exchange is over")
-        self._exchange.sent = True
-        self._stream.write(buffer, left)
+            raise httpcore.ConnectTimeout("the time was over before anything was sent")
+        # Nothing that takes time may stand between may_send and this.
+        self._stream.write(request, left)
 
     def close(self) -> None:
         self._stream.close()
@@ -70,10 +79,7 @@ class DeadlineStream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         if (left := self._exchange.left(timeout)) <= 0:
             raise httpcore.ConnectTimeout("the time was over before anything was sent")
-        stream = self._stream.start_tls(ssl_context, server_hostname, left)
-        # What went out before was the request to a proxy for a tunnel.
-        self._exchange.sent = False
-        return DeadlineStream(stream, self._exchange)
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left), self._exchange)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

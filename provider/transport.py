@@ -106,7 +106,7 @@ class Transport:
         """Send the request; the answer's body is still to be read. After the block, the connection is free.
 
         The exchange, including the reading of the body, must end by ``ends_at`` in monotonic seconds. Right
-        before the first byte goes out, ``may_send`` is asked; if it says no, NotSent is raised.
+        before the request goes out, ``may_send`` is asked; if it says no, NotSent is raised.
         """
         entry = self._take()
         try:

@@ -47,7 +47,9 @@ from tasks.decisions import (
     pause_after,
 )
 from tasks.ending import end, store
+from tasks.leave import Leave
 from tasks.step import leave_alone, step
+from tasks.stopwatch import Stopwatch
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,15 @@ def check_status(services: Services, _message: Any, /, polls: list[tuple[str, in
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A poll that has begun, and the permission to make it."""
+
+    record: Record
+    task: Task
+    leave: Leave
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """A polled task, and the provider's answer."""
 
@@ -79,17 +90,19 @@ class Asked:
 
 def poll(services: Services, steps: Sequence[Claim]) -> None:
     """Read the states of the tasks whose leases still hold, and put the decisions on record."""
-    tasks: list[tuple[Record, Task]] = []
+    turns: list[Turn] = []
+    stopwatch = Stopwatch()
     for begun, record in zip(steps, services.ledger.jobs.begin_polls(steps), strict=True):
         if isinstance(record, RecordUnreadable):
             leave_alone(services, begun.job_id, record)
         elif record and (task := record.open_task) and has_key(services, record, task):
-            tasks.append((record, task))
-    if len(tasks) == 1:
-        put_on_record(services, [ask(services, *tasks[0])])
+            turns.append(Turn(record, task, Leave(partial(begin_again, services, begun), stopwatch)))
+    if len(turns) == 1:
+        asked = ask(services, turns[0])
+        put_on_record(services, [asked] if asked else [])
         return
     away: StoreUnavailable | None = None
-    for finished in side_by_side(services, tasks):
+    for finished in side_by_side(services, turns):
         try:
             put_on_record(services, finished)
         except StoreUnavailable as error:
@@ -97,6 +110,11 @@ def poll(services: Services, steps: Sequence[Claim]) -> None:
             away = error
     if away is not None:
         raise away
+
+
+def begin_again(services: Services, step: Claim) -> bool:
+    """Count a poll from now; False if it must not be made, because the step is stale or has to wait."""
+    return isinstance(services.ledger.jobs.begin_polls([step])[0], Record)
 
 
 def has_key(services: Services, record: Record, task: Task) -> bool:
@@ -109,27 +127,31 @@ def has_key(services: Services, record: Record, task: Task) -> bool:
     return False
 
 
-def ask(services: Services, record: Record, task: Task) -> Asked:
-    """Poll one task."""
+def ask(services: Services, turn: Turn) -> Asked | None:
+    """Poll one task. None if it was not sent: the poll is repeated, at the latest after its lease."""
+    record, task = turn.record, turn.task
     assert record.read_at  # noqa: S101 - read from Redis
     began = time.monotonic()
-    answer = services.providers[task.account].record_info(task.task_id)
+    answer = services.providers[task.account].record_info(task.task_id, may_send=turn.leave)
+    if isinstance(answer, Unreadable) and answer.why is Why.NOT_SENT:
+        logger.info("a poll of job %s is put off: %s", record.job_id, answer.message)
+        return None
     return Asked(record, task, answer, record.read_at + timedelta(seconds=time.monotonic() - began))
 
 
-def side_by_side(services: Services, tasks: Sequence[tuple[Record, Task]]) -> Iterator[list[Asked]]:
+def side_by_side(services: Services, turns: Sequence[Turn]) -> Iterator[list[Asked]]:
     """Make all of these polls; yields those that have finished, in groups, until none is left."""
-    answers: SimpleQueue[Asked | BaseException] = SimpleQueue()
+    answers: SimpleQueue[Asked | BaseException | None] = SimpleQueue()
 
-    def read(record: Record, task: Task) -> None:
+    def read(turn: Turn) -> None:
         try:
-            answers.put(ask(services, record, task))
+            answers.put(ask(services, turn))
         except BaseException as error:
             answers.put(error)
 
-    for record, task in tasks:
-        services.readers.submit(read, record, task)
-    left = len(tasks)
+    for turn in turns:
+        services.readers.submit(read, turn)
+    left = len(turns)
     while left:
         finished = [answers.get()]
         deadline = time.monotonic() + REPORT_WITHIN

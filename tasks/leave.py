@@ -1,7 +1,7 @@
-"""The permission to send one attempt, which is good for a moment only.
+"""The permission to send one request, which is good for a moment only.
 
-The window of an account's quota counts a request from the time at which its attempt began on the ledger. A
-worker that is stopped between that and the first byte (a suspended machine, a CPU limit, a slow connection)
+The windows of an account's quota count a request from the time at which its step began on the ledger. A
+worker that is stopped between that and the sending (a suspended machine, a CPU limit, a slow connection)
 would send at a time at which another request has taken its place, or after its lease.
 """
 
@@ -21,7 +21,7 @@ RENEWALS: Final = 3
 
 
 class Leave:
-    """The permission to send an attempt; ``stopwatch`` was started before it was asked for.
+    """The permission to send a request; ``stopwatch`` was started before it was asked for.
 
     ``renew`` asks the ledger to count the request from now, and returns False if it must not go out.
     """

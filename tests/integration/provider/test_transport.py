@@ -12,6 +12,7 @@ import pytest
 
 from limner.models import TextToImage
 from provider import Accepted, Cause, Refused, Timeouts, Unknown, Why
+from tests.conftest import eventually
 from tests.integration.provider.conftest import KEY, PROMPT, QUICK, MakeClient
 from tests.integration.provider.raw import ACCEPTED, TASK, Conversation, RawServer, always, http
 
@@ -121,6 +122,73 @@ def test_nothing_is_sent_if_the_client_is_closed_just_before_sending(
     assert isinstance(answer, Refused)
     assert answer.cause is Cause.NOT_SENT
     assert len(server.requests) == 1
+
+
+def test_nothing_goes_out_without_the_permission_and_the_client_stays_usable(make_client: MakeClient) -> None:
+    refused = Refused(Cause.NOT_SENT, None, None, "NotSent: the permission to send the request had expired")
+    came: list[bytes] = []
+
+    def listen(conversation: Conversation) -> None:
+        # Every byte that comes, and not only complete requests.
+        while data := conversation.socket.recv(65536):
+            came.append(data)
+            conversation.send(http(ACCEPTED))
+
+    with RawServer(listen) as server:
+        client = make_client(server.url)
+        assert client.create_task(PROMPT, may_send=lambda: False) == refused
+        assert client.create_task(PROMPT, may_send=lambda: True) == Accepted(TASK)
+        # The connection is open now.
+        assert client.create_task(PROMPT, may_send=lambda: False) == refused
+        assert client.create_task(PROMPT) == Accepted(TASK)
+        assert client.create_task(PROMPT) == Accepted(TASK)
+        # Each connection on which nothing could be sent is replaced, and the others are kept.
+        assert server.connections == 3
+    assert [data.count(b"POST ") for data in came] == [1, 1, 1]
+
+
+def test_the_permission_is_asked_after_the_connection_is_made(make_client: MakeClient) -> None:
+    with RawServer(always(http(ACCEPTED))) as server:
+        connections: list[int] = []
+
+        def may_send() -> bool:
+            eventually(lambda: server.connections)
+            connections.append(len(server.requests))
+            return True
+
+        assert make_client(server.url).create_task(PROMPT, may_send=may_send) == Accepted(TASK)
+    assert connections == [0]
+
+
+def test_no_tunnel_is_asked_for_without_the_permission(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    with RawServer(always(refusal)) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        client = make_client("https://api.example")
+        forbidden = client.create_task(PROMPT, may_send=lambda: False)
+        allowed = client.create_task(PROMPT, may_send=lambda: True)
+        assert proxy.connections == 2
+    assert isinstance(forbidden, Refused)
+    assert isinstance(allowed, Refused)
+    assert (forbidden.cause, allowed.cause) == (Cause.NOT_SENT, Cause.NOT_CONNECTED)
+    assert [request[:7] for request in proxy.requests] == [b"CONNECT"]
+
+
+def test_a_request_is_sent_in_one_piece(make_client: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[bytes] = []
+    send = socket.socket.send
+
+    def spied(connection: socket.socket, data: bytes, *flags: int) -> int:
+        sent.append(bytes(data))
+        return send(connection, data, *flags)
+
+    with RawServer(always(http(ACCEPTED))) as server:
+        client = make_client(server.url)
+        monkeypatch.setattr(socket.socket, "send", spied)
+        assert client.create_task(PROMPT) == Accepted(TASK)
+    assert sent == server.requests
 
 
 HALF = http(ACCEPTED)[:-20]

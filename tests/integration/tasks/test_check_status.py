@@ -294,10 +294,10 @@ class Buggy:
     def __init__(self, client: Any, task_id: str) -> None:
         self._client, self._task_id = client, task_id
 
-    def record_info(self, task_id: str) -> Any:
+    def record_info(self, task_id: str, **options: Any) -> Any:
         if task_id == self._task_id:
             raise RuntimeError("a bug")
-        return self._client.record_info(task_id)
+        return self._client.record_info(task_id, **options)
 
 
 def test_a_poll_that_raises_spoils_only_itself(world: World, caplog: pytest.LogCaptureFixture) -> None:

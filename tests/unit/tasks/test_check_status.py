@@ -26,8 +26,10 @@ from provider import (
     Why,
 )
 from tasks import check_status
-from tasks.check_status import Asked, decide, duration_of, poll, report_of
+from tasks.check_status import Asked, Turn, decide, duration_of, poll, report_of
 from tasks.decisions import Fail, Lost, PollAgain
+from tasks.leave import Leave
+from tasks.stopwatch import Stopwatch
 from tests.unit.tasks.doubles import NOW, TOKEN, Desk, Recorder, a_record, a_task, ms
 from worker.results import ResultStore
 
@@ -87,7 +89,7 @@ def test_each_job_s_open_task_is_asked_for() -> None:
 
 def test_a_stale_poll_is_not_made() -> None:
     desk = polled(None, generating("job-2"))
-    assert desk.provider.given("record_info") == {"task_id": "task of job-2"}
+    assert desk.provider.given("record_info")["task_id"] == "task of job-2"
 
 
 def test_a_job_without_an_open_task_is_not_polled() -> None:
@@ -98,6 +100,42 @@ def test_a_task_whose_account_this_worker_lacks_is_not_polled(caplog: pytest.Log
     desk = polled(generating("job-1", a_task(account="south")))
     assert desk.provider.calls == []
     assert "no key of account south (LIMNER_ACCOUNTS)" in caplog.text
+
+
+# Polls that this machine has kept waiting
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["alone", "beside others"])
+@pytest.mark.parametrize("again", [generating("job-1"), None, DAMAGED], ids=["begun", "waits", "damaged"])
+def test_a_poll_that_was_kept_waiting_begins_again(
+    others: int, again: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.leave.MOMENT", -1.0)
+    monkeypatch.setattr("tasks.leave.RENEWALS", 1)
+    records = [generating(f"job-{number}") for number in range(1, others + 2)]
+    begun: list[list[str]] = []
+
+    def begin(polls: Any) -> Any:
+        begun.append([step.job_id for step in polls])
+        if len(begun) == 1:
+            return records
+        # What follows from it, the client decides: see KieClient.record_info.
+        monkeypatch.setattr("tasks.leave.MOMENT", 60.0)
+        return [again]
+
+    def ask(task_id: str, may_send: Any) -> RecordAnswer:
+        return WORKS if may_send() else Unreadable(Why.NOT_SENT, None, None, "not now")
+
+    desk = Desk(
+        jobs=Recorder(Jobs, begin_polls=begin, report_polls=lambda reports: [HELD for _ in reports]),
+        provider=Recorder(KieClient, record_info=ask),
+    )
+    poll(desk.services(), [Claim(record.job_id, "poll", 7) for record in records])
+    assert begun == [[record.job_id for record in records], ["job-1"]]
+    told = [
+        each.job_id for name, given in desk.jobs.calls if name == "report_polls" for each in given["reports"]
+    ]
+    assert told == [record.job_id for record in records[0 if isinstance(again, Record) else 1 :]]
 
 
 # Jobs that are left alone
@@ -130,7 +168,7 @@ def test_a_record_that_cannot_be_read_at_its_end_is_left_alone(caplog: pytest.Lo
 
 
 def test_a_poll_that_raises_leaves_the_others_reported(caplog: pytest.LogCaptureFixture) -> None:
-    def answer(task_id: str) -> RecordAnswer:
+    def answer(task_id: str, **_: Any) -> RecordAnswer:
         if task_id == "task of job-1":
             raise TypeError("a bug")
         return WORKS
@@ -151,7 +189,7 @@ def test_an_outage_is_raised_when_all_that_was_asked_has_been_tried(monkeypatch:
     monkeypatch.setattr(
         check_status,
         "side_by_side",
-        lambda services, tasks: ([check_status.ask(services, *one)] for one in tasks),
+        lambda services, turns: ([check_status.ask(services, turn)] for turn in turns),
     )
     monkeypatch.setattr(check_status, "SHORT_PATIENCE", 0.0)
     away: Any = StoreUnavailable("away")
@@ -331,5 +369,7 @@ def test_the_time_of_an_answer_is_by_the_ledger_s_clock() -> None:
     record = generating()
     assert record.open_task
     desk = Desk(provider=Recorder(KieClient, record_info=WORKS))
-    asked = check_status.ask(desk.services(), record, record.open_task)
+    leave = Leave(lambda: True, Stopwatch())
+    asked = check_status.ask(desk.services(), Turn(record, record.open_task, leave))
+    assert asked
     assert timedelta() <= asked.at - NOW < timedelta(seconds=60)
