@@ -27,6 +27,8 @@ def _each(fault: str, variants: Iterable[str], rest: str = "", *, beside: str = 
         yield f"[fault:{fault}={variant}{rest}]{beside}"
 
 
+_BEHIND: Final = ("502", "503", "504", "520", "522", "524", "500", "502_json", "503_text", "504_empty", "200")
+"""The pages behind which a task can exist. The others come from somebody who has passed nothing on."""
 _LOST: Final = "[fault:callback_lost]"
 
 ODDITIES: Final = (
@@ -35,7 +37,7 @@ ODDITIES: Final = (
     *_each("odd_envelope", ODD_ENVELOPES, "*1", beside=_LOST),
     # a page of an intermediary, before a task exists and after
     *_each("html_before", PAGES, "*1"),
-    *_each("html_after", PAGES, "*1"),
+    *_each("html_after", _BEHIND, "*1"),
     # server faults, behind which there may be a task
     "[fault:create_500*1]",
     "[fault:create_500*2]",
