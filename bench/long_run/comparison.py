@@ -43,7 +43,7 @@ class Bought:
         fate = frozenset(row["faults"])
         refused = row["call_ended"] == _REFUSED_ALL_THE_SAME
         paths = tuple(f"/files/{row['task_id']}_{index}.png" for index in range(row["images"]))
-        shown = fate.isdisjoint({"credits_odd", "credits_missing"})
+        shown = fate.isdisjoint({"credits_odd", "credits_missing", "flag_only"})
         return cls(
             id=row["task_id"],
             created_ms=row["created_ms"],

@@ -68,15 +68,21 @@ def spent(books: Spending) -> tuple[Decimal, dict[str, Decimal]]:
 
 
 def possible(provider: SandboxProvider, jobs: Sequence[Job]) -> Decimal:
-    """The price of all attempts of these jobs, from number 0 on, that made no task."""
+    """The price of all attempts of these jobs, from number 0 on, that were sent and made no task."""
     made: defaultdict[int, int] = defaultdict(int)
     for task in provider.ledger():
         made[int(task["input"]["prompt"].split()[1])] += 1
-    vain = [job.status().attempts - made[number] for number, job in enumerate(jobs)]
+    vain = [job.status().attempts - unsent(job) - made[number] for number, job in enumerate(jobs)]
     return sum(
         (PRICES[SPEEDS[number % 3]] * (1 + number % 4) * count for number, count in enumerate(vain)),
         Decimal(),
     )
+
+
+def unsent(job: Job) -> int:
+    """The attempts that a slow machine gave back."""
+    refused = [entry.detail["error"] for entry in job.log() if entry.event == "refused"]
+    return sum(error["cause"] == "not_sent" for error in refused)
 
 
 def ended(jobs: Sequence[Job]) -> list[Job]:
