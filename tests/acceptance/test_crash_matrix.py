@@ -13,9 +13,7 @@ import pytest
 from tests.crash.matrix import (
     CREATE_WITH_CALLBACKS,
     EDGES,
-    FAILS_ONCE,
     FAULT_AFTER,
-    GATEWAY,
     KEY_REFUSED,
     ODD_ENVELOPE,
     RESUBMITTED,
@@ -35,11 +33,9 @@ WITHOUT_CALLBACKS = {
 }
 FAULTS_OF_THE_WAY = {
     (STANDS_STILL, before(Write.RENEW)),
-    (GATEWAY, after(Write.RETRY)),
     (KEY_REFUSED, before(Write.BALANCE_READ)),
     (FAULT_AFTER, after(Write.RETRY)),
     (ODD_ENVELOPE, after(Write.DOUBT)),
-    (FAILS_ONCE, after(Write.TASK_ENDED)),
 }
 CHOSEN = [
     *CREATE_WITH_CALLBACKS,

@@ -130,15 +130,10 @@ WAYS: Final = (
     HELD,
     RESUBMITTED,
     STANDS_STILL,
-    GATEWAY,
-    GATEWAY_IN_DOUBT,
     KEY_REFUSED,
-    FAULT,
-    FAULT_AFTER,
-    ODD_ENVELOPE,
-    FAILS_ONCE,
     URLS_LATE,
 )
+"""The ways whose jobs pass every point between them."""
 
 
 @dataclass(frozen=True, order=True)

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -123,7 +124,15 @@ def walk(way: Way, provider: SandboxProvider) -> set[str]:
                 _until(lambda: not worker.running, TO_THE_POINT)
             else:
                 _until(job.is_over, TO_THE_POINT)
+                _until(lambda: _is_complete(trail.read_text().splitlines()), SLACK)
         return set(trail.read_text().splitlines())
+
+
+def _is_complete(points: Sequence[str]) -> bool:
+    """True if each write that was begun has been noted as done. A claim may find nothing to do."""
+    begun = Counter(point.removeprefix("before ") for point in points if point.startswith("before "))
+    done = Counter(point.removeprefix("after ") for point in points if point.startswith("after "))
+    return all(count <= done[write] for write, count in begun.items() if not write.startswith("claim"))
 
 
 @contextmanager
