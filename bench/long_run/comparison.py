@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
-from bench.long_run.plan import WITHHELD
+from bench.long_run.forger import FORGED
+from bench.long_run.plan import FAULT_ATTEMPTS, WITHHELD
 from limner._connection import store_errors
 from limner.ledger import Ledger, Record
-from limner.status import JobState, TaskState
+from limner.status import JobState, Task, TaskState
 
-__all__ = ["Bought", "Verdict", "bought_by_prompt", "read_all", "verdict"]
+__all__ = ["Bought", "Entry", "Verdict", "bought_by_prompt", "read_all", "verdict"]
 
 BATCH: Final = 500
 _REFUSED_ALL_THE_SAME: Final = "error_500"
+_BOOKED: Final = ("hold:", "doubt:")
+"""The fields of an attempt whose possible cost is on the books."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,8 @@ class Bought:
     id: str
     created_ms: int
     billed: bool
-    result: tuple[tuple[str, ...], Decimal]
-    """Its URLs and credits if it succeeds."""
+    result: tuple[tuple[str, ...], Decimal | None]
+    """The paths of its URLs, and its credits, if it succeeds; None if the record does not show them."""
     answered: bool
     withheld: bool
     """True if its callback is lost or not authentic."""
@@ -34,32 +38,42 @@ class Bought:
     """True if its creation was refused, and its callback came late or not at all."""
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any], base_url: str) -> Self:
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
         """The task of a row of ``SandboxProvider.ledger()``."""
         fate = frozenset(row["faults"])
         refused = row["call_ended"] == _REFUSED_ALL_THE_SAME
-        urls = tuple(f"{base_url}/files/{row['task_id']}_{index}.png" for index in range(row["images"]))
+        paths = tuple(f"/files/{row['task_id']}_{index}.png" for index in range(row["images"]))
+        shown = fate.isdisjoint({"credits_odd", "credits_missing", "flag_only"})
         return cls(
             id=row["task_id"],
             created_ms=row["created_ms"],
             billed=row["billed"] > 0,
-            result=(urls, Decimal(str(row["credits"])).normalize()),
+            result=(paths, Decimal(str(row["credits"])).normalize() if shown else None),
             answered=row["call_ended"] == "answered",
             withheld=not fate.isdisjoint(WITHHELD),
             deceptive=refused and not fate.isdisjoint(WITHHELD | {"callback_late"}),
         )
 
 
-def bought_by_prompt(rows: Sequence[Mapping[str, Any]], base_url: str) -> dict[str, list[Bought]]:
+def bought_by_prompt(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Bought]]:
     """The tasks of each prompt, oldest first."""
     tasks: defaultdict[str, list[Bought]] = defaultdict(list)
     for row in rows:
-        tasks[row["input"]["prompt"]].append(Bought.from_row(row, base_url))
+        tasks[row["input"]["prompt"]].append(Bought.from_row(row))
     return tasks
 
 
-def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tuple[str, Record | None]]:
-    """Read each job's record, in few round trips."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job in our ledger."""
+
+    record: Record
+    booked: int
+    """The number of its attempts whose possible cost is on the books, since their end is unknown."""
+
+
+def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tuple[str, Entry | None]]:
+    """Read each job, in few round trips."""
     now = datetime.now(UTC)
     for start in range(0, len(job_ids), BATCH):
         batch = job_ids[start : start + BATCH]
@@ -68,7 +82,8 @@ def read_all(ledger: Ledger, client: Any, job_ids: Sequence[str]) -> Iterator[tu
                 pipe.hgetall(ledger.jobs.key(job_id))
             answers = pipe.execute()
         for job_id, fields in zip(batch, answers, strict=True):
-            yield job_id, Record.from_hash(job_id, fields, now) if fields else None
+            booked = sum(name.startswith(_BOOKED) for name in fields)
+            yield job_id, Entry(Record.from_hash(job_id, fields, now), booked) if fields else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,10 @@ class Verdict:
     lost: bool
     double_billed: bool
     deceived: bool
+    beyond: bool
+    off_the_books: bool
+    faulted: int
+    remade: int
     missed: tuple[Bought, ...]
     """Tasks that are missing from our ledger in spite of their callback."""
     unknown: tuple[Bought, ...]
@@ -94,9 +113,11 @@ class Verdict:
         return self.lost or bool(self.missed) or self.undelivered or self.unfinished
 
 
-def verdict(record: Record | None, bought: Sequence[Bought]) -> Verdict:
-    """Compare one job's record with its tasks at the provider."""
-    known = {task.task_id for task in record.tasks} if record else set()
+def verdict(entry: Entry | None, bought: Sequence[Bought]) -> Verdict:
+    """Compare one job with its tasks at the provider."""
+    record = entry.record if entry else None
+    tasks = record.tasks if record else ()
+    known, real = {task.task_id for task in tasks}, {task.id for task in bought}
     unknown = tuple(task for task in bought if task.id not in known)
     billed = [task for task in bought if task.billed]
     deceived = all(task.deceptive for task in billed[:-1])
@@ -105,17 +126,27 @@ def verdict(record: Record | None, bought: Sequence[Bought]) -> Verdict:
         lost=record is None or not record.state.ended,
         double_billed=len(billed) > 1 and not deceived,
         deceived=len(billed) > 1 and deceived,
+        beyond=len(billed) > FAULT_ATTEMPTS,
+        off_the_books=sum(task.billed for task in unknown) > (entry.booked if entry else 0),
+        faulted=record.faulted if record else 0,
+        remade=record.remade if record else 0,
         missed=tuple(task for task in unknown if not task.withheld),
         unknown=unknown,
         undelivered=record is not None
         and record.state is JobState.FAILED
         and any(task.billed and task.id in known for task in bought),
-        unfinished=record is not None and any(task.state is TaskState.OPEN for task in record.tasks),
+        unfinished=any(task.state is TaskState.OPEN and task.task_id in real for task in tasks),
         wrong=record is not None
         and record.state is JobState.SUCCEEDED
-        and _result(record) not in [task.result for task in billed],
-        deluded=not known <= {task.id for task in bought},
+        and not any(_delivers(record, task) for task in billed),
+        deluded=any(task.task_id not in real and _is_believed(task) for task in tasks),
     )
+
+
+def _is_believed(task: Task) -> bool:
+    """True if a task that does not exist was found to have ended, or was named without a token."""
+    ended = task.state not in (TaskState.OPEN, TaskState.LOST)
+    return ended or task.task_id.startswith(FORGED)
 
 
 def _outcome(record: Record | None) -> str:
@@ -124,6 +155,9 @@ def _outcome(record: Record | None) -> str:
     return type(failure).__name__ if (failure := record.failure) else record.state.value
 
 
-def _result(record: Record) -> tuple[tuple[str, ...], Decimal]:
+def _delivers(record: Record, task: Bought) -> bool:
+    """True if the job's result is that of the task. A signed URL has a query, a relative one no host."""
     outcome = record.outcome or {}
-    return tuple(outcome["urls"]), Decimal(outcome["credits"] or 0).normalize()
+    paths, credits_ = task.result
+    same = credits_ is None or Decimal(outcome["credits"] or 0).normalize() == credits_
+    return same and tuple(urlsplit(url).path for url in outcome["urls"]) == paths

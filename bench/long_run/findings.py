@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
-from bench.long_run.plan import Kill
+from bench.long_run.plan import FAULT_ATTEMPTS, Kill
 from bench.report import quantile, table
 
 __all__ = ["Findings"]
@@ -32,6 +33,20 @@ class Findings:
 
     The refusal was a well-formed 500, and the callback was later than LIMNER_CALLBACK_PATIENCE_SECONDS.
     """
+    beyond: frozenset[str]
+    """Jobs with more billed tasks than LIMNER_FAULT_ATTEMPTS."""
+    off_the_books: frozenset[str]
+    """Jobs with a billed task that our ledger neither knows nor has as a possible cost."""
+    faulted: frozenset[str]
+    """Jobs that were sent again after a 500."""
+    remade: frozenset[str]
+    """Jobs whose task was bought again after one failed."""
+    charged: Decimal
+    """The credits that the provider charged."""
+    booked: Decimal
+    """The credits that our ledger has as spent or possible."""
+    pauses: Mapping[str, int]
+    """The number of times that the account was closed, by cause."""
     lost_answers: int
     """Tasks whose id reached our ledger in no answer: lost on the wire, or with a killed worker."""
     adopted: int
@@ -68,6 +83,8 @@ class Findings:
             for name, jobs in (
                 ("lost", self.lost),
                 ("double-billed", self.double_billed),
+                ("billed more often than LIMNER_FAULT_ATTEMPTS", self.beyond),
+                ("off the books", self.off_the_books),
                 ("paid for and not delivered", self.undelivered),
                 ("still open", self.unfinished),
                 ("wrong results", self.wrong),
@@ -75,6 +92,8 @@ class Findings:
             )
             if jobs
         ]
+        if self.charged > self.booked:
+            broken.append(f"charged: {self.charged} credits, on the books {self.booked}")
         if self.adopted_share < ADOPTED_GOAL:
             broken.append(f"adopted: {self.adopted_share:.2%} ({', '.join(sorted(self.missed)[:3])})")
         if self.rescues and quantile(self.rescues, 0.99) > RESCUE_GOAL:
@@ -102,6 +121,12 @@ class Findings:
                     len(self.deceived),
                     "",
                 ],
+                [f"billed more than {FAULT_ATTEMPTS} times", len(self.beyond), "0"],
+                ["sent again after a 500", len(self.faulted), ""],
+                ["a failed task bought again", len(self.remade), ""],
+                ["jobs with a billed task that is not on the books", len(self.off_the_books), "0"],
+                ["credits charged by the provider", self.charged, ""],
+                ["credits on our books, spent or possible", self.booked, "no less"],
                 ["lost answers to createTask", self.lost_answers, ""],
                 ["of these adopted", f"{self.adopted} ({share:.2%})", ""],
                 ["lost answers whose callback was not lost too", self.lost_answers_called_back, ""],
@@ -114,6 +139,8 @@ class Findings:
                 ["jobs changed by them", len(self.deluded), "0"],
             ],
         )
+        yield "\nThe account was closed:\n"
+        yield from table(["cause", "times"], sorted(self.pauses.items()))
         yield "\nSIGKILLs, and how long what was killed took to be ready again:\n"
         yield from table(
             ["killed", "times", "p50, s", "max"],

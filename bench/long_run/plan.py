@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from bench.fleets import ROOMY
 
-__all__ = ["HMAC_KEY", "WITHHELD", "Kill", "Plan"]
+__all__ = ["FAULT_ATTEMPTS", "HMAC_KEY", "WITHHELD", "Kill", "Plan"]
 
+FAULT_ATTEMPTS: Final = 3
+"""LIMNER_FAULT_ATTEMPTS: the most tasks that may be charged for one job."""
 HMAC_KEY: Final = "long-run-webhook-key"
 WITHHELD: Final = frozenset({"callback_lost", "callback_bad_signature", "callback_unsigned"})
 """The fates of a callback that is lost, or that a receiver must not believe."""
@@ -75,6 +77,8 @@ class Plan:
             "LIMNER_BACKOFF_MAX_SECONDS": "0.5",
             "LIMNER_PAUSE_SECONDS": "0.05",
             "LIMNER_PAUSE_MAX_SECONDS": "0.2",
+            "LIMNER_FAULT_ATTEMPTS": str(FAULT_ATTEMPTS),
+            "LIMNER_IMAGES_SECONDS": "20",
             "LIMNER_REQUEST_TIMEOUT_SECONDS": str(self.request_timeout),
             "LIMNER_CALLBACK_HMAC_KEY": HMAC_KEY,
             "LIMNER_CALLBACK_PATIENCE_SECONDS": str(self.patience),
@@ -84,7 +88,10 @@ class Plan:
 
     @property
     def faults(self) -> dict[str, Any]:
-        """The stand-in's faults: one createTask in eight is answered wrongly or not at all."""
+        """The stand-in's faults: one createTask in eight is answered wrongly or not at all.
+
+        The jobs of ``bench.long_run.oddities`` meet others.
+        """
         return {
             # refused, and no task exists
             "create_429": 0.03,
@@ -115,6 +122,7 @@ class Plan:
             "callback_before_terminal": 0.03,
             "callback_task_id": 0.2,
             "callback_tampered": 0.03,
+            "balance_odd": {"probability": 0.5, "variant": "text"},
         }
 
     @property

@@ -6,11 +6,13 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Final
 
 from bench.long_run.comparison import Bought, Verdict, bought_by_prompt, read_all, verdict
 from bench.long_run.findings import Findings
 from bench.long_run.forger import Forger
+from bench.long_run.oddities import prompt
 from bench.long_run.plan import HMAC_KEY, Kill, Plan
 from bench.long_run.rescue import Held, held, standstill
 from bench.long_run.watch import Watch
@@ -82,7 +84,7 @@ class _Run:
             while not self._stopped:
                 try:
                     jobs = limner.submit_many(
-                        [prompt(number) for number in numbers],
+                        [prompt(number, plan.seed) for number in numbers],
                         idempotency_keys=[str(number) for number in numbers],
                     )
                 except StoreUnavailable:
@@ -126,13 +128,14 @@ class _Run:
         deadline = time.monotonic() + self.plan.final_wait
         while self.provider.summary()["running"] and time.monotonic() < deadline:
             time.sleep(TICK)
-        by_prompt = bought_by_prompt(self.provider.ledger(), self.provider.url)
-        bought = {job_id: by_prompt.get(prompt(number), []) for number, job_id in enumerate(self.job_ids)}
+        by_prompt = bought_by_prompt(self.provider.ledger())
+        prompts = (prompt(number, self.plan.seed) for number in range(len(self.job_ids)))
+        bought = {job_id: by_prompt.get(text, []) for text, job_id in zip(prompts, self.job_ids, strict=True)}
         verdicts: dict[str, Verdict] = {}
         pending = list(self.job_ids)
         while True:
-            for job_id, record in read_all(self._ledger, self._client, pending):
-                verdicts[job_id] = verdict(record, bought[job_id])
+            for job_id, entry in read_all(self._ledger, self._client, pending):
+                verdicts[job_id] = verdict(entry, bought[job_id])
             pending = [job_id for job_id in pending if verdicts[job_id].pending]
             if not pending or time.monotonic() > deadline:
                 return verdicts, bought
@@ -160,6 +163,13 @@ class _Run:
             lost=jobs_with(lambda verdict: verdict.lost),
             double_billed=jobs_with(lambda verdict: verdict.double_billed),
             deceived=jobs_with(lambda verdict: verdict.deceived),
+            beyond=jobs_with(lambda verdict: verdict.beyond),
+            off_the_books=jobs_with(lambda verdict: verdict.off_the_books),
+            faulted=jobs_with(lambda verdict: verdict.faulted),
+            remade=jobs_with(lambda verdict: verdict.remade),
+            charged=Decimal(str(self.provider.summary()["billed"])),
+            booked=self._booked(),
+            pauses=self.watch.pauses,
             lost_answers=len(lost_answers),
             adopted=len(adopted),
             lost_answers_called_back=sum(not task.withheld for _, task in lost_answers),
@@ -176,6 +186,11 @@ class _Run:
             rescues=[seconds for seconds in stood if seconds is not None],
             callbacks=self._ledger.journal.callback_counts(),
         )
+
+    def _booked(self) -> Decimal:
+        with Limner(self.fleet.redis_url) as limner:
+            books = limner.spend(2)
+        return sum((day.spent for day in books.days), books.standing.held + books.standing.doubtful)
 
     def _strike(self, kill: Kill) -> None:
         began = time.monotonic()
@@ -205,8 +220,3 @@ class _Run:
     def _check(self) -> None:
         for process in [*(worker for _, worker in self._living()), *filter(None, [self.fleet.callbacks])]:
             process.check()
-
-
-def prompt(number: int) -> str:
-    """The prompt of a job, unique so that it identifies the job in both ledgers."""
-    return f"boat {number}"

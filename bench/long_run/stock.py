@@ -117,7 +117,7 @@ class _StockRun:
 
     def findings(self, provider: SandboxProvider) -> StockFindings:
         """The findings from the results and the stand-in's ledger."""
-        bought = bought_by_prompt(provider.ledger(), provider.url)
+        bought = bought_by_prompt(provider.ledger())
         billed = {prompt: sum(task.billed for task in tasks) for prompt, tasks in bought.items()}
         ends = Counter(self._ends.values())
         return StockFindings(

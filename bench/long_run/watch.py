@@ -1,6 +1,7 @@
 """A reader of the event stream, which watches a run without reading single jobs."""
 
 import threading
+from collections import Counter
 from typing import Final
 
 from limner._connection import connect
@@ -27,6 +28,9 @@ class Watch(threading.Thread):
         self.named: set[str] = set()
         """The provider's tasks whose id an answer to createTask has named."""
 
+        self.pauses: Counter[str] = Counter()
+        """The pauses of the account, by cause."""
+
     def run(self) -> None:
         """Read events until the thread is stopped."""
         after = "0"
@@ -42,6 +46,8 @@ class Watch(threading.Thread):
                     self.ended.add(event.job_id)
                 elif event.event == JobState.GENERATING:
                     self.named.add(event.detail["task_id"])
+                elif event.event == "paused":
+                    self.pauses[event.detail["cause"]] += 1
 
     def stop(self) -> None:
         """End the thread, and close its connection."""

@@ -1,10 +1,11 @@
-"""A selection of the crash matrix: createTask with callbacks, and a few more edges.
+"""A selection of the crash matrix: createTask with callbacks, the faults of the way, and a few more edges.
 
 ``python -m bench crash-matrix`` tries all edges.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,22 +13,37 @@ import pytest
 from tests.crash.matrix import (
     CREATE_WITH_CALLBACKS,
     EDGES,
+    FAULT_AFTER,
+    KEY_REFUSED,
+    ODD_ENVELOPE,
     RESUBMITTED,
     SLACK,
+    STANDS_STILL,
     WAYS,
     Edge,
     Outcome,
     Victim,
 )
-from tests.crash.points import POINTS, Crash, Wire, Write, after, unheard
+from tests.crash.points import POINTS, Crash, Wire, Write, after, before, unheard
 from tests.crash.trial import Finding, try_all, walk_all
 
 WITHOUT_CALLBACKS = {
     Victim.WORKER: {(Wire.ANSWER_READ,), (after(Write.TASK_ENDED),)},
     Victim.VALKEY: {(unheard(Write.BEGIN),), (Wire.REQUEST_SENT,), (unheard(Write.ACCEPTED),)},
 }
+FAULTS_OF_THE_WAY = {
+    (STANDS_STILL, before(Write.RENEW)),
+    (KEY_REFUSED, before(Write.BALANCE_READ)),
+    (FAULT_AFTER, after(Write.RETRY)),
+    (ODD_ENVELOPE, after(Write.DOUBT)),
+}
 CHOSEN = [
     *CREATE_WITH_CALLBACKS,
+    *(
+        edge
+        for edge in EDGES
+        if edge.victim is Victim.WORKER and (edge.way, edge.deaths[0]) in FAULTS_OF_THE_WAY
+    ),
     *(
         edge
         for edge in EDGES
@@ -67,11 +83,13 @@ def test_a_broken_promise_is_detected(seen: Seen) -> None:
     assert not replace(kept, outcome=Outcome("InDoubt", 1)).kept
     assert not replace(kept, struck=False).kept
     assert not replace(kept, late=SLACK + 0.1).kept
+    assert not replace(kept, books=(Decimal(7), Decimal(0))).kept
 
 
-def test_only_the_resubmit_policy_may_pay_twice() -> None:
+def test_only_the_resubmit_policy_and_an_untrue_500_may_pay_twice() -> None:
     paid_twice = {edge.way for edge in EDGES for outcome in edge.promise if outcome.tasks_bought > 1}
-    assert paid_twice == {RESUBMITTED}
+    assert paid_twice == {RESUBMITTED, FAULT_AFTER}
+    assert all(outcome.tasks_bought <= 2 for edge in EDGES for outcome in edge.promise)
 
 
 def test_every_point_is_an_edge_of_the_matrix() -> None:

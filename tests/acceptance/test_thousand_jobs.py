@@ -26,6 +26,8 @@ SETTINGS = {
     "LIMNER_USUAL_SECONDS": '{"TURBO": 0.5, "BALANCED": 0.5, "QUALITY": 0.5}',
     "LIMNER_PAUSE_MAX_SECONDS": "0.4",
     "LIMNER_REQUEST_TIMEOUT_SECONDS": "3",
+    # One createTask in 16 meets a 500, so that three in a row would end a job in every fifth run.
+    "LIMNER_FAULT_ATTEMPTS": "8",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from limner.ledger.messages import Leases
 from tasks.recover import LATE_COMMIT
-from tests.crash.points import Wire, Write, after, before, unheard
+from tests.crash.points import STANDSTILL, Wire, Write, after, before, unheard
 from worker.services import LEASE_MARGIN
 
 REQUEST_TIMEOUT: Final = 1.0
@@ -57,6 +57,8 @@ class Way:
     """True if it is submitted as a plain Celery message instead of by Limner's producer."""
     stopped: bool = False
     """True if the worker gets SIGTERM after the task is accepted."""
+    read_again_after: float | None = None
+    """The seconds from the acceptance until a person has a job without images read again."""
     shares_provider: bool = True
     """True if its faults affect all jobs equally, so that one stand-in serves all jobs on this path."""
 
@@ -68,7 +70,43 @@ REFUSED_ONCE: Final = Way(
     "refused with 429, then accepted", {"create_429": {"next": 1}}, shares_provider=False
 )
 REJECTED: Final = Way("rejected for good", {"create_505": 1})
-TASK_FAILS: Final = Way("accepted, then the task fails", {"task_fail": 1})
+STANDS_STILL: Final = Way("accepted, after a standstill before the request", settings={STANDSTILL: "0.15"})
+GATEWAY: Final = Way(
+    "not let through by a gateway, which closes the account",
+    {"html_before": {"next": 1, "variant": "525"}},
+    settings={"LIMNER_TROUBLE_JOBS": "1"},
+    shares_provider=False,
+)
+GATEWAY_IN_DOUBT: Final = Way(
+    "a gateway's page leaves it in doubt and closes the account, under `resubmit`",
+    {"html_before": {"next": 1, "variant": "502"}},
+    settings={"LIMNER_TROUBLE_JOBS": "1", "LIMNER_IN_DOUBT": "resubmit"},
+    shares_provider=False,
+)
+KEY_REFUSED: Final = Way(
+    "refused with 401, then accepted", {"create_401": {"next": 1}}, shares_provider=False
+)
+FAULT: Final = Way("a 500, then accepted", {"create_500": {"next": 1}}, shares_provider=False)
+FAULT_AFTER: Final = Way(
+    "a 500 although the task was made", {"create_500_after": {"next": 1}}, shares_provider=False
+)
+ODD_ENVELOPE: Final = Way(
+    "accepted, its id in an odd place", {"odd_envelope": {"probability": 1, "variant": "http_502_good_body"}}
+)
+TASK_FAILS: Final = Way(
+    "accepted, then the task fails", {"task_fail": {"probability": 1, "variant": "empty"}}
+)
+FAILS_ONCE: Final = Way(
+    "accepted, its task fails for a time, bought again",
+    {"task_fail": {"next": 1, "variant": "timeout"}},
+    shares_provider=False,
+)
+URLS_LATE: Final = Way(
+    "failed, its images come later, read again",
+    {"urls_late": 8},
+    settings={"LIMNER_IMAGES_SECONDS": "0"},
+    read_again_after=9.5,
+)
 FROM_CELERY: Final = Way("accepted, from a plain Celery producer", from_celery=True)
 STOPPED: Final = Way("accepted, and the worker is told to stop", stopped=True)
 HELD: Final = Way(
@@ -91,7 +129,11 @@ WAYS: Final = (
     STOPPED,
     HELD,
     RESUBMITTED,
+    STANDS_STILL,
+    KEY_REFUSED,
+    URLS_LATE,
 )
+"""The ways whose jobs pass every point between them."""
 
 
 @dataclass(frozen=True, order=True)
@@ -118,6 +160,8 @@ REFUSED: Final = frozenset({Outcome("FeatureDisabled", 0)})
 TASK_FAILED: Final = frozenset({Outcome("GenerationFailed", 0)})
 LEFT_TO_A_PERSON: Final = frozenset({Outcome("held", 1)})
 RESUBMITTED_ONCE: Final = frozenset({Outcome("succeeded", 2)})
+BOUGHT_BEHIND_THE_500: Final = frozenset({Outcome("succeeded", 2)})
+"""Without a callback, nothing tells of the task behind the 500. Its cost is on the books as doubtful."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +192,7 @@ def _worker(
 _OVER: Final = SEND + max(GRACE, LATE_COMMIT)
 _OVER_ALONE: Final = SEND + LATE_COMMIT
 _RESULT: Final = FIRST_POLL + 1.0
+_AGAIN: Final = float(SETTINGS["LIMNER_PAUSE_MAX_SECONDS"]) + _RESULT
 
 # From the step's message to the recorded answer, with callbacks and without.
 _CREATE: Final = (
@@ -177,6 +222,16 @@ _POLL: Final = (
     (Wire.POLL_ANSWER_READ, POLL),
     (before(Write.TASK_ENDED), POLL),
     (after(Write.TASK_ENDED), 0.0),
+)
+
+# From the end of a pause for a refused key to the recorded balance, after which a probe is sent.
+_CHECK: Final = (
+    (before(Write.CLAIM_CREDITS), _AGAIN),
+    (after(Write.CLAIM_CREDITS), STEP + _AGAIN),
+    (before(Write.PUBLISH_CREDITS), STEP + _AGAIN),
+    (after(Write.PUBLISH_CREDITS), STEP + _AGAIN),
+    (before(Write.BALANCE_READ), STEP + _AGAIN),
+    (after(Write.BALANCE_READ), _AGAIN),
 )
 
 # From the recorded end to the result: a separate step stores errors.
@@ -227,6 +282,25 @@ WORKER_EDGES: Final = (
     _worker(after(Write.RESUBMIT), RESUBMITTED_ONCE, _RESULT, way=RESUBMITTED),
     _worker(before(Write.GIVE_BACK), BOUGHT_ONCE, POLL + _RESULT, way=STOPPED),
     _worker(after(Write.GIVE_BACK), BOUGHT_ONCE, _RESULT, way=STOPPED),
+    _worker(before(Write.RENEW), NOT_SENT, _OVER_ALONE, way=STANDS_STILL),
+    _worker(after(Write.RENEW), NOT_SENT, _OVER_ALONE, way=STANDS_STILL),
+    _worker(before(Write.RETRY), NOT_SENT, _OVER_ALONE, way=GATEWAY),
+    _worker(after(Write.RETRY), BOUGHT_ONCE, _AGAIN, way=GATEWAY),
+    _worker(before(Write.DOUBT), BOUGHT_ONCE, _OVER_ALONE + _RESULT, way=GATEWAY_IN_DOUBT),
+    _worker(after(Write.DOUBT), BOUGHT_ONCE, _AGAIN, way=GATEWAY_IN_DOUBT),
+    *(_worker(point, BOUGHT_ONCE, waits, way=KEY_REFUSED) for point, waits in _CHECK),
+    _worker(before(Write.RETRY), NOT_SENT, _OVER_ALONE, way=FAULT),
+    _worker(after(Write.RETRY), BOUGHT_ONCE, _AGAIN, way=FAULT),
+    _worker(before(Write.RETRY), UNHEARD, _OVER_ALONE, way=FAULT_AFTER),
+    _worker(after(Write.RETRY), BOUGHT_BEHIND_THE_500, _AGAIN, way=FAULT_AFTER),
+    _worker(before(Write.RETRY), ADOPTED, _OVER, way=FAULT_AFTER, callbacks=True),
+    _worker(after(Write.RETRY), ADOPTED, _RESULT, way=FAULT_AFTER, callbacks=True),
+    _worker(before(Write.DOUBT), UNHEARD, _OVER_ALONE, way=ODD_ENVELOPE),
+    _worker(after(Write.DOUBT), BOUGHT_ONCE, _RESULT, way=ODD_ENVELOPE),
+    _worker(before(Write.TASK_ENDED), BOUGHT_ONCE, POLL + _RESULT, way=FAILS_ONCE),
+    _worker(after(Write.TASK_ENDED), BOUGHT_ONCE, _RESULT, way=FAILS_ONCE),
+    _worker(before(Write.READ_AGAIN), BOUGHT_ONCE, POLL, way=URLS_LATE),
+    _worker(after(Write.READ_AGAIN), BOUGHT_ONCE, 0.0, way=URLS_LATE),
     # The worker that should recover the first one's attempt dies as well.
     Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
     Edge(Victim.WORKER, (after(Write.BEGIN), after(Write.DOUBT)), NOT_SENT, LATE_COMMIT),
@@ -282,6 +356,17 @@ VALKEY_EDGES: Final = (
     *_valkey(Write.HOLD, STEP, promise=LEFT_TO_A_PERSON, way=HELD),
     *_valkey(Write.RESUBMIT, STEP + _RESULT, promise=RESUBMITTED_ONCE, way=RESUBMITTED),
     *_valkey(Write.GIVE_BACK, POLL + _RESULT, way=STOPPED),
+    *_valkey(Write.RENEW, _RESULT, way=STANDS_STILL),
+    *_valkey(Write.RETRY, _AGAIN, way=GATEWAY),
+    *_valkey(Write.DOUBT, _AGAIN, way=GATEWAY_IN_DOUBT),
+    *_valkey(Write.CLAIM_CREDITS, STEP + _AGAIN, way=KEY_REFUSED),
+    *_valkey(Write.PUBLISH_CREDITS, STEP + _AGAIN, way=KEY_REFUSED),
+    *_valkey(Write.BALANCE_READ, STEP + _AGAIN, way=KEY_REFUSED),
+    *_valkey(Write.RETRY, _AGAIN, way=FAULT),
+    *_valkey(Write.RETRY, _AGAIN, promise=BOUGHT_BEHIND_THE_500, way=FAULT_AFTER),
+    *_valkey(Write.DOUBT, _RESULT, way=ODD_ENVELOPE),
+    *_valkey(Write.TASK_ENDED, POLL + _RESULT, way=FAILS_ONCE),
+    *_valkey(Write.READ_AGAIN, POLL, way=URLS_LATE),
 )
 
 EDGES: Final = (*WORKER_EDGES, *VALKEY_EDGES)

@@ -2,7 +2,8 @@
 
 A worker that is started with ``-I tests.crash.points`` and CRASH_TRAIL=FILE writes each point that it passes
 to that file. At the point that CRASH_AT names, it kills itself with SIGKILL. If CRASH_PID is set, it kills
-that server instead and continues. Processes without these variables are not affected, and no production
+that server instead and continues. With CRASH_STANDSTILL=SECONDS, it stands still for that long before each
+createTask, as a suspended machine does. Processes without these variables are not affected, and no production
 module imports this one, so that points cost nothing in production.
 """
 
@@ -18,12 +19,15 @@ from typing import Any, Final, NoReturn
 import httpcore
 import psutil
 
-from limner.ledger.layout.keys import JOB
+from limner.ledger.layout.constants import MAIN
+from limner.ledger.layout.keys import JOB, PAUSE
 from limner.ledger.messages import Claimed
 from limner.ledger.queue import ClaimSteps
 from limner.ledger.scripts.calls import ReportPollsCall
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
+from limner.status import JobState
+from provider.client import CREATE_PATH, RECORD_PATH
 from provider.transport import Transport
 from worker.dispatcher import TASKS, Dispatcher, Message
 from worker.results import ResultStore
@@ -31,6 +35,7 @@ from worker.results import ResultStore
 TRAIL: Final = "CRASH_TRAIL"
 AT: Final = "CRASH_AT"
 PID: Final = "CRASH_PID"
+STANDSTILL: Final = "CRASH_STANDSTILL"
 STRUCK: Final = "struck: "
 """The prefix of the point in the trail's last line."""
 
@@ -42,14 +47,19 @@ class Write(StrEnum):
     CLAIM_CREATE = "claim create"
     PUBLISH_CREATE = "publish create"
     BEGIN = "begin"
+    RENEW = "renew"
     ACCEPTED = "accepted"
     RETRY = "retry"
     DOUBT = "doubt"
+    CLAIM_CREDITS = "claim credits"
+    PUBLISH_CREDITS = "publish credits"
+    BALANCE_READ = "balance_read"
     CLAIM_POLL = "claim poll"
     PUBLISH_POLL = "publish poll"
     BEGIN_POLL = "begin_poll"
     POLLED = "polled"
     TASK_ENDED = "task_ended"
+    READ_AGAIN = "task_ended, read again"
     CLAIM_RECOVER = "claim recover"
     PUBLISH_RECOVER = "publish recover"
     FAIL = "fail"
@@ -95,9 +105,11 @@ POINTS: Final = frozenset([*Wire, *(moment(write) for write in Write for moment 
 _TRANSITIONS: Final = {
     "submit": Write.SUBMIT,
     "begin": Write.BEGIN,
+    "renew": Write.RENEW,
     "accepted": Write.ACCEPTED,
     "retry": Write.RETRY,
     "doubt": Write.DOUBT,
+    "balance_read": Write.BALANCE_READ,
     "begin_polls": Write.BEGIN_POLL,
     "fail": Write.FAIL,
     "resubmit": Write.RESUBMIT,
@@ -106,16 +118,22 @@ _TRANSITIONS: Final = {
     "give_back": Write.GIVE_BACK,
 }
 """The write of each script. Claims are distinguished by the step that they take."""
-_CLAIMS: Final = {"create": Write.CLAIM_CREATE, "poll": Write.CLAIM_POLL, "recover": Write.CLAIM_RECOVER}
+_CLAIMS: Final = {
+    "create": Write.CLAIM_CREATE,
+    "poll": Write.CLAIM_POLL,
+    "recover": Write.CLAIM_RECOVER,
+    "credits": Write.CLAIM_CREDITS,
+}
 _PUBLISHES: Final = {
     TASKS["create"]: Write.PUBLISH_CREATE,
     TASKS["poll"]: Write.PUBLISH_POLL,
     TASKS["recover"]: Write.PUBLISH_RECOVER,
+    TASKS["credits"]: Write.PUBLISH_CREDITS,
 }
 _NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "recover"}
 """The step that a claim takes for a job in each state."""
 _STAGES: Final = {
-    "/api/v1/jobs/createTask": {
+    CREATE_PATH: {
         "connection.connect_tcp.started": Wire.CONNECTING,
         "connection.connect_tcp.complete": Wire.CONNECTED,
         "http11.send_request_headers.complete": Wire.HEAD_SENT,
@@ -123,7 +141,7 @@ _STAGES: Final = {
         "http11.receive_response_headers.complete": Wire.ANSWER_BEGUN,
         "http11.receive_response_body.complete": Wire.ANSWER_READ,
     },
-    "/api/v1/jobs/recordInfo": {
+    RECORD_PATH: {
         "http11.send_request_headers.started": Wire.POLL_SENDING,
         "http11.send_request_body.complete": Wire.POLL_SENT,
         "http11.receive_response_headers.complete": Wire.POLL_ANSWER_BEGUN,
@@ -209,8 +227,7 @@ def _wrap_ledger(crash: Crash) -> None:
             upcoming = None if crash.struck else next(_steps_to_claim(store), None)
             return crash.around(upcoming, call, _claimed)
         if isinstance(script, ReportPollsCall):
-            polled = script.reports[0]["what"] == "polled"
-            write = Write.POLLED if polled else Write.TASK_ENDED
+            write = _reported(store, script)
         elif script.NAME in _TRANSITIONS:
             write = _TRANSITIONS[script.NAME]
         else:
@@ -227,7 +244,20 @@ def _claimed(claimed: Claimed | None) -> Write | None:
 def _steps_to_claim(store: Store) -> Iterator[Write]:
     for key in store.redis.scan_iter(JOB(store.prefix, "*")):
         if step := _NEXT_STEP.get(store.redis.hget(key, "state")):
-            yield _CLAIMS[step]
+            yield _CLAIMS["credits" if step == "create" and _waits_for_a_balance(store) else step]
+
+
+def _waits_for_a_balance(store: Store) -> bool:
+    pause = store.redis.hgetall(PAUSE(store.prefix, MAIN))
+    return not pause.keys().isdisjoint({"key", "needs"}) and "cleared" not in pause
+
+
+def _reported(store: Store, script: ReportPollsCall) -> Write:
+    report = script.reports[0]
+    if report["what"] == "polled":
+        return Write.POLLED
+    state = store.redis.hget(JOB(store.prefix, report["job"]), "state")
+    return Write.READ_AGAIN if state and JobState(state).ended else Write.TASK_ENDED
 
 
 def _wrap_messages_and_results(crash: Crash) -> None:
@@ -245,10 +275,13 @@ def _wrap_messages_and_results(crash: Crash) -> None:
 
 
 def _wrap_transport(crash: Crash) -> None:
-    send = Transport.send
+    send, standstill = Transport.send, float(os.environ.get(STANDSTILL, "0"))
 
     def wrapped(
-        transport: Transport, request: httpcore.Request, ends_at: float
+        transport: Transport,
+        request: httpcore.Request,
+        ends_at: float,
+        may_send: Callable[[], bool] | None = None,
     ) -> AbstractContextManager[httpcore.Response]:
         stages = _STAGES.get(request.url.target.partition(b"?")[0].decode(), {})
 
@@ -256,8 +289,10 @@ def _wrap_transport(crash: Crash) -> None:
             if stage := stages.get(event):
                 crash.passes(stage)
 
+        if Wire.REQUEST_SENT in stages.values():
+            time.sleep(standstill)
         request.extensions = {**request.extensions, "trace": trace}
-        return send(transport, request, ends_at)
+        return send(transport, request, ends_at, may_send)
 
     Transport.send = wrapped  # type: ignore[method-assign,assignment]
 

@@ -4,10 +4,13 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -48,6 +51,8 @@ class Finding:
     outcome: Outcome
     seconds: float
     """The time from the last death to the result in the result backend."""
+    books: tuple[Decimal, Decimal]
+    """The credits that the provider charged, and those that our ledger has as spent or possible."""
     late: float
     """The part of ``seconds`` that neither a wait by design nor the start of another worker explains."""
     log: tuple[str, ...]
@@ -56,11 +61,13 @@ class Finding:
     @property
     def kept(self) -> bool:
         """True if the promise was kept."""
-        return self.struck and self.outcome in self.edge.promise and self.late <= SLACK
+        charged, booked = self.books
+        return self.struck and self.outcome in self.edge.promise and charged <= booked and self.late <= SLACK
 
     def __str__(self) -> str:
         missed = "" if self.struck else "; nobody died there"
-        result = f"{self.outcome}{missed}, {self.seconds:.1f} s ({self.late:.1f} late)"
+        books = "{} credits charged, {} on the books".format(*self.books)
+        result = f"{self.outcome}{missed}, {self.seconds:.1f} s ({self.late:.1f} late), {books}"
         return "\n  ".join([f"{self.edge.name}: {result}", *self.log])
 
 
@@ -117,7 +124,15 @@ def walk(way: Way, provider: SandboxProvider) -> set[str]:
                 _until(lambda: not worker.running, TO_THE_POINT)
             else:
                 _until(job.is_over, TO_THE_POINT)
+                _until(lambda: _is_complete(trail.read_text().splitlines()), SLACK)
         return set(trail.read_text().splitlines())
+
+
+def _is_complete(points: Sequence[str]) -> bool:
+    """True if each write that was begun has been noted as done. A claim may find nothing to do."""
+    begun = Counter(point.removeprefix("before ") for point in points if point.startswith("before "))
+    done = Counter(point.removeprefix("after ") for point in points if point.startswith("after "))
+    return all(count <= done[write] for write, count in begun.items() if not write.startswith("claim"))
 
 
 @contextmanager
@@ -174,9 +189,23 @@ class _Job:
         record = self.record()
         if record is None or not record.state.ended:
             return record is not None and record.held_at is not None
+        if self.way.read_again_after is not None and record.state is JobState.FAILED:
+            self._have_it_read_again(record, self.way.read_again_after)
+            return False
         stored = self._redis.hget(self.ledger.jobs.key(self.id), "stored")
         expected = states.SUCCESS if record.state is JobState.SUCCEEDED else states.FAILURE
         return bool(stored == "1" and self._celery.AsyncResult(self.id).state == expected)
+
+    def _have_it_read_again(self, record: Record, wait: float) -> None:
+        accepted = record.accepted_at
+        if accepted and datetime.now(UTC) - accepted > timedelta(seconds=wait):
+            self.ledger.jobs.reread(self.id)
+
+    def booked(self) -> Decimal:
+        """The credits of the job that our ledger has as spent, held or doubtful."""
+        with Limner(self.fleet.redis_url) as limner:
+            books = limner.spend(2)
+        return sum((day.spent for day in books.days), books.standing.held + books.standing.doubtful)
 
     def end(self) -> str:
         record = self.record()
@@ -205,11 +234,12 @@ class _Trial:
         expected = max(died + self.edge.waits, back)
         _until(self.job.is_over, expected + 2 * SLACK - back)
         ended = time.monotonic()
-        bought = sum(task["billed"] > 0 for task in self.provider.ledger(prompt=self.job.prompt))
+        billed = [task["billed"] for task in self.provider.ledger(prompt=self.job.prompt) if task["billed"]]
         return Finding(
             edge=self.edge,
             struck=struck,
-            outcome=Outcome(self.job.end(), bought),
+            outcome=Outcome(self.job.end(), len(billed)),
+            books=(Decimal(str(sum(billed))), self.job.booked()),
             seconds=ended - died,
             late=max(0.0, ended - expected),
             log=tuple(f"{entry.event} {entry.detail}" for entry in self.job.ledger.journal.log(self.job.id)),
@@ -226,10 +256,17 @@ class _Trial:
             self.job.submit()
         if self.edge.way.stopped:
             self.job.stop(worker)
-        struck = _until(lambda: _has_struck(trail, point), TO_THE_POINT)
+        struck = _until(lambda: self._has_struck(trail, point), TO_THE_POINT)
         if self.edge.victim is Victim.VALKEY:
             return struck
         return struck and _until(lambda: worker.child.returncode == -signal.SIGKILL, TO_THE_POINT)
+
+    def _has_struck(self, trail: Path, point: str) -> bool:
+        if trail.exists() and f"{STRUCK}{point}\n" in trail.read_text():
+            return True
+        if self.edge.way.read_again_after is not None:
+            self.job.is_over()
+        return False
 
     def _recover(self) -> None:
         """Restart the victim."""
@@ -238,10 +275,6 @@ class _Trial:
             self.valkey.restart()
         if self.edge.victim is Victim.WORKER or self.edge.way.stopped:
             self.job.start_worker()
-
-
-def _has_struck(trail: Path, point: str) -> bool:
-    return trail.exists() and f"{STRUCK}{point}\n" in trail.read_text()
 
 
 def _until(condition: Callable[[], object], seconds: float) -> bool:

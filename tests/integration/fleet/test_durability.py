@@ -58,7 +58,7 @@ def test_a_worker_does_not_send_an_attempt_after_its_lease() -> None:
         assert job.result(WAIT).urls
         assert fleet.provider.summary()["created"] == 1
         refusals = [entry.detail["error"]["cause"] for entry in job.log() if entry.event == "refused"]
-        assert refusals == ["overslept"]
+        assert refusals == ["not_sent"]
 
 
 def test_a_submit_waits_for_the_disk_if_so_configured() -> None:

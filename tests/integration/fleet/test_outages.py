@@ -13,6 +13,7 @@ from celery.result import AsyncResult
 
 from limner import Limner, errors
 from limner.ledger import Ledger
+from limner.ledger.layout.constants import VERSION
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
@@ -175,7 +176,7 @@ def test_a_worker_refuses_a_ledger_of_before_and_says_how_to_drain_it() -> None:
         client.sadd("limner:{main}:accounts", "main")
         ended = start_worker({"LIMNER_REDIS_URL": valkey.url, "LIMNER_API_KEY": "k"})
     assert ended.returncode == 1
-    assert "the ledger has layout of before 5, known is 5" in ended.stderr
+    assert f"the ledger has layout of before 5, known is {VERSION}" in ended.stderr
     assert "let workers of the version that wrote it finish its jobs" in ended.stderr
     assert "docs/operations.md" in ended.stderr
     assert "Traceback" not in ended.stderr
