@@ -3,12 +3,18 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Final, TypeVar
 
+from bench.outages import stray
 from bench.outages.figures import Figures
+from bench.outages.rows import rows
 from bench.outages.sorts import SORTS
+from bench.outages.table import play
 from bench.outages.trial import Trial
 from bench.report import table
+from sandbox.processes.checkout import CHECKOUT
 
 T = TypeVar("T")
 
@@ -43,6 +49,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--lengths", default="", help="seconds before scaling; by default 10,120,1800")
     made.add_argument("--callbacks", choices=("on", "off", "both"), default="both")
     made.add_argument("--jobs", type=int, default=500, help="that wait when an outage begins")
+    made.add_argument("--rows", action="store_true", help="play the single faults instead")
+    made.add_argument("--stray", action="store_true", help="measure the throughput under stray refusals")
+    made.add_argument("--only", default="", help="of the single faults, those whose text contains this")
+    made.add_argument("--checkout", type=Path, help="another version, with which they are played before")
     made.add_argument("--together", type=int, default=5, help="fleets that run at once")
     return made
 
@@ -51,8 +61,26 @@ def run(arguments: Sequence[str] = ()) -> Iterator[str]:
     """The tables that the options ask for."""
     chosen = parser().parse_args(arguments)
     yield f"Every time is shorter by the factor {chosen.scale:g}, the table's lengths excepted.\n"
+    if chosen.rows:
+        yield from _rows(chosen)
+        return
+    if chosen.stray:
+        # One after the other: they are compared with each other.
+        yield from table(
+            stray.HEAD, stray.rows({kind: stray.play(kind, chosen.scale) for kind in stray.KINDS})
+        )
+        return
     played = _together(chosen.together, [trial.run for trial in _trials(chosen)])
-    yield from table(HEAD, [_row(trial, found) for trial, found in played])
+    yield from table(HEAD, (_row(trial, found) for trial, found in played))
+
+
+def _rows(chosen: argparse.Namespace) -> Iterator[str]:
+    wanted = [row for row in rows(chosen.scale) if chosen.only in row.says]
+    versions = [*filter(None, [chosen.checkout]), CHECKOUT]
+    calls = [partial(play, row, chosen.scale, version) for row in wanted for version in versions]
+    cells = iter(_together(chosen.together, calls))
+    head = ["fault", *(["before"] if chosen.checkout else []), "now"]
+    yield from table(head, ([row.says, *(next(cells) for _ in versions)] for row in wanted))
 
 
 def _trials(chosen: argparse.Namespace) -> Iterator[Trial]:

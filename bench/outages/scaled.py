@@ -51,6 +51,7 @@ def settings(scale: float, checkout: Path = CHECKOUT) -> dict[str, str]:
     )
     times: Mapping[str, float] = json.loads(answer.stdout)
     scaled = {f"LIMNER_{name.upper()}": str(seconds / scale) for name, seconds in times.items()}
+    usual = dict.fromkeys(("TURBO", "BALANCED", "QUALITY"), max(0.5, TASK_SECONDS / scale))
     # A time-out cannot be shorter than a second.
     scaled["LIMNER_REQUEST_TIMEOUT_SECONDS"] = str(max(1.0, times["request_timeout_seconds"] / scale))
     return {
@@ -59,6 +60,7 @@ def settings(scale: float, checkout: Path = CHECKOUT) -> dict[str, str]:
         # The machine does not become faster with the clock, so requests travel at different speeds as before.
         "LIMNER_RATE_MARGIN_SECONDS": "0.1",
         "LIMNER_READS_PER_SECOND": str(round(10 * scale)),
+        "LIMNER_USUAL_SECONDS": json.dumps(usual),
         "PYTHONPATH": str(checkout),
     }
 
