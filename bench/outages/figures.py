@@ -12,6 +12,9 @@ from sandbox.local.fleet import LocalFleet
 CREDITS: Final = 7.0
 """The price of an image."""
 
+LIMITED: Final = "rate_limited"
+"""The cause of pauses after a 429."""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -25,6 +28,8 @@ class Figures:
     """The requests sent into the outage afterwards."""
     pauses: Sequence[float]
     """The length of each pause, in order."""
+    limited: int
+    """The pauses because a request came too early for the provider's window, which are not among them."""
     back: float | None
     """The time from the end of the outage until a whole quota was accepted in one window."""
     doubles: int
@@ -62,7 +67,8 @@ def figures(
     assert provider
     events = list(producer.events(from_start=True, follow=False))
     sent = [at for at in _times(events, "sending") if began <= at < healed]
-    paused = [event for event in events if event.event == "paused" and event.at.timestamp() >= began]
+    later = [event for event in events if event.event == "paused" and event.at.timestamp() >= began]
+    paused = [event for event in later if event.detail["cause"] != LIMITED]
     closed = paused[0].at.timestamp() if paused else healed
     tasks = provider.ledger()
     by_prompt = Counter(task["input"]["prompt"] for task in tasks)
@@ -76,6 +82,7 @@ def figures(
         on_the_wire=sum(1 for at in sent if at <= closed),
         probes=sum(1 for at in sent if at > closed),
         pauses=[event.detail["seconds"] for event in paused] + _until_checks(events),
+        limited=len(later) - len(paused),
         back=_back([task["created_ms"] / 1000 for task in tasks], healed, window),
         doubles=sum(1 for count in by_prompt.values() if count > 1),
         most_tasks=max(by_prompt.values(), default=0),
