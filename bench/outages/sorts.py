@@ -1,6 +1,5 @@
 """The sorts of outages, and how the stand-in plays each."""
 
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,18 +18,15 @@ class Sort:
     fault: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The stand-in's faults, each with its variant if it has any; none: the credits are used up."""
 
-    def play(self, provider: SandboxProvider, seconds: float, over: threading.Event) -> float:
-        """Begin the outage, wait until it is over, and return the time at which it was over.
-
-        ``over`` ends it early.
-        """
+    def play(self, provider: SandboxProvider, seconds: float) -> float:
+        """Begin the outage, wait until it is over, and return the time at which it was over."""
         began = time.time()
         if self.fault:
             provider.faults(**{name: {**rule, "seconds": seconds} for name, rule in self.fault.items()})
-            over.wait(seconds)
+            time.sleep(seconds)
             return began + seconds
         provider.set_credits(0.0)
-        over.wait(seconds)
+        time.sleep(seconds)
         provider.set_credits(RICH)
         return time.time()
 

@@ -1,6 +1,5 @@
 """One outage under load, and its figures."""
 
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,15 +32,13 @@ class Trial:
         """Play it."""
         played = self.seconds / self.scale
         with fleet(self.scale, callbacks=self.callbacks) as local, Limner(local.redis_url) as producer:
-            jobs = producer.submit_many(
-                f"boat {number}"
-                for number in range(self.jobs + round(BEFORE * CREATES * self.scale / WINDOW))
-            )
+            sent_before = round(BEFORE * CREATES * self.scale / WINDOW)
+            jobs = producer.submit_many(f"boat {number}" for number in range(self.jobs + sent_before))
             time.sleep(BEFORE)
             began = time.time()
             provider = local.provider
             assert provider
-            healed = SORTS[self.sort].play(provider, played, threading.Event())
+            healed = SORTS[self.sort].play(provider, played)
             ends = _settle(jobs, played)
             return self, figures(local, producer, ends, (began, healed), WINDOW / self.scale)
 
