@@ -77,12 +77,12 @@ def _of_accounts(scale: float) -> Iterator[Row]:
     yield Row("one false 401 among good answers, 40 jobs", _jobs(40), {"create_401": {"next": 1}})
     for balance in UNREADABLE:
         yield Row(
-            f"402, topped up 5 s later, the balance is `{balance}`; 10 jobs",
+            f"402, topped up 20 s later, the balance is `{balance}`; 10 jobs",
             _jobs(10),
             {"balance_odd": {"variant": balance}},
             own=_SHORT,
             provider={"credits": 3.0},
-            act=partial(_top_up, after=5 / scale),
+            act=partial(_top_up, after=20 / scale),
         )
     twice = {"LIMNER_MAX_ATTEMPTS": "2"}
     yield Row(
