@@ -66,10 +66,7 @@ def run(arguments: Sequence[str] = ()) -> Iterator[str]:
         yield from _rows(chosen)
         return
     if chosen.stray:
-        # One after the other: they are compared with each other.
-        yield from table(
-            stray.HEAD, stray.rows({kind: stray.play(kind, chosen.scale) for kind in stray.KINDS})
-        )
+        yield from table(stray.HEAD, stray.rows(chosen.scale))
         return
     played = _together(chosen.together, [trial.run for trial in _trials(chosen)])
     yield from table(HEAD, (_row(trial, found) for trial, found in played))

@@ -1,7 +1,7 @@
 """The figures of an outage, from the fleet's events and the stand-in's ledger."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ class Figures:
     ends: Counter[str]
     """The jobs by their end; ``lost`` are those that have none."""
     on_the_wire: int
-    """The requests sent into the outage before the account closed."""
+    """The requests that met the outage before the account closed."""
     probes: int
     """The requests sent into the outage afterwards."""
     pauses: Sequence[float]
@@ -66,7 +66,7 @@ def figures(
     provider = fleet.provider
     assert provider
     events = list(producer.events(from_start=True, follow=False))
-    sent = [at for at in _times(events, "sending") if began <= at < healed]
+    sent = [at for at, answered in _vain(events) if at < healed and answered >= began]
     later = [event for event in events if event.event == "paused" and event.at.timestamp() >= began]
     paused = [event for event in later if event.detail["cause"] != LIMITED]
     closed = paused[0].at.timestamp() if paused else healed
@@ -92,8 +92,16 @@ def figures(
     )
 
 
-def _times(events: Sequence[Event], name: str) -> list[float]:
-    return [event.at.timestamp() for event in events if event.event == name]
+def _vain(events: Sequence[Event]) -> Iterator[tuple[float, float]]:
+    """The attempts that were not accepted: the times of sending, and of the answer or its absence."""
+    sent: dict[str, float] = {}
+    for event in events:
+        if event.event == "sending":
+            sent[event.job_id] = event.at.timestamp()
+        elif event.event in ("refused", "in_doubt", "failed") and event.job_id in sent:
+            yield sent.pop(event.job_id), event.at.timestamp()
+        else:
+            sent.pop(event.job_id, None)
 
 
 def _until_checks(events: Sequence[Event]) -> list[float]:
