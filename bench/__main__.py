@@ -1,6 +1,10 @@
-"""``python -m bench [NAME …]``: run benches and print their tables. Without names, run the short ones."""
+"""``python -m bench [NAME …]``: run benches and print their tables. Without names, run the short ones.
+
+``python -m bench outages`` takes options of its own.
+"""
 
 import sys
+from collections.abc import Iterable
 
 from bench import (
     accounts,
@@ -12,6 +16,7 @@ from bench import (
     ledger,
     long_run,
     memory,
+    outages,
     pauses,
     polls,
     quota,
@@ -36,6 +41,7 @@ LONG = {
     "long-run": long_run.run,
     "quota": quota.run,
     "backlog": backlog.run,
+    "outages": outages.run,
     "pauses": pauses.run,
     "reads": reads.run,
     "signals": signals.run,
@@ -45,6 +51,10 @@ LONG = {
 
 def main(names: list[str]) -> int:
     """Run the named benches, or all the short ones."""
+    if names[:1] == ["outages"]:
+        print(machine())
+        _print("outages", outages.run(names[1:]))
+        return 0
     known = {**BENCHES, **LONG}
     unknown = sorted(set(names) - set(known))
     if unknown:
@@ -52,10 +62,14 @@ def main(names: list[str]) -> int:
         return 2
     print(machine())
     for name in names or BENCHES:
-        print(f"\n## {name}: `python -m bench {name}`\n", flush=True)
-        for line in known[name]():
-            print(line, flush=True)
+        _print(name, known[name]())
     return 0
+
+
+def _print(name: str, lines: Iterable[str]) -> None:
+    print(f"\n## {name}: `python -m bench {name}`\n", flush=True)
+    for line in lines:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shlex
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import typer
 import examples.demo.__main__
 import limner.cli.app
 import sandbox.cli
+from bench import outages
 from bench.__main__ import BENCHES, LONG
 from tests.integration.docs.pages import PAGES, Command, commands
 from tests.repository import ROOT
@@ -53,12 +55,22 @@ def _of_make(words: Sequence[str]) -> str | None:
 
 def _of_module(words: Sequence[str]) -> str | None:
     module, *rest = words or ["pytest"]
+    if rest[:1] == ["outages"]:
+        return _of_argparse(outages.parser(), rest[1:])
     if module == "bench":
         unknown = {*rest} - {*BENCHES, *LONG, "NAME"}
         return f"no bench {', '.join(sorted(unknown))}" if unknown else None
     if module in TYPER:
         return _of_typer(TYPER[module], rest)
     return None if importlib.util.find_spec(module) else f"no module {module}"
+
+
+def _of_argparse(parser: ArgumentParser, words: list[str]) -> str | None:
+    try:
+        parser.parse_args(words)
+    except SystemExit:
+        return f"no options {' '.join(words)}"
+    return None
 
 
 def _of_typer(command: Any, words: list[str]) -> str | None:
@@ -93,6 +105,7 @@ def test_commands_are_found_in_blocks_and_in_prose() -> None:
         "python -m limner status | halt",
         "python -m sandbox rival --pace 3",
         "python -m bench speed",
+        "python -m bench outages --days 3",
         "python -m limner.nothing",
         "make coffee",
         'make up ARGS="--worker 2"',
