@@ -7,7 +7,6 @@ makes the job (``tasks.intake``), and the dispatcher continues from there.
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -17,7 +16,6 @@ from limner.errors import NotDurable, StoreUnavailable
 from limner.ledger import Grant, kind_of
 from limner.models import TextToImage
 from limner.status import JobState
-from provider import Cause, Refused
 from tasks.commit import patiently
 from tasks.decisions import (
     AfterCreate,
@@ -41,9 +39,6 @@ logger = logging.getLogger(__name__)
 
 BEGIN_PATIENCE: Final = 5.0
 """Seconds that an attempt's beginning waits for Redis, while its lease runs."""
-
-OVERSLEPT: Final = 2.0
-"""Seconds beyond the time-out of a request after which the machine must have stood still."""
 
 Reason = Mapping[str, Any]
 """The reason for not sending an attempt: a ``cause`` and a ``message``, for the job's log."""
@@ -113,12 +108,7 @@ def send(services: Services, job_id: str, grant: Grant, token: str, leave: Calla
     """Make the request if there is still ``leave`` for it, and decide what follows from the answer."""
     request = TextToImage.model_validate_json(grant.request)
     url = callback_url(services.settings, job_id, token)
-    stopwatch = Stopwatch()
     answer = services.providers[grant.account].create_task(request, url, may_send=leave)
-    if isinstance(answer, Refused) and answer.cause is Cause.NOT_CONNECTED:
-        # A connection that timed out while this machine stood still says nothing about the provider.
-        overslept = stopwatch.elapsed() > services.settings.request_timeout_seconds + OVERSLEPT
-        answer = replace(answer, cause=Cause.NOT_SENT) if overslept else answer
     return after_create(
         without(answer, [token]),
         grant,

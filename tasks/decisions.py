@@ -248,8 +248,8 @@ def _follow(
     assert isinstance(answer, Pending | NoRecord | Unreadable)  # noqa: S101 - what is left
     # Without a readable answer, nobody knows whether the task has ended in time.
     unread = isinstance(answer, Unreadable) and answer.why not in _OF_THE_API
-    over = poll.time_left <= (-LONGEST_OUTAGE if unread else 0.0)
-    return too_long(seen(answer)) if over else _again(answer, poll, policy)
+    too_late = poll.time_left <= (-LONGEST_OUTAGE if unread else 0.0)
+    return too_long(seen(answer)) if too_late else _again(answer, poll, policy)
 
 
 def _over(answer: RecordAnswer, poll: Poll) -> PollAgain | Done | TaskOver | Lost | None:

@@ -147,14 +147,6 @@ def test_the_ledger_is_asked_right_before_the_request_goes_out_too_late(
     assert late.jobs.given("retry")["unsent"]
 
 
-def test_a_connection_that_timed_out_while_the_machine_stood_still_is_no_trouble(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(create_task, "OVERSLEPT", -1000.0)
-    again = created(desk(refused(Cause.NOT_CONNECTED))).jobs.given("retry")
-    assert (again["pause"], again["error"]["cause"], again["unsent"]) == (None, "not_sent", True)
-
-
 def test_the_callback_holds_the_job_and_the_secret_of_the_attempt() -> None:
     sent = created(desk(Accepted("T"), **CALLBACK), "a/b")
     token = sent.jobs.given("begin")["token"]
