@@ -103,14 +103,15 @@ local function take_back(job)
   leave_flight(job)
 end
 
--- Ends the pause if the answer to this job shows that its cause is gone: the job is the probe, or the pause is for
--- maintenance and the job was sent after the one that was refused. Returns the news for the log.
+-- Ends the pause if the answer to this job shows that its cause is gone: the job is the probe, or it was sent after the
+-- one that met maintenance or a 429. Returns the news for the log.
 local function end_pause_of_probe(job)
   local account = job.account
   local pause = account and pause_on(account)
   if not pause then return nil end
   if pause.probe == job.id then return reopen(account, 'probe') end
-  if pause.cause == 'maintenance' and (job.sent or 0) > (pause.sent or FOR_EVER) then return reopen(account, 'later') end
+  local stray = pause.cause == 'maintenance' or pause.cause == 'rate_limited'
+  if stray and (job.sent or 0) > (pause.sent or FOR_EVER) then return reopen(account, 'later') end
 end
 
 -- Handles a probe that was refused for another cause than the pause's. The provider is then no longer in maintenance,

@@ -80,12 +80,11 @@ local function note_task_pending(job, report)
   local tasks = tasks_of(job)
   local task, position = find_task(tasks, report.task_id)
   if not task then return end
+  local unsure = not task.sure
   task.sure, task.attempt = report.sure or task.sure, report.attempt or task.attempt
   if report.attempt then task.account = account_of(job, report.attempt) end
-  if task.sure and job.doubtful == task.attempt then
-    clear_doubt(job)
-    no_trouble(account_of(job, task.attempt), job)
-  end
+  if task.sure and job.doubtful == task.attempt then clear_doubt(job) end
+  if task.sure and unsure then no_trouble(account_of(job, task.attempt), job) end
   table.insert(tasks, table.remove(tasks, position))
   keep_tasks(job, tasks)
   if job.state == 'generating' then job.task_id = open_task(tasks).id end
@@ -93,11 +92,10 @@ end
 
 -- Notes the end of a task. The attempt that made it is no longer in doubt.
 local function note_task_ended(job, task, report)
+  local unsure = not task.sure
   task.sure, task.foreign, task.attempt = true, nil, report.attempt or task.attempt
   task.account = account_of(job, task.attempt)
   job.polls, job.polling, job.seen = job.polls + 1, nil, NOW
-  if job.doubtful == task.attempt then
-    clear_doubt(job)
-    no_trouble(account_of(job, task.attempt), job)
-  end
+  if job.doubtful == task.attempt then clear_doubt(job) end
+  if unsure then no_trouble(account_of(job, task.attempt), job) end
 end

@@ -153,7 +153,7 @@ class Account:
         """Handle an acceptance: the probe's, or that of a request sent after one that met maintenance."""
         if self.pause and self.pause.probe == job_id:
             self.reopen(now, slowly=True)
-        elif self.pause and self.pause.cause == "maintenance" and sent > self.pause.sent:
+        elif self.pause and self.pause.cause in ("maintenance", "rate_limited") and sent > self.pause.sent:
             self.reopen(now, slowly=False)
 
     def probe_refused(self, job_id: str, now: int) -> bool:

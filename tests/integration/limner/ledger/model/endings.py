@@ -82,8 +82,11 @@ class Ending(Followed):
     def doubt_after(self, now: int, task: Known) -> None:
         """Clear the doubt about a confirmed task; the loss of a confirmed task leaves a new one."""
         if task.state is not TaskState.LOST:
+            if task.sure:
+                self.is_certain(task.attempt)
+            else:
+                self.confirmed(now, task.attempt)
             task.sure = True
-            self.confirmed(now, task.attempt)
         elif task.sure and self.state is JobState.GENERATING:
             self.doubtful = task.attempt
 

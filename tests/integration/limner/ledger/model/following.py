@@ -214,9 +214,8 @@ class Followed(Named):
 
     def confirmed(self, now: int, attempt: int) -> None:
         """A poll has confirmed the task of that attempt: its answer was no trouble."""
-        if self.doubtful == attempt:
-            self.doubtful = None
-            self.account.no_trouble(now, self.job_id)
+        self.is_certain(attempt)
+        self.account.no_trouble(now, self.job_id)
 
     def follow(self, now: int, attempt: int, sure: bool, delay: int) -> None:
         """Follow a new open task."""
@@ -303,9 +302,12 @@ class Followed(Named):
         signalled = self.signalled is not None and self.polling is not None and self.signalled >= self.polling
         self.polls, self.polling, self.seen = self.polls + 1, None, now
         if task_id and (task := self.task(task_id)):
+            unsure = not task.sure
             task.sure, task.attempt = task.sure or sure, attempt or task.attempt
-            if task.sure:
+            if task.sure and unsure:
                 self.confirmed(now, task.attempt)
+            elif task.sure:
+                self.is_certain(task.attempt)
             self.tasks.remove(task)
             self.tasks.append(task)
             soon = False
