@@ -42,7 +42,8 @@ QUOTAS = st.builds(
     st.just(1.0),
     st.sampled_from([1, 2, 3, 4, 4]),
 )
-SECONDS = st.sampled_from([0.0, 0.001, 1.0, 5.0, 5.0, 9.999, 10.0, 20.0, 30.0, 30.0, 100_000.0, -0.5, -5.0])
+SECONDS = st.sampled_from([0.0, 0.001, 1.0, 5.0, 5.0, 9.999, 10.0, 20.0, 30.0, 30.0, 100_000.0])
+"""Between two claims. Steps of the clock, which move all times, have tests of their own."""
 
 
 class Attempts(World):

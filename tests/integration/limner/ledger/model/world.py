@@ -92,7 +92,7 @@ class World(RuleBasedStateMachine):
         self.client.flushall()
         self.now = ms(START)
         self.elapsed = 0
-        """The time that has really passed; the clock is set back at times."""
+        """The time that has passed."""
         self.ledger = Ledger(client, clock=lambda: self.now / 1000)
         self.lives: dict[str, Life] = {}
         self.keys: dict[str, str] = {}
