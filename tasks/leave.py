@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 MOMENT: Final = 0.1
 """Seconds after which a permission has to be renewed before the request goes out."""
-RENEWALS: Final = 3
+RENEWALS: Final = 10
 """The number of renewals before the request is given up: the machine is too slow at the moment."""
 
 
