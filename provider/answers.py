@@ -203,6 +203,8 @@ class Unknown:
     message: str
     task_ids: tuple[str, ...] = ()
     """Whatever in the answer can be the id of the task. A poll has to confirm it."""
+    retry_after: float | None = None
+    """Seconds, None if the answer named no time."""
 
     @property
     def trouble(self) -> Trouble:

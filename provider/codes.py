@@ -13,7 +13,8 @@ CODES: Final[Mapping[int, Cause]] = MappingProxyType(
         401: Cause.UNAUTHORIZED,
         402: Cause.NO_CREDITS,
         403: Cause.UNAUTHORIZED,
-        404: Cause.BAD_REQUEST,
+        # Of createTask, the endpoint is what does not exist: the URL is wrong, or the way leads elsewhere.
+        404: Cause.GATEWAY,
         405: Cause.BAD_REQUEST,
         413: Cause.BAD_REQUEST,
         422: Cause.BAD_REQUEST,

@@ -57,7 +57,8 @@ def read_create(
     if code == OK or task_ids:
         return Unknown(Why.CONTRADICTORY, code, http_status, envelope.message, task_ids)
     if cause is None:
-        return Unknown(Why.UNKNOWN_CODE, code, http_status, envelope.message)
+        again = _retry_after(headers, envelope)
+        return Unknown(Why.UNKNOWN_CODE, code, http_status, envelope.message, retry_after=again)
     return Refused(cause, code, http_status, envelope.message, _retry_after(headers, envelope))
 
 
@@ -123,7 +124,7 @@ def _page(
     )
     if cause is None or task_ids:
         why = Why.NOT_JSON if envelope is None else Why.NO_CODE
-        return Unknown(why, None, http_status, message, task_ids)
+        return Unknown(why, None, http_status, message, task_ids, _retry_after(headers, envelope))
     return Refused(cause, None, http_status, message, _retry_after(headers, envelope))
 
 

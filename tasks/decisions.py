@@ -95,7 +95,7 @@ def after_create(
         case Unknown():
             # An answer of the API that names a task in its own way is no trouble.
             named = answer.task_ids and answer.http_status and 200 <= answer.http_status < 300
-            pause = None if named else retries.pauses.trouble(answer.trouble)
+            pause = None if named else retries.pauses.trouble(answer.trouble, answer.retry_after)
             return LeaveInDoubt(log_detail(answer), pause, answer.task_ids)
         case Refused(cause=cause):
             match cause.disposition:

@@ -21,7 +21,7 @@ ROWS = [
     (403, "Your prompt violates our content policy", Cause.MODERATION),
     (400, "Insufficient credits, please top up", Cause.NO_CREDITS),
     (400, "The prompt was flagged by our safety system", Cause.MODERATION),
-    (404, "Not found", Cause.BAD_REQUEST),
+    (404, "Not found", Cause.GATEWAY),
     (405, "Method not allowed", Cause.BAD_REQUEST),
     (413, "Prompt too long", Cause.BAD_REQUEST),
     (422, "The model name you specified is not supported.", Cause.BAD_REQUEST),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provider import Cause, Refused, Trouble, read_create
+from provider import Cause, Refused, Trouble, Unknown, read_create
 from provider.pages import excerpt
 from tests.unit.provider.test_answers import NO_ENVELOPES, body
 
@@ -74,3 +74,9 @@ def test_an_excerpt_of_a_page_can_be_read_whatever_its_bytes() -> None:
 def test_a_monstrous_page_costs_no_time_that_grows_with_its_square(part: bytes) -> None:
     # A quadratic search of these takes minutes, and the test has a time limit.
     excerpt(part * 1_000_000)
+
+
+def test_the_time_of_a_page_that_proves_nothing_is_read_as_well() -> None:
+    answer = read_create(503, {"retry-after": "7"}, b"<html>Service Unavailable</html>")
+    assert isinstance(answer, Unknown)
+    assert answer.retry_after == 7.0

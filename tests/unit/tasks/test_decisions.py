@@ -70,11 +70,11 @@ def test_an_unknown_outcome_is_a_doubt_whatever_the_attempt() -> None:
 
 @pytest.mark.parametrize("why", list(Why))
 def test_an_unknown_outcome_is_trouble_on_the_way_and_keeps_what_may_be_the_task(why: Why) -> None:
-    unknown = Unknown(why, None, 502, "?", ("T", "U"))
+    unknown = Unknown(why, None, 502, "?", ("T", "U"), retry_after=7.0)
     doubt = after_create(unknown)
     assert isinstance(doubt, LeaveInDoubt)
     assert doubt.task_ids == ("T", "U")
-    assert doubt.pause == PAUSES.trouble(unknown.trouble)
+    assert doubt.pause == PAUSES.trouble(unknown.trouble, 7.0)
 
 
 def test_an_answer_that_names_a_task_in_its_own_way_is_no_trouble() -> None:
