@@ -234,66 +234,81 @@ def report(services: Services, reports: Sequence[tuple[Asked, Report]]) -> None:
 def report_of(services: Services, asked: Asked, decision: PollAgain | Done | TaskOver | Lost) -> Report:
     """The report of a poll."""
     record, task, ttl = asked.record, asked.task, services.results.record_ttl
-    job_id, task_id = record.job_id, task.task_id
     url = None if task.confirmed else callback_url(asked.answer)
     attempt = record.attempt_of(url) if url else None
     match decision:
-        case PollAgain(delay, seen, imageless):
-            answer = asked.answer
-            if isinstance(answer, Unreadable) and answer.why is Why.OTHER_TASK:
-                logger.warning("job %s: the provider answered with the record of another task", job_id)
-            sure = isinstance(answer, Pending) and not task.confirmed
-            return Polled(
-                job_id=job_id,
-                lease=record.lease,
-                answer=seen,
-                poll_in=delay,
-                # A single task that is already confirmed need not be written again.
-                task_id=task_id if sure or len(record.tasks) > 1 else None,
-                sure=sure,
-                attempt=attempt,
-                too_often=isinstance(answer, Unreadable) and answer.cause is Cause.RATE_LIMITED,
-                imageless=imageless,
-                raw=raw_of(answer),
-            )
-        case Done(urls, said):
-            spent, duration = believed(said), duration_of(asked, decision)
-            if said is not None and spent is None:
-                logger.warning(
-                    "job %s: task %s cannot have cost %s credits; its cost is unknown", job_id, task_id, said
-                )
-            kind = kind_of(request_of(record))
-            sample = None if duration is None else services.ledger.durations.sample(kind, duration)
-            if decision.relative:
-                logger.warning("job %s: the provider sent URLs without a host: %s", job_id, ", ".join(urls))
-            return TaskSucceeded(
-                job_id=job_id,
-                task_id=task_id,
-                urls=urls,
-                cost=said,
-                ttl=ttl,
-                attempt=attempt,
-                relative=decision.relative,
-                sample=sample,
-                result=services.results.ahead(record, task_id, urls, spent, asked.at),
-            )
-        case TaskOver(error, spent):
-            retries, failed = services.retries, asked.answer if isinstance(asked.answer, Failed) else None
-            return TaskFailed(
-                job_id=job_id,
-                task_id=task_id,
-                error=error.with_details(task_id=task_id),
-                ttl=ttl,
-                grace=services.grace,
-                cost=spent,
-                owed=error.charged == "yes",
-                attempt=attempt,
-                again=buy_again(failed, record.remade + 1, retries) if failed else None,
-                pause=pause_after(failed, task.account, retries) if failed else None,
-                raw=raw_of(asked.answer),
-            )
+        case PollAgain():
+            return _polled(asked, decision, attempt)
+        case Done():
+            return _succeeded(services, asked, decision, attempt)
+        case TaskOver():
+            return _failed(services, asked, decision, attempt)
         case Lost(reason):
-            return TaskLost(job_id=job_id, task_id=task_id, reason=reason, ttl=ttl, grace=services.grace)
+            return TaskLost(
+                job_id=record.job_id, task_id=task.task_id, reason=reason, ttl=ttl, grace=services.grace
+            )
+
+
+def _polled(asked: Asked, again: PollAgain, attempt: int | None) -> Polled:
+    record, task, answer = asked.record, asked.task, asked.answer
+    unreadable = answer if isinstance(answer, Unreadable) else None
+    if unreadable and unreadable.why is Why.OTHER_TASK:
+        logger.warning("job %s: the provider answered with the record of another task", record.job_id)
+    sure = isinstance(answer, Pending) and not task.confirmed
+    return Polled(
+        job_id=record.job_id,
+        lease=record.lease,
+        answer=again.seen,
+        poll_in=again.delay,
+        # A single task that is already confirmed need not be written again.
+        task_id=task.task_id if sure or len(record.tasks) > 1 else None,
+        sure=sure,
+        attempt=attempt,
+        too_often=unreadable is not None and unreadable.cause is Cause.RATE_LIMITED,
+        imageless=again.imageless,
+        raw=raw_of(answer),
+    )
+
+
+def _succeeded(services: Services, asked: Asked, done: Done, attempt: int | None) -> TaskSucceeded:
+    record, job_id, task_id = asked.record, asked.record.job_id, asked.task.task_id
+    spent, duration = believed(done.credits), duration_of(asked, done)
+    if done.credits is not None and spent is None:
+        logger.warning(
+            "job %s: task %s cannot have cost %s credits; its cost is unknown", job_id, task_id, done.credits
+        )
+    if done.relative:
+        logger.warning("job %s: the provider sent URLs without a host: %s", job_id, ", ".join(done.urls))
+    kind = kind_of(request_of(record))
+    return TaskSucceeded(
+        job_id=job_id,
+        task_id=task_id,
+        urls=done.urls,
+        cost=done.credits,
+        ttl=services.results.record_ttl,
+        attempt=attempt,
+        relative=done.relative,
+        sample=None if duration is None else services.ledger.durations.sample(kind, duration),
+        result=services.results.ahead(record, task_id, done.urls, spent, asked.at),
+    )
+
+
+def _failed(services: Services, asked: Asked, over: TaskOver, attempt: int | None) -> TaskFailed:
+    record, task, retries = asked.record, asked.task, services.retries
+    failed = asked.answer if isinstance(asked.answer, Failed) else None
+    return TaskFailed(
+        job_id=record.job_id,
+        task_id=task.task_id,
+        error=over.error.with_details(task_id=task.task_id),
+        ttl=services.results.record_ttl,
+        grace=services.grace,
+        cost=over.credits,
+        owed=over.error.charged == "yes",
+        attempt=attempt,
+        again=buy_again(failed, record.remade + 1, retries) if failed else None,
+        pause=pause_after(failed, task.account, retries) if failed else None,
+        raw=raw_of(asked.answer),
+    )
 
 
 def raw_of(answer: RecordAnswer) -> str:
