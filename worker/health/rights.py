@@ -53,6 +53,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("sorted", "ZRANK K a"),
     ("sorted", "ZSCORE K a"),
     ("sorted", "ZREM K b"),
+    ("sorted", "ZPOPMIN K 0"),
     ("sorted", "ZREMRANGEBYRANK K 5 6"),
     ("sorted", "ZREMRANGEBYSCORE K 5 6"),
     ("stream", "XADD K * f 1"),

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from celery import Celery
 from celery.result import AsyncResult
@@ -256,13 +257,30 @@ def test_without_callbacks_a_person_can_adopt_any_task() -> None:
         LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
         Limner(fleet.redis_url) as limner,
     ):
-        other = limner.submit("mine")
-        eventually(lambda: other.status().held)
-        theirs = limner.submit("theirs")
-        theirs_task = theirs.result(WAIT).task_id
-        # Without a callback URL, recordInfo does not show whose task it is, so any task is accepted.
-        other.adopt(theirs_task)
-        assert other.result(WAIT).task_id == theirs_task
+        assert fleet.provider
+        mine = limner.submit("mine")
+        eventually(lambda: mine.status().held)
+        # Without a callback URL, recordInfo does not show whose task it is.
+        key = {"Authorization": "Bearer sandbox-key"}
+        body = {"model": "ideogram/v3-text-to-image", "input": {"prompt": "by hand"}}
+        made = httpx.post(f"{fleet.provider.url}/api/v1/jobs/createTask", headers=key, json=body, timeout=5)
+        task_id = made.json()["data"]["taskId"]
+        mine.adopt(task_id)
+        assert mine.result(WAIT).task_id == task_id
+
+
+def test_a_person_cannot_give_the_task_of_one_job_to_another() -> None:
+    settings = {**ROOMY, "LIMNER_IN_DOUBT": "hold"}
+    with (
+        LocalFleet(settings=settings, provider=quick_provider(faults=json.dumps(LOST))) as fleet,
+        Limner(fleet.redis_url) as limner,
+    ):
+        mine = limner.submit("mine")
+        eventually(lambda: mine.status().held)
+        theirs = limner.submit("theirs").result(WAIT)
+        with pytest.raises(errors.InvalidState):
+            mine.adopt(theirs.task_id)
+        assert mine.status().held
 
 
 # Shutdown

@@ -267,9 +267,14 @@ def test_a_poll_that_takes_longer_than_a_step_still_counts() -> None:
         job = limner.submit("slow to tell")
         eventually(lambda: in_state(limner, job.id, "generating"))
         os.kill(fleet.provider.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        try:
+            # Longer than the lease of a step, and shorter than the time-out of a request.
+            eventually(lambda: time.monotonic() > stopped + 22.0, within=30.0)
+        finally:
+            os.kill(fleet.provider.pid, signal.SIGCONT)
         with pytest.raises(errors.DeadlineExceeded):
             job.result(WAIT)
-        os.kill(fleet.provider.pid, signal.SIGCONT)
 
 
 REFUSALS = {
