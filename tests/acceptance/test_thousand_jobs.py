@@ -80,13 +80,14 @@ def test_a_killed_worker_and_a_killed_redis_lose_no_job_and_buy_none_twice() -> 
         jobs = limner.submit_many(TextToImage(prompt=prompt) for prompt in prompts)
         # One refusal in five pauses the account, so this is slow on a busy machine.
         eventually(lambda: bought(fleet) >= JOBS // 4, within=120.0)
-        # During a pause, the slow answers would go to one probe after the other.
-        fleet.provider.faults(create_429=0, create_455=0)
+        # During a pause, and on the ramp after it, the slow answers would go to one probe after the other.
+        fleet.provider.faults(**dict.fromkeys(REFUSED, 0))
         eventually(lambda: bought(fleet) >= JOBS // 4 + 50, within=60.0)
         # Some POSTs of either worker are on the wire when the first is killed.
         fleet.provider.faults(slow_answer={"next": 8, "seconds": 60})
         eventually(lambda: fleet.provider.summary()["call_ended"].get("pending", 0) >= 4)  # type: ignore[union-attr]
         fleet.kill_worker(0)
+        fleet.provider.faults(**REFUSED)
         fleet.start_worker()
         eventually(lambda: bought(fleet) >= JOBS // 2, within=120.0)
         valkey.kill()

@@ -51,6 +51,8 @@ class Suspension:
         self._at, self._number, self._machine, self._step = at, number, machine, step
         self._passes = count(1)
         self._sending = threading.local()
+        # Held from a request's leave to its write.
+        self._going_out = threading.RLock()
         self._monotonic, self._wall = time.monotonic, time.time
         self._behind = self._ahead = 0.0
 
@@ -61,11 +63,13 @@ class Suspension:
         if self._step:
             self._ahead = self._step
             return
-        began = self._monotonic()
-        # A signal to the process could be taken by another thread, and this one would run on for a while.
-        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-        if self._machine:
-            self._behind = self._monotonic() - began
+        # Another thread that stops between its leave and its write would send too late: that is AFTER_LEAVE.
+        with self._going_out:
+            began = self._monotonic()
+            # A signal to the process could be taken by another thread, and this one would run on for a while.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+            if self._machine:
+                self._behind = self._monotonic() - began
 
     def install(self) -> None:
         """Add the points to the calls of this process, and replace its clocks."""
@@ -78,6 +82,7 @@ class Suspension:
         self._wrap(Leave, "__call__", before=Point.BEFORE_LEAVE, when=self._is_sending)
         self._wrap(KieClient, "create_task", after=Point.AFTER_ANSWER)
         self._mark_requests()
+        self._hold_from_leave_to_write()
         self._wrap(httpcore.SyncBackend, "connect_tcp", after=Point.CONNECTING, when=self._is_sending)
         # The stream of the socket itself, below everything that Limner checks.
         self._wrap(
@@ -101,8 +106,29 @@ class Suspension:
                 return create_task(*arguments, **options)
             finally:
                 self._sending.now = False
+                self._went_out()
 
         KieClient.create_task = wrapped  # type: ignore[method-assign]
+
+    def _hold_from_leave_to_write(self) -> None:
+        leave, write = Leave.__call__, SyncStream.write
+
+        def held_leave(*arguments: Any) -> bool:
+            if self._is_sending(arguments) and not getattr(self._sending, "holds", False):
+                self._sending.holds = self._going_out.acquire()
+            return leave(*arguments)
+
+        def held_write(*arguments: Any, **options: Any) -> None:
+            write(*arguments, **options)
+            self._went_out()
+
+        Leave.__call__ = held_leave  # type: ignore[assignment,method-assign]
+        SyncStream.write = held_write  # type: ignore[method-assign]
+
+    def _went_out(self) -> None:
+        if getattr(self._sending, "holds", False):
+            self._sending.holds = False
+            self._going_out.release()
 
     def _wrap(
         self,
