@@ -1,0 +1,55 @@
+"""A producer of plain Celery messages that runs in an environment of its own, without any of our code.
+
+It takes calls as a JSON list on standard input, and prints what became of each as a JSON list.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+import celery
+from celery import Celery
+
+PATIENCE = 45.0
+"""Seconds in which all results must be there."""
+
+
+def app_of(url: str, protocol: int) -> Celery:
+    """An app with default settings, except for the protocol of its messages."""
+    app = Celery(f"shop{protocol}", broker=url, backend=url)
+    app.conf.task_protocol = protocol
+    return app
+
+
+def sent(app: Celery, call: dict[str, Any]) -> Any:
+    """Send a call."""
+    options = dict(call["options"])
+    if "link" in options:
+        options["link"] = app.signature(options["link"], queue="shop")
+    return app.send_task("limner.create_task", kwargs=call["kwargs"], queue="limner", **options)
+
+
+def outcome(result: Any, timeout: float) -> dict[str, Any]:
+    """What an AsyncResult has to say."""
+    told: dict[str, Any] = {"id": result.id, "got": None, "raised": None}
+    try:
+        told["got"] = result.get(timeout=timeout)
+    except Exception as error:  # whatever it raises is the finding
+        told["raised"] = [type(error).__module__, type(error).__name__, str(error)]
+    told["state"] = result.state
+    told["children"] = [child.id for child in result.children or ()]
+    return told
+
+
+def main(url: str) -> None:
+    """Send all calls, and then wait for their results."""
+    apps = {protocol: app_of(url, protocol) for protocol in (1, 2)}
+    results = [sent(apps[call["protocol"]], call) for call in json.load(sys.stdin)]
+    deadline = time.monotonic() + PATIENCE
+    outcomes = [outcome(result, max(0.1, deadline - time.monotonic())) for result in results]
+    json.dump({"celery": celery.__version__, "outcomes": outcomes}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,166 @@
+"""Producers of other Celery versions, each from released wheels in an environment of its own."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import redis
+
+from limner import Limner, UnknownJob
+from sandbox.local.fleet import LocalFleet
+from tests.acceptance import producer
+from tests.acceptance.environments import Unreachable, environment
+from tests.integration.fleet.conftest import ROOMY, quick_provider
+
+VERSIONS: Final = ("5.3", "5.4", "5.5", "5.6", "5.7")
+
+pytestmark = pytest.mark.timeout(300)  # the first test also waits for five installations
+
+
+@dataclass(frozen=True)
+class Call:
+    """A message of a producer, and the reason for sending it."""
+
+    kind: str
+    protocol: int = 2
+    options: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = field(default_factory=lambda: {"prompt": "a red kite", "num_images": 2})
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        return f"{self.kind}, protocol {self.protocol}, {said or 'no options'}"
+
+
+def _calls() -> Iterator[Call]:
+    ignoring: list[dict[str, Any]] = [{}, {"ignore_result": True}, {"ignore_result": False}]
+    for protocol, ignore in product((1, 2), ignoring):
+        kind = "ignored" if ignore.get("ignore_result") else "images"
+        yield Call(kind, protocol, {**ignore, "serializer": "json"})
+        for serializer in ("pickle", "msgpack"):
+            kind = "ignored unreadable" if ignore.get("ignore_result") else "unreadable"
+            yield Call(kind, protocol, {**ignore, "serializer": serializer})
+    for protocol in (1, 2):
+        yield Call("bad field", protocol, kwargs={"prompt": "a red kite", "num_images": 99})
+        yield Call("linked", protocol, {"link": "shop.publish"})
+
+
+CALLS: Final = tuple(_calls())
+Outcomes = list[tuple[Call, dict[str, Any]]]
+
+
+def produce(fleet: LocalFleet, python: Path, version: str) -> Outcomes:
+    """Send all calls from an environment, and return what each came to."""
+    calls = [
+        {"protocol": call.protocol, "options": {**call.options}, "kwargs": {**call.kwargs}} for call in CALLS
+    ]
+    run = subprocess.run(
+        [python, "-I", producer.__file__, fleet.redis_url],
+        input=json.dumps(calls),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=producer.PATIENCE + 60,
+    )
+    assert run.returncode == 0, run.stderr
+    report = json.loads(run.stdout)
+    assert report["celery"].startswith(f"{version}.")
+    return list(zip(CALLS, report["outcomes"], strict=True))
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[LocalFleet]:
+    with LocalFleet(settings=ROOMY, provider=quick_provider()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reports(fleet: LocalFleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcomes | Unreachable]:
+    """The outcomes of all calls by version; all versions produce at the same time."""
+    folder = tmp_path_factory.mktemp("producers")
+
+    def report(version: str) -> Outcomes | Unreachable:
+        try:
+            # With the kombu of its time: Celery 5.3 accepts the newest one, and cannot be imported with it.
+            wheels = [f"{name}~={version}.0" for name in ("celery[redis]", "kombu[redis,msgpack]")]
+            python = environment(folder / version, *wheels)
+        except Unreachable as error:
+            return error
+        return produce(fleet, python, version)
+
+    with ThreadPoolExecutor(len(VERSIONS)) as pool:
+        return dict(zip(VERSIONS, pool.map(report, VERSIONS), strict=True))
+
+
+@pytest.fixture(params=VERSIONS)
+def outcomes(request: pytest.FixtureRequest, reports: dict[str, Outcomes | Unreachable]) -> Outcomes:
+    """The outcomes of one version."""
+    found = reports[request.param]
+    if isinstance(found, Unreachable):
+        pytest.skip(f"Celery {request.param} cannot be installed here: {found}")
+    return found
+
+
+def of_kind(outcomes: Outcomes, kind: str) -> Outcomes:
+    found = [(call, outcome) for call, outcome in outcomes if call.kind == kind]
+    assert found
+    return found
+
+
+def stored(fleet: LocalFleet, task_id: str) -> object:
+    """The result in Celery's backend."""
+    with redis.Redis.from_url(fleet.redis_url) as client:
+        return client.get(f"celery-task-meta-{task_id}")
+
+
+def test_get_returns_the_images_whatever_the_message_says_of_results(outcomes: Outcomes) -> None:
+    for call, outcome in of_kind(outcomes, "images"):
+        assert outcome["raised"] is None, call
+        assert len((outcome["got"] or {}).get("urls", ())) == 2, call
+        assert (outcome["state"], outcome["children"]) == ("SUCCESS", []), call
+
+
+def test_an_ignored_result_is_not_stored_and_its_job_runs(outcomes: Outcomes, fleet: LocalFleet) -> None:
+    with Limner(fleet.redis_url) as limner:
+        for call, outcome in of_kind(outcomes, "ignored"):
+            # Celery's own AsyncResult returns None at once for such a call.
+            assert (outcome["got"], outcome["raised"]) == (None, None), call
+            assert len(limner.get(outcome["id"]).result(60).urls) == 2, call
+            assert stored(fleet, outcome["id"]) is None, call
+
+
+def test_a_pickle_or_msgpack_message_fails_and_names_what_is_accepted(outcomes: Outcomes) -> None:
+    for call, outcome in of_kind(outcomes, "unreadable"):
+        assert outcome["state"] == "FAILURE", call
+        module, name, text = outcome["raised"]
+        assert (module, name) == ("limner.errors", "InvalidRequest"), call
+        assert "json" in text, call
+        assert outcome["children"] == [], call
+
+
+def test_an_unreadable_message_of_an_ignored_result_makes_no_job(
+    outcomes: Outcomes, fleet: LocalFleet
+) -> None:
+    with Limner(fleet.redis_url) as limner:
+        for call, outcome in of_kind(outcomes, "ignored unreadable"):
+            assert (outcome["got"], outcome["raised"]) == (None, None), call
+            with pytest.raises(UnknownJob):
+                limner.get(outcome["id"]).status()
+
+
+def test_a_bad_argument_is_a_failure_that_names_the_field(outcomes: Outcomes) -> None:
+    for call, outcome in of_kind(outcomes, "bad field"):
+        assert outcome["state"] == "FAILURE", call
+        assert outcome["raised"][:2] == ["limner.errors", "InvalidRequest"], call
+        assert "num_images" in outcome["raised"][2], call
+
+
+def test_a_linked_task_is_the_only_child(outcomes: Outcomes) -> None:
+    for call, outcome in of_kind(outcomes, "linked"):
+        assert len((outcome["got"] or {}).get("urls", ())) == 2, call
+        assert len(outcome["children"]) == 1, call
