@@ -44,8 +44,8 @@ def outcome(task_id: str) -> dict[str, Any]:
     """The state of a job or of a task, with its result or its error once it has ended."""
     result: AsyncResult[Any] = app.AsyncResult(task_id)
     if result.failed():
-        # Without Limner, Celery makes a class of the same name. With `pip install limner` it is the real one.
-        return {"state": "failed", "error": type(result.result).__name__, "said": str(result.result)}
+        # Celery makes a class of that name, unless this process has imported limner.errors.
+        return {"state": "failed", "error": type(result.result).__name__, "said": result.result.args[0]}
     return {"state": "succeeded", "result": result.result} if result.successful() else {"state": "open"}
 
 

@@ -36,7 +36,7 @@ def outcome(result: Any, timeout: float) -> dict[str, Any]:
     try:
         told["got"] = result.get(timeout=timeout)
     except Exception as error:  # whatever it raises is the finding
-        told["raised"] = [type(error).__module__, type(error).__name__, str(error)]
+        told["raised"] = [type(error).__name__, str(error)]
     told["state"] = result.state
     told["children"] = [child.id for child in result.children or ()]
     return told

@@ -92,6 +92,6 @@ def test_the_app_neither_takes_nor_leaves_messages_of_the_fleet(fleet: LocalFlee
 
 def test_the_page_shows_lines_of_the_example() -> None:
     code = " ".join((CHECKOUT / "examples" / "celery_app.py").read_text().split())
-    shown = [block.text for block in blocks(read("docs/celery.md")) if block.not_run]
+    shown = [block.text for block in blocks(read("docs/celery.md")) if "celery_app" in (block.not_run or "")]
     assert shown
     assert [text for text in shown if " ".join(text.split()) not in code] == []
