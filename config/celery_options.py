@@ -1,8 +1,11 @@
 """Celery's options. Each that differs from its default has its reason beside it."""
 
-from typing import Any
+from typing import Any, Final
 
 from config.settings import Settings
+
+LINKED_QUEUE: Final = "celery"
+"""The queue of linked tasks whose signature names none: Celery's own default."""
 
 
 def celery_options(settings: Settings) -> dict[str, Any]:
@@ -20,6 +23,9 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.result_ttl_seconds,
         # Steps return nothing: a job's result is stored under its id when the job has ended.
         "task_ignore_result": True,
+        # A linked task whose producer names no queue goes where Celery sends tasks by default, and not to a
+        # queue of this fleet.
+        "task_routes": {"limner.*": {}, "*": {"queue": LINKED_QUEUE}},
         "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.recover"),
         # The work is waiting for HTTP. Threads do it in 66 MB, and 32 processes take 1.8 GB.
         "worker_pool": "threads",

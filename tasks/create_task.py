@@ -32,6 +32,7 @@ from tasks.intake import accept, refuse_call
 from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
+from worker.requests import strategy
 from worker.services import Services
 from worker.transport import STEP
 
@@ -51,13 +52,20 @@ def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None
 
 
 # Acknowledged late for plain producers: until their job is on the ledger, only the message contains it.
-@step("limner.create_task", acks_late=True, reject_on_worker_lost=True, on_failure=tell_the_producer)
-def create_task(services: Services, message: Any, /, *lease: Any, **parameters: Any) -> None:
-    """Make an attempt of the job with this task's id, or make the job."""
+@step(
+    "limner.create_task",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    on_failure=tell_the_producer,
+    Strategy=strategy,
+)
+def create_task(services: Services, message: Any, /, *arguments: Any, **parameters: Any) -> None:
+    """Make an attempt of a job, whose id and lease a step's message names, or make the job."""
     if message.get(STEP):
-        create(services, message.id, lease[0])
+        job_id, lease = arguments
+        create(services, job_id, lease)
     else:
-        accept(services, message.id, lease, parameters)
+        accept(services, message, arguments, parameters)
 
 
 def create(services: Services, job_id: str, lease: int) -> None:
