@@ -72,7 +72,8 @@ def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
             "unacked_key": f"{settings.prefix}.unacked",
             "unacked_index_key": f"{settings.prefix}.unacked_index",
             "unacked_mutex_key": f"{settings.prefix}.unacked_mutex",
-            "fanout_prefix": f"/{settings.prefix}.{{db}}.",
+            # kombu takes what follows the first dot for the name of the exchange.
+            "fanout_prefix": f"/{settings.prefix.replace('.', ':')}:{{db}}.",
             # An option of worker/transport.py.
             "bindings_prefix": settings.prefix,
             # By default kombu sets no time-out, and then a Redis that hangs blocks a publish for ever.

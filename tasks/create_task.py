@@ -32,7 +32,6 @@ from tasks.intake import accept, refuse_call
 from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
-from worker.requests import strategy
 from worker.services import Services
 from worker.transport import STEP
 
@@ -57,7 +56,7 @@ def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None
     acks_late=True,
     reject_on_worker_lost=True,
     on_failure=tell_the_producer,
-    Strategy=strategy,
+    Strategy="worker.requests:strategy",
 )
 def create_task(services: Services, message: Any, /, *arguments: Any, **parameters: Any) -> None:
     """Make an attempt of a job, whose id and lease a step's message names, or make the job."""

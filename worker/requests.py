@@ -51,7 +51,7 @@ def strategy(task: Any, app: Any, consumer: Any) -> Callable[..., Any]:
                 # It stays unacknowledged, so the broker delivers it again.
                 logger.warning("message %s waits: %s", message_id, away)
             else:
-                ack()
+                ack(logger, consumer.connection_errors)
 
     return receive
 

@@ -87,18 +87,18 @@ class ResultStore:
         result = record.failure or record.images().model_dump(mode="json")
         asked = record.celery or {}
         if asked and not record.continued:
-            self._conclude(record.job_id, asked, result)
+            self._write(record.job_id, asked, result)
         elif not asked.get("ignore_result"):
-            self._conclude(record.job_id, {}, result)
+            self._write(record.job_id, {}, result)
         assert record.finished_at  # noqa: S101 - it has ended
         follow = self._follow(record, record.finished_at)
         ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
     def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> None:
         """Store an error as the result of a Celery message from which no job can be made."""
-        self._conclude(job_id, asked or {}, error)
+        self._write(job_id, asked or {}, error)
 
-    def _conclude(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
+    def _write(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
         try:
             if asked:
                 conclude(self._app, job_id, asked, result)
