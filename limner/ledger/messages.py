@@ -115,7 +115,7 @@ class Submission:
     starts_in: float | None = None
     """The seconds that pass before it takes its turn."""
     celery: str | None = None
-    """What Celery has to do at the job's end (``worker.continuations``)."""
+    """The part of a message that Celery acts on at the job's end (``worker.continuations``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Record:
     expires_at: datetime | None
     """The time after which the job is not sent any more."""
     celery: dict[str, Any] | None = field(repr=False)
-    """What Celery has to do at the job's end (``worker.continuations``)."""
+    """The part of a message that Celery acts on at the job's end (``worker.continuations``)."""
     continued: bool
     """True once Celery's part of the first end is done."""
     faulted: int

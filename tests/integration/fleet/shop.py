@@ -1,7 +1,7 @@
-"""A user's own Celery app, without any of our code: its worker takes the tasks that are linked to jobs.
+"""A user's own Celery app, without any of our code. Its worker takes the tasks that are linked to jobs.
 
-``celery -A tests.integration.fleet.shop worker -Q shop,celery`` with SHOP_REDIS. Each task keeps its arguments in
-Redis, under its own id.
+``celery -A tests.integration.fleet.shop worker -Q shop,celery`` starts it, with its Redis in SHOP_REDIS. Each
+task keeps its id and its arguments there.
 """
 
 import json

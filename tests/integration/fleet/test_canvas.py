@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import redis
-from celery import Celery, chain, chord, group
+from celery import Celery, chain, chord, group, states
 from celery.canvas import Signature
+from celery.exceptions import ChordError
 from celery.result import AsyncResult
 
 from config import Settings
@@ -173,8 +174,10 @@ def test_a_chord_fails_with_one_of_its_jobs(fleet: LocalFleet, shop: Shop) -> No
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
     result = chord([shop.image(), shop.image()])(shop.task("gather", "album"))
-    with pytest.raises(Exception, match="ModerationRefused|moderation|ChordError"):
+    with pytest.raises(errors.ModerationRefused):
         got(result)
+    eventually(lambda: result.state == states.FAILURE)
+    assert isinstance(result.result, ChordError)
     assert shop.ran("gather") == []
 
 
@@ -258,10 +261,7 @@ def test_the_late_result_of_a_revoked_job_is_collected() -> None:
         result = app.send_task("limner.create_task", kwargs={"prompt": "a fox"}, queue=QUEUE)
         job = limner.get(result.id)
         eventually(lambda: "generating" in events(limner, result.id))
-        # Celery's own command for the same, with the ids in a list.
-        [answer] = control(fleet).terminate([result.id, "unknown"], reply=True, timeout=10)
-        [said] = answer.values()
-        assert said == {"ok": f"jobs cancelled: {result.id}; no jobs: unknown"}
+        control(fleet).terminate([result.id, "somebody else's"])
         with pytest.raises(errors.Cancelled, match="after it was sent"):
             got(result)
         eventually(lambda: job.status().tasks[0].state == "succeeded")
@@ -305,22 +305,25 @@ def test_a_message_that_cannot_be_read_is_answered(shop: Shop, serializer: str) 
 @pytest.mark.parametrize("at", [before(Write.STORE_RESULT), after(Write.STORE_RESULT), after(Write.STORED)])
 def test_what_is_linked_survives_the_death_of_the_worker(at: str, tmp_path: Path) -> None:
     trail = tmp_path / "trail"
-    with LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet, neighbour(fleet):
-        with redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client:
-            shop = Shop(plain_celery(fleet.redis_url), client)
-            header = [shop.image(), shop.image()]
-            album = chord(header)(shop.task("gather", "album"))
-            told = chain(shop.image(), shop.task("publish", "told"), shop.task("announce")).apply_async()
-            fleet.start_worker(
-                settings={AT: at, TRAIL: str(trail)}, arguments=["-I", "tests.crash.points", "-c", "4"]
-            )
-            eventually(lambda: "struck" in trail.read_text())
-            fleet.start_worker()
-            assert got(told) == "announced told: 1"
-            assert len(got(album)) == 2
-            # A linked task may run twice, under the same id.
-            assert {task_id for task_id, *_ in shop.ran("publish")} == {told.parent.id}
-            assert {task_id for task_id, *_ in shop.ran("gather")} == {album.id}
-            assert len(shop.ran("gather")) == 1
-            assert fleet.provider
-            assert fleet.provider.summary()["created"] == 3
+    with (
+        LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
+        neighbour(fleet),
+        redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client,
+    ):
+        shop = Shop(plain_celery(fleet.redis_url), client)
+        header = [shop.image(), shop.image()]
+        album = chord(header)(shop.task("gather", "album"))
+        told = chain(shop.image(), shop.task("publish", "told"), shop.task("announce")).apply_async()
+        fleet.start_worker(
+            settings={AT: at, TRAIL: str(trail)}, arguments=["-I", "tests.crash.points", "-c", "4"]
+        )
+        eventually(lambda: "struck" in trail.read_text())
+        fleet.start_worker()
+        assert got(told) == "announced told: 1"
+        assert len(got(album)) == 2
+        # A linked task may run twice, under the same id.
+        assert {task_id for task_id, *_ in shop.ran("publish")} == {told.parent.id}
+        assert {task_id for task_id, *_ in shop.ran("gather")} == {album.id}
+        assert len(shop.ran("gather")) == 1
+        assert fleet.provider
+        assert fleet.provider.summary()["created"] == 3
