@@ -71,8 +71,8 @@ def _seconds(moment: Any, now: datetime, name: str) -> float | None:
     if moment is None:
         return None
     try:
-        time: Any = maybe_make_aware(maybe_iso8601(moment), UTC)
-        return float((time - now).total_seconds())
+        read: Any = maybe_iso8601(moment)
+        return float((maybe_make_aware(read, UTC) - now).total_seconds())
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise InvalidRequest(f"{name}: {moment!r} is no time ({error})") from None
 

@@ -13,8 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import redis
-from celery import Celery, states
-from celery._state import _task_stack
+from celery import Celery, _state, states
 from celery.app.task import Context
 from celery.canvas import group, maybe_signature
 from celery.exceptions import BackendError
@@ -147,19 +146,21 @@ def conclude(app: Celery, job_id: str, asked: Asked, result: Mapping[str, Any] |
 @contextmanager
 def _current(task: Any, request: Context) -> Iterator[None]:
     """Make a job's request the current one, from which Celery takes children, root and stamps."""
-    _task_stack.push(task)
+    # Celery has no public name for it.
+    tasks: Any = _state._task_stack  # type: ignore[attr-defined]  # noqa: SLF001
+    tasks.push(task)
     task.request_stack.push(request)
     try:
         yield
     finally:
         task.request_stack.pop()
-        _task_stack.pop()
+        tasks.pop()
 
 
 def _send_callbacks(app: Celery, request: Any, result: Mapping[str, Any]) -> None:
     """Send the callbacks, and the next task of the chain."""
     family = {"parent_id": request.id, "root_id": request.root_id or request.id}
-    callbacks = [maybe_signature(each, app=app) for each in maybe_list(request.callbacks) or ()]
+    callbacks: list[Any] = [maybe_signature(each, app=app) for each in maybe_list(request.callbacks) or ()]
     # Celery sends several callbacks as one group, and a group by itself.
     single = [each for each in callbacks if not isinstance(each, group)]
     if len(single) > 1:
@@ -167,5 +168,5 @@ def _send_callbacks(app: Celery, request: Any, result: Mapping[str, Any]) -> Non
     for callback in [*(each for each in callbacks if isinstance(each, group)), *single]:
         callback.apply_async((result,), **family)
     if request.chain:
-        following = maybe_signature(request.chain[-1], app=app)
+        following: Any = maybe_signature(request.chain[-1], app=app)
         following.apply_async((result,), chain=request.chain[:-1], **family)

@@ -29,7 +29,8 @@ def install() -> None:
 
 def revoke(state: Any, task_id: str | list[str], **_: Any) -> dict[str, str]:
     """Cancel the jobs with these ids. Other ids are ignored."""
-    cancelled, ignored = [], []
+    cancelled: list[str] = []
+    ignored: list[str] = []
     for job_id in map(str, maybe_list(task_id) or ()):
         try:
             found = cancel(state.app.services.ledger, job_id)

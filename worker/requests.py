@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 _UNREADABLE: Final = (InvalidTaskError, ContentDisallowed, DecodeError, LookupError, TypeError, ValueError)
 
 
-class StepRequest(Request):  # type: ignore[misc]
+class StepRequest(Request):
     """A request that does not wait in the worker's memory, and that nobody can revoke."""
 
     @property

@@ -15,7 +15,6 @@ import redis
 from celery import Celery, chain, chord, group, states
 from celery.canvas import Signature
 from celery.exceptions import ChordError
-from celery.result import AsyncResult
 
 from config import Settings
 from limner import Limner, errors
@@ -102,7 +101,7 @@ def shop(fleet: LocalFleet, worker: Child) -> Iterator[Shop]:
         yield Shop(plain_celery(fleet.redis_url), client)
 
 
-def got(result: "AsyncResult[Any]") -> Any:
+def got(result: Any) -> Any:
     return result.get(timeout=WAIT)
 
 
@@ -115,7 +114,9 @@ def events(limner: Limner, job_id: str) -> list[str]:
 
 
 def test_the_next_task_of_a_chain_gets_the_job_s_result(shop: Shop) -> None:
-    result = chain(shop.image(num_images=2), shop.task("publish", "a"), shop.task("announce")).apply_async()
+    result: Any = chain(
+        shop.image(num_images=2), shop.task("publish", "a"), shop.task("announce")
+    ).apply_async()
     assert got(result) == "announced a: 2"
     job = result.parent.parent
     [[task_id, job_id, urls, tag]] = shop.ran("publish")
@@ -125,7 +126,7 @@ def test_the_next_task_of_a_chain_gets_the_job_s_result(shop: Shop) -> None:
 
 def test_a_linked_task_runs_at_the_end_and_is_the_job_s_child(shop: Shop) -> None:
     links = [shop.task("publish", "one"), shop.task("publish", "two")]
-    result = shop.image().apply_async(link=links, link_error=shop.task("complain"))
+    result: Any = shop.image().apply_async(link=links, link_error=shop.task("complain"))
     images = got(result)
     eventually(lambda: len(shop.ran("publish")) == 2)
     assert {tag for *_, tag in shop.ran("publish")} == {"one", "two"}
@@ -139,7 +140,9 @@ def test_a_linked_task_runs_at_the_end_and_is_the_job_s_child(shop: Shop) -> Non
 def test_an_error_callback_runs_if_the_job_fails(fleet: LocalFleet, shop: Shop) -> None:
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
-    result = shop.image().apply_async(link=shop.task("publish", "never"), link_error=shop.task("complain"))
+    result: Any = shop.image().apply_async(
+        link=shop.task("publish", "never"), link_error=shop.task("complain")
+    )
     with pytest.raises(errors.ModerationRefused):
         got(result)
     eventually(lambda: shop.ran("complain"))
@@ -150,20 +153,20 @@ def test_an_error_callback_runs_if_the_job_fails(fleet: LocalFleet, shop: Shop) 
 def test_a_chain_fails_with_its_job(fleet: LocalFleet, shop: Shop) -> None:
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
-    result = chain(shop.image(), shop.task("publish", "never"), shop.task("announce")).apply_async()
+    result: Any = chain(shop.image(), shop.task("publish", "never"), shop.task("announce")).apply_async()
     with pytest.raises(errors.ModerationRefused):
         got(result)
     assert shop.ran("publish") == []
 
 
 def test_a_group_has_the_results_of_its_jobs(shop: Shop) -> None:
-    result = group(shop.image(num_images=number) for number in (1, 2, 3)).apply_async()
+    result: Any = group(shop.image(num_images=number) for number in (1, 2, 3)).apply_async()
     assert [len(images["urls"]) for images in result.get(timeout=WAIT)] == [1, 2, 3]
 
 
 def test_a_chord_gathers_jobs_and_other_tasks(shop: Shop) -> None:
     header = [shop.image(), shop.task("sketch", 7), shop.image()]
-    result = chord(header)(shop.task("gather", "album"))
+    result: Any = chord(header)(shop.task("gather", "album"))
     first, sketch, last = (member.id for member in result.parent.results)
     assert got(result) == [first, "sketch 7", last]
     assert shop.ran("gather") == [[result.id, [first, "sketch 7", last], "album"]]
@@ -173,7 +176,7 @@ def test_a_chord_gathers_jobs_and_other_tasks(shop: Shop) -> None:
 def test_a_chord_fails_with_one_of_its_jobs(fleet: LocalFleet, shop: Shop) -> None:
     assert fleet.provider
     fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
-    result = chord([shop.image(), shop.image()])(shop.task("gather", "album"))
+    result: Any = chord([shop.image(), shop.image()])(shop.task("gather", "album"))
     with pytest.raises(errors.ModerationRefused):
         got(result)
     eventually(lambda: result.state == states.FAILURE)
@@ -182,7 +185,7 @@ def test_a_chord_fails_with_one_of_its_jobs(fleet: LocalFleet, shop: Shop) -> No
 
 
 def test_a_refused_message_fails_what_is_linked_to_it(shop: Shop) -> None:
-    result = chain(shop.image(promt="a fox"), shop.task("publish", "never")).apply_async(
+    result: Any = chain(shop.image(promt="a fox"), shop.task("publish", "never")).apply_async(
         link_error=shop.task("complain")
     )
     with pytest.raises(errors.InvalidRequest, match="promt"):
@@ -197,7 +200,7 @@ def test_a_linked_task_without_a_queue_goes_to_celery_s_default(shop: Shop) -> N
 
 def test_a_message_that_comes_too_late_ends_as_expired(fleet: LocalFleet, shop: Shop) -> None:
     assert fleet.provider
-    result = shop.image().apply_async(
+    result: Any = shop.image().apply_async(
         expires=datetime.now(UTC) - timedelta(seconds=5), link_error=shop.task("complain")
     )
     with pytest.raises(errors.Expired):
@@ -210,7 +213,7 @@ def test_a_job_that_waits_too_long_ends_as_expired(fleet: LocalFleet, shop: Shop
     with Limner(fleet.redis_url) as limner:
         limner.pause(reason="a test")
         try:
-            result = shop.image().apply_async(expires=1.0)
+            result: Any = shop.image().apply_async(expires=1.0)
             with pytest.raises(errors.Expired):
                 got(result)
         finally:
@@ -220,7 +223,7 @@ def test_a_job_that_waits_too_long_ends_as_expired(fleet: LocalFleet, shop: Shop
 
 def test_a_countdown_is_the_job_s_start(fleet: LocalFleet, shop: Shop) -> None:
     began = datetime.now(UTC)
-    result = shop.image().apply_async(countdown=3.0)
+    result: Any = shop.image().apply_async(countdown=3.0)
     with Limner(fleet.redis_url) as limner:
         job = limner.get(result.id)
         eventually(lambda: events(limner, result.id))
@@ -237,7 +240,7 @@ def test_a_countdown_is_the_job_s_start(fleet: LocalFleet, shop: Shop) -> None:
 
 
 def test_a_job_that_waits_for_its_start_can_be_revoked(fleet: LocalFleet, shop: Shop) -> None:
-    result = shop.image().apply_async(countdown=600.0, link_error=shop.task("complain"))
+    result: Any = shop.image().apply_async(countdown=600.0, link_error=shop.task("complain"))
     with Limner(fleet.redis_url) as limner:
         eventually(lambda: events(limner, result.id))
     control(fleet).revoke([result.id, "somebody else's"])
@@ -269,14 +272,14 @@ def test_the_late_result_of_a_revoked_job_is_collected() -> None:
 
 
 def test_a_revoked_id_of_a_job_in_another_worker_does_no_harm(fleet: LocalFleet, shop: Shop) -> None:
-    result = shop.image().apply_async(countdown=2.0)
+    result: Any = shop.image().apply_async(countdown=2.0)
     # Workers hand the ids to each other that they have been told to revoke.
     control(fleet).broadcast("hello", arguments={"from_node": "a@b", "revoked": {result.id: time.time()}})
     assert got(result)["urls"]
 
 
 def test_a_result_that_nobody_wants_is_not_stored(fleet: LocalFleet, shop: Shop) -> None:
-    result = shop.image().apply_async(ignore_result=True, link=shop.task("publish", "anyway"))
+    result: Any = shop.image().apply_async(ignore_result=True, link=shop.task("publish", "anyway"))
     assert result.get(timeout=1) is None
     with Limner(fleet.redis_url) as limner:
         eventually(lambda: events(limner, result.id))
@@ -287,7 +290,7 @@ def test_a_result_that_nobody_wants_is_not_stored(fleet: LocalFleet, shop: Shop)
 
 def test_a_message_of_protocol_1_means_the_same(fleet: LocalFleet, shop: Shop) -> None:
     shop.app.conf.task_protocol = 1
-    result = shop.image().apply_async(
+    result: Any = shop.image().apply_async(
         link=shop.task("publish", "old"), link_error=shop.task("complain"), countdown=1.0, expires=50.0
     )
     assert got(result)["urls"]
@@ -297,7 +300,7 @@ def test_a_message_of_protocol_1_means_the_same(fleet: LocalFleet, shop: Shop) -
 @pytest.mark.parametrize("serializer", ["pickle", "yaml", "msgpack"])
 def test_a_message_that_cannot_be_read_is_answered(shop: Shop, serializer: str) -> None:
     pytest.importorskip(serializer)
-    result = shop.image().apply_async(serializer=serializer)
+    result: Any = shop.image().apply_async(serializer=serializer)
     with pytest.raises(errors.InvalidRequest, match="serializer='json'"):
         got(result)
 
@@ -312,8 +315,8 @@ def test_what_is_linked_survives_the_death_of_the_worker(at: str, tmp_path: Path
     ):
         shop = Shop(plain_celery(fleet.redis_url), client)
         header = [shop.image(), shop.image()]
-        album = chord(header)(shop.task("gather", "album"))
-        told = chain(shop.image(), shop.task("publish", "told"), shop.task("announce")).apply_async()
+        album: Any = chord(header)(shop.task("gather", "album"))
+        told: Any = chain(shop.image(), shop.task("publish", "told"), shop.task("announce")).apply_async()
         fleet.start_worker(
             settings={AT: at, TRAIL: str(trail)}, arguments=["-I", "tests.crash.points", "-c", "4"]
         )

@@ -129,7 +129,13 @@ def test_a_refused_message_with_the_id_of_a_job_leaves_the_job_s_result() -> Non
 
 # What a message asks of Celery
 
-LINK = {"task": "shop.publish", "args": [], "kwargs": {}, "options": {"task_id": "p-1"}, "subtask_type": None}
+LINK: dict[str, Any] = {
+    "task": "shop.publish",
+    "args": [],
+    "kwargs": {},
+    "options": {"task_id": "p-1"},
+    "subtask_type": None,
+}
 
 
 def test_what_is_linked_lies_on_the_record_and_the_task_itself_does_nothing() -> None:

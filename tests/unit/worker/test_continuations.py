@@ -115,7 +115,7 @@ class Sent:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception | None = None) -> None:
         self.app: Application = build_app(Settings(redis_url="redis://127.0.0.1:1/0"))
         self.app.loader.import_default_modules()
-        self.app.conf.result_backend = f"file://{folder}"
+        self.app.conf.update(result_backend=f"file://{folder}")
         self.messages: list[tuple[str, Any, dict[str, Any]]] = []
 
         def send(_producer: Any, name: str, message: Any, **options: Any) -> None:

@@ -20,7 +20,7 @@ from worker.transport import STEP
 
 def a_request(**headers: Any) -> Any:
     app: Any = SimpleNamespace(conf=SimpleNamespace(timezone=UTC), tasks={})
-    task = SimpleNamespace(ignore_result=True, store_errors_even_if_ignored=False)
+    task: Any = SimpleNamespace(ignore_result=True, store_errors_even_if_ignored=False)
     message = SimpleNamespace(
         headers={"id": "job-1", "task": "limner.create_task", **headers},
         body="",
