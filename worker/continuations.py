@@ -20,6 +20,7 @@ from celery.exceptions import BackendError
 from celery.utils.functional import maybe_list
 from kombu.exceptions import OperationalError
 
+from limner._connection import refuses
 from limner.errors import InvalidRequest, LimnerError
 
 logger = logging.getLogger(__name__)
@@ -134,13 +135,23 @@ def conclude(app: Celery, job_id: str, asked: Asked, result: Mapping[str, Any] |
             else:
                 _send_callbacks(app, request, result)
                 backend.mark_as_done(job_id, result, request, store)
-        except BROKER_ERRORS:
-            raise
-        except Exception:
+        except Exception as error:
+            if _is_away(error):
+                raise
             logger.exception("job %s has ended, and not all that is linked to it could be told", job_id)
             if store:
                 state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
                 backend.store_result(job_id, result, state)
+
+
+def _is_away(error: Exception) -> bool:
+    """True if it is worth while to try again later.
+
+    A server that serves may refuse one command for good, as when a queue's key has another type.
+    """
+    cause = error.__cause__ if isinstance(error, OperationalError) else error
+    refused = isinstance(cause, redis.ResponseError) and not refuses(cause)
+    return isinstance(error, BROKER_ERRORS) and not refused
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 from celery import states
 from celery.app.task import Context
 from kombu.exceptions import OperationalError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from config import Settings
 from limner.errors import GenerationFailed, InvalidRequest
@@ -185,20 +186,26 @@ def test_a_result_that_nobody_wants_is_not_stored(sent: Sent) -> None:
     assert {sent.meta(task_id)["status"] for task_id in ("job-1", "job-2")} == {states.PENDING}
 
 
+@pytest.mark.parametrize("fault", [OperationalError("away"), ReadOnlyError("a replica")])
 def test_a_broker_that_is_away_leaves_the_result_unstored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    sent = Sent(tmp_path, monkeypatch, OperationalError("away"))
+    sent = Sent(tmp_path, monkeypatch, fault)
     with pytest.raises(OperationalError):
         conclude(sent.app, "job-1", {"callbacks": [signature()]}, IMAGES)
     assert sent.meta()["status"] == states.PENDING
 
 
+@pytest.mark.parametrize("fault", [ValueError("no such serializer"), ResponseError("WRONGTYPE of a key")])
 @pytest.mark.parametrize("result", [IMAGES, GenerationFailed("no")])
 def test_a_faulty_link_does_not_cost_the_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, result: Any
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    result: Any,
+    fault: Exception,
 ) -> None:
-    sent = Sent(tmp_path, monkeypatch, ValueError("no such serializer"))
+    sent = Sent(tmp_path, monkeypatch, fault)
     conclude(sent.app, "job-1", {"callbacks": [signature()], "errbacks": [signature()]}, result)
     assert sent.meta()["status"] in (states.SUCCESS, states.FAILURE)
     assert "job job-1 has ended, and not all" in caplog.text
