@@ -52,3 +52,10 @@ def sketch(task: Any, number: int) -> dict[str, Any]:
     """A member of a chord that is no job."""
     _keep(task, number)
     return {"job_id": f"sketch {number}"}
+
+
+@app.task(bind=True, name="shop.imagine")
+def imagine(task: Any, about: str) -> Any:
+    """Put a job in the place of this task."""
+    image = app.signature("limner.create_task", kwargs={"prompt": about}, queue="limner", immutable=True)
+    raise task.replace(image)
