@@ -185,6 +185,17 @@ def test_a_chord_fails_with_one_of_its_jobs(fleet: LocalFleet, shop: Shop) -> No
     assert shop.ran("gather") == []
 
 
+def test_a_job_can_be_the_body_of_a_chord(fleet: LocalFleet, shop: Shop) -> None:
+    assert fleet.provider
+    made: Any = chord([shop.image(), shop.image()])(shop.image(num_images=3))
+    assert len(got(made)["urls"]) == 3
+    fleet.provider.faults(task_fail={"next": 1, "variant": "moderation"})
+    failed: Any = chord([shop.image(), shop.image()])(shop.image(num_images=3))
+    with pytest.raises((errors.ModerationRefused, ChordError)):
+        got(failed)
+    eventually(lambda: failed.state == states.FAILURE)
+
+
 def test_a_refused_message_fails_what_is_linked_to_it(shop: Shop) -> None:
     result: Any = chain(shop.image(promt="a fox"), shop.task("publish", "never")).apply_async(
         link_error=shop.task("complain")
