@@ -56,6 +56,8 @@ def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None
     acks_late=True,
     reject_on_worker_lost=True,
     on_failure=tell_the_producer,
+    # What Celery writes into the message of a job that is linked to another one.
+    ignore_result=False,
     Strategy="worker.requests:strategy",
 )
 def create_task(services: Services, message: Any, /, *arguments: Any, **parameters: Any) -> None:
