@@ -109,7 +109,7 @@ def result(job: Job) -> list[str]:
 
 
 def job(client: Limner) -> None:
-    """What is known of a job, and what can be done to it."""
+    """The knowledge of a job, and the actions on it."""
     one = client.get("job-1")
     status = one.status()
     assert_type(status.state, JobState)
@@ -138,7 +138,7 @@ async def ajob(client: Limner) -> None:
 
 
 def operate(client: Limner) -> None:
-    """What operators do."""
+    """The part of operators."""
     assert_type(client.accounts(), list[AccountStatus])
     for account in client.accounts():
         pause = account.pause
