@@ -24,7 +24,7 @@ from limner import Cancellation, Images, Job, JobState, Limner, TextToImage, err
 
 PATIENCE: Final = 60.0
 """Seconds for a job of the fleet, which ends in less than one."""
-SHORT: Final = 0.5
+SHORT: Final = 0.3
 """Seconds: the time-out towards a Redis that does not answer."""
 NOWHERE: Final = "redis://127.0.0.1:1/0"
 REQUEST: Final = TextToImage(
@@ -252,7 +252,7 @@ def cancelled(url: str) -> None:
             assert client.resume()
         assert client.spend().days
         assert (client.doubts(), client.broken(), client.unmatched_callbacks()) == ([], [], [])
-        assert client.callback_counts() == {}
+        assert sum(client.callback_counts().values()) > 0
 
 
 def events(url: str) -> None:

@@ -11,6 +11,11 @@ from typing import Final
 __all__ = ["Unresolvable", "installed", "make", "resolve"]
 
 SECONDS: Final = 300.0
+_LISTS: Final = """
+import json
+from importlib.metadata import distributions
+print(json.dumps({each.metadata["Name"]: each.version for each in distributions()}))
+"""
 
 
 class Unresolvable(Exception):
@@ -24,7 +29,6 @@ def make(folder: Path, requirements: Sequence[str]) -> Path:
     """
     python = _empty(folder)
     _pip(python, "install", "--quiet", "--no-compile", *requirements)
-    _pip(python, "check")
     return python
 
 
@@ -42,8 +46,9 @@ def resolve(folder: Path, requirements: Sequence[str]) -> dict[str, str]:
 
 def installed(python: Path) -> dict[str, str]:
     """The releases in an environment, by the name of the package."""
-    listed = json.loads(_pip(python, "list", "--format", "json"))
-    return {each["name"]: each["version"] for each in listed}
+    told = subprocess.run([python, "-I", "-c", _LISTS], capture_output=True, text=True, check=True).stdout
+    releases: dict[str, str] = json.loads(told)
+    return releases
 
 
 def _empty(folder: Path) -> Path:
@@ -51,11 +56,10 @@ def _empty(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def _pip(python: Path, command: str, *arguments: str) -> str:
+def _pip(python: Path, command: str, *arguments: str) -> None:
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     run = subprocess.run(
         [*pip, command, *arguments], capture_output=True, text=True, check=False, timeout=SECONDS
     )
     if run.returncode:
         raise Unresolvable(f"pip {command} {' '.join(arguments)}\n{run.stdout}{run.stderr}")
-    return run.stdout

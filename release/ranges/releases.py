@@ -8,8 +8,8 @@ from typing import Final
 __all__ = ["ENDS", "NEIGHBOURS", "PAIRS", "PYDANTIC", "REDIS", "Neighbour"]
 
 REDIS: Final = ("5.0.3", "5.3.1", "6.0.0", "6.4.0", "7.0.1", "7.4.1", "8.0.1", "8.1.0")
-"""The first and the last release of each major version. Before 5.0.3, a pipeline of asyncio did not repeat a
-call on a connection that the server had closed."""
+"""The first and the last release of each major version. 5.0.0 has no ``from_pool``. In 5.0.1, a pipeline of
+asyncio does not repeat a call on a connection that the server has closed. Kombu excludes 5.0.2."""
 _OLD_PYDANTIC: Final = ("2.8.0", "2.9.2", "2.10.6", "2.11.10")
 PYDANTIC: Final = (*(_OLD_PYDANTIC if sys.version_info < (3, 14) else ()), "2.12.5", "2.13.5", "2.14.4")
 """The lowest release, and the last one of each minor version. Python 3.14 needs 2.12 or newer."""
@@ -53,7 +53,7 @@ NEIGHBOURS: Final[Mapping[str, Neighbour]] = {
         Neighbour(("fastapi==0.121.3",), extra="callbacks", program="release.ranges.fastapi_app"),
         Neighbour(("fastapi==0.140.0",), extra="callbacks", program="release.ranges.fastapi_app"),
         Neighbour(("fastapi==0.165.0",), extra="callbacks", program="release.ranges.fastapi_app"),
-        Neighbour(("celery[redis]==5.4.0", "fastapi==0.115.5", "pydantic==2.8.2")),
+        Neighbour(("celery[redis]==5.4.0", "arq==0.28.0", "fastapi==0.115.5", "pydantic==2.8.2")),
     )
 }
 """By name: releases of the last two years, and a backend that has several of them."""

@@ -20,6 +20,13 @@ __all__ = ["Outcome", "fleet", "run", "try_neighbour", "try_pins", "wanted"]
 
 SECONDS: Final = 180.0
 _ROOT: Final = Path(__file__).parents[2]
+_STRICTLY: Final = """
+import runpy, sys, warnings
+warnings.filterwarnings("error", module="limner")
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Makes a warning about the way in which our code uses a package an error."""
 _SETTINGS: Final = MappingProxyType(
     {
         "LIMNER_RATE_REQUESTS": "10000",
@@ -43,7 +50,7 @@ class Outcome:
 def fleet() -> Iterator[LocalFleet]:
     """A fleet with a quick provider, for any number of trials."""
     provider = SandboxProvider(duration=0.1, creates=0, reads=0)
-    with LocalFleet(settings=_SETTINGS, provider=provider) as running:
+    with LocalFleet(settings=_SETTINGS, provider=provider, callbacks=True) as running:
         yield running
 
 
@@ -74,11 +81,11 @@ def _try(requirements: Sequence[str], program: str, fleet_url: str) -> Outcome:
 
 
 def run(python: Path, program: str, fleet_url: str) -> Outcome:
-    """Have the interpreter run a module of this checkout as a program; a warning counts as a fault."""
+    """Have the interpreter run a module of this checkout as a program."""
     with EmbeddedValkey() as other:
-        # Without -I, the program's folder and the user's packages could be imported.
+        # Without -I, this checkout and the user's packages could be imported.
         ended = subprocess.run(
-            [python, "-I", "-W", "error", _ROOT / f"{program.replace('.', '/')}.py", fleet_url, other.url],
+            [python, "-I", "-c", _STRICTLY, _ROOT / f"{program.replace('.', '/')}.py", fleet_url, other.url],
             cwd=python.parent,
             capture_output=True,
             text=True,

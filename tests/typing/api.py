@@ -180,7 +180,7 @@ def clients() -> None:
         assert_type(client, Limner)
     with Limner.from_env() as client:
         assert_type(client, Limner)
-    Limner("redis://", durability="replica").close()
+    Limner("redis://", durability="replica", prefix="shop").close()
     Limner()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(Receiver.from_env(), Receiver)
     assert_type(limner.__version__, str)
