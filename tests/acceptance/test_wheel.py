@@ -74,7 +74,7 @@ def test_the_command_of_the_wheel_is_the_command_line(
     command = install(wheel, needed, tmp_path / "cli").with_name("limner")
     version = subprocess.check_output([command, "--version"], cwd=tmp_path, text=True)
     assert version == f"limner {metadata.version}\n"
-    asked = [command, "--json", "status", "x", "--redis-url", "redis://127.0.0.1:1/0"]
+    asked = [str(command), "--json", "status", "x", "--redis-url", "redis://127.0.0.1:1/0"]
     run = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.returncode, json.loads(run.stderr)["error"]) == (5, "StoreUnavailable")
     usage = subprocess.check_output([command, "submit", "--help"], cwd=tmp_path, text=True)
