@@ -63,10 +63,14 @@ class Timekeeper:
 
     def _begin(self) -> dict[str, Tick]:
         last = self._ledger.ticks.take_up((entry.mark for entry in self._entries), self._started)
-        return {
-            entry.name: resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
-            for entry in self._entries
-        }
+        begin = {}
+        for entry in self._entries:
+            after = resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
+            first, upcoming = entry.rhythm.next(last[entry.mark]), entry.rhythm.next(after)
+            if first <= self._started and upcoming != first:
+                _tell_left_out(entry, "was away", first, upcoming if upcoming <= self._started else None)
+            begin[entry.name] = after
+        return begin
 
     def _run_entry(self, entry: Entry, now: Tick) -> None:
         # A clock that was ahead and has been set right must not silence the entry until that time comes.
@@ -82,10 +86,7 @@ class Timekeeper:
         if not ticks:
             self._after[entry.name] = now
         if ticks[:1] != [first]:
-            until = iso(ticks[0]) if ticks else "now"
-            logger.warning(
-                "schedule %s: held up too long; left out from %s until %s", entry.name, iso(first), until
-            )
+            _tell_left_out(entry, "was held up too long", first, ticks[0] if ticks else None)
 
     def _submit(self, entry: Entry, tick: Tick) -> None:
         new = entry.submission(tick, idempotency_seconds=self._idempotency_seconds)
@@ -115,6 +116,16 @@ class Timekeeper:
                 answer.job_id,
                 answer.outcome,
             )
+
+
+def _tell_left_out(entry: Entry, why: str, first: Tick, until: Tick | None) -> None:
+    logger.warning(
+        "schedule %s: beat %s; its ticks are left out from %s until %s (catch_up)",
+        entry.name,
+        why,
+        iso(first),
+        "now" if until is None else iso(until),
+    )
 
 
 class Scheduler(celery.beat.Scheduler):

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
 from tests.processes import wait_until
 from tests.repository import ROOT
+from worker.schedule.file import read_schedule
 
 EVERY_SECOND = '[kite]\nevery = 1\nrequest = { prompt = "a red kite" }\n'
 
@@ -92,6 +93,44 @@ def test_two_beats_submit_each_tick_once_and_one_can_continue_alone(
     wait_until(lambda: len(ticks()) >= alone + 4)
     assert second.running
     assert is_without_gap_or_double(ticks())
+
+
+def test_two_beats_that_were_away_for_a_day_buy_the_ticks_of_today_once(
+    start_beat: StartBeat, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    # In this zone it is between 12:00 and 13:00, so that the test may run at any time of the day.
+    zone = f"Etc/GMT{now.hour - 12:+d}"
+    names = {"today": '"today"', "skipped": "false", "hour": "3600"}
+    texts = [daily(name, 10, zone, catch_up) for name, catch_up in names.items()]
+    texts += [daily("yesterday", 15, zone, '"today"'), daily("latest", 15, zone, '"latest"')]
+    path = tmp_path / "written.toml"
+    path.write_text("".join(texts))
+    ledger = Ledger(connect(valkey.url, timeout=1.0))
+    for entry in read_schedule(path):
+        ledger.ticks.record(entry.mark, int(now.timestamp()) - 86_400)
+
+    # The last entry ticks once a second: once it has, the others before it have been looked at.
+    schedule = "".join([*texts, EVERY_SECOND])
+    for name in ("first", "second"):
+        start_beat(name, schedule=schedule)
+    for name in ("first", "second"):
+        wait_until(lambda: "schedule kite: the tick of" in (tmp_path / name).read_text())  # noqa: B023
+
+    events = ledger.journal.events("0", block=0.001, count=1000)
+    bought = [event.metadata for event in events if event.metadata["schedule"] != "kite"]
+    today = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    assert sorted((each["schedule"], datetime.fromisoformat(each["tick"])) for each in bought) == [
+        ("latest", today - timedelta(hours=19)),
+        ("today", today),
+    ]
+
+
+def daily(name: str, hour: int, zone: str, catch_up: str) -> str:
+    return (
+        f'[{name}]\ncrontab = "0 {hour} * * *"\ntimezone = "{zone}"\ncatch_up = {catch_up}\n'
+        'request = { prompt = "a red kite" }\n'
+    )
 
 
 def test_a_tick_is_not_lost_in_an_outage_of_redis(
