@@ -17,6 +17,8 @@ from config import Settings
 from limner._connection import connect
 from limner.errors import RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
+from worker.health.beat import LOOK, beat_file
+from worker.health.heartbeat import touch
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Tick, due, iso, resume
 
@@ -129,11 +131,13 @@ def _tell_left_out(entry: Entry, why: str, first: Tick, until: Tick | None) -> N
 
 
 class Scheduler(celery.beat.Scheduler):
-    """The scheduler of ``celery -A worker beat``. It keeps no file, and no connection to the broker."""
+    """The scheduler of ``celery -A worker beat``. It keeps no state in a file, and needs no broker."""
 
     def __init__(self, app: "Application", *args: Any, **kwargs: Any) -> None:
         self._settings = app.settings
         self._away = False
+        self._beat_file = beat_file(app.settings.heartbeat_file)
+        self._told = False
         try:
             self._entries = read_schedule(app.settings.schedule_file)
         except ScheduleError as error:
@@ -157,7 +161,17 @@ class Scheduler(celery.beat.Scheduler):
         if self._away:
             logger.warning("the schedule goes on")
         self._away = False
-        return min(max(upcoming - time.time(), 0.0), self.max_interval or math.inf)
+        self._touch()
+        return min(max(upcoming - time.time(), 0.0), self.max_interval or math.inf, LOOK)
+
+    def _touch(self) -> None:
+        try:
+            touch(self._beat_file)
+        except OSError as error:
+            # The jobs matter more than the health check, which will say that the file is missing.
+            if not self._told:
+                logger.warning("LIMNER_HEARTBEAT_FILE: %s cannot be touched: %s", self._beat_file, error)
+            self._told = True
 
     @property
     def info(self) -> str:

@@ -9,8 +9,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
+from config import Settings
 from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
@@ -18,11 +20,16 @@ from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
 from tests.processes import wait_until
 from tests.repository import ROOT
+from worker.application import build_app
+from worker.health.beat import LOOK, verdict
+from worker.schedule.beat import OUTAGE_PAUSE, Scheduler
 from worker.schedule.file import read_schedule
 
 EVERY_SECOND = '[kite]\nevery = 1\nrequest = { prompt = "a red kite" }\n'
+NOTHING_SOON = '[kite]\ncrontab = "0 0 29 2 *"\nrequest = { prompt = "a red kite" }\n'
 
 StartBeat = Callable[..., Child]
+MakeScheduler = Callable[[str], tuple[Scheduler, Path]]
 
 
 @pytest.fixture
@@ -47,7 +54,10 @@ def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
                     output=output,
                     env=environment
                     | {"LIMNER_REDIS_URL": valkey.url, "LIMNER_SCHEDULE_FILE": str(file)}
-                    | {"LIMNER_REDIS_TIMEOUT_SECONDS": "1"},
+                    | {
+                        "LIMNER_REDIS_TIMEOUT_SECONDS": "1",
+                        "LIMNER_HEARTBEAT_FILE": str(tmp_path / f"{name}.heart"),
+                    },
                     cwd=ROOT,
                 )
             )
@@ -56,6 +66,19 @@ def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
     yield start
     for beat in beats:
         beat.kill()
+
+
+@pytest.fixture
+def make_scheduler(valkey: EmbeddedValkey, tmp_path: Path) -> MakeScheduler:
+    """A function that makes the scheduler of beat, and returns it with the file that it touches."""
+
+    def make(heartbeat: str) -> tuple[Scheduler, Path]:
+        schedule = tmp_path / "schedule.toml"
+        schedule.write_text(EVERY_SECOND)
+        settings = Settings(redis_url=valkey.url, schedule_file=schedule, heartbeat_file=tmp_path / heartbeat)
+        return Scheduler(build_app(settings)), tmp_path / f"{heartbeat}-beat"
+
+    return make
 
 
 @pytest.fixture
@@ -160,6 +183,53 @@ def test_beat_waits_for_redis_if_it_is_down_at_the_start(
     assert beat.running
 
 
+def a_minute_later(file: Path) -> str | None:
+    """The verdict if the last look at the schedule were a minute older."""
+    before = file.stat().st_mtime - 60
+    os.utime(file, (before, before))
+    return verdict(file, time.time())
+
+
+def test_a_beat_with_nothing_to_do_shows_that_it_lives(start_beat: StartBeat, tmp_path: Path) -> None:
+    file = tmp_path / "beat.heart-beat"
+    start_beat(schedule=NOTHING_SOON)
+    wait_until(file.exists)
+    assert a_minute_later(file)
+    wait_until(lambda: verdict(file, time.time()) is None)
+
+
+def test_a_suspended_beat_is_unhealthy_until_it_goes_on(start_beat: StartBeat, tmp_path: Path) -> None:
+    file = tmp_path / "beat.heart-beat"
+    beat = start_beat()
+    wait_until(file.exists)
+    beat.signal(signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(beat.pid).status() == psutil.STATUS_STOPPED)
+    assert a_minute_later(file)
+    beat.signal(signal.SIGCONT)
+    wait_until(lambda: verdict(file, time.time()) is None)
+
+
+def test_a_look_that_redis_refuses_does_not_count(
+    make_scheduler: MakeScheduler, valkey: EmbeddedValkey
+) -> None:
+    scheduler, file = make_scheduler("heart")
+    valkey.kill()
+    assert scheduler.tick() == OUTAGE_PAUSE
+    assert not file.exists()
+    valkey.restart()
+    assert scheduler.tick() <= LOOK
+    assert verdict(file, time.time()) is None
+
+
+def test_a_beat_without_a_place_for_its_file_keeps_its_schedule(
+    make_scheduler: MakeScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler, file = make_scheduler("no-such-folder/heart")
+    assert [scheduler.tick() <= 1, scheduler.tick() <= 1] == [True, True]
+    assert not file.exists()
+    assert caplog.text.count("cannot be touched") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("down", [False, True])
 def test_beat_stops_at_once(
@@ -167,7 +237,7 @@ def test_beat_stops_at_once(
 ) -> None:
     if down:
         valkey.pause()
-    beat = start_beat(schedule='[kite]\ncrontab = "0 0 29 2 *"\nrequest = { prompt = "a red kite" }\n')
+    beat = start_beat(schedule=NOTHING_SOON)
     wait_until(lambda: "beat: Starting" in (tmp_path / "beat").read_text())
     if down:
         wait_until(lambda: "stands still" in (tmp_path / "beat").read_text())
