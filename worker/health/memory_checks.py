@@ -52,7 +52,7 @@ def jobs_kept(settings: Settings) -> int:
 
 
 def memory(facts: Mapping[str, Any], *, kept: int, seconds: float) -> Iterator[Finding]:
-    """The findings about a server with these facts (its INFO) that is to keep so many jobs for ``seconds``."""
+    """The findings about a server with these facts (its INFO) that keeps so many jobs for ``seconds``."""
     if "used_memory" not in facts or "maxmemory" not in facts:
         yield warn(
             CHECK,
