@@ -1,4 +1,4 @@
-"""A producer of plain Celery messages that runs in an environment of its own, without any of our code.
+"""A producer of plain Celery messages that runs in an environment of its own, with or without our code.
 
 It takes calls as a JSON list on standard input, and prints what became of each as a JSON list.
 """
@@ -10,6 +10,11 @@ from typing import Any
 
 import celery
 from celery import Celery
+
+try:
+    from limner import Limner, errors
+except ImportError:
+    Limner = errors = None  # type: ignore[assignment,misc]
 
 PATIENCE = 45.0
 """Seconds in which all results must be there."""
@@ -32,10 +37,11 @@ def sent(app: Celery, call: dict[str, Any]) -> Any:
 
 def outcome(result: Any, timeout: float) -> dict[str, Any]:
     """What an AsyncResult has to say."""
-    told: dict[str, Any] = {"id": result.id, "got": None, "raised": None}
+    told: dict[str, Any] = {"id": result.id, "got": None, "raised": None, "ours": False}
     try:
         told["got"] = result.get(timeout=timeout)
     except Exception as error:  # whatever it raises is the finding
+        told["ours"] = errors is not None and isinstance(error, errors.LimnerError)
         told["raised"] = [type(error).__name__, str(error)]
     told["state"] = result.state
     told["children"] = [child.id for child in result.children or ()]
@@ -48,7 +54,12 @@ def main(url: str) -> None:
     results = [sent(apps[call["protocol"]], call) for call in json.load(sys.stdin)]
     deadline = time.monotonic() + PATIENCE
     outcomes = [outcome(result, max(0.1, deadline - time.monotonic())) for result in results]
-    json.dump({"celery": celery.__version__, "outcomes": outcomes}, sys.stdout)
+    submitted = None
+    if Limner is not None:
+        with Limner(url) as limner:
+            submitted = outcome(apps[2].AsyncResult(limner.submit("a red kite").id), PATIENCE)
+    report = {"celery": celery.__version__, "outcomes": outcomes, "submitted": submitted}
+    json.dump(report, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,16 @@ import pytest
 import redis
 
 from limner import Limner, UnknownJob
-from sandbox.local.fleet import LocalFleet
+from release.archives import build
+from release.ranges.environments import Unresolvable, make
+from sandbox.local.fleet import CHECKOUT, LocalFleet
 from tests.acceptance import producer
-from tests.acceptance.environments import Unreachable, environment
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 
 VERSIONS: Final = ("5.3", "5.4", "5.5", "5.6", "5.7")
+CODE: Final = ("alone", "with limner")
 
-pytestmark = pytest.mark.timeout(300)  # the first test also waits for five installations
+pytestmark = pytest.mark.timeout(300)  # the first test also waits for ten installations
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,16 @@ CALLS: Final = tuple(_calls())
 Outcomes = list[tuple[Call, dict[str, Any]]]
 
 
-def produce(fleet: LocalFleet, python: Path, version: str) -> Outcomes:
+@dataclass(frozen=True)
+class Report:
+    """What one environment says."""
+
+    outcomes: Outcomes
+    submitted: dict[str, Any] | None
+    """The outcome of a job of Limner's own client, where it is installed."""
+
+
+def produce(fleet: LocalFleet, python: Path, version: str) -> Report:
     """Send all calls from an environment, and return what each came to."""
     calls = [
         {"protocol": call.protocol, "options": {**call.options}, "kwargs": {**call.kwargs}} for call in CALLS
@@ -68,9 +79,9 @@ def produce(fleet: LocalFleet, python: Path, version: str) -> Outcomes:
         timeout=producer.PATIENCE + 60,
     )
     assert run.returncode == 0, run.stderr
-    report = json.loads(run.stdout)
-    assert report["celery"].startswith(f"{version}.")
-    return list(zip(CALLS, report["outcomes"], strict=True))
+    said = json.loads(run.stdout)
+    assert said["celery"].startswith(f"{version}.")
+    return Report(list(zip(CALLS, said["outcomes"], strict=True)), said["submitted"])
 
 
 @pytest.fixture(scope="module")
@@ -80,30 +91,49 @@ def fleet() -> Iterator[LocalFleet]:
 
 
 @pytest.fixture(scope="module")
-def reports(fleet: LocalFleet, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcomes | Unreachable]:
-    """The outcomes of all calls by version; all versions produce at the same time."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build(CHECKOUT, folder, "wheel")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def reports(
+    fleet: LocalFleet, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Report | Unresolvable]:
+    """The reports of all versions, which produce at the same time: each without our code, and then with it."""
     folder = tmp_path_factory.mktemp("producers")
 
-    def report(version: str) -> Outcomes | Unreachable:
+    def report(version: str) -> tuple[Report | Unresolvable, Report | Unresolvable]:
+        # With the kombu of its time: Celery 5.3 accepts the newest one, and cannot be imported with it.
+        released = [f"{name}~={version}.0" for name in ("celery[redis]", "kombu[redis,msgpack]")]
         try:
-            # With the kombu of its time: Celery 5.3 accepts the newest one, and cannot be imported with it.
-            wheels = [f"{name}~={version}.0" for name in ("celery[redis]", "kombu[redis,msgpack]")]
-            python = environment(folder / version, *wheels)
-        except Unreachable as error:
-            return error
-        return produce(fleet, python, version)
+            plain = produce(fleet, make(folder / version, released), version)
+        except Unresolvable as error:
+            return error, error
+        return plain, produce(fleet, make(folder / version, [str(wheel), *released]), version)
 
     with ThreadPoolExecutor(len(VERSIONS)) as pool:
-        return dict(zip(VERSIONS, pool.map(report, VERSIONS), strict=True))
+        both = dict(zip(VERSIONS, pool.map(report, VERSIONS), strict=True))
+    return {
+        (version, code): each for version in VERSIONS for code, each in zip(CODE, both[version], strict=True)
+    }
 
 
-@pytest.fixture(params=VERSIONS)
-def outcomes(request: pytest.FixtureRequest, reports: dict[str, Outcomes | Unreachable]) -> Outcomes:
-    """The outcomes of one version."""
+@pytest.fixture(params=product(VERSIONS, CODE), ids=" ".join)
+def report(request: pytest.FixtureRequest, reports: dict[tuple[str, str], Report | Unresolvable]) -> Report:
+    """The report of one version, with or without our code."""
     found = reports[request.param]
-    if isinstance(found, Unreachable):
-        pytest.skip(f"Celery {request.param} cannot be installed here: {found}")
+    if isinstance(found, Unresolvable):
+        pytest.skip(f"Celery {request.param[0]} cannot be installed here: {str(found).splitlines()[-1]}")
     return found
+
+
+@pytest.fixture
+def outcomes(report: Report) -> Outcomes:
+    """Its outcomes."""
+    return report.outcomes
 
 
 def of_kind(outcomes: Outcomes, kind: str) -> Outcomes:
@@ -166,3 +196,18 @@ def test_a_linked_task_is_the_only_child(outcomes: Outcomes) -> None:
     for call, outcome in of_kind(outcomes, "linked"):
         assert len((outcome["got"] or {}).get("urls", ())) == 2, call
         assert len(outcome["children"]) == 1, call
+
+
+def test_a_job_of_our_own_client_is_a_result_of_celery_s(
+    report: Report, request: pytest.FixtureRequest
+) -> None:
+    if report.submitted is None:
+        assert request.node.callspec.params["report"][1] == "alone"
+        return
+    assert len(report.submitted["got"]["urls"]) == 1
+    assert (report.submitted["state"], report.submitted["children"]) == ("SUCCESS", [])
+
+
+def test_an_error_is_the_class_of_limner_where_it_is_imported(report: Report) -> None:
+    for call, outcome in of_kind(report.outcomes, "bad field"):
+        assert outcome["ours"] == (report.submitted is not None), call
