@@ -9,7 +9,9 @@ from typing import Any
 from celery import shared_task
 
 from limner.errors import RecordUnreadable, StoreUnavailable
+from worker.requests import StepRequest
 from worker.services import Services
+from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
     """
 
     def decorate(run: Callable[..., None]) -> Any:
-        register: Any = shared_task(name=name, bind=True, typing=False, **options)
+        register: Any = shared_task(name=name, bind=True, typing=False, Request=StepRequest, **options)
         return register(shell(run))
 
     return decorate
@@ -42,11 +44,13 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(run)
     def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
+        # A step's message names its job first. A plain message has the id of its job.
+        job_id = arguments[0] if task.request.get(STEP) else task.request.id
         try:
             run(task.app.services, task.request, *arguments, **parameters)
         except StoreUnavailable as error:
-            logger.warning("job %s waits for its lease to be over: %s", task.request.id, error)
+            logger.warning("job %s waits for its lease to be over: %s", job_id, error)
         except RecordUnreadable as error:
-            leave_alone(task.app.services, task.request.id, error)
+            leave_alone(task.app.services, job_id, error)
 
     return body

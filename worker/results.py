@@ -9,17 +9,14 @@ from uuid import uuid4
 
 import redis
 from celery import Celery, states
-from celery.exceptions import BackendError
-from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import BackendResult, Ledger, Record
+from worker.continuations import BROKER_ERRORS, Asked, conclude
 from worker.polling.policies import PollPolicy
 
 logger = logging.getLogger(__name__)
-
-_BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
 KEEP_RECORD = 900.0
 """The shortest time in seconds that a record is kept. The broker may deliver the message of a plain Celery
@@ -34,6 +31,7 @@ class ResultStore:
     """
 
     def __init__(self, app: Celery, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False) -> None:
+        self._app = app
         self._backend: Any = app.backend
         self._late = late
         self._ttl = ttl
@@ -44,8 +42,11 @@ class ResultStore:
     def ahead(
         self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | None, now: datetime
     ) -> BackendResult | None:
-        """The encoded result of a job that this task is about to end; None if the backend is elsewhere."""
-        if not self._beside_the_ledger:
+        """The encoded result of a job that this task is about to end.
+
+        None if the backend is elsewhere, or if Celery has to do more than to store it.
+        """
+        if not self._beside_the_ledger or record.celery:
             return None
         try:
             images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
@@ -79,28 +80,35 @@ class ResultStore:
     def store(self, record: Record, ledger: Ledger) -> None:
         """Store the outcome of a job that has ended, and mark it as stored. A repetition is harmless.
 
-        Raises StoreUnavailable if the backend or the ledger is away. The job stays due until its result is
-        stored.
+        Raises StoreUnavailable if the backend, the broker or the ledger is away. The job stays due until its
+        result is stored, and what the producer has linked to it is sent. A later end of the same job
+        replaces the result, and sends nothing.
         """
-        failure = record.failure
-        if failure is None:
-            self._write(record.job_id, record.images().model_dump(mode="json"), states.SUCCESS)
-        else:
-            self.refuse(record.job_id, failure)
+        result = record.failure or record.images().model_dump(mode="json")
+        asked = record.celery or {}
+        if asked and not record.continued:
+            self._write(record.job_id, asked, result)
+        elif not asked.get("ignore_result"):
+            self._write(record.job_id, {}, result)
         assert record.finished_at  # noqa: S101 - it has ended
         follow = self._follow(record, record.finished_at)
         ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
-    def refuse(self, job_id: str, error: LimnerError) -> None:
-        """Store an error as the result. Also used for a Celery message from which no job can be made."""
-        self._write(job_id, error, states.FAILURE)
+    def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> None:
+        """Store an error as the result of a Celery message from which no job can be made."""
+        self._write(job_id, asked or {}, error)
 
-    def _write(self, job_id: str, result: Any, state: str) -> None:
+    def _write(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
         try:
-            self._backend.store_result(job_id, result, state)
-        except _BACKEND_ERRORS as error:
+            if asked:
+                conclude(self._app, job_id, asked, result)
+            else:
+                state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
+                self._backend.store_result(job_id, result, state)
+        except BROKER_ERRORS as error:
             raise StoreUnavailable(
                 f"the result backend did not take a result ({error!r}); LIMNER_RESULT_URL says where it is"
+                + (", and LIMNER_BROKER_URL where its linked tasks go" if asked else "")
             ) from error
 
 
