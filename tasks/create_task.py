@@ -28,12 +28,12 @@ from tasks.decisions import (
     without,
 )
 from tasks.ending import end
-from tasks.intake import accept, refuse_call
+from tasks.intake import accept, refuse_call, refuse_message
 from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
+from worker.inspection import FAULT, STEP
 from worker.services import Services
-from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ def create_task(services: Services, message: Any, /, *lease: Any, **parameters: 
     """Make an attempt of the job with this task's id, or make the job."""
     if message.get(STEP):
         create(services, message.id, lease[0])
+    elif fault := message.get(FAULT):
+        refuse_message(services, message.id, fault)
     else:
         accept(services, message.id, lease, parameters)
 

@@ -4,6 +4,7 @@ Its kwargs are the parameters of a TextToImage, with options of a submit if need
 also the job's, and so serves as idempotency key.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -12,12 +13,14 @@ from celery.exceptions import Reject
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Submission
+from limner.ledger import Submission, Unfit
 from limner.models import TextToImage, faults
 from limner.options import SubmitOptions
 from limner.submission import check_account, prepare
 from tasks.commit import patiently
 from worker.services import Services
+
+logger = logging.getLogger(__name__)
 
 MAX_ID_LENGTH: Final = 200
 
@@ -33,9 +36,7 @@ def accept(services: Services, job_id: str, positional: Sequence[Any], parameter
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
-            patiently(
-                partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
-            )
+            refuse(services, job_id, error)
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
 
@@ -57,6 +58,30 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     return prepare(request, job_id=job_id, **options)
 
 
+def refuse(services: Services, job_id: str, error: InvalidRequest) -> None:
+    """Store a refusal as the result, unless the id is a job's; then the message is set aside.
+
+    Raises StoreUnavailable.
+    """
+    if not patiently(
+        partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
+    ):
+        logger.warning("a message with the id of job %s is set aside: %s", job_id, error)
+        why = f"refused, and its id is that of a job: {error}"
+        services.ledger.letters.put(Unfit(why=why, queue="", size=0, head=f"id {job_id}"))
+
+
+def refuse_message(services: Services, job_id: str, fault: str) -> None:
+    """Tell a producer why its message cannot make a job.
+
+    While Redis is away, it raises Reject, so that the broker delivers the message again.
+    """
+    try:
+        refuse(services, job_id, InvalidRequest(fault))
+    except StoreUnavailable as error:
+        raise Reject(error, requeue=True) from error
+
+
 def refuse_call(services: Services, job_id: str, error: Exception) -> None:
     """Store the error of a plain message that could not become a job, because its producer waits for it."""
-    services.results.refuse(job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))
+    refuse(services, job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))

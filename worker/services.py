@@ -103,6 +103,7 @@ def make_services(settings: Settings, app: Celery) -> Services:
         providers={name: make_provider(settings, account) for name, account in accounts.items()},
         results=ResultStore(
             app,
+            ledger,
             settings.result_ttl_seconds,
             late,
             beside_the_ledger=beside(ledger.store.redis, app.backend),

@@ -80,7 +80,7 @@ class Desk:
     jobs: Recorder = field(default_factory=lambda: Recorder(Jobs))
     provider: Recorder = field(default_factory=lambda: Recorder(KieClient))
     accounts: Recorder = field(default_factory=lambda: Recorder(Accounts))
-    results: Recorder = field(default_factory=lambda: Recorder(ResultStore))
+    results: Recorder = field(default_factory=lambda: Recorder(ResultStore, refuse=True))
     settings: dict[str, Any] = field(default_factory=dict)
     callback_patience: float = 0.0
 

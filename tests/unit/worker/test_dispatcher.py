@@ -19,6 +19,7 @@ from worker.dispatcher import (
     Message,
     messages,
 )
+from worker.marks import Marks
 from worker.services import POLLS_IN_A_MESSAGE
 
 
@@ -177,8 +178,9 @@ def queue(time: Time) -> Queue:
 
 def run(queue: Queue, time: Time, *, seconds: float) -> None:
     """Run a dispatcher for some seconds, or until it has made too many claims."""
-    ledger: Any = SimpleNamespace(queue=queue, leases=Leases())
-    running = Dispatcher(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
+    letters = SimpleNamespace(fleet_key=lambda: "a key")
+    ledger: Any = SimpleNamespace(queue=queue, leases=Leases(), letters=letters)
+    running = Dispatcher(SimpleNamespace(), ledger, [], Money(), Marks())  # type: ignore[arg-type]
     running._stopped = Stop(time)  # type: ignore[assignment]
     end = time.now + seconds
 
