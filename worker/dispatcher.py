@@ -157,6 +157,15 @@ class Dispatcher(threading.Thread):
         self._maintain_at = now if more else now + MAINTAIN_GAP
         return more
 
+    def fault(self, still: float) -> str | None:
+        """The fault of a dispatcher that has not ticked for longer than ``still`` seconds, or has ended."""
+        if self._stopped.is_set():
+            return None
+        if not self.is_alive():
+            return "its dispatcher has ended"
+        age = time.monotonic() - self.ticked_at
+        return f"its dispatcher has stood still for {age:.0f} s" if age > still else None
+
     def stop(self) -> None:
         """Stop claiming."""
         self._stopped.set()
@@ -204,7 +213,7 @@ class Dispatcher(threading.Thread):
         self._producer.publish(
             body,
             exchange="",
-            routing_key=self._app.conf.task_default_queue,
+            routing_key=self._app.settings.steps_queue,
             content_type=content_type,
             content_encoding=encoding,
             headers={**task.headers, STEP: self._marks.of(message.task, message.task_id, body)},

@@ -20,6 +20,7 @@ from queue import Empty
 from typing import Any, cast
 
 import redis
+from celery.worker.state import reserved_requests
 from kombu.message import Message as BaseMessage
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
@@ -132,8 +133,20 @@ class Channel(kombu_redis.Channel):
     QoS = QoS
     Message = Message
     inspect: Callable[[bytes, str], Sound | None] | None = None
-    answered_at: float | None = None
-    """The time (``time.monotonic``) at which the broker last answered a request for messages."""
+    bindings_prefix = ""
+    """The beginning of the keys in which kombu keeps the bindings of queues."""
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "bindings_prefix")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.answered_at = time.monotonic()
+        """The time (``time.monotonic``) at which the broker last answered a request for messages."""
+        if self.bindings_prefix:
+            # Formats and names that are attributes of kombu's class.
+            for name in ("keyprefix_queue", "keyprefix_binding_deadlines", "keyprefix_binding_permanent"):
+                setattr(
+                    self, name, f"{self.bindings_prefix}.{getattr(kombu_redis.Channel, name).lstrip('_')}"
+                )
 
     def _brpop_read(self, **options: Any) -> bool:
         # kombu's own method, with the inspection between the reading and the delivery.
@@ -157,6 +170,21 @@ class Channel(kombu_redis.Channel):
         finally:
             self._in_poll = None
             channel._flush_brpop_reauth()  # noqa: SLF001 - kombu's own
+
+    def fault(self, still: float, stuck: float) -> str | None:
+        """The fault of a worker's channel that takes no messages although it could, or None.
+
+        ``still`` is the longest time in seconds without an answer of the broker, which answers each second.
+        ``stuck`` is the longest time for which steps may occupy all places.
+        """
+        age = time.monotonic() - self.answered_at
+        if age <= still:
+            return None
+        if self.qos.can_consume():
+            return f"its loop has not been answered by the broker for {age:.0f} s"
+        if not reserved_requests:
+            return f"messages that nobody works on have taken all its places for {age:.0f} s"
+        return f"its steps have taken all its places for {age:.0f} s" if age > stuck else None
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         if self.connection is None or getattr(self.connection, "client", None) is None:

@@ -8,7 +8,6 @@ from limner.cli.as_json import fields_of, moment
 from limner.cli.exits import ExitCode
 from limner.cli.phrases import counted
 from limner.cli.session import Session
-from limner.client import Limner
 from limner.errors import InvalidRequest
 
 
@@ -26,7 +25,7 @@ def letters(
     """
     if drop and all_:
         raise InvalidRequest("exactly one of --drop ID and --all can be given")
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         if not drop and not all_:
             for letter in limner.letters():
                 session.out.say(
