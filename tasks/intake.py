@@ -13,7 +13,7 @@ from celery.exceptions import Reject
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Submission, Unfit
+from limner.ledger import Submission
 from limner.models import TextToImage, faults
 from limner.options import SubmitOptions
 from limner.submission import check_account, prepare
@@ -36,7 +36,10 @@ def accept(services: Services, job_id: str, positional: Sequence[Any], parameter
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
-            refuse(services, job_id, error)
+            if not refuse(services, job_id, error):
+                why = f"refused, and its id is that of a job: {error}"
+                call = f"id {job_id}, {parameters!r}"
+                services.letters.add(why, services.settings.queue, call.encode(errors="replace"))
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
 
@@ -58,21 +61,18 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     return prepare(request, job_id=job_id, **options)
 
 
-def refuse(services: Services, job_id: str, error: InvalidRequest) -> None:
-    """Store a refusal as the result, unless the id is a job's; then the message is set aside.
-
-    Raises StoreUnavailable.
-    """
-    if not patiently(
+def refuse(services: Services, job_id: str, error: InvalidRequest) -> bool:
+    """Store a refusal as the result, unless the id is a job's. Raises StoreUnavailable."""
+    stored = patiently(
         partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
-    ):
-        logger.warning("a message with the id of job %s is set aside: %s", job_id, error)
-        why = f"refused, and its id is that of a job: {error}"
-        services.ledger.letters.put(Unfit(why=why, queue="", size=0, head=f"id {job_id}"))
+    )
+    if not stored:
+        logger.info("a message with the id of job %s is refused, which nobody is told: %s", job_id, error)
+    return stored
 
 
 def refuse_message(services: Services, job_id: str, fault: str) -> None:
-    """Tell a producer why its message cannot make a job.
+    """Tell a producer why its message, which was set aside, makes no job.
 
     While Redis is away, it raises Reject, so that the broker delivers the message again.
     """

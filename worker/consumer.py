@@ -12,13 +12,12 @@ from limner.errors import StoreUnavailable
 from worker.dispatcher import TASKS
 from worker.inspection import Inspection, Refused, Sound
 from worker.letters import LetterBox
-from worker.logs import secrets_of
-from worker.services import make_ledger
 from worker.transport import Channel
 
 logger = logging.getLogger(__name__)
 
 _PAUSE: Final = 0.5
+_PATIENCE: Final = 5.0
 
 
 class InspectionStep(bootsteps.StartStopStep):
@@ -26,28 +25,19 @@ class InspectionStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer:Tasks",)
 
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._box: LetterBox | None = None
-
     def start(self, parent: Any) -> None:
         """Inspect what comes from now on."""
         app = parent.app
-        if self._box is None:
-            ledger = make_ledger(app.settings)
-            _read_key(app.marks.renew, ledger.letters.fleet_key)
-            self._box = LetterBox(ledger.letters.put, secrets_of(app.settings))
-            self._box.start()
-        inspection = Inspection(app.marks, frozenset(TASKS.values()))
+        if not app.marks.known:
+            _read_key(app.marks.renew, app.services.ledger.letters.fleet_key)
         channel = parent.task_consumer.channel
         if isinstance(channel, Channel):
-            channel.inspect = partial(inspect, inspection, self._box)
+            inspection = Inspection(app.marks, frozenset(TASKS.values()))
+            channel.inspect = partial(inspect, inspection, app.services.letters)
 
-    def shutdown(self, _parent: Any) -> None:
+    def shutdown(self, parent: Any) -> None:
         """Write the letters that wait."""
-        if self._box is not None:
-            self._box.stop()
-            self._box.join(timeout=5)
+        parent.app.services.letters.stop(_PATIENCE)
 
 
 def inspect(inspection: Inspection, box: LetterBox, item: bytes, queue: str) -> Sound | None:

@@ -113,7 +113,7 @@ class Inspection:
         self, envelope: dict[str, Any], headers: dict[str, Any], properties: dict[str, Any], queue: str
     ) -> Sound:
         task, task_id = headers.get("task"), headers.get("id")
-        if task not in self._steps or not isinstance(task_id, str):
+        if not isinstance(task, str) or task not in self._steps or not isinstance(task_id, str):
             raise Refused("forged: it bears a mark, and names no step")
         try:
             body = _body(envelope, properties)

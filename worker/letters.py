@@ -51,13 +51,17 @@ class LetterBox(threading.Thread):
         self._secrets = tuple(secrets)
         self._waiting: deque[_Waiting] = deque()
         self._news = threading.Condition()
-        self._stopped = False
+        self._begun = self._stopped = False
         self._count, self._lost, self._told_at = 0, 0, -TELL_EVERY
         self._last = ""
 
     def add(self, why: str, queue: str, item: bytes) -> None:
         """Set a message aside."""
         with self._news:
+            if not self._begun:
+                # Most workers never meet one.
+                self._begun = True
+                self.start()
             self._waiting.append(_Waiting(why, queue, len(item), item[:MOST_KEPT]))
             self._count += 1
             if len(self._waiting) > MOST_WAITING:
@@ -65,11 +69,13 @@ class LetterBox(threading.Thread):
                 self._lost += 1
             self._news.notify()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float) -> None:
         """Write those that wait, once, and end."""
         with self._news:
             self._stopped = True
             self._news.notify()
+        if self._begun:
+            self.join(timeout)
 
     def run(self) -> None:
         """Write and tell until it is stopped."""
@@ -123,7 +129,7 @@ class LetterBox(threading.Thread):
         self._told_at = now
         uncounted = f", {lost} of them without a letter" if lost else ""
         logger.warning(
-            "%d messages were set aside%s, the last one as %s; python -m limner letters lists them",
+            "messages set aside: %d%s, the last one as %s; python -m limner letters lists them",
             count,
             uncounted,
             self._last,

@@ -149,7 +149,9 @@ def test_a_bad_message_with_a_job_s_id_leaves_the_job_its_result(
     for bad in (call(job.id, eta="tomorrow"), {**call(job.id), "content-type": "application/x-yaml"}):
         server.lpush(INTAKE, json.dumps(bad))
     app.send_task("limner.create_task", kwargs={"promt": "a fox"}, task_id=job.id, queue=INTAKE)
-    eventually(lambda: sum("that of a job" in letter.why for letter in limner.letters()) == 3)
+    told = f"a message with the id of job {job.id} is refused"
+    eventually(lambda: fleet.workers[0].log.read_text().count(told) == 3)
+    eventually(lambda: len(limner.letters()) == 3)
     assert len(job.result(20).urls) == 1
     assert app.AsyncResult(job.id).state == "SUCCESS"
 
