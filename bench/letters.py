@@ -80,8 +80,8 @@ def _thrown(fleet: LocalFleet, app: Celery, limner: Limner, server: Any) -> Iter
         time.sleep(CHECK_EVERY)
         unwell += _unwell(fleet)
     took = time.monotonic() - began
-    ended = Counter(_outcome(lambda job=job: job.result(WAIT).urls) for job in jobs)  # type: ignore[misc]
-    ended += Counter(_outcome(lambda each=each: each.get(timeout=WAIT)["urls"]) for each in honest)  # type: ignore[misc]
+    ended = Counter(_outcome(lambda job=job: job.result(WAIT).urls) for job in jobs)
+    ended += Counter(_outcome(lambda each=each: each.get(timeout=WAIT)["urls"]) for each in honest)
     yield ["workers down", sum(not worker.running for worker in fleet.workers)]
     yield ["health checks that found a fault", unwell]
     yield ["messages left in the queues", sum(server.llen(queue) for queue in QUEUES)]
@@ -113,7 +113,7 @@ def _costs(app: Celery) -> Iterator[list[object]]:
     inspection = Inspection(marks, frozenset(TASKS.values()))
     _, plain, polls, create, _ = real_messages(app, marks)
     with app.connection_for_write() as connection:
-        channel = connection.channel()
+        channel: Any = connection.channel()
 
         def before(item: bytes) -> Any:
             return virtual.Message(kombu_json.loads(item), channel=channel).decode()

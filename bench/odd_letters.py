@@ -253,7 +253,7 @@ def real_messages(app: Celery, marks: Marks) -> list[bytes]:
                 headers={**message.headers, **mark},
                 **message.properties,
             )
-        client = connection.default_channel.client
+        client = producer.channel.client
         found: list[bytes] = client.lrange(nobody, 0, -1)
         client.delete(nobody)
     return found
@@ -284,12 +284,12 @@ class Thrower:
 
     def _publish(self, producer: Any, queue: str) -> None:
         serializer = self._random.choice(["json", "pickle", "yaml", None])
-        headers = {
+        headers: dict[str, Any] = {
             self._random.choice(NAMES): self._random.choice(["", 7, None, [], {}, "limner.create_task", "x"])
             for _ in range(self._random.randint(0, 5))
         }
         headers.pop("compression", None)
-        body = self._random.choice(
+        body: Any = self._random.choice(
             [[[], {"prompt": "x"}, {}], {"task": "limner.recover", "id": "x"}, "", None]
         )
         body = body if serializer else b"\x00\xff"

@@ -31,7 +31,7 @@ from redis.exceptions import ResponseError
 from limner._connection import refuses
 from worker.inspection import STEP, Sound
 
-__all__ = ["STEP", "Channel", "Transport", "install"]
+__all__ = ["Channel", "Transport", "install"]
 
 
 class _Refusals:

@@ -118,13 +118,18 @@ def test_a_pickle_is_answered_and_never_opened(
 
 @pytest.mark.parametrize("ignored", [True, False, None])
 def test_only_the_job_s_end_is_stored(limner: Limner, app: Celery, ignored: bool | None) -> None:
-    seen: list[str] = []
+    seen: set[str] = set()
     result = app.send_task(
         "limner.create_task", kwargs={"prompt": "a fox"}, queue=INTAKE, headers={"ignore_result": ignored}
     )
     result = app.AsyncResult(result.id)
-    eventually(lambda: seen.append(result.state) or result.ready())
-    assert set(seen) == {"PENDING", "SUCCESS"}
+
+    def ready() -> bool:
+        seen.add(result.state)
+        return result.ready()
+
+    eventually(ready)
+    assert seen == {"PENDING", "SUCCESS"}
     assert len(result.get()["urls"]) == 1
 
 
@@ -167,7 +172,7 @@ def test_a_secret_is_hidden_in_a_letter(limner: Limner, server: Any, fleet: Loca
 
 
 def fault_of(fleet: LocalFleet, worker: FleetProcess) -> str | None:
-    """What the health check of a worker finds."""
+    """The finding of a worker's health check."""
     return verdict(fleet.log_dir.parent / f"{worker.name}.heartbeat", time.time())
 
 
