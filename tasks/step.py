@@ -33,6 +33,7 @@ class Step(Task):  # type: ignore[type-arg]
 
     abstract = True
     ignore_result = True
+    Request = "worker.request:Request"
 
     @property  # type: ignore[misc]
     def backend(self) -> Any:

@@ -14,6 +14,7 @@ acknowledged. The lease on the ledger brings a lost step back, so a step's messa
 half of the commands and a third of the worker's CPU.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from queue import Empty
@@ -32,6 +33,8 @@ from limner._connection import refuses
 from worker.inspection import STEP, Sound
 
 __all__ = ["Channel", "Transport", "install"]
+
+logger = logging.getLogger(__name__)
 
 
 class _Refusals:
@@ -170,6 +173,17 @@ class Channel(kombu_redis.Channel):
         finally:
             self._in_poll = None
             channel._flush_brpop_reauth()  # noqa: SLF001 - kombu's own
+
+    def _receive_one(self, listener: Any) -> bool:
+        # Events and remote control come by another way, where an odd message would end the loop as well.
+        channel: Any = super()
+        try:
+            return bool(channel._receive_one(listener))  # noqa: SLF001 - kombu's own
+        except (redis.RedisError, OSError, Empty):
+            raise
+        except Exception as error:
+            logger.warning("an odd event or command is left out: %s", type(error).__name__)
+            return False
 
     def fault(self, still: float, stuck: float) -> str | None:
         """The fault of a worker's channel that takes no messages although it could, or None.

@@ -1,13 +1,19 @@
 """The inspection in the consumer's loop, which nothing makes stumble."""
 
+import json
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from kombu.message import Message
 
 from tests.unit.tasks.doubles import Recorder
-from worker.consumer import inspect
+from worker.consumer import guarded, inspect
+from worker.dispatcher import TASKS
 from worker.inspection import Inspection, Refused, Sound
 from worker.letters import LetterBox
+from worker.marks import Marks
 
 
 def inspected(answer: Any) -> tuple[Sound | None, Recorder]:
@@ -43,3 +49,39 @@ def test_a_bug_of_the_inspection_costs_one_message(caplog: pytest.LogCaptureFixt
     assert found is None
     assert box.given("add")["why"] == "unreadable: TypeError"
     assert "a bug" in caplog.text
+
+
+# Brokers other than Redis
+
+
+def handled(task: str) -> tuple[list[Any], Any, Any]:
+    """The messages that a consumer of another broker handles."""
+    marks = Marks()
+    marks.renew(lambda: "a key")
+    letters: Any = Recorder(LetterBox)
+    take = partial(inspect, Inspection(marks, frozenset(TASKS.values())), letters)
+    body = json.dumps([[], {"prompt": "a fox"}, {}])
+    headers: Any = {"task": task, "id": "job-1", "ignore_result": False}
+    message: Any = Message(
+        body=body,
+        content_type="application/json",
+        headers=headers,
+        delivery_info={"routing_key": "limner"},
+        channel=SimpleNamespace(basic_ack=lambda *_, **__: None, no_ack_consumers=None),
+    )
+    seen: list[Any] = []
+    guarded(seen.append, take)(message)
+    return seen, letters, message
+
+
+def test_a_message_of_another_broker_is_inspected_before_it_is_handled() -> None:
+    [seen], _, _ = handled("limner.create_task")
+    assert seen.headers["ignore_result"] is True
+    assert seen.payload == json.loads(seen.body) == [[], {"prompt": "a fox"}, {}]
+
+
+def test_a_forged_step_of_another_broker_is_acknowledged_and_set_aside() -> None:
+    seen, letters, message = handled("limner.recover")
+    assert seen == []
+    assert message.acknowledged
+    assert letters.given("add")["why"].startswith("forged")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from celery.worker.state import reserved_requests
 
 from config.settings import celery_url
@@ -61,3 +62,21 @@ def test_a_busy_channel_is_at_fault_only_after_a_long_time() -> None:
         assert "have taken all its places" in channel(silent_for=601, room=False).fault(15, 600)
     finally:
         reserved_requests.discard(request)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "7", '{"properties": {}}', "[" * 100_000, '"\\ud800"'])
+def test_an_odd_event_does_not_end_the_loop(text: str) -> None:
+    made = channel(silent_for=0, room=True)
+    made._fanout_to_queue, made.connection_errors = {}, (KeyError,)
+    listener = SimpleNamespace(parse_response=lambda: [b"message", b"/limner.0.limner.events", text.encode()])
+    assert not made._receive_one(listener)
+
+
+def test_a_lost_connection_is_no_odd_event() -> None:
+    def lost() -> None:
+        raise redis.ConnectionError("lost")
+
+    made = channel(silent_for=0, room=True)
+    made.connection_errors = (redis.ConnectionError,)
+    with pytest.raises(redis.ConnectionError):
+        made._receive_one(SimpleNamespace(parse_response=lost))
