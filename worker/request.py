@@ -19,6 +19,7 @@ class Request(request.Request):
         """Send an event, if events are sent at all."""
         texts = {name: value for name, value in fields.items() if isinstance(value, str)}
         if texts:
-            secrets = secrets_of(self.app.settings)
+            app: Any = self.app
+            secrets = secrets_of(app.settings)
             fields |= {name: hidden(text, secrets) for name, text in texts.items()}
         super().send_event(type, **fields)
