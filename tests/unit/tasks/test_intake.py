@@ -12,7 +12,15 @@ from limner.errors import InvalidRequest, NotDurable
 from limner.ledger import Submitted
 from limner.ledger.jobs import Jobs
 from limner.options import LONGEST, SubmitOptions
-from tasks.intake import AT_ONCE, MAX_ID_LENGTH, accept, in_time, refuse_call, submission
+from tasks.intake import (
+    AT_ONCE,
+    MAX_ID_LENGTH,
+    accept,
+    in_time,
+    refuse_call,
+    refuse_message,
+    submission,
+)
 from tests.unit.tasks.doubles import NOW, Desk, Recorder, a_record
 from worker.results import ResultStore
 
@@ -92,6 +100,28 @@ def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert isinstance(refused["error"], InvalidRequest)
+
+
+def test_a_bad_message_with_the_id_of_a_job_is_set_aside() -> None:
+    desk = Desk(results=Recorder(ResultStore, refuse=False))
+    accept(desk.services(), "job-1", (), {"promt": "a fox"})
+    letter = desk.letters.given("add")
+    assert "its id is that of a job" in letter["why"]
+    assert b"promt" in letter["item"]
+
+
+def test_a_message_that_was_set_aside_is_answered_once() -> None:
+    desk = Desk()
+    refuse_message(desk.services(), "job-1", "header eta: must be a time")
+    assert "header eta" in str(desk.results.given("refuse")["error"])
+    assert desk.letters.calls == []
+
+
+def test_an_answer_that_cannot_be_stored_goes_back_to_the_broker() -> None:
+    desk = Desk(results=Recorder(ResultStore, refuse=NotDurable("not on disk")))
+    with pytest.raises(Reject) as rejected:
+        refuse_message(desk.services(), "job-1", "header eta")
+    assert requeued(rejected.value)
 
 
 def test_an_account_that_there_is_not_is_a_refusal() -> None:
