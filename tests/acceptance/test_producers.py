@@ -102,7 +102,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reports(
     fleet: LocalFleet, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], Report | Unresolvable]:
-    """The reports of all versions, which produce at the same time: each without our code, and then with it."""
+    """The reports of all versions, which produce at the same time, each without our code and then with it."""
     folder = tmp_path_factory.mktemp("producers")
 
     def report(version: str) -> tuple[Report | Unresolvable, Report | Unresolvable]:
