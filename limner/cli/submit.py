@@ -123,9 +123,16 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        metadata = json.loads(text)
+        metadata = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata: not JSON ({error})") from None
     if not isinstance(metadata, dict):
         raise InvalidRequest("metadata: must be a JSON object")
     return metadata
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found
