@@ -45,9 +45,9 @@ def submission_of(
     wrong."""
     if not isinstance(request, TextToImage):
         raise InvalidRequest(f"request: a TextToImage or a prompt is needed, not {type(request).__name__}")
-    text = request.model_dump_json(exclude_none=True)
+    text = _text(request)
     return Submission(
-        job_id=job_id or str(uuid.uuid4()),
+        job_id=str(uuid.uuid4()) if job_id is None else job_id,
         request=text,
         digest=_digest(text),
         options=options,
@@ -70,6 +70,21 @@ def of_prompt(prompt: str) -> TextToImage:
         return TextToImage(prompt=prompt)
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
+
+
+def _text(request: TextToImage) -> str:
+    """The request as the record keeps it. Raises InvalidRequest if a worker could not read it.
+
+    ``model_copy(update=…)``, ``model_construct`` and subclasses make objects that nobody has checked.
+    """
+    try:
+        text = request.model_dump_json(exclude_none=True, warnings=False)
+        TextToImage.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(faults(error))) from None
+    except ValueError:
+        raise InvalidRequest("request: it has a value that cannot be written as JSON") from None
+    return text
 
 
 def _digest(text: str) -> str:
