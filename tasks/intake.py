@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Submission
-from limner.models import TextToImage, faults
+from limner.models import TextToImage, faults, short_name
 from limner.options import SubmitOptions
-from limner.submission import check_account, prepare
+from limner.submission import check_account, encodable, prepare
 from tasks.commit import patiently
 from worker.services import Services
 
@@ -44,10 +44,12 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     """The submission of a message; raises InvalidRequest."""
     if positional:
         raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")
-    if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
-        raise InvalidRequest(f"task_id: at most {MAX_ID_LENGTH} printable characters")
+    if not 0 < len(job_id) <= MAX_ID_LENGTH or not job_id.isprintable():
+        raise InvalidRequest(f"task_id: 1 to {MAX_ID_LENGTH} printable characters are needed")
     if job_id in (".", ".."):
         raise InvalidRequest("task_id: must not be . or .., which no callback URL can hold")
+    if odd := next((name for name in parameters if not encodable(name)), None):
+        raise InvalidRequest(f"{short_name(odd)}: there is no such parameter")
     fields = dict(parameters)
     options = {name: fields.pop(name) for name in SubmitOptions.model_fields if name in fields}
     try:

@@ -60,10 +60,13 @@ def test_options_stand_beside_the_parameters_of_the_request() -> None:
         ("job-1", ("a fox",), {}, "kwargs"),
         ("x" * (MAX_ID_LENGTH + 1), (), {"prompt": "a fox"}, "task_id"),
         ("job\n1", (), {"prompt": "a fox"}, "task_id"),
+        ("", (), {"prompt": "a fox"}, "task_id"),
+        ("\ud800", (), {"prompt": "a fox"}, "task_id"),
         (".", (), {"prompt": "a fox"}, "task_id"),
         ("..", (), {"prompt": "a fox"}, "task_id"),
         ("job-1", (), {}, "prompt"),
         ("job-1", (), {"promt": "a fox"}, "promt"),
+        ("job-1", (), {"prompt": "a fox", "\ud800": 1}, r"\\ud800: there is no such parameter"),
         ("job-1", (), {"prompt": "a fox", "priority": 10}, "priority"),
     ],
 )
