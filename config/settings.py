@@ -134,6 +134,11 @@ class Settings(BaseSettings):
     idempotency_seconds: Seconds = 86_400.0
     """The time after a job's end in which its idempotency key leads to it, for jobs that beat submits."""
 
+    message_seconds: Annotated[float, Field(ge=900, le=10_000_000)] = 604_800.0
+    """The time for which the id of a plain Celery message is remembered, so that the message buys nothing
+    again. The broker delivers a message of a dead worker again after 400 s at most; a restored broker
+    delivers whatever it had. A message that says that it is older is refused."""
+
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
     """The number of threads of a worker process."""
     schedule_file: Path = Path("config/schedule.toml")

@@ -7,14 +7,14 @@ from typing import Self, Unpack
 
 from limner._connection import DEFAULT_TIMEOUT, address, connect, connect_async
 from limner.configuration import DAY, Durability, checked_durability, checked_seconds, redis_url_of_env
-from limner.errors import IdempotencyConflict, InvalidRequest
+from limner.errors import InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted
 from limner.loops import EventLoops
 from limner.models import TextToImage
 from limner.operations import Operations
 from limner.options import SubmitKeywords, SubmitOptions
-from limner.submission import check_account, encodable, of_prompt, submission_of
+from limner.submission import check_account, conflict, encodable, of_prompt, submission_of
 
 __all__ = ["Limner"]
 
@@ -188,8 +188,6 @@ class Limner(Operations):
     def _job(self, submitted: Submitted, new: Submission) -> Job:
         check_account(submitted, new)
         if submitted.outcome == "conflict":
-            raise IdempotencyConflict(
-                f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"
-            )
+            raise conflict(submitted, new, "idempotency_key")
         created = submitted.outcome == "created"
         return Job(submitted.job_id, self._ledger, self._loops, created=created)

@@ -7,7 +7,7 @@ from typing import Unpack
 from pydantic import ValidationError
 
 from limner.configuration import DAY
-from limner.errors import InvalidRequest
+from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.ledger import Submission, Submitted
 from limner.models import TextToImage, faults
 from limner.options import SubmitKeywords, SubmitOptions
@@ -62,6 +62,22 @@ def check_account(submitted: Submitted, new: Submission) -> None:
         raise InvalidRequest(
             f"account: there is no {new.options.account!r}; the fleet has {submitted.job_id}"
         )
+
+
+def conflict(submitted: Submitted, new: Submission, name: str) -> IdempotencyConflict:
+    """The error for a key or an id, the field with that ``name``, that belongs to another request."""
+    created, refused = (time and time.isoformat() for time in (submitted.created_at, submitted.now))
+    return IdempotencyConflict(
+        f"{name}: already belongs to job {submitted.job_id}, which was submitted at {created} with another "
+        f"request: its digest is {submitted.digest}, and that of this request, of {refused}, is {new.digest}",
+        {
+            "job_id": submitted.job_id,
+            "digest": submitted.digest,
+            "created_at": created,
+            "other_digest": new.digest,
+            "refused_at": refused,
+        },
+    )
 
 
 def of_prompt(prompt: str) -> TextToImage:

@@ -57,7 +57,7 @@ def create_task(services: Services, message: Any, /, *lease: Any, **parameters: 
     if message.get(STEP):
         create(services, message.id, lease[0])
     else:
-        accept(services, message.id, lease, parameters)
+        accept(services, message.id, lease, parameters, message)
 
 
 def create(services: Services, job_id: str, lease: int) -> None:

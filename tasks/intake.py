@@ -4,40 +4,86 @@ Its kwargs are the parameters of a TextToImage, with options of a submit if need
 also the job's, and so serves as idempotency key.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
 from celery.exceptions import Reject
 from pydantic import ValidationError
 
-from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Submission
+from limner.errors import InvalidRequest, LimnerError, MessageTooOld, RepeatedMessage, StoreUnavailable
+from limner.ledger import Submission, Submitted
 from limner.models import TextToImage, faults, short_name
 from limner.options import SubmitOptions
-from limner.submission import check_account, encodable, prepare
+from limner.submission import check_account, conflict, encodable, prepare
 from tasks.commit import patiently
+from tasks.message_time import SKEW, too_old
 from worker.services import Services
+
+logger = logging.getLogger(__name__)
 
 MAX_ID_LENGTH: Final = 200
 
 
-def accept(services: Services, job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> None:
+def accept(
+    services: Services, job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any], message: Any
+) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field.
 
-    While Redis is away, it raises Reject, so that the broker delivers the message again.
+    While Redis is away, it raises Reject, so that the broker delivers the message again. A message that comes
+    again, or has the id of another job, changes nothing of that job, and no result that is there.
     """
+    memory = timedelta(seconds=services.settings.message_seconds)
     try:
         try:
-            new = submission(job_id, positional, parameters)
+            new = replace(
+                submission(job_id, positional, parameters),
+                remember=(memory + SKEW).total_seconds(),
+                too_old=too_old(message, datetime.now(UTC), memory),
+            )
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
+            answer_repetition(services, known, new)
         except InvalidRequest as error:
-            patiently(
-                partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
-            )
+            patiently(partial(refuse, services, job_id, error), f"message {job_id} is refused: {error}")
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
+
+
+def answer_repetition(services: Services, known: Submitted, new: Submission) -> None:
+    """Answer a message that has made no job because its id is taken, or may have been.
+
+    If the id's result is still to come, or is kept, it is the answer; an error would overwrite it.
+    """
+    error: LimnerError
+    match known.outcome:
+        case "conflict":
+            # The result under this id is the first job's. So only logs can say it: this one, and the job's.
+            logger.warning("a Celery message is refused: %s", conflict(known, new, "task_id"))
+            return
+        case "gone" if known.digest != new.digest:
+            error = conflict(known, new, "task_id")
+        case "gone":
+            error = RepeatedMessage(
+                f"task_id: this message became job {new.job_id} at {known.created_at}, whose result is not "
+                "kept any more; nothing was bought again"
+            )
+        case "too_old":
+            error = MessageTooOld(
+                f"task_id: the message of {new.job_id} is older than LIMNER_MESSAGE_SECONDS, "
+                f"{services.settings.message_seconds:.0f} s, so its images may have been paid for already; "
+                "send a new message if they were not"
+            )
+        case _:
+            return
+    logger.warning("a Celery message is refused: %s", error)
+    if not patiently(partial(services.results.has, new.job_id), f"message {new.job_id} came again"):
+        patiently(
+            partial(services.results.refuse, new.job_id, error), f"message {new.job_id} is refused: {error}"
+        )
 
 
 def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> Submission:
@@ -61,4 +107,14 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
 
 def refuse_call(services: Services, job_id: str, error: Exception) -> None:
     """Store the error of a plain message that could not become a job, because its producer waits for it."""
-    services.results.refuse(job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))
+    refuse(services, job_id, InvalidRequest(f"limner.create_task cannot be called so: {error}"))
+
+
+def refuse(services: Services, job_id: str, error: InvalidRequest) -> None:
+    """Store the error of a message as its result, unless the result under its id is that of a job."""
+    if not job_id:
+        logger.warning("a Celery message without an id is refused, and nobody can be told: %s", error)
+    elif services.ledger.jobs.has_taken(job_id):
+        logger.warning("a Celery message with the id of job %s is refused: %s", job_id, error)
+    else:
+        services.results.refuse(job_id, error)

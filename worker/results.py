@@ -23,7 +23,8 @@ _BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
 KEEP_RECORD = 900.0
 """The shortest time in seconds that a record is kept. The broker may deliver the message of a plain Celery
-producer again after its visibility timeout. Then only the record shows that the job is done."""
+producer again after its visibility timeout, and the record still answers it. For longer, only its id is
+remembered (LIMNER_MESSAGE_SECONDS)."""
 
 
 class ResultStore:
@@ -94,6 +95,13 @@ class ResultStore:
     def refuse(self, job_id: str, error: LimnerError) -> None:
         """Store an error as the result. Also used for a Celery message from which no job can be made."""
         self._write(job_id, error, states.FAILURE)
+
+    def has(self, job_id: str) -> bool:
+        """True if there is a result under this id."""
+        try:
+            return self._backend.get_state(job_id) in states.READY_STATES
+        except _BACKEND_ERRORS as error:
+            raise StoreUnavailable(f"the result backend did not answer ({error!r})") from error
 
     def _write(self, job_id: str, result: Any, state: str) -> None:
         try:

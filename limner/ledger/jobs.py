@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from limner.errors import JobFailed, RecordTooNew, RecordUnreadable
 from limner.ledger.journal import Journal
-from limner.ledger.layout.keys import APART, APART_FAULTS, DOUBTS, JOB
+from limner.ledger.layout.keys import APART, APART_FAULTS, DOUBTS, JOB, TAKEN
 from limner.ledger.messages import (
     FREE,
     Adoption,
@@ -78,6 +78,11 @@ class Jobs:
         """The record's key, for asynchronous readers; only the scripts write there."""
         return JOB(self.store.prefix, job_id)
 
+    def has_taken(self, job_id: str) -> bool:
+        """True if there is a job of that id, or was one that came by a message."""
+        with self.store.client() as client:
+            return bool(client.exists(self.key(job_id), TAKEN(self.store.prefix, job_id)))
+
     def doubts(self) -> list[Record]:
         """The jobs with an attempt that the provider may or may not have accepted, the oldest first.
 
@@ -134,6 +139,8 @@ class Jobs:
             lane=new.options.lane,
             account=new.options.account,
             expires_in=None if new.options.expires_in is None else to_ms(new.options.expires_in),
+            remember=None if new.remember is None else to_ms(new.remember),
+            too_old=new.too_old,
         )
 
     def submit(self, new: Submission) -> Submitted:

@@ -1,20 +1,39 @@
 -- Uses: layout, record, wakeup, journal, ready.
 -- A new job, unless its id or its idempotency key is known already, or no worker serves the account that it
--- names. Returns {'created'|'known'|'conflict', id} or {'no_account', names}.
+-- names. The id of a message is remembered for `remember` milliseconds, longer than the record if need be, since the
+-- message may come again. `too_old` says that the message is older than that. Returns {'created'|'known', id},
+-- {'conflict'|'gone', id, digest, created, now}, {'too_old', id} or {'no_account', names}.
 local refusal = other_layout()
 if refusal then return refusal end
+
+-- The reply for a job that has another request. Of several conflicts in a row, the log has the first one.
+local function conflict(id, digest, created)
+  local last = redis.call('LRANGE', LOG .. id, -1, -1)[1]
+  if not (last and decoded(last).event == 'conflict') then
+    note({id = id}, 'conflict', {digest = digest, other = A.digest})
+  end
+  return {'conflict', id, digest, sane(created, 0, NOW) or 0, NOW}
+end
+
 local key = A.key and KEY .. A.key
 if key then
   local known = redis.call('GET', key)
   if known then
-    local digest = redis.call('HGET', JOB .. known, 'digest')
-    if digest and digest ~= A.digest then return {'conflict', known} end
-    if digest then return {'known', known} end
+    local first = redis.call('HMGET', JOB .. known, 'digest', 'created')
+    if first[1] and first[1] ~= A.digest then return conflict(known, first[1], first[2]) end
+    if first[1] then return {'known', known} end
   end
 end
 if redis.call('EXISTS', JOB .. A.job) == 1 then
-  local _, fault = load(A.job)
-  return fault or {'known', A.job}
+  local job, fault = load(A.job)
+  if fault then return fault end
+  if job.digest ~= A.digest then return conflict(A.job, job.digest, job.created) end
+  return {'known', A.job}
+end
+if A.remember then
+  local created, digest = string.match(redis.call('GET', TAKEN .. A.job) or '', '^(%d+) (.*)$')
+  if created then return {'gone', A.job, digest, math.min(tonumber(created), NOW), NOW} end
+  if A.too_old then return {'too_old', A.job} end
 end
 if A.account and redis.call('SISMEMBER', ACCOUNTS, A.account) == 0 then
   local names = redis.call('SMEMBERS', ACCOUNTS)
@@ -33,6 +52,7 @@ if key then
   job.key, job.key_ttl = A.key, A.key_ttl
   redis.call('SET', key, A.job)
 end
+if A.remember then redis.call('SET', TAKEN .. A.job, int(NOW) .. ' ' .. A.digest, 'PX', A.remember) end
 enqueue(job)
 announce(job, 'submitted')
 save(job)
