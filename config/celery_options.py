@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kombu import Exchange, Queue
+
 from config.settings import Settings
 
 
@@ -11,7 +13,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url,
         "result_backend": settings.result_url,
-        **_broker(settings.broker_url, timeout),
+        **_names(settings),
+        **_broker(settings, timeout),
         # A Redis that hangs must not hang a thread that stores a result.
         "redis_socket_timeout": timeout,
         "redis_socket_connect_timeout": timeout,
@@ -38,11 +41,34 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _broker(url: str, timeout: float) -> dict[str, Any]:
-    if not url.startswith(("redis://", "rediss://", "redis+socket://")):
+def _names(settings: Settings) -> dict[str, Any]:
+    """Names of our own, because apps with Celery's default names may use the same broker."""
+    return {
+        "task_default_queue": settings.queue,
+        "task_queues": [
+            # Only the names count: messages go to a queue by its name, through no exchange.
+            Queue(name, Exchange(name), routing_key=name)
+            for name in (settings.queue, settings.steps_queue)
+        ],
+        "event_exchange": f"{settings.prefix}.events",
+        "event_queue_prefix": f"{settings.prefix}.events",
+        "control_exchange": f"{settings.prefix}.control",
+        "worker_enable_remote_control": settings.remote_control,
+    }
+
+
+def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
+    if not settings.broker_url.startswith(("redis://", "rediss://", "redis+socket://")):
         return {}
     return {
         "broker_transport_options": {
+            # Each app applies its own visibility timeout to all messages under these keys.
+            "unacked_key": f"{settings.prefix}.unacked",
+            "unacked_index_key": f"{settings.prefix}.unacked_index",
+            "unacked_mutex_key": f"{settings.prefix}.unacked_mutex",
+            "fanout_prefix": f"/{settings.prefix}.{{db}}.",
+            # An option of worker/transport.py.
+            "bindings_prefix": settings.prefix,
             # By default kombu sets no time-out, and then a Redis that hangs blocks a publish for ever.
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,

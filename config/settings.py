@@ -27,6 +27,9 @@ SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
 DEFAULT_SECRETS_DIR: Final = "/run/secrets"
 OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+"""The names of fleets and queues. Clients check the same (``limner.configuration``)."""
+
 Credits = Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
 UsualSeconds = Annotated[float, Field(ge=0.5, le=1800)]
@@ -50,6 +53,15 @@ class Settings(BaseSettings):
     """Celery's broker; by default the ledger's Redis."""
     result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
+    prefix: str = "limner"
+    """The beginning of the names of everything that the fleet keeps in Redis. Two fleets with different
+    prefixes can share a server. Producers need the same one."""
+    queue: str = ""
+    """The queue to which plain Celery producers send ``limner.create_task``; by default the prefix. The
+    fleet's own steps are in another queue, ``PREFIX.steps``."""
+    remote_control: bool = False
+    """True if workers obey Celery's remote control, which Flower's buttons use. Then everybody who can write
+    to the broker has it."""
     redis_timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 5.0
     """The time-out of one call to Redis, also for a server that hangs."""
 
@@ -146,9 +158,17 @@ class Settings(BaseSettings):
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
     """The file that a worker touches while it takes tasks; the health check reads its age."""
 
+    @property
+    def steps_queue(self) -> str:
+        """The queue of the fleet's own steps, which only its workers read."""
+        return f"{self.prefix}.steps"
+
     @model_validator(mode="after")
     def _defaults(self) -> Self:
-        # The object is frozen, but the default of these two fields is the value of another one.
+        # The object is frozen, but the default of these fields is the value of another one.
+        object.__setattr__(self, "queue", self.queue or self.prefix)
+        if self.queue == self.steps_queue:
+            raise ValueError(f"{PREFIX}QUEUE: is the queue of the fleet's own steps")
         for name in ("broker_url", "result_url"):
             object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
         if self.backoff_max_seconds < self.backoff_seconds:
@@ -184,6 +204,18 @@ class Settings(BaseSettings):
             api_key=SecretStr(key),
             **{name: getattr(self, name) if value is None else value for name, value in own.items()},
         )
+
+    @field_validator("prefix", "queue")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        if not name:
+            return name
+        if name == "celery":
+            # Its messages would be shared with every app that has not set a queue.
+            raise ValueError("must not be celery, which is the default queue of every Celery app")
+        if not _NAME.fullmatch(name):
+            raise ValueError("must be 1 to 32 letters, digits and . _ -, the first a letter or digit")
+        return name
 
     @field_validator("redis_url")
     @classmethod

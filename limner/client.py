@@ -6,7 +6,16 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from limner._connection import DEFAULT_TIMEOUT, address, connect, connect_async
-from limner.configuration import DAY, Durability, checked_durability, checked_seconds, redis_url_of_env
+from limner.configuration import (
+    DAY,
+    DEFAULT_PREFIX,
+    Durability,
+    checked_durability,
+    checked_name,
+    checked_seconds,
+    prefix_of_env,
+    redis_url_of_env,
+)
 from limner.errors import InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted
@@ -22,8 +31,9 @@ __all__ = ["Limner"]
 class Limner(Operations):
     """The client of a fleet: it submits jobs, and finds them again. Thread-safe; keep one per process.
 
-    ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``). ``timeout`` bounds every call to Redis, in
-    seconds. ``idempotency_seconds`` is for how long after a job's end its idempotency key still leads to it.
+    ``redis_url`` is that of the fleet (``LIMNER_REDIS_URL``), and so is ``prefix``, if the fleet has one of
+    its own (``LIMNER_PREFIX``). ``timeout`` bounds every call to Redis, in seconds. ``idempotency_seconds``
+    is for how long after a job's end its idempotency key still leads to it.
     ``durability`` is what a submit waits for: "server", "disk" or "replica", see
     :class:`~limner.configuration.Durability`. Creating it connects to nothing. Raises
     :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
@@ -39,6 +49,7 @@ class Limner(Operations):
         self,
         redis_url: str,
         *,
+        prefix: str = DEFAULT_PREFIX,
         timeout: float = DEFAULT_TIMEOUT,
         idempotency_seconds: float = DAY,
         durability: str = Durability.SERVER,
@@ -46,19 +57,25 @@ class Limner(Operations):
         seconds = checked_seconds(timeout, "timeout")
         self._idempotency_seconds = checked_seconds(idempotency_seconds, "idempotency_seconds")
         self._redis = connect(redis_url, timeout=seconds)
-        self._ledger = Ledger(self._redis, durability=checked_durability(durability))
+        self._ledger = Ledger(
+            self._redis,
+            prefix=checked_name(prefix, "prefix"),
+            durability=checked_durability(durability),
+        )
         self._loops = EventLoops(lambda: connect_async(redis_url, timeout=seconds))
 
     @classmethod
     def from_env(cls) -> Self:
         """With ``LIMNER_REDIS_URL`` of the environment.
 
-        Also, if they are set, with ``LIMNER_IDEMPOTENCY_SECONDS`` and ``LIMNER_DURABILITY``.
+        Also, if they are set, with ``LIMNER_PREFIX``, ``LIMNER_IDEMPOTENCY_SECONDS`` and
+        ``LIMNER_DURABILITY``.
         """
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
         durability = os.environ.get("LIMNER_DURABILITY", "").strip() or Durability.SERVER
         return cls(
             redis_url_of_env(),
+            prefix=prefix_of_env(),
             idempotency_seconds=checked_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
             durability=checked_durability(durability, "LIMNER_DURABILITY"),
         )

@@ -1,6 +1,7 @@
 """The configuration of a client or a receiver, checked when it is made."""
 
 import os
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -8,6 +9,9 @@ from limner.errors import ConfigurationError
 from limner.options import duration
 
 DAY: Final = 86_400.0
+DEFAULT_PREFIX: Final = "limner"
+"""The prefix of a fleet's keys and queues in Redis."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
 class Durability(StrEnum):
@@ -51,3 +55,17 @@ def checked_durability(value: str, name: str = "durability") -> Durability:
     except ValueError:
         known = ", ".join(Durability)
         raise ConfigurationError(f"{name}: must be one of {known}, not {value!r}") from None
+
+
+def checked_name(value: str, name: str) -> str:
+    """A prefix or a queue's name; raises ConfigurationError, which names the argument or setting."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ConfigurationError(
+            f"{name}: must be 1 to 32 letters, digits and . _ -, the first a letter or digit"
+        )
+    return value
+
+
+def prefix_of_env() -> str:
+    """``LIMNER_PREFIX``, or the default; raises ConfigurationError if it cannot be a prefix."""
+    return checked_name(os.environ.get("LIMNER_PREFIX", "").strip() or DEFAULT_PREFIX, "LIMNER_PREFIX")

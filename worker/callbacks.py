@@ -27,7 +27,7 @@ LOG_FORMAT: Final = "[%(asctime)s: %(levelname)s/%(name)s] %(message)s"
 def make_app(settings: Settings) -> Starlette:
     """Make the application from the settings."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds)
-    receiver = Receiver(Ledger(client), settings.callback_hmac_key)
+    receiver = Receiver(Ledger(client, prefix=settings.prefix), settings.callback_hmac_key)
 
     def health(_request: Request) -> Response:
         try:

@@ -190,7 +190,7 @@ class Dispatcher(threading.Thread):
         self._producer.publish(
             body.body,
             exchange="",
-            routing_key=self._app.conf.task_default_queue,
+            routing_key=self._app.settings.steps_queue,
             serializer="json",
             headers={**body.headers, STEP: 1},
             **body.properties,

@@ -55,6 +55,7 @@ def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
     request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
         client,
+        prefix=settings.prefix,
         leases=Leases(poll=request, send=request),
         durability=Durability(settings.durability),
         assumed={**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}},

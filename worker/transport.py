@@ -97,6 +97,18 @@ class Channel(kombu_redis.Channel):
     """A channel that raises a connection error when its connection is closed."""
 
     QoS = QoS
+    bindings_prefix = ""
+    """The beginning of the keys in which kombu keeps the bindings of queues."""
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "bindings_prefix")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.bindings_prefix:
+            # Formats and names that are attributes of kombu's class.
+            for name in ("keyprefix_queue", "keyprefix_binding_deadlines", "keyprefix_binding_permanent"):
+                setattr(
+                    self, name, f"{self.bindings_prefix}.{getattr(kombu_redis.Channel, name).lstrip('_')}"
+                )
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         if self.connection is None or getattr(self.connection, "client", None) is None:

@@ -72,7 +72,9 @@ def submit(limner: Limner, redis_url: str, orders: Iterable[Order]) -> Iterator[
 def send_with_celery(redis_url: str, request: TextToImage) -> str:
     """Send a request with Celery alone; returns the job's id, which is the Celery task's."""
     with celery.Celery(broker=redis_url, backend=redis_url) as app:
-        sent = app.send_task("limner.create_task", kwargs=request.model_dump(exclude_none=True))
+        sent = app.send_task(
+            "limner.create_task", kwargs=request.model_dump(exclude_none=True), queue="limner"
+        )
         return str(sent.id)
 
 

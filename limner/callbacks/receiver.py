@@ -15,7 +15,7 @@ from limner._connection import connect
 from limner.callbacks.payload import is_id, task_ids_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check
-from limner.configuration import redis_url_of_env
+from limner.configuration import prefix_of_env, redis_url_of_env
 from limner.errors import ConfigurationError, RecordUnreadable, StoreUnavailable
 from limner.ledger import Adoption, Ledger
 
@@ -88,13 +88,15 @@ class Receiver:
 
     @classmethod
     def from_env(cls) -> Self:
-        """The receiver for ``LIMNER_REDIS_URL``, and ``LIMNER_CALLBACK_HMAC_KEY`` if that is set.
+        """The receiver for ``LIMNER_REDIS_URL``.
+
+        Also, if they are set, for ``LIMNER_PREFIX`` and ``LIMNER_CALLBACK_HMAC_KEY``.
 
         It connects to nothing. Raises ConfigurationError, which names the variable.
         """
         url = redis_url_of_env()
         key = os.environ.get("LIMNER_CALLBACK_HMAC_KEY", "")
-        return cls(Ledger(connect(url)), SecretStr(key) if key else None)
+        return cls(Ledger(connect(url), prefix=prefix_of_env()), SecretStr(key) if key else None)
 
     def handle(
         self, job_id: str, token: str, headers: Mapping[str, str], body: bytes, *, cut: Refusal | None = None

@@ -10,7 +10,6 @@ from limner.cli.account_words import account_lines, day_line, standing_lines
 from limner.cli.as_json import fields_of
 from limner.cli.exits import ExitCode
 from limner.cli.session import Session
-from limner.client import Limner
 from limner.operations import WEEK
 from limner.spending import KEEP_DAYS
 
@@ -22,7 +21,7 @@ def quota(session: Session) -> ExitCode:
 
     There is none before the first worker has started.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         accounts = limner.accounts()
         for account in accounts:
             mood = "paused" if account.pause else ""
@@ -44,7 +43,7 @@ def pause(
 
     What is on the wire goes on, and its images are delivered.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         limner.pause(account, seconds, reason)
     length = "until somebody resumes it" if seconds is None else f"for {seconds:g} s"
     session.out.say(
@@ -58,7 +57,7 @@ def resume(session: Session, account: Account = MAIN) -> ExitCode:
 
     After a pause that the provider caused, one request is tried first.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         resumed = limner.resume(account)
         # It goes on when the provider has taken one request.
         probing = resumed and any(each.account == account and each.pause for each in limner.accounts())
@@ -79,7 +78,7 @@ def spend(
     One line a day, the oldest first, by account and by lane; then what attempts may cost whose end is not
     known.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         books = limner.spend(days)
     for day in books.days:
         session.out.say(fields_of(day), day_line(day))

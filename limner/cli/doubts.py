@@ -7,7 +7,6 @@ import typer
 from limner.cli.as_json import fields_of, moment
 from limner.cli.exits import ExitCode
 from limner.cli.session import Session
-from limner.client import Limner
 from limner.errors import InvalidRequest
 from limner.job import Job
 
@@ -21,7 +20,7 @@ def doubts(
     One line for each, the oldest first: the job, its state, when the attempt was sent, why it is in doubt,
     and the prompt, by which the provider's own log shows whether there is a task.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         for doubt in limner.doubts():
             if doubt.state.ended and not all_:
                 continue
@@ -93,7 +92,7 @@ def broken(
     """
     if retry + drop != (job_id is not None):
         raise InvalidRequest("a JOB_ID needs exactly one of --retry and --drop, which need a JOB_ID")
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         if job_id is None:
             for record in limner.broken():
                 session.out.say(
@@ -113,7 +112,7 @@ def callbacks(session: Session) -> ExitCode:
     A line for each outcome with its number, then one for each callback that named a job which is not known
     here: its task may be paid for.
     """
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         counts, unmatched_callbacks = limner.callback_counts(), limner.unmatched_callbacks()
     for outcome, count in sorted(counts.items()):
         session.out.say({"outcome": outcome, "count": count}, f"{count:8}  {outcome}")

@@ -12,6 +12,7 @@ from limner._connection import check_url
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
 from limner.client import Limner
+from limner.configuration import prefix_of_env
 from limner.errors import ConfigurationError, LimnerError, RecordUnreadable, UnknownJob, WaitTimeout
 from limner.job import Job
 
@@ -32,15 +33,20 @@ class Globals:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run of a command. ``redis_url`` has been checked."""
+    """One run of a command. ``redis_url`` and ``prefix`` have been checked."""
 
     redis_url: str
+    prefix: str
     out: Output
+
+    def client(self, **options: Any) -> Limner:
+        """A client of the fleet."""
+        return Limner(self.redis_url, prefix=self.prefix, **options)
 
     def each(self, job_ids: Iterable[str], act: Callable[[Job], ExitCode]) -> ExitCode:
         """Act on each job; what is wrong with one does not keep the others from their turn."""
         worst = ExitCode.OK
-        with Limner(self.redis_url) as limner:
+        with self.client() as limner:
             for job_id in job_ids:
                 try:
                     code = act(limner.get(job_id))
@@ -68,7 +74,7 @@ def command(body: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
         given: Globals = ctx.obj
         out = Output(as_json=as_json or given.as_json)
         try:
-            return body(Session(checked_url(redis_url or given.redis_url), out), **options)
+            return body(Session(checked_url(redis_url or given.redis_url), prefix_of_env(), out), **options)
         except (LimnerError, redis.RedisError) as error:
             return out.error(error)
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import deliver
 from limner.cli.session import Session
-from limner.client import Limner
 from limner.configuration import DAY, Durability
 from limner.errors import InvalidRequest
 from limner.models import MAX_PROMPT_LENGTH, ImageSize, RenderingSpeed, Style, TextToImage, faults
@@ -95,7 +94,7 @@ def submit(
         )
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
-    with Limner(session.redis_url, idempotency_seconds=idempotency_seconds, durability=durability) as limner:
+    with session.client(idempotency_seconds=idempotency_seconds, durability=durability) as limner:
         job = limner.submit(
             request,
             idempotency_key=idempotency_key,

@@ -9,7 +9,6 @@ from limner.cli.as_json import event_as_json, moment
 from limner.cli.exits import ExitCode
 from limner.cli.session import Session
 from limner.cli.words import happened
-from limner.client import Limner
 
 
 def tail(
@@ -21,7 +20,7 @@ def tail(
     job: Annotated[list[str] | None, typer.Option(help="Only this job's events; may be repeated.")] = None,
 ) -> ExitCode:
     """Follow the event stream until Ctrl-C."""
-    with Limner(session.redis_url) as limner:
+    with session.client() as limner:
         wanted = (event for event in limner.events(from_start=from_start) if not job or event.job_id in job)
         for event in islice(wanted, count):
             # An account's events belong to no job, and their words name it.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import redis
 
-from limner.configuration import Durability
+from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
 from limner.ledger.durations import USUAL
@@ -32,7 +32,7 @@ class CheckLayout(YesOrNo):
 
 
 class Ledger:
-    """The ledger of an account group, divided into parts.
+    """The ledger of an account group of the fleet with this ``prefix``, divided into parts.
 
     ``clock`` returns the time in seconds since the epoch. Without it, the ledger uses the Redis server's
     clock, and the clocks of the machines do not matter. ``steady`` is a clock that nobody sets, by default
@@ -44,6 +44,7 @@ class Ledger:
         self,
         client: "redis.Redis",
         *,
+        prefix: str = DEFAULT_PREFIX,
         group: str = "main",
         leases: Leases | None = None,
         durability: Durability = Durability.SERVER,
@@ -52,7 +53,7 @@ class Ledger:
         assumed: Mapping[str, float] = USUAL,
     ) -> None:
         self.leases = leases or Leases()
-        self.store = Store(client, group=group, durability=durability, clock=clock)
+        self.store = Store(client, prefix=prefix, group=group, durability=durability, clock=clock)
         self.journal = Journal(self.store)
         """Logs and events."""
         self.jobs = Jobs(self.store, self.leases, self.journal)

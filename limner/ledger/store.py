@@ -9,7 +9,7 @@ import redis
 from redis.exceptions import NoScriptError
 
 from limner._connection import async_store_errors, store_errors
-from limner.configuration import Durability
+from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.errors import NotDurable
 from limner.ledger.layout.keys import MARK, prefix_of
 from limner.ledger.messages import to_ms
@@ -22,7 +22,7 @@ commands of a step into a pipeline, is sent their replies, and returns the answe
 
 
 class Store:
-    """The Redis of one account group.
+    """The Redis of one account group of the fleet with this ``prefix``.
 
     All methods raise :class:`~limner.errors.StoreUnavailable` when it does not answer in time, and
     :class:`~limner.errors.RecordUnreadable` for a record that this version cannot read. ``clock`` returns the
@@ -34,11 +34,12 @@ class Store:
         self,
         client: "redis.Redis",
         *,
+        prefix: str = DEFAULT_PREFIX,
         group: str = "main",
         durability: Durability = Durability.SERVER,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.prefix = prefix_of(group)
+        self.prefix = prefix_of(prefix, group)
         # redis-py's annotations cannot tell decoded answers from bytes.
         self.redis: Any = client
         self.clock = clock

@@ -171,7 +171,9 @@ class _Job:
 
     def submit(self) -> None:
         if self.way.from_celery:
-            self.id = self._celery.send_task("limner.create_task", kwargs={"prompt": self.prompt}).id
+            self.id = self._celery.send_task(
+                "limner.create_task", kwargs={"prompt": self.prompt}, queue="limner"
+            ).id
         else:
             with Limner(self.fleet.redis_url) as limner:
                 self.id = limner.submit(TextToImage(prompt=self.prompt)).id

@@ -156,7 +156,9 @@ class Scheduler(celery.beat.Scheduler):
 
 def make_timekeeper(settings: Settings, entries: Sequence[Entry], started: float) -> Timekeeper:
     """The timekeeper with these settings."""
-    ledger = Ledger(connect(settings.redis_url, timeout=settings.redis_timeout_seconds))
+    ledger = Ledger(
+        connect(settings.redis_url, timeout=settings.redis_timeout_seconds), prefix=settings.prefix
+    )
     return Timekeeper(
         entries,
         ledger,

@@ -7,7 +7,7 @@ from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 from limner.status import JobState
 
-VERSION: Final = 6
+VERSION: Final = 7
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""

@@ -1,4 +1,5 @@
-"""The keys of the ledger. All begin with its prefix, ``limner:{GROUP}:``, one hash tag."""
+"""The keys of the ledger. All begin with ``PREFIX:{GROUP}:``, which contains one hash tag. The prefix of a
+fleet is ``limner`` unless LIMNER_PREFIX names another one."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -96,6 +97,6 @@ KEYS: Final = {name: key for name, key in globals().items() if isinstance(key, K
 """By the name that scripts and Python have for each."""
 
 
-def prefix_of(group: str) -> str:
-    """The prefix of a group's keys."""
-    return f"limner:{{{group}}}:"
+def prefix_of(prefix: str, group: str) -> str:
+    """The beginning of a group's keys, in a fleet with this prefix."""
+    return f"{prefix}:{{{group}}}:"

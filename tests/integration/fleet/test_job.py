@@ -223,7 +223,9 @@ class TestPlainProducers:
     """Celery apps that send ``limner.create_task`` by its name."""
 
     def send(self, fleet: LocalFleet, *args: Any, **kwargs: Any) -> Any:
-        return plain_celery(fleet.redis_url).send_task("limner.create_task", args=args, kwargs=kwargs)
+        return plain_celery(fleet.redis_url).send_task(
+            "limner.create_task", args=args, kwargs=kwargs, queue="limner"
+        )
 
     def test_the_task_id_is_the_job_id(self, fleet: LocalFleet, limner: Limner) -> None:
         prompt = unique("from celery")
@@ -268,7 +270,7 @@ class TestPlainProducers:
         prompt = unique("twice")
         app, job_id = plain_celery(fleet.redis_url), str(uuid.uuid4())
         for _ in range(3):
-            app.send_task("limner.create_task", kwargs={"prompt": prompt}, task_id=job_id)
+            app.send_task("limner.create_task", kwargs={"prompt": prompt}, task_id=job_id, queue="limner")
         app.AsyncResult(job_id).get(timeout=WAIT)
         assert created(fleet, prompt) == 1
 
@@ -283,6 +285,6 @@ def test_the_log_does_not_contain_the_api_key(fleet: LocalFleet) -> None:
 def test_plain_messages_with_arguments_like_a_step_s_fail(fleet: LocalFleet) -> None:
     app = plain_celery(fleet.redis_url)
     for args, kwargs in (([5], {}), ([], {"self": 1}), ([], {"prompt": "a", "lease": 1})):
-        result = app.send_task("limner.create_task", args=args, kwargs=kwargs)
+        result = app.send_task("limner.create_task", args=args, kwargs=kwargs, queue="limner")
         with pytest.raises(errors.InvalidRequest):
             result.get(timeout=WAIT)

@@ -20,7 +20,7 @@ def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
     ):
         log = fleet.workers[0].log
         with plain_celery(fleet.redis_url) as app:
-            app.send_task("limner.check_status", kwargs={"nonsense": 1})
+            app.send_task("limner.check_status", kwargs={"nonsense": 1}, queue="limner")
         job = limner.submit(f"a quiet kite {uuid.uuid4()}")
         job.result(WAIT)
     return job.id, log.read_text()

@@ -135,7 +135,7 @@ def test_a_stale_message_does_nothing() -> None:
         app = plain_celery(fleet.redis_url)
         for name in ("limner.create_task", "limner.check_status", "limner.recover"):
             for lease in (1, 2, 3, 99):
-                app.send_task(name, args=[lease], task_id=job.id, ignore_result=True)
+                app.send_task(name, args=[lease], task_id=job.id, queue="limner", ignore_result=True)
         marker = limner.submit("marker")
         assert marker.result(WAIT).urls
         assert fleet.provider.summary()["created"] == 2

@@ -130,7 +130,7 @@ class TestPlainProducers:
 
     def send(self, fleet: LocalFleet, **kwargs: Any) -> "AsyncResult[Any]":
         result: AsyncResult[Any] = plain_celery(fleet.redis_url).send_task(
-            "limner.create_task", kwargs=kwargs
+            "limner.create_task", kwargs=kwargs, queue="limner"
         )
         return result
 

@@ -17,7 +17,7 @@ from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 
 WAIT = 60.0
-QUEUE = "celery"
+QUEUE = "limner"
 
 
 @pytest.fixture(scope="module")

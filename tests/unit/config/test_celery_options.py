@@ -38,3 +38,25 @@ def test_the_modules_of_the_steps_and_of_beat_exist(load_with: Loader) -> None:
     options = celery_options(load_with())
     modules = [*options["imports"], options["beat_scheduler"].partition(":")[0]]
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
+def test_no_name_is_one_that_another_app_has_by_default(load_with: Loader) -> None:
+    options = celery_options(load_with(PREFIX="shop"))
+    names = [options[name] for name in ("task_default_queue", "event_exchange", "control_exchange")]
+    names += [queue.name for queue in options["task_queues"]]
+    names += [queue.exchange.name for queue in options["task_queues"]]
+    transport = options["broker_transport_options"]
+    names += [transport[name] for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")]
+    names += [transport["bindings_prefix"], options["event_queue_prefix"]]
+    assert [name for name in names if not name.startswith("shop")] == []
+    assert transport["fanout_prefix"] == "/shop.{db}."
+
+
+def test_producers_have_a_queue_and_the_steps_another(load_with: Loader) -> None:
+    queues = celery_options(load_with(QUEUE="images"))["task_queues"]
+    assert [queue.name for queue in queues] == ["images", "limner.steps"]
+
+
+def test_remote_control_is_off_unless_it_is_asked_for(load_with: Loader) -> None:
+    assert celery_options(load_with())["worker_enable_remote_control"] is False
+    assert celery_options(load_with(REMOTE_CONTROL="true"))["worker_enable_remote_control"] is True

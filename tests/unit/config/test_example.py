@@ -46,6 +46,7 @@ def test_only_these_settings_have_no_value() -> None:
     assert blank == {
         "broker_url",
         "result_url",
+        "queue",
         "api_key",
         "accounts",
         "usual_seconds",

@@ -23,6 +23,8 @@ FIXED_NAMES = [
     "JOB_DEADLINE_SECONDS",
     "RESULT_TTL_SECONDS",
     "CONCURRENCY",
+    "QUEUE",
+    "PREFIX",
 ]
 
 
@@ -155,3 +157,30 @@ def test_settings_cannot_be_changed(load_with: Loader) -> None:
     settings = load_with()
     with pytest.raises(ValueError, match="frozen"):
         settings.concurrency = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"),
+    [
+        ("PREFIX", "celery"),
+        ("PREFIX", "a b"),
+        ("PREFIX", "{main}"),
+        ("PREFIX", "a:b"),
+        ("PREFIX", "-a"),
+        ("PREFIX", "a" * 33),
+        ("QUEUE", "celery"),
+        ("QUEUE", "a/b"),
+        ("QUEUE", "limner.steps"),
+    ],
+)
+def test_a_name_that_another_app_may_have_or_that_redis_reads_otherwise_is_refused(
+    load_with: Loader, variable: str, name: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"LIMNER_{variable}"):
+        load_with(**{variable: name})
+
+
+def test_the_intake_queue_is_the_prefix_unless_it_is_set(load_with: Loader) -> None:
+    assert (load_with().queue, load_with().steps_queue) == ("limner", "limner.steps")
+    assert (load_with(PREFIX="shop").queue, load_with(PREFIX="shop").steps_queue) == ("shop", "shop.steps")
+    assert load_with(PREFIX="shop", QUEUE="images").queue == "images"

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from limner import ConfigurationError, Limner
-from limner.configuration import Durability, checked_durability, checked_seconds
+from config import settings
+from limner import ConfigurationError, Limner, configuration
+from limner.configuration import Durability, checked_durability, checked_seconds, prefix_of_env
 
 
 @pytest.mark.parametrize(
@@ -94,3 +95,25 @@ def test_a_durability_is_one_of_three() -> None:
         ConfigurationError, match="durability: must be one of server, disk, replica, not 'hope'"
     ):
         checked_durability("hope")
+
+
+@pytest.mark.parametrize("name", ["a b", "{main}", "a:b", "-a", "a" * 33, "", 7])
+def test_a_prefix_that_redis_would_read_otherwise_is_refused_by_its_name(name: Any) -> None:
+    with pytest.raises(ConfigurationError, match="prefix"):
+        Limner("redis://localhost/0", prefix=name)
+
+
+def test_a_prefix_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMNER_PREFIX", "shop")
+    assert prefix_of_env() == "shop"
+    monkeypatch.setenv("LIMNER_PREFIX", " ")
+    assert prefix_of_env() == "limner"
+    monkeypatch.setenv("LIMNER_PREFIX", "a b")
+    with pytest.raises(ConfigurationError, match="LIMNER_PREFIX"):
+        prefix_of_env()
+
+
+@pytest.mark.parametrize("name", ["limner", "Shop-2", "a.b_c", "a" * 32, "a b", "{main}", "-a", "a" * 33])
+def test_clients_and_fleets_accept_the_same_names(name: str) -> None:
+    assert configuration._NAME.pattern == settings._NAME.pattern
+    assert bool(configuration._NAME.fullmatch(name)) is bool(settings._NAME.fullmatch(name))

@@ -260,9 +260,10 @@ def spelled_keys(tree: ast.Module) -> Iterator[str]:
                 yield text
             case ast.BinOp(left=left, op=ast.Add(), right=ast.Constant(value=str(text))) if is_prefix(left):
                 yield text
-            case ast.JoinedStr(values=[ast.FormattedValue(value=left), ast.Constant(value=text), *_]):
-                if is_prefix(left):
-                    yield str(text)
+            case ast.JoinedStr(values=[ast.FormattedValue(value=left), ast.Constant(value=str(text)), *_]):
+                # After a dot, it is a queue or another name of the broker.
+                if is_prefix(left) and not text.startswith("."):
+                    yield text
 
 
 def test_python_has_each_key_from_the_list() -> None:

@@ -4,11 +4,11 @@ from limner.ledger.layout.keys import DUE, JOB, KEYS, MONEY, prefix_of
 
 
 def test_a_group_s_keys_share_the_hash_tag_that_keeps_them_on_one_node() -> None:
-    assert prefix_of("main") == "limner:{main}:"
+    assert prefix_of("limner", "main") == "limner:{main}:"
 
 
 def test_a_key_has_its_prefix_and_what_it_is_of() -> None:
-    prefix = prefix_of("main")
+    prefix = prefix_of("limner", "main")
     assert DUE(prefix) == "limner:{main}:due"
     assert JOB(prefix, "j1") == "limner:{main}:job:j1"
     assert MONEY(prefix, 20_000) == "limner:{main}:money:20000"
