@@ -25,7 +25,7 @@ PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
 SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
 DEFAULT_SECRETS_DIR: Final = "/run/secrets"
-OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
+OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE, "LIMNER_NAMESPACE"})
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 """The names of fleets and queues. Clients check the same (``limner.configuration``)."""
@@ -33,7 +33,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 Credits = Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
 UsualSeconds = Annotated[float, Field(ge=0.5, le=1800)]
-LaneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+LaneName = Annotated[str, StringConstraints(min_length=1, max_length=97)]
+"""A lane of 64 characters at most, or a namespace of 32, ``/`` and a lane."""
 
 
 class SettingsError(ValueError):

@@ -110,6 +110,8 @@ class JobStatus:
     request: dict[str, Any]
     """The parameters that were asked for."""
     metadata: dict[str, Any]
+    namespace: str = ""
+    """The namespace of its producer; empty without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,3 +170,5 @@ class Event:
     at: datetime
     detail: dict[str, Any]
     metadata: dict[str, Any]
+    namespace: str = ""
+    """The namespace of the job's producer; empty without one, and of accounts' events."""

@@ -10,6 +10,7 @@ from limner.configuration import DAY
 from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.ledger import Submission, Submitted
 from limner.models import TextToImage, faults
+from limner.namespaces import key_label
 from limner.options import SubmitKeywords, SubmitOptions
 
 MAX_KEY_LENGTH = 255
@@ -40,6 +41,7 @@ def submission_of(
     job_id: str | None = None,
     idempotency_key: str | None = None,
     idempotency_seconds: float = DAY,
+    namespace: str = "",
 ) -> Submission:
     """The submission of a request with options that are checked; raises InvalidRequest, which names what is
     wrong."""
@@ -51,8 +53,9 @@ def submission_of(
         request=text,
         digest=_digest(text),
         options=options,
-        key=None if idempotency_key is None else _key(idempotency_key),
+        key=None if idempotency_key is None else key_label(namespace, _key(idempotency_key)),
         key_ttl=idempotency_seconds,
+        namespace=namespace,
     )
 
 

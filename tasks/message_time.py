@@ -42,11 +42,13 @@ def _time(value: Any) -> datetime | None:
             case int() | float():
                 return datetime.fromtimestamp(value, UTC)
             case str():
-                value = datetime.fromisoformat(value)
+                return _in_utc(datetime.fromisoformat(value))
             case datetime():
-                pass
-            case _:
-                return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+                return _in_utc(value)
     except (ValueError, OverflowError, OSError):
-        return None
+        pass
+    return None
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

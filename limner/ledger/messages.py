@@ -104,7 +104,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job about to be written. ``request`` is a JSON text, ``key`` a digest."""
+    """A job about to be written. ``request`` is a JSON text, ``key`` a digest with its namespace."""
 
     job_id: str
     request: str
@@ -112,6 +112,8 @@ class Submission:
     options: SubmitOptions = field(default_factory=SubmitOptions)
     key: str | None = None
     key_ttl: float = 0.0
+    namespace: str = ""
+    """The namespace of the producer; empty without one."""
     remember: float | None = None
     """The seconds for which the id is remembered, because a message with it may come again."""
     too_old: bool = False

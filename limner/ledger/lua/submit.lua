@@ -1,4 +1,4 @@
--- Uses: layout, record, wakeup, journal, ready.
+-- Uses: layout, record, wakeup, journal, ready, conflicts.
 -- A new job, unless its id or its idempotency key is known already, or no worker serves the account that it
 -- names. The id of a message is remembered for `remember` milliseconds, longer than the record if need be, since the
 -- message may come again. `too_old` says that the message is older than that. Returns {'created'|'known', id},
@@ -6,28 +6,19 @@
 local refusal = other_layout()
 if refusal then return refusal end
 
--- The reply for a job that has another request. Of several conflicts in a row, the log has the first one.
-local function conflict(id, digest, created)
-  local last = redis.call('LRANGE', LOG .. id, -1, -1)[1]
-  if not (last and decoded(last).event == 'conflict') then
-    note({id = id}, 'conflict', {digest = digest, other = A.digest})
-  end
-  return {'conflict', id, digest, sane(created, 0, NOW) or 0, NOW}
-end
-
 local key = A.key and KEY .. A.key
 if key then
   local known = redis.call('GET', key)
   if known then
     local first = redis.call('HMGET', JOB .. known, 'digest', 'created')
-    if first[1] and first[1] ~= A.digest then return conflict(known, first[1], first[2]) end
+    if first[1] and first[1] ~= A.digest then return conflict(known, first[1], first[2], A.digest) end
     if first[1] then return {'known', known} end
   end
 end
 if redis.call('EXISTS', JOB .. A.job) == 1 then
   local job, fault = load(A.job)
   if fault then return fault end
-  if job.digest ~= A.digest then return conflict(A.job, job.digest, job.created) end
+  if job.digest ~= A.digest then return conflict(A.job, job.digest, job.created, A.digest) end
   return {'known', A.job}
 end
 if A.remember then
@@ -43,7 +34,7 @@ end
 
 local job = new(A.job)
 job.v, job.state, job.request, job.digest, job.metadata = VERSION, 'queued', A.request, A.digest, A.metadata
-job.priority, job.lane, job.pinned = A.priority, A.lane, A.account
+job.priority, job.lane, job.pinned, job.namespace = A.priority, A.lane, A.account, A.namespace
 job.turn = next_turn(A.priority, A.lane or '', A.account)
 job.created, job.lease, job.attempt, job.polls, job.waits = NOW, 0, 0, 0, 1
 job.expires = A.expires_in and NOW + A.expires_in

@@ -52,6 +52,7 @@ class SubmitCall(Script[Submitted]):
     key: str | None
     key_ttl: Milliseconds
     lane: str | None
+    namespace: str | None
     account: str | None
     expires_in: Milliseconds | None
     remember: Milliseconds | None
