@@ -36,8 +36,8 @@ def prompt() -> str:
     return f"a prompt of {uuid.uuid4()}"
 
 
-def send(app: Celery, task_id: str, fields: dict[str, Any], **options: Any) -> AsyncResult:
-    result: AsyncResult = app.send_task(
+def send(app: Celery, task_id: str, fields: dict[str, Any], **options: Any) -> "AsyncResult[Any]":
+    result: AsyncResult[Any] = app.send_task(
         "limner.create_task", kwargs=fields, task_id=task_id, queue=QUEUE, **options
     )
     return result
@@ -121,13 +121,13 @@ def test_a_message_that_says_it_is_older_than_the_memory_is_refused(
     app: Celery, fleet: LocalFleet, prompt: str, way: str
 ) -> None:
     then = datetime.now(UTC) - timedelta(days=8)
-    said: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "timestamp": {"timestamp": int(then.timestamp())},
         "limner-sent": {"headers": {"limner-sent": then.timestamp()}},
         "eta": {"eta": then},
-    }[way]
+    }
     with pytest.raises(errors.MessageTooOld, match="LIMNER_MESSAGE_SECONDS"):
-        send(app, str(uuid.uuid4()), {"prompt": prompt}, **said).get(timeout=WAIT)
+        send(app, str(uuid.uuid4()), {"prompt": prompt}, **ways[way]).get(timeout=WAIT)
     assert bought(fleet, prompt) == 0
 
 

@@ -40,7 +40,7 @@ class Marked(TextToImage):
             "request: it has a value that cannot be written as JSON",
         ),
         (
-            TextToImage.model_construct(prompt=object()),
+            REQUEST.model_copy(update={"prompt": object()}),
             "request: it has a value that cannot be written as JSON",
         ),
         (Marked(prompt="a"), "tenant: Extra inputs are not permitted"),
