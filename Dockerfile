@@ -1,7 +1,10 @@
 # The fleet's image:            docker build -t limner .
 # With the stand-in and Flower: docker build -t limner-local --target local .
 
-FROM python:3.13-slim AS base
+# docker buildx imagetools inspect python:3.13.16-slim-trixie shows the digest of today.
+ARG PYTHON_IMAGE=python:3.13.16-slim-trixie@sha256:bf44cdfcb76cd3b41e879bc058fc37ec5872002ccfde7fcb765e218cde0cd79c
+
+FROM ${PYTHON_IMAGE} AS base
 # The root file system may be read-only at run time, so the byte code is compiled while the image is built.
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

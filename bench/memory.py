@@ -1,4 +1,4 @@
-"""Resident memory with jobs in flight, and a waiting job's memory in Valkey."""
+"""Resident memory with jobs in flight, and the memory of a waiting and of a kept job in Valkey."""
 
 import time
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from bench.report import table
 from limner import Limner
 
 IN_FLIGHT = 2000
+KEPT = 1000
+PROMPT = "boat {} in the harbour of a small town at sunrise, with the words GOOD MORNING"
 
 
 def run() -> Iterator[str]:
@@ -30,6 +32,24 @@ def run() -> Iterator[str]:
         busy = worker.memory_info().rss / 1e6
         bytes_a_job = (client.info("memory")["used_memory"] - empty) / (2 * IN_FLIGHT)
     yield from table(
-        ["worker, idle, MB", f"worker, {IN_FLIGHT} jobs in flight, MB", "Valkey, bytes a job"],
-        [[idle, busy, round(bytes_a_job)]],
+        [
+            "worker, idle, MB",
+            f"worker, {IN_FLIGHT} jobs in flight, MB",
+            "Valkey, bytes a job",
+            "Valkey, bytes a kept job",
+        ],
+        [[idle, busy, round(bytes_a_job), round(_kept())]],
     )
+
+
+def _kept() -> float:
+    with (
+        fleets.fleet(0.1, LIMNER_USUAL_SECONDS='{"BALANCED": 0.5}') as fleet,
+        Limner(fleet.redis_url) as producer,
+        redis.Redis.from_url(fleet.redis_url) as client,
+    ):
+        producer.submit("a first boat: with it, the scripts are loaded").result(timeout=60)
+        empty = client.info("memory")["used_memory_dataset"]
+        for job in producer.submit_many(PROMPT.format(number) for number in range(KEPT)):
+            job.result(timeout=300)
+        return float(client.info("memory")["used_memory_dataset"] - empty) / KEPT

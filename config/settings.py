@@ -157,7 +157,8 @@ class Settings(BaseSettings):
     schedule_file: Path = Path("config/schedule.toml")
     """The file with the jobs that beat submits, and their times."""
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
-    """The file that a worker touches while it takes tasks; the health check reads its age."""
+    """The file that a worker touches while it takes tasks; the health check reads its age. Beat has a file of
+    its own beside it, with ``-beat`` at the end of its name."""
 
     @property
     def steps_queue(self) -> str:

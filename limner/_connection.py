@@ -70,6 +70,8 @@ def _options(timeout: float) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         "decode_responses": True,
         "health_check_interval": 30,
+        # redis-py 5 repeats a call only if both the retry and the connection list its error.
+        "retry_on_error": [*_WORTH_A_RETRY],
     }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 MODEL: Final = "ideogram/v3-text-to-image"
 MAX_PROMPT_LENGTH: Final = 5000
@@ -47,10 +47,8 @@ _Text = Annotated[str, AfterValidator(_at_most_5000_utf16_units)]
 _StyleCode = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}$")]
 
 
-class TextToImage(BaseModel):
+class TextToImage(BaseModel, strict=True, extra="forbid", frozen=True):
     """A request for images. Raises :class:`pydantic.ValidationError`, which names the field, on bad input."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     prompt: Annotated[_Text, AfterValidator(_not_blank)]
     """The text to draw: 1 to 5000 UTF-16 units."""
@@ -95,10 +93,8 @@ def short_name(name: int | str) -> str:
     return text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}…"
 
 
-class Images(BaseModel):
+class Images(BaseModel, extra="ignore", frozen=True):
     """The result of a job. ``AsyncResult(job_id).get()`` returns the same as a plain dict."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     job_id: str
     urls: list[str]

@@ -1,1 +1,1 @@
-"""``python -m limner``: the command line for jobs. It alone of all Limner needs the ``cli`` extra."""
+"""``limner`` and ``python -m limner``: the command line. It alone of all Limner needs the ``cli`` extra."""

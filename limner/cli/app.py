@@ -75,8 +75,8 @@ for body in (
 app.command(epilog=_EXIT_CODES)(doctor)
 
 
-def main(arguments: list[str]) -> int:
-    """Run one command; return its exit code."""
+def main(arguments: list[str], program: str = "python -m limner") -> int:
+    """Run one command; return its exit code. ``program`` is its name in the help."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A message in an alphabet that the terminal lacks is no reason to fail.
@@ -84,17 +84,17 @@ def main(arguments: list[str]) -> int:
     # An error in the arguments is printed as JSON, too, so --json must be found before they are parsed.
     out = Output(as_json="--json" in takewhile(lambda argument: argument != "--", arguments))
     try:
-        return _run(arguments, out)
+        return _run(arguments, program, out)
     except PipeClosed:
         # The interpreter flushes standard output once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.PIPE_CLOSED
 
 
-def _run(arguments: list[str], out: Output) -> int:
+def _run(arguments: list[str], program: str, out: Output) -> int:
     try:
         "".join(arguments).encode()
-        code: int = app(arguments, "python -m limner", standalone_mode=False, obj=Globals(None, out.as_json))
+        code: int = app(arguments, program, standalone_mode=False, obj=Globals(None, out.as_json))
     except UnicodeEncodeError:
         out.complaint("UsageError", "the arguments are not UTF-8", ExitCode.BAD_INPUT)
         return ExitCode.BAD_INPUT

@@ -313,7 +313,11 @@ class LocalFleet:
         log = self.log_dir / "beat.log"
         started = log.stat().st_size if log.exists() else 0  # the log may have lines of an earlier run
         return self._spawn(
-            "beat", self._celery("beat"), lambda: b"beat: Starting" in log.read_bytes()[started:]
+            "beat",
+            self._celery("beat"),
+            lambda: b"beat: Starting" in log.read_bytes()[started:],
+            # The fleets of one machine must not speak for each other.
+            {"LIMNER_HEARTBEAT_FILE": str(self._work_dir / "beat.heartbeat")},
         )
 
     def _celery(self, *command: str) -> list[str]:

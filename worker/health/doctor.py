@@ -15,6 +15,7 @@ from worker.health.account_checks import check_accounts
 from worker.health.callback_checks import check_callbacks
 from worker.health.celery_checks import check_backend, check_broker
 from worker.health.findings import Finding, Verdict, fail, ok, warn
+from worker.health.memory_checks import check_memory
 from worker.health.provider_checks import check_provider, check_provider_clock
 from worker.health.rights import check_rights
 from worker.health.store_checks import check_clock, check_layout, check_server
@@ -45,6 +46,7 @@ def _checks(settings: Settings, ledger: Ledger, *, reachable: bool, has_keys: bo
     app = build_app(settings)
     if reachable:
         yield "redis", partial(check_server, settings, ledger)
+        yield "memory", partial(check_memory, settings, ledger)
         yield "rights", partial(check_rights, ledger, waits=settings.durability != "server")
         yield "ledger", partial(check_layout, ledger)
         yield "clock", partial(check_clock, ledger)

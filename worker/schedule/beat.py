@@ -17,6 +17,8 @@ from config import Settings
 from limner._connection import connect
 from limner.errors import RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
+from worker.health.beat import LOOK, beat_file
+from worker.health.heartbeat import touch
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Tick, due, iso, resume
 
@@ -63,10 +65,14 @@ class Timekeeper:
 
     def _begin(self) -> dict[str, Tick]:
         last = self._ledger.ticks.take_up((entry.mark for entry in self._entries), self._started)
-        return {
-            entry.name: resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
-            for entry in self._entries
-        }
+        begin = {}
+        for entry in self._entries:
+            after = resume(entry.rhythm, last[entry.mark], self._started, catch_up=entry.catch_up)
+            first, upcoming = entry.rhythm.next(last[entry.mark]), entry.rhythm.next(after)
+            if first <= self._started and upcoming != first:
+                _tell_left_out(entry, "was away", first, upcoming if upcoming <= self._started else None)
+            begin[entry.name] = after
+        return begin
 
     def _run_entry(self, entry: Entry, now: Tick) -> None:
         # A clock that was ahead and has been set right must not silence the entry until that time comes.
@@ -82,10 +88,7 @@ class Timekeeper:
         if not ticks:
             self._after[entry.name] = now
         if ticks[:1] != [first]:
-            until = iso(ticks[0]) if ticks else "now"
-            logger.warning(
-                "schedule %s: held up too long; left out from %s until %s", entry.name, iso(first), until
-            )
+            _tell_left_out(entry, "was held up too long", first, ticks[0] if ticks else None)
 
     def _submit(self, entry: Entry, tick: Tick) -> None:
         new = entry.submission(tick, idempotency_seconds=self._idempotency_seconds)
@@ -117,12 +120,24 @@ class Timekeeper:
             )
 
 
+def _tell_left_out(entry: Entry, why: str, first: Tick, until: Tick | None) -> None:
+    logger.warning(
+        "schedule %s: beat %s; its ticks are left out from %s until %s (catch_up)",
+        entry.name,
+        why,
+        iso(first),
+        "now" if until is None else iso(until),
+    )
+
+
 class Scheduler(celery.beat.Scheduler):
-    """The scheduler of ``celery -A worker beat``. It keeps no file, and no connection to the broker."""
+    """The scheduler of ``celery -A worker beat``. It keeps no state in a file, and needs no broker."""
 
     def __init__(self, app: "Application", *args: Any, **kwargs: Any) -> None:
         self._settings = app.settings
         self._away = False
+        self._beat_file = beat_file(app.settings.heartbeat_file)
+        self._told = False
         try:
             self._entries = read_schedule(app.settings.schedule_file)
         except ScheduleError as error:
@@ -146,7 +161,17 @@ class Scheduler(celery.beat.Scheduler):
         if self._away:
             logger.warning("the schedule goes on")
         self._away = False
-        return min(max(upcoming - time.time(), 0.0), self.max_interval or math.inf)
+        self._touch()
+        return min(max(upcoming - time.time(), 0.0), self.max_interval or math.inf, LOOK)
+
+    def _touch(self) -> None:
+        try:
+            touch(self._beat_file)
+        except OSError as error:
+            # The jobs matter more than the health check, which will say that the file is missing.
+            if not self._told:
+                logger.warning("LIMNER_HEARTBEAT_FILE: %s cannot be touched: %s", self._beat_file, error)
+            self._told = True
 
     @property
     def info(self) -> str:

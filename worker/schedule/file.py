@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from limner.errors import InvalidRequest
 from limner.ledger import Submission
 from limner.models import TextToImage
 from limner.options import SubmitOptions
 from limner.submission import submission_of
-from worker.schedule.ticks import Crontab, Every, Rhythm, Tick, iso
+from worker.schedule.ticks import CatchUp, Crontab, Every, Rhythm, Tick, iso, longest_delay
 
 YEAR: Final = 366 * 86_400
 LATE_BEAT: Final = 60.0
 """Seconds that a tick's key outlasts the latest moment at which a beat finds the tick due."""
+_WORDS: Final[tuple[CatchUp, ...]] = ("today", "latest")
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -39,8 +40,8 @@ class Entry:
     rhythm: Rhythm
     request: TextToImage
     options: SubmitOptions
-    catch_up: int
-    """The longest delay in seconds with which a tick may be submitted."""
+    catch_up: CatchUp
+    """The tick that is made up for after a delay or a stop."""
 
     @property
     def mark(self) -> str:
@@ -54,7 +55,10 @@ class Entry:
             _marked(self.options, self.name, tick),
             idempotency_key=f"beat:{self.name}:{iso(tick)}",
             # However late another beat is, it must still find the job.
-            idempotency_seconds=max(idempotency_seconds, self.catch_up + LATE_BEAT),
+            idempotency_seconds=max(
+                idempotency_seconds,
+                longest_delay(self.rhythm, tick, catch_up=self.catch_up) + LATE_BEAT,
+            ),
         )
 
 
@@ -83,6 +87,19 @@ def _crontab(text: str) -> str:
     return text
 
 
+def _catch_up(value: Any) -> CatchUp:
+    if value is False:
+        return 0
+    if type(value) is int and 0 <= value <= YEAR:
+        return value
+    for word in _WORDS:
+        if value == word:
+            return word
+    raise ValueError(
+        f'must be false, "today", "latest" or a whole number of seconds from 0 to {YEAR}, not {value!r}'
+    )
+
+
 class _Table(SubmitOptions):
     """An entry of the file: the options of its jobs, and their times."""
 
@@ -91,7 +108,7 @@ class _Table(SubmitOptions):
     every: Annotated[int, Field(ge=1, le=YEAR)] | None = None
     request: TextToImage
     enabled: bool = True
-    catch_up: Annotated[int, Field(ge=0, le=YEAR)] = 3600
+    catch_up: Annotated[CatchUp, BeforeValidator(_catch_up)] = 3600
 
     def entry(self, name: str) -> Entry:
         return Entry(name, self._rhythm(), self.request, SubmitOptions(**self.keywords()), self.catch_up)

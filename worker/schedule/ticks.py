@@ -8,15 +8,22 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from itertools import count
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 from celery.schedules import ParseException, crontab
 
 Tick = int
 
+CatchUp = int | Literal["today", "latest"]
+"""The condition on which the latest missed tick is still submitted: it is so many seconds old at most, it is
+of the current day by the clocks of its rhythm, or none."""
+
+DAY: Final = 86_400
+LONGEST_DAY: Final = 90_000
+"""Seconds of the day on which the clocks go back."""
 LEEWAY: Final = 15
 """Seconds of delay that cost an entry no tick; it covers a call to a Redis that freezes, and its retry.
 An entry that is further behind makes up for its latest tick only."""
@@ -42,6 +49,9 @@ class Rhythm(Protocol):
     def next(self, now: Tick) -> Tick:
         """The first tick after ``now``."""
 
+    def midnight(self, now: Tick) -> Tick:
+        """The begin of the day of ``now``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Every:
@@ -57,6 +67,9 @@ class Every:
 
     def next(self, now: Tick) -> Tick:
         return self.latest(now) + self.seconds
+
+    def midnight(self, now: Tick) -> Tick:
+        return now - now % DAY
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,9 @@ class Crontab:
             if (place := bisect_right(ticks, now)) < len(ticks)
         )
 
+    def midnight(self, now: Tick) -> Tick:
+        return int(datetime.combine(self._day(now), time(), self.zone).timestamp())
+
     def _day(self, now: Tick) -> date:
         return datetime.fromtimestamp(now, self.zone).date()
 
@@ -143,11 +159,11 @@ def _ticks_of(rhythm: Crontab, day: date) -> tuple[Tick, ...]:
     return tuple(sorted({at for wall in walls for at in rhythm.instants(wall)}))
 
 
-def due(rhythm: Rhythm, after: Tick, now: Tick, *, catch_up: int) -> list[Tick]:
+def due(rhythm: Rhythm, after: Tick, now: Tick, *, catch_up: CatchUp) -> list[Tick]:
     """The ticks after ``after`` to submit at ``now``, oldest first.
 
-    They are those of the last seconds (:data:`LEEWAY`); if there are none, the latest one, unless it is older
-    than ``catch_up`` seconds.
+    They are those of the last seconds (:data:`LEEWAY`); if there are none, the latest one, unless it is too
+    old for ``catch_up``.
     """
     ticks = []
     tick = rhythm.next(max(after, now - LEEWAY))
@@ -157,17 +173,30 @@ def due(rhythm: Rhythm, after: Tick, now: Tick, *, catch_up: int) -> list[Tick]:
     if ticks:
         return ticks
     latest = rhythm.latest(now)
-    return [latest] if after < latest and now - latest <= catch_up else []
+    return [latest] if after < latest and latest >= _oldest(rhythm, now, catch_up) else []
 
 
-def resume(rhythm: Rhythm, fired: Tick, now: Tick, *, catch_up: int) -> Tick:
+def resume(rhythm: Rhythm, fired: Tick, now: Tick, *, catch_up: CatchUp) -> Tick:
     """The tick after which to continue at ``now``, if ``fired`` was the last one before a stop.
 
-    The latest missed tick remains due, unless it is older than ``catch_up`` seconds.
+    The latest missed tick remains due, unless it is too old for ``catch_up``.
     """
     latest = rhythm.latest(now)
-    missed = fired < latest and now - latest <= catch_up
+    missed = fired < latest and latest >= _oldest(rhythm, now, catch_up)
     return latest - 1 if missed else now
+
+
+def _oldest(rhythm: Rhythm, now: Tick, catch_up: CatchUp) -> Tick:
+    if catch_up == "latest":
+        return 0
+    return rhythm.midnight(now) if catch_up == "today" else now - catch_up
+
+
+def longest_delay(rhythm: Rhythm, tick: Tick, *, catch_up: CatchUp) -> int:
+    """The most seconds after a tick for which it can be the one to submit."""
+    if catch_up == "latest":
+        return rhythm.next(tick) - tick
+    return LONGEST_DAY if catch_up == "today" else catch_up
 
 
 def iso(tick: Tick) -> str:

@@ -488,7 +488,10 @@ def test_without_its_extra_the_command_line_names_it(tmp_path: Path) -> None:
         check=False,
     )
     assert (run.returncode, run.stdout) == (2, "")
-    assert run.stderr == 'limner: the command line needs its extra: pip install "limner[cli]"\n'
+    assert run.stderr == (
+        "limner: the command line needs its extra. Install limner again, from where it came from: "
+        'pip install "/path/to/the/checkout[cli]"\n'
+    )
 
 
 # doubts, resolve and callbacks

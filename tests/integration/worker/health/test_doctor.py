@@ -38,6 +38,7 @@ def test_a_fleet_that_can_work_has_no_failure(
     assert checks(findings) == [
         "settings",
         "redis",
+        "memory",
         "rights",
         "ledger",
         "clock",

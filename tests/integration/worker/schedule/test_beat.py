@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
+from config import Settings
 from limner._connection import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
@@ -18,10 +20,16 @@ from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child
 from tests.processes import wait_until
 from tests.repository import ROOT
+from worker.application import build_app
+from worker.health.beat import LOOK, verdict
+from worker.schedule.beat import OUTAGE_PAUSE, Scheduler
+from worker.schedule.file import read_schedule
 
 EVERY_SECOND = '[kite]\nevery = 1\nrequest = { prompt = "a red kite" }\n'
+NOTHING_SOON = '[kite]\ncrontab = "0 0 29 2 *"\nrequest = { prompt = "a red kite" }\n'
 
 StartBeat = Callable[..., Child]
+MakeScheduler = Callable[[str], tuple[Scheduler, Path]]
 
 
 @pytest.fixture
@@ -46,7 +54,10 @@ def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
                     output=output,
                     env=environment
                     | {"LIMNER_REDIS_URL": valkey.url, "LIMNER_SCHEDULE_FILE": str(file)}
-                    | {"LIMNER_REDIS_TIMEOUT_SECONDS": "1"},
+                    | {
+                        "LIMNER_REDIS_TIMEOUT_SECONDS": "1",
+                        "LIMNER_HEARTBEAT_FILE": str(tmp_path / f"{name}.heart"),
+                    },
                     cwd=ROOT,
                 )
             )
@@ -55,6 +66,19 @@ def start_beat(valkey: EmbeddedValkey, tmp_path: Path) -> Iterator[StartBeat]:
     yield start
     for beat in beats:
         beat.kill()
+
+
+@pytest.fixture
+def make_scheduler(valkey: EmbeddedValkey, tmp_path: Path) -> MakeScheduler:
+    """A function that makes the scheduler of beat, and returns it with the file that it touches."""
+
+    def make(heartbeat: str) -> tuple[Scheduler, Path]:
+        schedule = tmp_path / "schedule.toml"
+        schedule.write_text(EVERY_SECOND)
+        settings = Settings(redis_url=valkey.url, schedule_file=schedule, heartbeat_file=tmp_path / heartbeat)
+        return Scheduler(build_app(settings)), tmp_path / f"{heartbeat}-beat"
+
+    return make
 
 
 @pytest.fixture
@@ -94,6 +118,44 @@ def test_two_beats_submit_each_tick_once_and_one_can_continue_alone(
     assert is_without_gap_or_double(ticks())
 
 
+def test_two_beats_that_were_away_for_a_day_buy_the_ticks_of_today_once(
+    start_beat: StartBeat, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    # In this zone it is between 12:00 and 13:00, so that the test may run at any time of the day.
+    zone = f"Etc/GMT{now.hour - 12:+d}"
+    names = {"today": '"today"', "skipped": "false", "hour": "3600"}
+    texts = [daily(name, 10, zone, catch_up) for name, catch_up in names.items()]
+    texts += [daily("yesterday", 15, zone, '"today"'), daily("latest", 15, zone, '"latest"')]
+    path = tmp_path / "written.toml"
+    path.write_text("".join(texts))
+    ledger = Ledger(connect(valkey.url, timeout=1.0))
+    for entry in read_schedule(path):
+        ledger.ticks.record(entry.mark, int(now.timestamp()) - 86_400)
+
+    # The last entry ticks once a second: once it has, the others before it have been looked at.
+    schedule = "".join([*texts, EVERY_SECOND])
+    for name in ("first", "second"):
+        start_beat(name, schedule=schedule)
+    for name in ("first", "second"):
+        wait_until(lambda: "schedule kite: the tick of" in (tmp_path / name).read_text())  # noqa: B023
+
+    events = ledger.journal.events("0", block=0.001, count=1000)
+    bought = [event.metadata for event in events if event.metadata["schedule"] != "kite"]
+    today = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    assert sorted((each["schedule"], datetime.fromisoformat(each["tick"])) for each in bought) == [
+        ("latest", today - timedelta(hours=19)),
+        ("today", today),
+    ]
+
+
+def daily(name: str, hour: int, zone: str, catch_up: str) -> str:
+    return (
+        f'[{name}]\ncrontab = "0 {hour} * * *"\ntimezone = "{zone}"\ncatch_up = {catch_up}\n'
+        'request = { prompt = "a red kite" }\n'
+    )
+
+
 def test_a_tick_is_not_lost_in_an_outage_of_redis(
     start_beat: StartBeat, ticks: Callable[[], list[int]], valkey: EmbeddedValkey, tmp_path: Path
 ) -> None:
@@ -121,6 +183,53 @@ def test_beat_waits_for_redis_if_it_is_down_at_the_start(
     assert beat.running
 
 
+def a_minute_later(file: Path) -> str | None:
+    """The verdict if the last look at the schedule were a minute older."""
+    before = file.stat().st_mtime - 60
+    os.utime(file, (before, before))
+    return verdict(file, time.time())
+
+
+def test_a_beat_with_nothing_to_do_shows_that_it_lives(start_beat: StartBeat, tmp_path: Path) -> None:
+    file = tmp_path / "beat.heart-beat"
+    start_beat(schedule=NOTHING_SOON)
+    wait_until(file.exists)
+    assert a_minute_later(file)
+    wait_until(lambda: verdict(file, time.time()) is None)
+
+
+def test_a_suspended_beat_is_unhealthy_until_it_goes_on(start_beat: StartBeat, tmp_path: Path) -> None:
+    file = tmp_path / "beat.heart-beat"
+    beat = start_beat()
+    wait_until(file.exists)
+    beat.signal(signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(beat.pid).status() == psutil.STATUS_STOPPED)
+    assert a_minute_later(file)
+    beat.signal(signal.SIGCONT)
+    wait_until(lambda: verdict(file, time.time()) is None)
+
+
+def test_a_look_that_redis_refuses_does_not_count(
+    make_scheduler: MakeScheduler, valkey: EmbeddedValkey
+) -> None:
+    scheduler, file = make_scheduler("heart")
+    valkey.kill()
+    assert scheduler.tick() == OUTAGE_PAUSE
+    assert not file.exists()
+    valkey.restart()
+    assert scheduler.tick() <= LOOK
+    assert verdict(file, time.time()) is None
+
+
+def test_a_beat_without_a_place_for_its_file_keeps_its_schedule(
+    make_scheduler: MakeScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler, file = make_scheduler("no-such-folder/heart")
+    assert [scheduler.tick() <= 1, scheduler.tick() <= 1] == [True, True]
+    assert not file.exists()
+    assert caplog.text.count("cannot be touched") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("down", [False, True])
 def test_beat_stops_at_once(
@@ -128,7 +237,7 @@ def test_beat_stops_at_once(
 ) -> None:
     if down:
         valkey.pause()
-    beat = start_beat(schedule='[kite]\ncrontab = "0 0 29 2 *"\nrequest = { prompt = "a red kite" }\n')
+    beat = start_beat(schedule=NOTHING_SOON)
     wait_until(lambda: "beat: Starting" in (tmp_path / "beat").read_text())
     if down:
         wait_until(lambda: "stands still" in (tmp_path / "beat").read_text())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from limner.status import Event
 from sandbox.local.valkey import EmbeddedValkey
 from worker.schedule.beat import Timekeeper
 from worker.schedule.file import Entry
-from worker.schedule.ticks import Every, iso
+from worker.schedule.ticks import Crontab, Every, iso
 
 NOON = 1_795_435_200
 HOUR = 3600
@@ -94,6 +95,42 @@ def test_after_a_stop_only_the_latest_missed_tick_is_caught_up(bench: Bench) -> 
     bench.start(KITE, at=late).run(late)
     bench.start(KITE, at=late + 60).run(late + 60)
     assert bench.ticks() == [iso(NOON), iso(NOON + 5 * HOUR)]
+
+
+def test_the_ticks_left_out_by_a_stop_are_logged_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    unkept = replace(KITE, name="unkept", catch_up=0)
+    bench.start(KITE, unkept, at=NOON - 10).run(NOON)
+    late = NOON + 5 * HOUR + 60
+    beat = bench.start(KITE, unkept, at=late)
+    beat.run(late)
+    beat.run(late + 1)
+    left_out = [line.rpartition(" left out from ")[2] for line in caplog.messages if "was away" in line]
+    assert left_out == [
+        f"{iso(NOON + HOUR)} until {iso(NOON + 5 * HOUR)} (catch_up)",
+        f"{iso(NOON + HOUR)} until now (catch_up)",
+    ]
+
+
+def test_two_beats_that_were_away_for_a_day_buy_the_tick_of_today(bench: Bench) -> None:
+    # NOON is 12:00 UTC, and the last tick before the stop was the one of 07:00 a day before.
+    daily = Crontab.parse("0 7 * * *", UTC)
+    entries = [
+        replace(KITE, name="today", rhythm=daily, catch_up="today"),
+        replace(KITE, name="none", rhythm=daily, catch_up=0),
+        replace(KITE, name="hour", rhythm=daily),
+        replace(KITE, name="yesterday", rhythm=Crontab.parse("0 13 * * *", UTC), catch_up="today"),
+        replace(KITE, name="latest", rhythm=Crontab.parse("0 13 * * *", UTC), catch_up="latest"),
+    ]
+    bench.start(*entries, at=NOON - 30 * HOUR).run(NOON - 24 * HOUR)
+    before = len(bench.jobs())
+    first, second = bench.start(*entries, at=NOON), bench.start(*entries, at=NOON + 1)
+    for now in (NOON + 2, NOON + 3):
+        first.run(now)
+        second.run(now)
+    assert [(event.metadata["schedule"], event.metadata["tick"]) for event in bench.submitted()[before:]] == [
+        ("today", iso(NOON - 5 * HOUR)),
+        ("latest", iso(NOON - 23 * HOUR)),
+    ]
 
 
 def test_an_entry_without_catch_up_skips_missed_ticks(bench: Bench) -> None:

@@ -68,6 +68,15 @@ def test_optional_fields_have_defaults(file: Path) -> None:
     assert (daily.options, daily.catch_up) == (SubmitOptions(), 3600)
 
 
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [("false", 0), ("0", 0), ("31622400", 31_622_400), ('"today"', "today"), ('"latest"', "latest")],
+)
+def test_catch_up_is_a_word_or_a_time(file: Path, written: str, read_as: object) -> None:
+    [entry] = read(file, f"[kite]\nevery = 60\ncatch_up = {written}\n{KITE}")
+    assert entry.catch_up == read_as
+
+
 def test_a_disabled_entry_is_checked_and_omitted(file: Path) -> None:
     assert read(file, f"[kite]\nenabled = false\nevery = 60\n{KITE}") == []
     assert faults(file, f"[kite]\nenabled = false\nevery = 0\n{KITE}") == [
@@ -119,7 +128,14 @@ def test_the_example_schedule_buys_nothing() -> None:
         ("every = 60\nexpires_in = 0\n" + KITE, "expires_in: must be a number of seconds above 0"),
         ("every = 60\nexpires_in = nan\n" + KITE, "expires_in: must be a number of seconds above 0"),
         ('every = 60\nexpires_in = "1h"\n' + KITE, "expires_in: must be a number of seconds above 0"),
-        ("every = 60\ncatch_up = -1\n" + KITE, "catch_up: Input should be"),
+        (
+            "every = 60\ncatch_up = -1\n" + KITE,
+            'catch_up: must be false, "today", "latest" or a whole number',
+        ),
+        ("every = 60\ncatch_up = true\n" + KITE, 'catch_up: must be false, "today", "latest" or'),
+        ("every = 60\ncatch_up = 0.5\n" + KITE, 'catch_up: must be false, "today", "latest" or'),
+        ("every = 60\ncatch_up = 31622401\n" + KITE, 'catch_up: must be false, "today", "latest" or'),
+        ('every = 60\ncatch_up = "tomorrow"\n' + KITE, 'catch_up: must be false, "today", "latest" or'),
         ("every = 60\nmetadata = { on = 2026-11-23 }\n" + KITE, "metadata: cannot be written as JSON"),
         (f'every = 60\nmetadata = {{ long = "{"x" * 4050}" }}\n' + KITE, "metadata: at most 4096 bytes"),
     ],
@@ -181,6 +197,18 @@ def test_a_tick_has_the_lane_account_and_expiry_of_its_entry(file: Path) -> None
     assert new.options == SubmitOptions(lane="postcards", account="north", expires_in=0.5, metadata=marks)
 
 
-def test_a_key_outlasts_the_catch_up_time_of_its_tick(file: Path) -> None:
-    [entry] = read(file, f"[kite]\nevery = 60\ncatch_up = 600\n{KITE}")
-    assert entry.submission(SEVEN, idempotency_seconds=1).key_ttl > 600
+@pytest.mark.parametrize(
+    ("rhythm", "catch_up", "longest"),
+    [
+        ("every = 60", "600", 600),
+        ("every = 60", '"today"', 90_000),
+        ("every = 604800", '"latest"', 604_800),
+        ('crontab = "0 7 * * 1"', '"latest"', 604_800),
+    ],
+)
+def test_a_key_outlasts_the_catch_up_time_of_its_tick(
+    file: Path, rhythm: str, catch_up: str, longest: int
+) -> None:
+    [entry] = read(file, f"[kite]\n{rhythm}\ncatch_up = {catch_up}\n{KITE}")
+    at = entry.rhythm.latest(SEVEN)
+    assert longest < entry.submission(at, idempotency_seconds=1).key_ttl <= longest + 60

@@ -5,12 +5,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.schedule.ticks import LEEWAY, Crontab, Every, Rhythm, due, iso, resume
+from worker.schedule.ticks import (
+    LEEWAY,
+    LONGEST_DAY,
+    CatchUp,
+    Crontab,
+    Every,
+    Rhythm,
+    due,
+    iso,
+    longest_delay,
+    resume,
+)
 
 MINUTELY = Crontab.parse("* * * * *", UTC)
 HOURLY = Every(3600)
 NOON = 1_795_435_200  # 2026-11-23T12:00:00Z
 YEAR = 365 * 86_400
+DAY = 86_400
+AT_SEVEN = Crontab.parse("0 7 * * *", UTC)
+LATE_IN_HAWAII = Crontab.parse("0 23 * * *", ZoneInfo("Pacific/Honolulu"))
 
 
 def tick(text: str) -> int:
@@ -175,10 +189,24 @@ def test_latest_and_next_agree_on_ticks(text: str, zone: str, now: int) -> None:
         (HOURLY, NOON - 1, NOON + 60, 59, []),
         (HOURLY, NOON - 1, NOON + LEEWAY - 1, 0, [NOON]),
         (HOURLY, NOON - 1, NOON + LEEWAY, 0, []),
+        # "today": the latest tick of the day by the clocks of the rhythm, and none of the day before.
+        (AT_SEVEN, NOON - DAY, NOON, "today", [tick("2026-11-23T07:00")]),
+        (AT_SEVEN, NOON - DAY, tick("2026-11-23T23:59"), "today", [tick("2026-11-23T07:00")]),
+        (AT_SEVEN, NOON - DAY, tick("2026-11-23T06:59"), "today", []),
+        (AT_SEVEN, NOON - DAY, tick("2026-11-23T07:00"), "today", [tick("2026-11-23T07:00")]),
+        (HOURLY, NOON - DAY, tick("2026-11-23T00:30"), "today", [tick("2026-11-23T00:00")]),
+        (Every(7 * DAY), NOON - 8 * DAY, NOON, "today", []),
+        # 23:00 in Honolulu is 09:00 UTC of the next day there, so at 09:30 UTC it is of today, at 10:30 not.
+        (LATE_IN_HAWAII, NOON - DAY, tick("2026-11-23T09:30"), "today", [tick("2026-11-23T09:00")]),
+        (LATE_IN_HAWAII, NOON - DAY, tick("2026-11-23T10:30"), "today", []),
+        # "latest": however late.
+        (AT_SEVEN, NOON - 2 * DAY, tick("2026-11-23T06:59"), "latest", [tick("2026-11-22T07:00")]),
+        (Every(7 * DAY), NOON - 30 * DAY, NOON, "latest", [Every(7 * DAY).latest(NOON)]),
+        (HOURLY, NOON, NOON + 60, "latest", []),
     ],
 )
 def test_ticks_are_due_within_the_catch_up_time(
-    rhythm: Rhythm, after: int, now: int, catch_up: int, expected: list[int]
+    rhythm: Rhythm, after: int, now: int, catch_up: CatchUp, expected: list[int]
 ) -> None:
     assert due(rhythm, after, now, catch_up=catch_up) == expected
 
@@ -193,10 +221,15 @@ def test_ticks_are_due_within_the_catch_up_time(
         (NOON - YEAR, NOON + 60, 3600, [NOON]),  # many were missed
         (NOON - 3600, NOON + 5, 0, []),
         (NOON + YEAR, NOON + 60, 3600, []),  # the clock was ahead
+        (NOON - DAY, NOON + 60, "today", [NOON]),
+        (tick("2026-11-22T22:00"), tick("2026-11-23T00:00"), "today", [tick("2026-11-23T00:00")]),
+        (tick("2026-11-22T22:00"), tick("2026-11-22T23:59"), "today", [tick("2026-11-22T23:00")]),
+        (NOON - YEAR, NOON + 60, "latest", [NOON]),
+        (NOON, NOON + 60, "latest", []),
     ],
 )
 def test_ticks_missed_during_a_stop_are_due_within_the_catch_up_time(
-    fired: int, now: int, catch_up: int, expected: list[int]
+    fired: int, now: int, catch_up: CatchUp, expected: list[int]
 ) -> None:
     after = resume(HOURLY, fired, now, catch_up=catch_up)
     assert due(HOURLY, after, now, catch_up=catch_up) == expected
@@ -205,3 +238,43 @@ def test_ticks_missed_during_a_stop_are_due_within_the_catch_up_time(
 def test_after_a_short_stop_only_the_latest_tick_is_due() -> None:
     after = resume(Every(1), NOON - 10, NOON, catch_up=3600)
     assert due(Every(1), after, NOON, catch_up=3600) == [NOON]
+
+
+def test_a_day_away_leaves_out_the_tick_of_yesterday() -> None:
+    fired, now = tick("2026-11-21T07:00"), tick("2026-11-23T06:30")
+    after = resume(AT_SEVEN, fired, now, catch_up="today")
+    assert due(AT_SEVEN, after, now, catch_up="today") == []
+    assert due(AT_SEVEN, after, now + 1800, catch_up="today") == [now + 1800]
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "now", "midnight"),
+    [
+        (HOURLY, "2026-11-23T23:59", "2026-11-23T00:00"),
+        (AT_SEVEN, "2026-11-23T00:00", "2026-11-23T00:00"),
+        (LATE_IN_HAWAII, "2026-11-23T09:59", "2026-11-22T10:00"),
+        (LATE_IN_HAWAII, "2026-11-23T10:00", "2026-11-23T10:00"),
+        (Crontab.parse("0 7 * * *", ZoneInfo("Europe/Berlin")), "2026-10-25T22:59", "2026-10-24T22:00"),
+    ],
+)
+def test_a_day_begins_by_the_clocks_of_the_rhythm(rhythm: Rhythm, now: str, midnight: str) -> None:
+    assert rhythm.midnight(tick(now)) == tick(midnight)
+
+
+@given(
+    st.sampled_from(["*/7 * * * *", "30 2 * * *", "0 0 1 * *", "15 1-3 * * 0", "59 23 * * *"]),
+    st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "Africa/Cairo"]),
+    st.integers(NOON, NOON + 3 * YEAR),
+    st.integers(0, 2 * DAY),
+    st.sampled_from([0, 3600, DAY, "today", "latest"]),
+)
+def test_a_tick_is_never_due_after_its_longest_delay(
+    text: str, zone: str, now: int, stop: int, catch_up: CatchUp
+) -> None:
+    rhythm = Crontab.parse(text, ZoneInfo(zone))
+    for at in due(rhythm, now - stop, now, catch_up=catch_up):
+        assert now - at <= longest_delay(rhythm, at, catch_up=catch_up) + LEEWAY
+
+
+def test_the_longest_delay_of_today_is_a_day_of_25_hours() -> None:
+    assert longest_delay(HOURLY, NOON, catch_up="today") == LONGEST_DAY == 25 * 3600

@@ -1,0 +1,1 @@
+"""Code of a user, checked by type checkers against the installed wheel."""
