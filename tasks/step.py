@@ -45,7 +45,7 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(run)
     def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
         # A step's message names its job first. A plain message has the id of its job.
-        job_id = arguments[0] if task.request.get(STEP) else task.request.id
+        job_id = arguments[0] if arguments and task.request.get(STEP) else task.request.id
         try:
             run(task.app.services, task.request, *arguments, **parameters)
         except StoreUnavailable as error:
