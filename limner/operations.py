@@ -10,7 +10,7 @@ from limner.ledger import Ledger, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import BrokenRecord, Doubt, Event, UnmatchedCallback
+from limner.status import BrokenRecord, Doubt, Event, Letter, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
 
@@ -128,6 +128,26 @@ class Operations:
     async def aunmatched_callbacks(self) -> list[UnmatchedCallback]:
         """:meth:`unmatched_callbacks` for asynchronous code."""
         return await self._loops.in_thread(self.unmatched_callbacks)
+
+    def letters(self) -> list[Letter]:
+        """The messages that workers have set aside, the oldest first: the last 1,000, for 14 days.
+
+        No job could be made of them: they cannot be read, name a task that is not Limner's, or pretend to be
+        the fleet's own.
+        """
+        return self._ledger.letters.all()
+
+    async def aletters(self) -> list[Letter]:
+        """:meth:`letters` for asynchronous code."""
+        return await self._loops.in_thread(self.letters)
+
+    def drop_letters(self, *ids: str) -> int:
+        """Drop letters by their ids, or all of them without an id; returns the number of those dropped."""
+        return self._ledger.letters.drop(*ids)
+
+    async def adrop_letters(self, *ids: str) -> int:
+        """:meth:`drop_letters` for asynchronous code."""
+        return await self._loops.in_thread(self.drop_letters, *ids)
 
     def callback_counts(self) -> dict[str, int]:
         """The number of callbacks that the fleet has received, by outcome."""

@@ -141,6 +141,21 @@ class BrokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that no job could be made of, and that was set aside. Times are UTC."""
+
+    id: str
+    why: str
+    """The kind of the fault, and the fault."""
+    at: datetime
+    queue: str
+    size: int
+    """The size of the message in bytes."""
+    head: str
+    """The beginning of the message, without secrets."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnmatchedCallback:
     """A callback for a job that is not known here. Times are UTC."""
 

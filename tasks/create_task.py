@@ -28,12 +28,12 @@ from tasks.decisions import (
     without,
 )
 from tasks.ending import end
-from tasks.intake import accept, refuse_call
+from tasks.intake import accept, refuse_call, refuse_message
 from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
+from worker.inspection import FAULT, STEP
 from worker.services import Services
-from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +58,14 @@ def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None
     on_failure=tell_the_producer,
     # What Celery writes into the message of a job that is linked to another one.
     ignore_result=False,
-    Strategy="worker.requests:strategy",
 )
 def create_task(services: Services, message: Any, /, *arguments: Any, **parameters: Any) -> None:
     """Make an attempt of a job, whose id and lease a step's message names, or make the job."""
     if message.get(STEP):
         job_id, lease = arguments
         create(services, job_id, lease)
+    elif fault := message.get(FAULT):
+        refuse_message(services, message.id, fault)
     else:
         accept(services, message, arguments, parameters)
 

@@ -4,6 +4,7 @@ Its kwargs are the parameters of a TextToImage, with options of a submit if need
 also the job's, and so serves as idempotency key.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,9 +21,10 @@ from limner.models import TextToImage, faults
 from limner.options import LONGEST, SubmitOptions
 from limner.submission import check_account, prepare
 from tasks.commit import patiently
-from worker.continuations import on_record, take_from
-from worker.refusals import refuse
+from worker.continuations import Asked, on_record, take_from
 from worker.services import Services
+
+logger = logging.getLogger(__name__)
 
 MAX_ID_LENGTH: Final = 200
 AT_ONCE: Final = 0.001
@@ -45,9 +47,10 @@ def accept(
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
-            patiently(
-                partial(refuse, services, job_id, error, asked), f"message {job_id} is refused: {error}"
-            )
+            if not refuse(services, job_id, error, asked):
+                why = f"refused, and its id is that of a job: {error}"
+                call = f"id {job_id}, {parameters!r}"
+                services.letters.add(why, services.settings.queue, call.encode(errors="replace"))
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
 
@@ -92,6 +95,27 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
     return prepare(request, job_id=job_id, **options)
+
+
+def refuse(services: Services, job_id: str, error: InvalidRequest, asked: Asked | None = None) -> bool:
+    """Store a refusal as the result, unless the id is a job's. Raises StoreUnavailable."""
+    stored = patiently(
+        partial(services.results.refuse, job_id, error, asked), f"message {job_id} is refused: {error}"
+    )
+    if not stored:
+        logger.info("a message with the id of job %s is refused, which nobody is told: %s", job_id, error)
+    return stored
+
+
+def refuse_message(services: Services, job_id: str, fault: str) -> None:
+    """Tell a producer why its message, which was set aside, makes no job.
+
+    While Redis is away, it raises Reject, so that the broker delivers the message again.
+    """
+    try:
+        refuse(services, job_id, InvalidRequest(fault))
+    except StoreUnavailable as error:
+        raise Reject(error, requeue=True) from error
 
 
 def refuse_call(services: Services, job_id: str, error: Exception) -> None:

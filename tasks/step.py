@@ -6,26 +6,61 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import shared_task
+from celery import Celery, Task, shared_task
+from celery.backends.base import DisabledBackend
 
 from limner.errors import RecordUnreadable, StoreUnavailable
-from worker.requests import StepRequest
+from worker.inspection import STEP
 from worker.services import Services
-from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
+
+
+class NoResults(DisabledBackend):
+    """A result backend that takes nothing, whatever Celery wants to store of a step.
+
+    The message's own headers say that its result is to be stored, in Celery 5.3 to 5.6. A step's result would
+    take the place of the job's, and so would the state of a step that has started, was revoked, or failed.
+    """
+
+    def mark_as_done(self, *_: Any, **__: Any) -> None:
+        """Store nothing."""
+
+    mark_as_started = mark_as_failure = mark_as_retry = mark_as_revoked = mark_as_done
+
+
+class Step(Task):  # type: ignore[type-arg]
+    """A Celery task of the fleet. Only :mod:`worker.results` stores results."""
+
+    abstract = True
+    ignore_result = True
+    Request = "worker.request:Request"
+
+    @property  # type: ignore[misc]
+    def backend(self) -> Any:
+        """The backend that takes nothing."""
+        return _no_results(self.app)
+
+    def AsyncResult(self, task_id: str, **options: Any) -> Any:  # noqa: N802 - Celery's name
+        """The result of the job with this id."""
+        return self.app.AsyncResult(task_id, task_name=self.name, **options)
+
+
+@functools.cache
+def _no_results(app: Celery) -> NoResults:
+    return NoResults(app=app)
 
 
 def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
     """A Celery task for one step, in each app that loads the module of the step.
 
     The function gets the services of the app whose worker runs it, the message's request, and the message's
-    arguments. The task stores no result of its own, as ``task_ignore_result`` says: the job's result is
-    stored when the job ends. (Raising Ignore would say the same at the price of a formatted traceback, 6 ms.)
+    arguments. The task stores no result of its own: the job's result is stored when the job ends. (Raising
+    Ignore would say the same at the price of a formatted traceback, 6 ms.)
     """
 
     def decorate(run: Callable[..., None]) -> Any:
-        register: Any = shared_task(name=name, bind=True, typing=False, Request=StepRequest, **options)
+        register: Any = shared_task(name=name, bind=True, typing=False, base=Step, **options)
         return register(shell(run))
 
     return decorate

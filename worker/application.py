@@ -11,8 +11,10 @@ from celery import Celery
 from config import Settings
 from config.celery_options import celery_options
 from worker import control
-from worker.dispatcher import DispatcherStep
+from worker.consumer import InspectionStep
+from worker.dispatcher import Dispatcher, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
+from worker.marks import Marks
 from worker.services import Services, make_services
 from worker.transport import install
 
@@ -23,6 +25,10 @@ class Application(Celery):
     def __init__(self, settings: Settings) -> None:
         super().__init__("limner", set_as_current=False)
         self.settings = settings
+        self.marks = Marks()
+        """The marks on the messages that the fleet sends to itself."""
+        self.dispatcher: Dispatcher | None = None
+        """The dispatcher of this process, if it is a worker."""
         self._services: Services | None = None
         self._making = threading.Lock()
 
@@ -47,7 +53,7 @@ def consume_only_own_queues(app: Celery) -> None:
 
 
 def build_app(settings: Settings) -> Application:
-    """The app of these settings, with its dispatcher, its heartbeat and the modules of the steps.
+    """The app of these settings, with its dispatcher, inspection and heartbeat, and the modules of the steps.
 
     It is not the current app of the process until its maker says so.
     """
@@ -56,5 +62,6 @@ def build_app(settings: Settings) -> Application:
     app = Application(settings)
     app.conf.update(celery_options(settings))
     app.steps["worker"].add(DispatcherStep)
+    app.steps["consumer"].add(InspectionStep)
     app.steps["consumer"].add(HeartbeatStep)
     return app

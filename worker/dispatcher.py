@@ -15,14 +15,16 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown
+from kombu.serialization import dumps
 
 from config import Settings
 from limner._connection import record_error
 from limner.errors import LimnerError, RecordUnreadable, StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
+from worker.inspection import STEP
 from worker.limits.quota import money, quotas
+from worker.marks import Marks
 from worker.services import POLLS_IN_A_MESSAGE, make_ledger
-from worker.transport import STEP
 
 logger = logging.getLogger(__name__)
 
@@ -71,13 +73,19 @@ def messages(steps: Sequence[Claim]) -> Iterator[Message]:
 class Dispatcher(threading.Thread):
     """The thread that claims steps and sends their messages until it is stopped."""
 
-    def __init__(self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money) -> None:
+    def __init__(
+        self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money, marks: Marks
+    ) -> None:
         super().__init__(name="limner-dispatcher", daemon=True)
         self._app: Any = app
         self._ledger = ledger
         self._wakeup = ledger.queue.wakeup()
         self._quotas = allowed
         self._money = money
+        self._marks = marks
+        self._renew_at = 0.0
+        self.ticked_at = time.monotonic()
+        """The time (``time.monotonic``) of the last tick, by which a dispatcher that stands still is seen."""
         self._stopped = threading.Event()
         self._producer: Any = None
         self._away = False
@@ -92,6 +100,7 @@ class Dispatcher(threading.Thread):
     def run(self) -> None:
         """Tick until stopped. During an outage of Redis, wait and try again."""
         while not self._stopped.is_set():
+            self.ticked_at = time.monotonic()
             try:
                 nap = self.tick()
                 if nap > 0 and not self._stopped.is_set():
@@ -114,6 +123,9 @@ class Dispatcher(threading.Thread):
 
     def tick(self) -> float:
         """Claim and send once; returns the seconds until there is more to do."""
+        if (now := time.monotonic()) >= self._renew_at:
+            self._marks.renew(self._ledger.letters.fleet_key)
+            self._renew_at = now + MAINTAIN_GAP
         if self._unsent:
             # If some were sent after all, their messages are stale and do nothing.
             self._ledger.queue.give_back(self._unsent)
@@ -145,6 +157,15 @@ class Dispatcher(threading.Thread):
         more = self._ledger.queue.maintain()
         self._maintain_at = now if more else now + MAINTAIN_GAP
         return more
+
+    def fault(self, still: float) -> str | None:
+        """The fault of a dispatcher that has not ticked for longer than ``still`` seconds, or has ended."""
+        if self._stopped.is_set():
+            return None
+        if not self.is_alive():
+            return "its dispatcher has ended"
+        age = time.monotonic() - self.ticked_at
+        return f"its dispatcher has stood still for {age:.0f} s" if age > still else None
 
     def stop(self) -> None:
         """Stop claiming."""
@@ -184,17 +205,18 @@ class Dispatcher(threading.Thread):
             self._stopped.wait(_OUTAGE_PAUSE)
 
     def _publish(self, message: Message) -> None:
-        # This builds Celery's own message. The rest of send_task would cost twice as much as the message.
-        body = self._app.amqp.as_task_v2(
-            message.task_id, message.task, args=message.arguments, ignore_result=True
-        )
+        # Celery's own message, without the headers that a consumer of the fleet ignores (worker.inspection):
+        # building and reading them would take twice as long as the rest.
+        content_type, encoding, text = dumps([message.arguments, {}, {}], serializer="json")
+        body = text.encode(encoding)
+        mark = self._marks.of(message.task, message.task_id, body)
         self._producer.publish(
-            body.body,
+            body,
             exchange="",
             routing_key=self._app.settings.steps_queue,
-            serializer="json",
-            headers={**body.headers, STEP: 1},
-            **body.properties,
+            content_type=content_type,
+            content_encoding=encoding,
+            headers={"lang": "py", "task": message.task, "id": message.task_id, STEP: mark},
         )
 
     def _drop_producer(self) -> None:
@@ -217,10 +239,10 @@ class Dispatcher(threading.Thread):
         self._away = False
 
 
-def make_dispatcher(app: Celery, settings: Settings) -> Dispatcher:
+def make_dispatcher(app: Celery, settings: Settings, marks: Marks) -> Dispatcher:
     """Make the dispatcher from the settings."""
     # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
-    return Dispatcher(app, make_ledger(settings, retries=0), quotas(settings), money(settings))
+    return Dispatcher(app, make_ledger(settings, retries=0), quotas(settings), money(settings), marks)
 
 
 class DispatcherStep(bootsteps.StartStopStep):
@@ -234,7 +256,8 @@ class DispatcherStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Start the dispatcher."""
-        self.dispatcher = make_dispatcher(parent.app, parent.app.settings)
+        app = parent.app
+        self.dispatcher = app.dispatcher = make_dispatcher(app, app.settings, app.marks)
         self.dispatcher.start()
         # stop() would be too early to give steps back: the pool still takes messages until it has drained.
         worker_shutdown.connect(self._drained, weak=False)

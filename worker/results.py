@@ -1,7 +1,8 @@
 """Results in Celery's backend, where plain Celery code reads them: ``AsyncResult(job_id).get()``."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -30,9 +31,12 @@ class ResultStore:
     a job can store the result as well.
     """
 
-    def __init__(self, app: Celery, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False) -> None:
+    def __init__(
+        self, app: Celery, ledger: Ledger, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False
+    ) -> None:
         self._app = app
         self._backend: Any = app.backend
+        self._ledger = ledger
         self._late = late
         self._ttl = ttl
         self._beside_the_ledger = beside_the_ledger
@@ -94,22 +98,61 @@ class ResultStore:
         follow = self._follow(record, record.finished_at)
         ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
-    def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> None:
-        """Store an error as the result of a Celery message from which no job can be made."""
-        self._write(job_id, asked or {}, error)
+    def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> bool:
+        """Store an error as the result of a message from which no job can be made.
+
+        A message may have the id of a job, which waits for a result of its own: then nothing is stored, and
+        False returned. A result that is there stays. ``asked`` is what the message asks of Celery
+        (``worker.continuations``), which takes effect then as well. Raises StoreUnavailable.
+        """
+        with _backend_errors():
+            if self._beside_the_ledger and not asked:
+                return self._refuse_at_once(job_id, error)
+            if self._is_known(job_id):
+                return False
+            if self._backend.get_task_meta(job_id, cache=False)["status"] == states.PENDING:
+                self._write(job_id, asked or {}, error)
+            return True
+
+    def _is_known(self, job_id: str) -> bool:
+        with self._ledger.store.client() as client:
+            return bool(client.exists(self._ledger.jobs.key(job_id)))
+
+    def _refuse_at_once(self, job_id: str, error: LimnerError) -> bool:
+        """The same in a transaction, so that no job is submitted in between."""
+        job, key = self._ledger.jobs.key(job_id), _text(self._backend.get_key_for_task(job_id))
+        result = self._backend.encode_result(error, states.FAILURE)
+        refusal = self._encoded(job_id, result, states.FAILURE)
+
+        def write(pipe: Any) -> bool:
+            known, stored = pipe.exists(job), pipe.exists(key)
+            pipe.multi()
+            if not known and not stored:
+                pipe.set(key, refusal, px=max(1, round(self._ttl * 1000)))
+                pipe.publish(key, refusal)
+            return not known
+
+        told: bool = self._backend.client.transaction(write, job, key, value_from_callable=True)
+        return told
 
     def _write(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
-        try:
+        with _backend_errors():
             if asked:
                 conclude(self._app, job_id, asked, result)
             else:
                 state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
                 self._backend.store_result(job_id, result, state)
-        except BROKER_ERRORS as error:
-            raise StoreUnavailable(
-                f"the result backend did not take a result ({error!r}); LIMNER_RESULT_URL says where it is"
-                + (", and LIMNER_BROKER_URL where its linked tasks go" if asked else "")
-            ) from error
+
+
+@contextlib.contextmanager
+def _backend_errors() -> Iterator[None]:
+    try:
+        yield
+    except BROKER_ERRORS as error:
+        raise StoreUnavailable(
+            f"the result backend did not take a result, or the broker a linked task ({error!r}); "
+            "LIMNER_RESULT_URL and LIMNER_BROKER_URL say where they are"
+        ) from error
 
 
 def _text(text: str | bytes) -> str:

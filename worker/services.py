@@ -12,10 +12,12 @@ from config import AccountSettings, Settings
 from limner._connection import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
+from worker.letters import LetterBox
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
 from worker.limits.quota import key_name, money
 from worker.limits.retries import RetryPolicy
+from worker.logs import secrets_of
 from worker.polling.learned import PollPolicies
 from worker.polling.policies import LatePolls, PollPolicy
 from worker.results import ResultStore, beside
@@ -42,6 +44,8 @@ class Services:
     money: Money
     readers: Executor
     """Makes the polls of a message side by side."""
+    letters: LetterBox
+    """Takes messages that no job can be made of."""
 
     @property
     def grace(self) -> float:
@@ -104,6 +108,7 @@ def make_services(settings: Settings, app: Celery) -> Services:
         providers={name: make_provider(settings, account) for name, account in accounts.items()},
         results=ResultStore(
             app,
+            ledger,
             settings.result_ttl_seconds,
             late,
             beside_the_ledger=beside(ledger.store.redis, app.backend),
@@ -120,4 +125,5 @@ def make_services(settings: Settings, app: Celery) -> Services:
         money=money(settings),
         # Enough that no poll that has begun waits for a thread. They are made when they are needed.
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
+        letters=LetterBox(ledger.letters.put, secrets_of(settings)),
     )

@@ -15,6 +15,7 @@ from limner.cli.doctor import doctor
 from limner.cli.doubts import broken, callbacks, doubts, resolve
 from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
+from limner.cli.letters import letters
 from limner.cli.output import Output, PipeClosed
 from limner.cli.session import AsJson, Globals, command
 from limner.cli.submit import submit
@@ -69,7 +70,7 @@ def shared(
 for body in (
     *(submit, status, wait, cancel, explain, tail),
     *(quota, pause, resume, spend),
-    *(doubts, resolve, broken, callbacks),
+    *(doubts, resolve, broken, letters, callbacks),
 ):
     app.command(epilog=_EXIT_CODES)(command(body))
 app.command(epilog=_EXIT_CODES)(doctor)

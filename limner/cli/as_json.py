@@ -12,7 +12,16 @@ from limner.cli.words import happened
 from limner.errors import Cancelled, Expired, JobFailed
 from limner.models import Images
 from limner.spending import DaySpend, Standing
-from limner.status import BrokenRecord, Doubt, Event, JobState, JobStatus, LogEntry, UnmatchedCallback
+from limner.status import (
+    BrokenRecord,
+    Doubt,
+    Event,
+    JobState,
+    JobStatus,
+    Letter,
+    LogEntry,
+    UnmatchedCallback,
+)
 
 JsonObject = dict[str, Any]
 
@@ -23,7 +32,9 @@ def moment(at: datetime) -> str:
 
 
 def fields_of(
-    answer: JobStatus | Doubt | BrokenRecord | UnmatchedCallback | AccountStatus | DaySpend | Standing,
+    answer: (
+        JobStatus | Doubt | BrokenRecord | Letter | UnmatchedCallback | AccountStatus | DaySpend | Standing
+    ),
 ) -> JsonObject:
     """All fields of one of the library's answers, by their names."""
     fields: JsonObject = _plain(asdict(answer))

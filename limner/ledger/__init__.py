@@ -6,6 +6,7 @@ Private to Limner. This module is its face: nobody outside imports a module of t
 from limner.configuration import Durability
 from limner.ledger.durations import USUAL, Durations, Kind, kind_of
 from limner.ledger.ledger import Ledger
+from limner.ledger.letters import Unfit
 from limner.ledger.messages import (
     Adoption,
     Caps,
@@ -61,6 +62,7 @@ __all__ = [
     "TaskFailed",
     "TaskLost",
     "TaskSucceeded",
+    "Unfit",
     "believed",
     "doubt_of",
     "kind_of",

@@ -16,6 +16,7 @@ from limner.ledger.jobs import Jobs
 from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import ACCOUNTS, LAYOUT, TURNS_NOW
 from limner.ledger.learned import Learned
+from limner.ledger.letters import Letters
 from limner.ledger.messages import Leases
 from limner.ledger.queue import Queue
 from limner.ledger.scripts.script import YesOrNo
@@ -72,6 +73,8 @@ class Ledger:
         """Statuses of jobs."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""
+        self.letters = Letters(self.store)
+        """Messages that were set aside, and the key of the fleet's own."""
 
     @property
     def prefix(self) -> str:

@@ -1,20 +1,33 @@
-"""The heartbeat of a worker: a file that its consumer touches while it takes tasks."""
+"""The heartbeat of a worker: a file that its consumer writes while it takes tasks.
 
-import os
+The file is empty, or says the fault of a worker whose loop runs and does not do all its work.
+"""
+
+import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from celery import bootsteps
 
-BEAT = 5.0
+from worker.health.__main__ import LOST
+from worker.transport import Channel
+
+logger = logging.getLogger(__name__)
+
+BEAT: Final = 5.0
 """Seconds between two beats."""
+STILL: Final = 15.0
+"""Seconds without an answer of the broker, or without a tick of the dispatcher, after which one is at fault.
+The broker answers each second, and the dispatcher ticks as often."""
+STUCK: Final = 600.0
+"""Seconds for which the steps of a worker may occupy all its places. The longest
+waits two minutes for Redis."""
 
 
-def touch(path: Path) -> None:
-    """Beat once: set the file's time to now."""
-    path.touch()
-    os.utime(path)
+def beat(path: Path, fault: str | None = None) -> None:
+    """Beat once: write the fault, and set the file's time to now."""
+    path.write_text(fault or "", encoding="utf-8")
 
 
 class HeartbeatStep(bootsteps.StartStopStep):
@@ -28,15 +41,40 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Start to beat, after the first connection to the broker and after each new one."""
-        path = parent.app.settings.heartbeat_file
-        touch(path)
+        if fault := unread(parent):
+            logger.error("this worker will not do the steps of jobs: %s", fault)
+        once = partial(_beat, parent)
+        once()
         loop = parent.hub or parent.timer
-        self._timer = loop.call_repeatedly(BEAT, partial(touch, path))
+        self._timer = loop.call_repeatedly(BEAT, once)
 
-    def stop(self, _parent: Any) -> None:
+    def stop(self, parent: Any) -> None:
         """Stop beating, since the connection is lost or the worker stops."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
+            beat(parent.app.settings.heartbeat_file, LOST)
 
     shutdown = stop
+
+
+def _beat(parent: Any) -> None:
+    beat(parent.app.settings.heartbeat_file, fault_of(parent))
+
+
+def fault_of(consumer: Any) -> str | None:
+    """The fault of a worker whose consumer's loop runs, or None."""
+    app, channel = consumer.app, consumer.task_consumer.channel
+    dispatcher, settings = app.dispatcher, app.settings
+    taking = channel.fault(STILL, STUCK) if isinstance(channel, Channel) else None
+    # A tick lasts as long as a call to Redis at most.
+    claiming = dispatcher.fault(STILL + settings.redis_timeout_seconds) if dispatcher else None
+    return unread(consumer) or taking or claiming
+
+
+def unread(consumer: Any) -> str | None:
+    """The fault of a worker that does not read the queue of the steps, or None."""
+    queue = consumer.app.settings.steps_queue
+    if any(each.name == queue for each in consumer.task_consumer.queues):
+        return None
+    return f"it does not read the queue {queue}; add it to -Q, or leave -Q out (LIMNER_PREFIX names it)"

@@ -59,6 +59,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("stream", "XADD K * f 1"),
     ("stream", "XRANGE K - +"),
     ("stream", "XREAD COUNT 1 STREAMS K 0"),
+    ("stream", "XDEL K 1-1"),
 )
 """A command of the ledger, and the kind of its key, which takes the place of K."""
 _AFTER: Final = ("TIME", "PING", "INFO server")

@@ -18,7 +18,7 @@ from limner._connection import connect
 from limner.errors import RecordUnreadable, StoreUnavailable
 from limner.ledger import Ledger
 from worker.health.beat import LOOK, beat_file
-from worker.health.heartbeat import touch
+from worker.health.heartbeat import beat
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Tick, due, iso, resume
 
@@ -166,7 +166,7 @@ class Scheduler(celery.beat.Scheduler):
 
     def _touch(self) -> None:
         try:
-            touch(self._beat_file)
+            beat(self._beat_file)
         except OSError as error:
             # The jobs matter more than the health check, which will say that the file is missing.
             if not self._told:

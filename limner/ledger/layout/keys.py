@@ -81,6 +81,8 @@ APART: Final = Key("apart", "sorted set", "jobs whose records cannot be read, by
 APART_FAULTS: Final = Key("apart:faults", "hash", "the fault of each of these records")
 CALLBACKS: Final = Key("callbacks", "hash", "the number of callbacks, by outcome")
 UNMATCHED_CALLBACKS: Final = Key("unmatched_callbacks", "stream", "callbacks for unknown jobs")
+LETTERS: Final = Key("letters", "stream", "messages that were set aside, with the reason of each")
+FLEET_KEY: Final = Key("fleet-key", "string", "the key of the marks on the fleet's own messages")
 WAKEUP: Final = Key("wakeup", "list", "an entry wakes one sleeping dispatcher")
 EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"

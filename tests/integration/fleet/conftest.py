@@ -1,13 +1,19 @@
 """A fleet of real processes with a quick provider, shared by the tests of a module."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from celery import Celery
+from kombu import Producer
 
 from limner import Limner
+from limner._connection import connect
+from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet
+from worker.inspection import STEP
+from worker.marks import Marks
 
 # High limits: these tests are about the outcome of a job, not about its turn.
 ROOMY = {
@@ -34,6 +40,24 @@ def plain_celery(redis_url: str) -> Celery:
     app = Celery("backend", broker=redis_url, backend=redis_url)
     app.conf.broker_connection_retry_on_startup = True
     return app
+
+
+def send_step(redis_url: str, task: str, task_id: str, *arguments: object, **options: object) -> None:
+    """Send a step as the dispatcher does, with the fleet's mark."""
+    marks = Marks()
+    with connect(redis_url) as client:
+        marks.renew(Ledger(client).letters.fleet_key)
+    body = json.dumps([arguments, options, {}]).encode()
+    headers = {"lang": "py", "task": task, "id": task_id, STEP: marks.of(task, task_id, body)}
+    with plain_celery(redis_url) as app, app.connection_for_write() as connection:
+        Producer(connection.channel()).publish(
+            body,
+            exchange="",
+            routing_key="limner.steps",
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=headers,
+        )
 
 
 @pytest.fixture(scope="module")

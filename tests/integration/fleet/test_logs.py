@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.long_run.rescue import held, jobs_of
 from limner import Limner
 from sandbox.local.fleet import LocalFleet
-from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+from tests.integration.fleet.conftest import ROOMY, quick_provider, send_step
 
 WAIT = 60.0
 
@@ -19,8 +19,7 @@ def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
         Limner(fleet.redis_url) as limner,
     ):
         log = fleet.workers[0].log
-        with plain_celery(fleet.redis_url) as app:
-            app.send_task("limner.check_status", kwargs={"nonsense": 1}, queue="limner")
+        send_step(fleet.redis_url, "limner.check_status", "nobody", nonsense=1)
         job = limner.submit(f"a quiet kite {uuid.uuid4()}")
         job.result(WAIT)
     return job.id, log.read_text()

@@ -17,7 +17,7 @@ from limner.ledger.layout.constants import VERSION
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
-from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider, send_step
 from tests.repository import ROOT
 
 WAIT = 60.0
@@ -132,10 +132,10 @@ def test_a_stale_message_does_nothing() -> None:
         assert fleet.provider
         job = limner.submit("once")
         assert job.result(WAIT).urls
-        app = plain_celery(fleet.redis_url)
-        for name in ("limner.create_task", "limner.check_status", "limner.recover"):
-            for lease in (1, 2, 3, 99):
-                app.send_task(name, args=[job.id, lease], queue="limner", ignore_result=True)
+        for lease in (1, 2, 3, 99):
+            for name in ("limner.create_task", "limner.recover"):
+                send_step(fleet.redis_url, name, job.id, lease)
+            send_step(fleet.redis_url, "limner.check_status", job.id, [[job.id, lease]])
         marker = limner.submit("marker")
         assert marker.result(WAIT).urls
         assert fleet.provider.summary()["created"] == 2

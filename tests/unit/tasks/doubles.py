@@ -20,6 +20,7 @@ from limner.ledger.jobs import Jobs
 from limner.ledger.layout.constants import VERSION
 from limner.ledger.learned import Learned
 from provider import KieClient
+from worker.letters import LetterBox
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
 from worker.limits.retries import RetryPolicy
@@ -80,7 +81,8 @@ class Desk:
     jobs: Recorder = field(default_factory=lambda: Recorder(Jobs))
     provider: Recorder = field(default_factory=lambda: Recorder(KieClient))
     accounts: Recorder = field(default_factory=lambda: Recorder(Accounts))
-    results: Recorder = field(default_factory=lambda: Recorder(ResultStore))
+    results: Recorder = field(default_factory=lambda: Recorder(ResultStore, refuse=True))
+    letters: Recorder = field(default_factory=lambda: Recorder(LetterBox))
     settings: dict[str, Any] = field(default_factory=dict)
     callback_patience: float = 0.0
 
@@ -92,6 +94,7 @@ class Desk:
         provider: Any = self.provider
         results: Any = self.results
         results.record_ttl = 900.0
+        letters: Any = self.letters
         policies: Any = SimpleNamespace(of=lambda _kind: ProviderAdvice())
         return Services(
             settings=Settings(redis_url="redis://127.0.0.1:1/0", **self.settings),
@@ -109,6 +112,7 @@ class Desk:
             ),
             money=Money(),
             readers=AtOnce(),
+            letters=letters,
         )
 
 

@@ -12,8 +12,16 @@ from limner.errors import InvalidRequest, NotDurable
 from limner.ledger import Submitted
 from limner.ledger.jobs import Jobs
 from limner.options import LONGEST, SubmitOptions
-from tasks.intake import AT_ONCE, MAX_ID_LENGTH, accept, in_time, refuse_call, submission
-from tests.unit.tasks.doubles import NOW, Desk, Recorder, a_record
+from tasks.intake import (
+    AT_ONCE,
+    MAX_ID_LENGTH,
+    accept,
+    in_time,
+    refuse_call,
+    refuse_message,
+    submission,
+)
+from tests.unit.tasks.doubles import NOW, Desk, Recorder
 from worker.results import ResultStore
 
 CREATED = Submitted("created", "job-1")
@@ -88,10 +96,32 @@ def test_an_id_of_the_greatest_length_is_taken() -> None:
 def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
     desk = accepting()
     accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.jobs.names == ["read"]
+    assert desk.jobs.names == []
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert isinstance(refused["error"], InvalidRequest)
+
+
+def test_a_bad_message_with_the_id_of_a_job_is_set_aside() -> None:
+    desk = Desk(results=Recorder(ResultStore, refuse=False))
+    accept(desk.services(), message(), (), {"promt": "a fox"})
+    letter = desk.letters.given("add")
+    assert "its id is that of a job" in letter["why"]
+    assert b"promt" in letter["item"]
+
+
+def test_a_message_that_was_set_aside_is_answered_once() -> None:
+    desk = Desk()
+    refuse_message(desk.services(), "job-1", "header eta: must be a time")
+    assert "header eta" in str(desk.results.given("refuse")["error"])
+    assert desk.letters.calls == []
+
+
+def test_an_answer_that_cannot_be_stored_goes_back_to_the_broker() -> None:
+    desk = Desk(results=Recorder(ResultStore, refuse=NotDurable("not on disk")))
+    with pytest.raises(Reject) as rejected:
+        refuse_message(desk.services(), "job-1", "header eta")
+    assert requeued(rejected.value)
 
 
 def test_an_account_that_there_is_not_is_a_refusal() -> None:
@@ -119,12 +149,6 @@ def test_a_call_that_failed_before_there_was_a_job_is_told_to_its_producer() -> 
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert "an unexpected argument" in str(refused["error"])
-
-
-def test_a_refused_message_with_the_id_of_a_job_leaves_the_job_s_result() -> None:
-    desk = Desk(jobs=Recorder(Jobs, read=a_record("generating")))
-    accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.results.calls == []
 
 
 # What a message asks of Celery

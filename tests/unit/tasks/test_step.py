@@ -4,13 +4,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.app.task import Context
 
 from limner.errors import NotDurable, RecordUnreadable, StoreUnavailable
 from limner.ledger.jobs import Jobs
-from tasks.step import shell
+from tasks.step import shell, step
 from tests.unit.tasks.doubles import Desk, Recorder
-from worker.transport import STEP
+from worker.inspection import STEP
 
 REQUEST = Context(id="create:job-1:7", **{STEP: 1})
 TASK = SimpleNamespace(app=SimpleNamespace(services="the services"), request=REQUEST)
@@ -84,3 +85,18 @@ def test_a_bug_is_celery_s_to_report() -> None:
 
     with pytest.raises(TypeError, match="a bug"):
         shell(run)(TASK, "job-1", 7)
+
+
+def test_celery_stores_nothing_of_a_step() -> None:
+    app = Celery("storing", backend="cache+memory://", set_as_current=False)
+
+    def run(*_: Any) -> None:
+        """Do nothing."""
+
+    made: Any = step("limner.of_a_test")(run)
+    task = app.tasks[made.name]
+    request = Context(id="job-1", errbacks=[{"task": "next"}], chord={"task": "next"}, ignore_result=False)
+    for mark in ("mark_as_started", "mark_as_done", "mark_as_failure", "mark_as_retry", "mark_as_revoked"):
+        getattr(task.backend, mark)("job-1", None, request=request)
+    task.backend.store_result("job-1", None, "SUCCESS")
+    assert task.AsyncResult("job-1").state == "PENDING"

@@ -17,9 +17,10 @@ from provider import KieClient
 from tests.unit.tasks.doubles import Desk, Recorder, a_record
 from worker import application
 from worker.application import Application, build_app, consume_only_own_queues
+from worker.consumer import InspectionStep
 from worker.dispatcher import TASKS, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
-from worker.transport import STEP
+from worker.inspection import FAULT, STEP
 
 
 def app(**settings: Any) -> Application:
@@ -64,7 +65,7 @@ def test_an_app_has_the_options_of_its_settings() -> None:
 def test_a_worker_of_the_app_has_a_dispatcher_and_a_heartbeat() -> None:
     made = app()
     assert DispatcherStep in made.steps["worker"]
-    assert HeartbeatStep in made.steps["consumer"]
+    assert {InspectionStep, HeartbeatStep} <= made.steps["consumer"]
 
 
 def test_a_worker_does_not_consume_the_queues_of_linked_tasks() -> None:
@@ -121,6 +122,14 @@ def test_a_dispatcher_s_message_is_an_attempt() -> None:
         task.run("job-1", 7)
     begun = desk.jobs.given("begin")
     assert (begun["job_id"], begun["lease"]) == ("job-1", 7)
+
+
+def test_a_message_with_a_fault_is_answered_and_makes_no_job() -> None:
+    desk = Desk()
+    with message(working(desk).tasks["limner.create_task"], **{FAULT: "header eta"}) as task:
+        task.run()
+    assert desk.jobs.calls == []
+    assert "header eta" in str(desk.results.given("refuse")["error"])
 
 
 def test_a_plain_producer_s_message_is_a_new_job() -> None:

@@ -1,5 +1,6 @@
 """The dispatcher: the messages that it makes of steps, and the times of its claims."""
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from worker.dispatcher import (
     Message,
     messages,
 )
+from worker.marks import Marks
 from worker.services import POLLS_IN_A_MESSAGE
 
 
@@ -180,10 +182,15 @@ def queue(time: Time) -> Queue:
     return Queue(time)
 
 
+def dispatching(queue: Queue) -> Dispatcher:
+    letters = SimpleNamespace(fleet_key=lambda: "a key")
+    ledger: Any = SimpleNamespace(queue=queue, leases=Leases(), letters=letters)
+    return Dispatcher(SimpleNamespace(), ledger, [], Money(), Marks())  # type: ignore[arg-type]
+
+
 def run(queue: Queue, time: Time, *, seconds: float) -> None:
     """Run a dispatcher for some seconds, or until it has made too many claims."""
-    ledger: Any = SimpleNamespace(queue=queue, leases=Leases())
-    running = Dispatcher(SimpleNamespace(), ledger, [], Money())  # type: ignore[arg-type]
+    running = dispatching(queue)
     running._stopped = Stop(time)  # type: ignore[assignment]
     end = time.now + seconds
 
@@ -272,3 +279,32 @@ def test_maintenance_continues_at_once_while_there_is_more(queue: Queue, time: T
     assert len(pieces) == 3
     assert max(pieces) <= LEAST_GAP + MOMENT
     assert later >= MAINTAIN_GAP - MOMENT
+
+
+# Faults
+
+
+def test_a_dispatcher_that_ticks_or_was_stopped_has_no_fault(queue: Queue, time: Time) -> None:
+    running = dispatching(queue)
+    assert running.fault(15) == "its dispatcher has ended"
+    running.stop()
+    assert running.fault(15) is None
+
+
+def test_a_dispatcher_that_stands_still_is_at_fault(queue: Queue, time: Time) -> None:
+    running = dispatching(queue)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        begun.set()
+        go_on.wait(10)
+        running.stop()
+
+    queue.on_claim = stand_still
+    running.start()
+    assert begun.wait(10)
+    assert running.fault(15) is None
+    time.now += 16
+    assert running.fault(15) == "its dispatcher has stood still for 16 s"
+    go_on.set()
+    running.join(10)

@@ -12,6 +12,7 @@ from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 from tests.integration.limner.ledger.stories import NO_READS, ONE_READ, SENT, UNSENT, in_doubt, record
 from worker.dispatcher import Dispatcher, messages
+from worker.marks import Marks
 
 WIDE = Quota(1000, 10.0, 1000, 1.0, 1000)
 
@@ -211,7 +212,7 @@ def test_a_poll_that_was_reported_is_not_given_back_with_the_others(bench: Bench
 def test_a_draining_dispatcher_gives_back_each_poll_of_its_messages(bench: Bench) -> None:
     many_generating(bench, 20)
     app = Celery("drained", broker="memory://", set_as_current=False)
-    dispatcher = Dispatcher(app, bench.ledger, [WIDE], Money())
+    dispatcher = Dispatcher(app, bench.ledger, [WIDE], Money(), Marks())
     dispatcher.tick()
     assert polls(bench) == []
     dispatcher.give_back()

@@ -47,8 +47,8 @@ def app(valkey_url: str) -> Iterator[Celery]:
 
 
 @pytest.fixture
-def store(app: Celery) -> ResultStore:
-    return ResultStore(app, TTL, LatePolls(), beside_the_ledger=True)
+def store(app: Celery, bench: Bench) -> ResultStore:
+    return ResultStore(app, bench.ledger, TTL, LatePolls(), beside_the_ledger=True)
 
 
 def generating(bench: Bench, request: TextToImage = REQUEST, **options: Any) -> Record:
@@ -127,7 +127,7 @@ def test_the_result_has_the_configured_time_to_live(bench: Bench, store: ResultS
 
 def test_a_fraction_of_a_second_in_the_time_to_live_is_rounded_up(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    store = ResultStore(app, 0.2, LatePolls(), beside_the_ledger=True)
+    store = ResultStore(app, bench.ledger, 0.2, LatePolls(), beside_the_ledger=True)
     assert ahead(bench, store, job).to_json()["expires"] == 1
 
 
@@ -151,7 +151,7 @@ def test_the_record_and_the_log_expire(bench: Bench, store: ResultStore) -> None
 
 def test_the_record_outlives_a_short_lived_result(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    succeed(bench, ResultStore(app, 60.0, LatePolls(), beside_the_ledger=True), job)
+    succeed(bench, ResultStore(app, bench.ledger, 60.0, LatePolls(), beside_the_ledger=True), job)
     assert bench.client.ttl(key(job.job_id)) <= 60
     assert bench.client.ttl(bench.ledger.jobs.key(job.job_id)) > 890
 
@@ -265,7 +265,7 @@ def test_an_end_without_a_prepared_result_is_left_to_the_store(bench: Bench) -> 
 
 def test_no_result_is_prepared_for_a_backend_elsewhere(bench: Bench, app: Celery) -> None:
     job = generating(bench)
-    store = ResultStore(app, TTL, LatePolls())
+    store = ResultStore(app, bench.ledger, TTL, LatePolls())
     assert store.ahead(job, str(job.task_id), URLS, None, datetime.now(UTC)) is None
 
 
