@@ -26,6 +26,14 @@ class NoResults(DisabledBackend):
     def mark_as_done(self, *_: Any, **__: Any) -> None:
         """Store nothing."""
 
+    def fail_from_current_stack(self, *failure: Any, **options: Any) -> Any:
+        """Store the failure of a job that is the body of a chord: Celery reports it in the job's place."""
+        return self.app.backend.fail_from_current_stack(*failure, **options)
+
+    def _fail_chain(self, *failure: Any, **options: Any) -> None:
+        backend: Any = self.app.backend
+        backend._fail_chain(*failure, **options)  # noqa: SLF001 - Celery's own
+
     mark_as_started = mark_as_failure = mark_as_retry = mark_as_revoked = mark_as_done
 
 
