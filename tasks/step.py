@@ -23,12 +23,15 @@ class NoResults(DisabledBackend):
     take the place of the job's, and so would the state of a step that has started, was revoked, or failed.
     """
 
+    app: Celery
+
     def mark_as_done(self, *_: Any, **__: Any) -> None:
         """Store nothing."""
 
     def fail_from_current_stack(self, *failure: Any, **options: Any) -> Any:
         """Store the failure of a job that is the body of a chord: Celery reports it in the job's place."""
-        return self.app.backend.fail_from_current_stack(*failure, **options)
+        backend: Any = self.app.backend
+        return backend.fail_from_current_stack(*failure, **options)
 
     def _fail_chain(self, *failure: Any, **options: Any) -> None:
         backend: Any = self.app.backend
