@@ -1,10 +1,13 @@
 """Celery's options. Each that differs from its default has its reason beside it."""
 
-from typing import Any
+from typing import Any, Final
 
 from kombu import Exchange, Queue
 
 from config.settings import Settings
+
+LINKED_QUEUE: Final = "celery"
+"""The queue of linked tasks whose signature names none: Celery's own default."""
 
 
 def celery_options(settings: Settings) -> dict[str, Any]:
@@ -23,6 +26,9 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.result_ttl_seconds,
         # Steps return nothing: a job's result is stored under its id when the job has ended.
         "task_ignore_result": True,
+        # A linked task whose producer names no queue goes where Celery sends tasks by default, and not to a
+        # queue of this fleet.
+        "task_routes": {"limner.*": {}, "*": {"queue": LINKED_QUEUE}},
         "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.recover"),
         # The work is waiting for HTTP. Threads do it in 66 MB, and 32 processes take 1.8 GB.
         "worker_pool": "threads",
@@ -66,7 +72,8 @@ def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
             "unacked_key": f"{settings.prefix}.unacked",
             "unacked_index_key": f"{settings.prefix}.unacked_index",
             "unacked_mutex_key": f"{settings.prefix}.unacked_mutex",
-            "fanout_prefix": f"/{settings.prefix}.{{db}}.",
+            # kombu takes what follows the first dot for the name of the exchange.
+            "fanout_prefix": f"/{settings.prefix.replace('.', ':')}:{{db}}.",
             # An option of worker/transport.py.
             "bindings_prefix": settings.prefix,
             # By default kombu sets no time-out, and then a Redis that hangs blocks a publish for ever.

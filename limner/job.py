@@ -118,16 +118,7 @@ class Job:
 
     def cancel(self) -> Cancellation:
         """End the job now, and return whether its request had been sent; raises UnknownJob."""
-        found = self._ledger.jobs.cancel(
-            self.id,
-            unsent=Cancelled(
-                "The job was cancelled before it was sent", {"job_id": self.id, "charged": "no"}
-            ),
-            sent=Cancelled(
-                "The job was cancelled after it was sent; the provider may charge for it",
-                {"job_id": self.id, "charged": "maybe"},
-            ),
-        )
+        found = cancel(self._ledger, self.id)
         if found is None:
             raise self._unknown()
         if found.ended:
@@ -254,3 +245,15 @@ def _images(record: Record) -> Images:
     if failure := record.failure:
         raise failure
     return record.images()
+
+
+def cancel(ledger: Ledger, job_id: str) -> JobState | None:
+    """End a job now; returns the state in which it was found, None for an unknown job."""
+    return ledger.jobs.cancel(
+        job_id,
+        unsent=Cancelled("The job was cancelled before it was sent", {"job_id": job_id, "charged": "no"}),
+        sent=Cancelled(
+            "The job was cancelled after it was sent; the provider may charge for it",
+            {"job_id": job_id, "charged": "maybe"},
+        ),
+    )

@@ -51,15 +51,23 @@ def tell_the_producer(task: Any, error: Exception, job_id: str, *_: Any) -> None
 
 
 # Acknowledged late for plain producers: until their job is on the ledger, only the message contains it.
-@step("limner.create_task", acks_late=True, reject_on_worker_lost=True, on_failure=tell_the_producer)
-def create_task(services: Services, message: Any, /, *lease: Any, **parameters: Any) -> None:
-    """Make an attempt of the job with this task's id, or make the job."""
+@step(
+    "limner.create_task",
+    acks_late=True,
+    reject_on_worker_lost=True,
+    on_failure=tell_the_producer,
+    # What Celery writes into the message of a job that is linked to another one.
+    ignore_result=False,
+)
+def create_task(services: Services, message: Any, /, *arguments: Any, **parameters: Any) -> None:
+    """Make an attempt of a job, whose id and lease a step's message names, or make the job."""
     if message.get(STEP):
-        create(services, message.id, lease[0])
+        job_id, lease = arguments
+        create(services, job_id, lease)
     elif fault := message.get(FAULT):
         refuse_message(services, message.id, fault)
     else:
-        accept(services, message.id, lease, parameters)
+        accept(services, message, arguments, parameters)
 
 
 def create(services: Services, job_id: str, lease: int) -> None:

@@ -6,42 +6,78 @@ also the job's, and so serves as idempotency key.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from celery.exceptions import Reject
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 from pydantic import ValidationError
 
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Submission
 from limner.models import TextToImage, faults
-from limner.options import SubmitOptions
+from limner.options import LONGEST, SubmitOptions
 from limner.submission import check_account, prepare
 from tasks.commit import patiently
+from worker.continuations import Asked, on_record, take_from
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
 
 MAX_ID_LENGTH: Final = 200
+AT_ONCE: Final = 0.001
+"""Seconds until a job expires whose message came too late."""
 
 
-def accept(services: Services, job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> None:
+def accept(
+    services: Services, message: Any, positional: Sequence[Any], parameters: Mapping[str, Any]
+) -> None:
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field.
 
-    While Redis is away, it raises Reject, so that the broker delivers the message again.
+    What the message asks of Celery (callbacks, a chain, an expiry) is taken from it: it concerns the job, and
+    not this task. While Redis is away, it raises Reject, so that the broker delivers the message again.
     """
+    job_id, asked = message.id, take_from(message)
     try:
         try:
             new = submission(job_id, positional, parameters)
+            new = in_time(replace(new, celery=on_record(asked)), message, datetime.now(UTC))
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
         except InvalidRequest as error:
-            if not refuse(services, job_id, error):
+            if not refuse(services, job_id, error, asked):
                 why = f"refused, and its id is that of a job: {error}"
                 call = f"id {job_id}, {parameters!r}"
                 services.letters.add(why, services.settings.queue, call.encode(errors="replace"))
     except StoreUnavailable as error:
         raise Reject(error, requeue=True) from error
+
+
+def in_time(new: Submission, message: Any, now: datetime) -> Submission:
+    """The submission with the start (``eta``) and the end (``expires``) that its message names.
+
+    A job that has expired already expires as soon as it is on the ledger, unless its id is known there.
+    """
+    expires, eta = (_seconds(getattr(message, name, None), now, name) for name in ("expires", "eta"))
+    options = new.options
+    if expires is not None:
+        soonest = min(options.expires_in or LONGEST, LONGEST, max(expires, AT_ONCE))
+        options = options.model_copy(update={"expires_in": soonest})
+    starts_in = min(eta, LONGEST) if eta is not None and eta > 0 else None
+    return replace(new, options=options, starts_in=starts_in)
+
+
+def _seconds(moment: Any, now: datetime, name: str) -> float | None:
+    """The seconds until a time of a message. A time without a zone is UTC, as for Celery."""
+    if moment is None:
+        return None
+    try:
+        read: Any = maybe_iso8601(moment)
+        return float((maybe_make_aware(read, UTC) - now).total_seconds())
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequest(f"{name}: {moment!r} is no time ({error})") from None
 
 
 def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> Submission:
@@ -61,10 +97,10 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     return prepare(request, job_id=job_id, **options)
 
 
-def refuse(services: Services, job_id: str, error: InvalidRequest) -> bool:
+def refuse(services: Services, job_id: str, error: InvalidRequest, asked: Asked | None = None) -> bool:
     """Store a refusal as the result, unless the id is a job's. Raises StoreUnavailable."""
     stored = patiently(
-        partial(services.results.refuse, job_id, error), f"message {job_id} is refused: {error}"
+        partial(services.results.refuse, job_id, error, asked), f"message {job_id} is refused: {error}"
     )
     if not stored:
         logger.info("a message with the id of job %s is refused, which nobody is told: %s", job_id, error)

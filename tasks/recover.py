@@ -20,9 +20,9 @@ ASK_AGAIN: Final = 3600.0
 
 
 @step("limner.recover")
-def recover(services: Services, message: Any, /, lease: int) -> None:
-    """Recover the job with this task's id."""
-    bring_to_end(services, message.id, lease)
+def recover(services: Services, _message: Any, /, job_id: str, lease: int) -> None:
+    """Recover a job, if the lease still holds."""
+    bring_to_end(services, job_id, lease)
 
 
 def bring_to_end(services: Services, job_id: str, lease: int) -> None:

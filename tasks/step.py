@@ -10,6 +10,7 @@ from celery import Celery, Task, shared_task
 from celery.backends.base import DisabledBackend
 
 from limner.errors import RecordUnreadable, StoreUnavailable
+from worker.inspection import STEP
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -78,11 +79,13 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(run)
     def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
+        # A step's message names its job first. A plain message has the id of its job.
+        job_id = arguments[0] if task.request.get(STEP) else task.request.id
         try:
             run(task.app.services, task.request, *arguments, **parameters)
         except StoreUnavailable as error:
-            logger.warning("job %s waits for its lease to be over: %s", task.request.id, error)
+            logger.warning("job %s waits for its lease to be over: %s", job_id, error)
         except RecordUnreadable as error:
-            leave_alone(task.app.services, task.request.id, error)
+            leave_alone(task.app.services, job_id, error)
 
     return body

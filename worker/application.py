@@ -4,11 +4,13 @@
 """
 
 import threading
+from typing import Any
 
 from celery import Celery
 
 from config import Settings
 from config.celery_options import celery_options
+from worker import control
 from worker.consumer import InspectionStep
 from worker.dispatcher import Dispatcher, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
@@ -40,12 +42,23 @@ class Application(Celery):
             return self._services
 
 
+def consume_only_own_queues(app: Celery) -> None:
+    """Fix the queues that this worker consumes.
+
+    Celery adds each queue that it sends to, and consumes all known ones once it has to connect again. So a
+    worker would take the linked tasks that it has sent to other workers.
+    """
+    queues: Any = app.amqp.queues
+    queues.select(list(queues.consume_from))
+
+
 def build_app(settings: Settings) -> Application:
     """The app of these settings, with its dispatcher, inspection and heartbeat, and the modules of the steps.
 
     It is not the current app of the process until its maker says so.
     """
     install()
+    control.install()
     app = Application(settings)
     app.conf.update(celery_options(settings))
     app.steps["worker"].add(DispatcherStep)

@@ -55,17 +55,18 @@ class Message:
 
 
 def messages(steps: Sequence[Claim]) -> Iterator[Message]:
-    """The messages for these steps. Several polls share a message, which costs less."""
+    """The messages for these steps. Several polls share a message, which costs less.
+
+    No message has the id of a job, because whoever revokes that id means the job.
+    """
     polls = [step for step in steps if step.step == "poll"]
     for step in steps:
-        if step.step == "credits":
-            task_id = f"credits:{step.job_id}:{step.lease}"
-            yield Message(TASKS["credits"], task_id, [step.job_id, step.lease])
-        elif step.step != "poll":
-            yield Message(TASKS[step.step], step.job_id, [step.lease])
+        if step.step != "poll":
+            task_id = f"{step.step}:{step.job_id}:{step.lease}"
+            yield Message(TASKS[step.step], task_id, [step.job_id, step.lease])
     for start in range(0, len(polls), POLLS_IN_A_MESSAGE):
         together = polls[start : start + POLLS_IN_A_MESSAGE]
-        task_id = ",".join(poll.job_id for poll in together)
+        task_id = f"poll:{','.join(poll.job_id for poll in together)}:{together[0].lease}"
         yield Message(TASKS["poll"], task_id, [[(poll.job_id, poll.lease) for poll in together]])
 
 

@@ -301,8 +301,8 @@ def _headers(fields: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = value
     for name in _REPRS & found.keys():
         found[name] = found[name][:MOST_REPR].encode(errors="replace").decode()
-    # Threads know no time limits, and only the end of the job stores a result.
-    return found | {"timelimit": [None, None], "ignore_result": True}
+    # Threads know no time limits.
+    return found | {"timelimit": [None, None], "ignore_result": fields.get("ignore_result") is True}
 
 
 def _check_call(decoded: Any) -> None:

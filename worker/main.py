@@ -13,7 +13,7 @@ from celery.signals import (
 )
 
 from config import SettingsError, load
-from worker.application import build_app
+from worker.application import build_app, consume_only_own_queues
 from worker.health.accounts import check_accounts
 from worker.health.preflight import preflight
 from worker.logs import cover_handlers, hide_secrets, quieten
@@ -40,4 +40,5 @@ def _before_work(**_: object) -> None:
 # At worker_init, there is no log yet.
 @celeryd_after_setup.connect(weak=False)
 def _before_the_first_task(**_: object) -> None:
+    consume_only_own_queues(app)
     check_accounts(app.settings)

@@ -1,4 +1,8 @@
-"""Celery's request for a step, whose events have no secrets."""
+"""Celery's request for a step.
+
+What a message says about time and revocation concerns the job, and not the message: ``eta`` and ``expires``
+lie on the record, and a revoked job is cancelled. So the worker takes each message at once.
+"""
 
 from typing import Any
 
@@ -14,6 +18,14 @@ class Request(request.Request):
     Everybody who can write to the broker can read the events. Of a step that goes well, they say nothing: the
     arguments are left out, and it returns None.
     """
+
+    @property
+    def eta(self) -> None:
+        """Never: the job waits on the ledger."""
+
+    def revoked(self) -> bool:
+        """Never: the ids that workers hand to each other are those of jobs."""
+        return False
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's name
         """Send an event, if events are sent at all."""

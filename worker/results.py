@@ -10,17 +10,14 @@ from uuid import uuid4
 
 import redis
 from celery import Celery, states
-from celery.exceptions import BackendError
-from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import BackendResult, Ledger, Record
+from worker.continuations import BROKER_ERRORS, Asked, conclude
 from worker.polling.policies import PollPolicy
 
 logger = logging.getLogger(__name__)
-
-_BACKEND_ERRORS = (redis.RedisError, BackendError, OperationalError, OSError)
 
 KEEP_RECORD = 900.0
 """The shortest time in seconds that a record is kept. The broker may deliver the message of a plain Celery
@@ -37,6 +34,7 @@ class ResultStore:
     def __init__(
         self, app: Celery, ledger: Ledger, ttl: float, late: PollPolicy, *, beside_the_ledger: bool = False
     ) -> None:
+        self._app = app
         self._backend: Any = app.backend
         self._ledger = ledger
         self._late = late
@@ -48,8 +46,11 @@ class ResultStore:
     def ahead(
         self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | None, now: datetime
     ) -> BackendResult | None:
-        """The encoded result of a job that this task is about to end; None if the backend is elsewhere."""
-        if not self._beside_the_ledger:
+        """The encoded result of a job that this task is about to end.
+
+        None if the backend is elsewhere, or if Celery has to do more than to store it.
+        """
+        if not self._beside_the_ledger or record.celery:
             return None
         try:
             images = record.images_of(task_id, urls, spent, now).model_dump(mode="json")
@@ -83,31 +84,34 @@ class ResultStore:
     def store(self, record: Record, ledger: Ledger) -> None:
         """Store the outcome of a job that has ended, and mark it as stored. A repetition is harmless.
 
-        Raises StoreUnavailable if the backend or the ledger is away. The job stays due until its result is
-        stored.
+        Raises StoreUnavailable if the backend, the broker or the ledger is away. The job stays due until its
+        result is stored, and what the producer has linked to it is sent. A later end of the same job
+        replaces the result, and sends nothing.
         """
-        failure = record.failure
-        if failure is None:
-            self._write(record.job_id, record.images().model_dump(mode="json"), states.SUCCESS)
-        else:
-            self._write(record.job_id, failure, states.FAILURE)
+        result = record.failure or record.images().model_dump(mode="json")
+        asked = record.celery or {}
+        if asked and not record.continued:
+            self._write(record.job_id, asked, result)
+        elif not asked.get("ignore_result"):
+            self._write(record.job_id, {}, result)
         assert record.finished_at  # noqa: S101 - it has ended
         follow = self._follow(record, record.finished_at)
         ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
 
-    def refuse(self, job_id: str, error: LimnerError) -> bool:
+    def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> bool:
         """Store an error as the result of a message from which no job can be made.
 
         A message may have the id of a job, which waits for a result of its own: then nothing is stored, and
-        False returned. A result that is there stays. Raises StoreUnavailable.
+        False returned. A result that is there stays. ``asked`` is what the message asks of Celery
+        (``worker.continuations``), which takes effect then as well. Raises StoreUnavailable.
         """
         with _backend_errors():
-            if self._beside_the_ledger:
+            if self._beside_the_ledger and not asked:
                 return self._refuse_at_once(job_id, error)
             if self._is_known(job_id):
                 return False
             if self._backend.get_task_meta(job_id, cache=False)["status"] == states.PENDING:
-                self._backend.store_result(job_id, error, states.FAILURE)
+                self._write(job_id, asked or {}, error)
             return True
 
     def _is_known(self, job_id: str) -> bool:
@@ -131,18 +135,23 @@ class ResultStore:
         told: bool = self._backend.client.transaction(write, job, key, value_from_callable=True)
         return told
 
-    def _write(self, job_id: str, result: Any, state: str) -> None:
+    def _write(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
         with _backend_errors():
-            self._backend.store_result(job_id, result, state)
+            if asked:
+                conclude(self._app, job_id, asked, result)
+            else:
+                state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
+                self._backend.store_result(job_id, result, state)
 
 
 @contextlib.contextmanager
 def _backend_errors() -> Iterator[None]:
     try:
         yield
-    except _BACKEND_ERRORS as error:
+    except BROKER_ERRORS as error:
         raise StoreUnavailable(
-            f"the result backend did not take a result ({error!r}); LIMNER_RESULT_URL says where it is"
+            f"the result backend did not take a result, or the broker a linked task ({error!r}); "
+            "LIMNER_RESULT_URL and LIMNER_BROKER_URL say where they are"
         ) from error
 
 

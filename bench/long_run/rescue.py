@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from limner.status import LogEntry
+from worker.dispatcher import TASKS
 
 __all__ = ["Held", "held", "standstill"]
 
@@ -40,16 +41,22 @@ class Held:
 def held(log: Path, killed: float) -> Iterator[Held]:
     """The steps that a worker had taken, and not ended, when it was killed."""
     open_steps: dict[tuple[str, str], str] = {}
-    for time, step, job_ids, event in _LINE.findall(log.read_text(errors="replace")):
+    for time, step, task_id, event in _LINE.findall(log.read_text(errors="replace")):
         if event == "received":
-            open_steps[step, job_ids] = time
+            open_steps[step, task_id] = time
         else:
-            open_steps.pop((step, job_ids), None)
-    for (_, job_ids), time in open_steps.items():
+            open_steps.pop((step, task_id), None)
+    for (_, task_id), time in open_steps.items():
         # Celery writes local time without a zone.
         taken = datetime.strptime(time, _TIME).timestamp()  # noqa: DTZ007
-        # A message of several polls carries the ids of all its jobs.
-        yield from (Held(job_id, taken, killed) for job_id in job_ids.split(","))
+        yield from (Held(job_id, taken, killed) for job_id in jobs_of(task_id))
+
+
+def jobs_of(task_id: str) -> list[str]:
+    """The jobs of a step's message, by its id; that of a plain message is the job's own."""
+    step, _, rest = task_id.partition(":")
+    # A message of several polls carries the ids of all its jobs.
+    return rest.rpartition(":")[0].split(",") if step in TASKS and rest else [task_id]
 
 
 def standstill(step: Held, log: Sequence[LogEntry]) -> float | None:

@@ -141,7 +141,7 @@ def _failed(detail: Detail) -> str:
 
 
 _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
-    "submitted": lambda _: "submitted",
+    "submitted": lambda detail: f"submitted{_then('starts', detail)}",
     "sending": _sending,
     "refused": _refused,
     "in_doubt": _in_doubt,

@@ -134,6 +134,8 @@ class Jobs:
             lane=new.options.lane,
             account=new.options.account,
             expires_in=None if new.options.expires_in is None else to_ms(new.options.expires_in),
+            starts_in=None if new.starts_in is None else to_ms(new.starts_in),
+            celery=new.celery,
         )
 
     def submit(self, new: Submission) -> Submitted:

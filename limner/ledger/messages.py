@@ -104,7 +104,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job about to be written. ``request`` is a JSON text, ``key`` a digest."""
+    """A job about to be written. ``request`` and ``celery`` are JSON texts, ``key`` a digest."""
 
     job_id: str
     request: str
@@ -112,6 +112,10 @@ class Submission:
     options: SubmitOptions = field(default_factory=SubmitOptions)
     key: str | None = None
     key_ttl: float = 0.0
+    starts_in: float | None = None
+    """The seconds that pass before it takes its turn."""
+    celery: str | None = None
+    """The part of a message that Celery acts on at the job's end (``worker.continuations``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,10 @@ class Record:
     """The account of the last attempt. Before the first attempt, the account that the job names, if any."""
     expires_at: datetime | None
     """The time after which the job is not sent any more."""
+    celery: dict[str, Any] | None = field(repr=False)
+    """The part of a message that Celery acts on at the job's end (``worker.continuations``)."""
+    continued: bool
+    """True once Celery's part of the first end is done."""
     faulted: int
     """The attempts that met a server fault; the provider may have made a task for each (contract 1.6)."""
     remade: int
@@ -121,6 +125,8 @@ class Record:
             lane=fields.get("lane"),
             account=fields.get("account") or fields.get("pinned"),
             expires_at=_time(fields.get("expires")),
+            celery=json.loads(fields["celery"]) if "celery" in fields else None,
+            continued="continued" in fields,
             faulted=int(fields.get("faulted", 0)),
             remade=int(fields.get("remade", 0)),
             imageless_at=_time(fields.get("imageless")),

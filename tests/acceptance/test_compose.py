@@ -63,6 +63,11 @@ def option(command: list[str], name: str) -> str:
     return command[command.index(name) + 1]
 
 
+def passed_on(service: dict[str, Any]) -> set[str]:
+    """The variables that a service takes from the environment of the compose command, or from .env."""
+    return {name for name, value in service.get("environment", {}).items() if value is None}
+
+
 @pytest.fixture(params=SERVICES)
 def service(request: pytest.FixtureRequest) -> dict[str, Any]:
     return services()[request.param]

@@ -67,6 +67,9 @@ for i = 1, #entries, 2 do
     set_aside(id, fault)
   elseif not job then
     redis.call('ZREM', DUE, id)
+  elseif job.state == 'queued' and job.starts and job.starts > NOW then
+    -- It was set apart, and is put back before its start.
+    redis.call('ZADD', DUE, job.starts, id)
   elseif job.state == 'queued' then
     redis.call('ZREM', DUE, id)
     take_back(job)

@@ -54,6 +54,7 @@ for id in pairs(jobs) do
   local job = load(id)
   if job then
     job.deadline, job.expires, job.ready_since = moved(job.deadline), moved(job.expires), moved(job.ready_since)
+    job.starts = moved(job.starts)
     job.sent, job.polling, job.seen = moved(job.sent), moved(job.polling), moved(job.seen)
     job.signalled, job.held, job.imageless = moved(job.signalled), moved(job.held), moved(job.imageless)
     save(job)

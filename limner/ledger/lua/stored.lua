@@ -6,6 +6,8 @@
 local job, fault = load(A.job)
 if fault then return fault end
 if not job or not ended(job.state) then return 0 end
+-- Its callbacks, too, have been sent by now.
+if job.celery then job.continued = 1 end
 if job.finished ~= A.finished then
   keep_record(job)
   job.stored = nil

@@ -28,13 +28,14 @@ job.priority, job.lane, job.pinned = A.priority, A.lane, A.account
 job.turn = next_turn(A.priority, A.lane or '', A.account)
 job.created, job.lease, job.attempt, job.polls, job.waits = NOW, 0, 0, 0, 1
 job.expires = A.expires_in and NOW + A.expires_in
+job.celery, job.starts = A.celery, A.starts_in and NOW + A.starts_in
 watch_expiry(job)
 if key then
   job.key, job.key_ttl = A.key, A.key_ttl
   redis.call('SET', key, A.job)
 end
-enqueue(job)
-announce(job, 'submitted')
+if job.starts then schedule(job, job.starts) else enqueue(job) end
+announce(job, 'submitted', {next = A.starts_in})
 save(job)
 notify()
 return {'created', A.job}

@@ -54,6 +54,8 @@ class SubmitCall(Script[Submitted]):
     lane: str | None
     account: str | None
     expires_in: Milliseconds | None
+    starts_in: Milliseconds | None
+    celery: str | None
 
     def read(self, reply: Any) -> Submitted:
         """The outcome of the submission."""

@@ -4,7 +4,7 @@ import re
 import uuid
 from pathlib import Path
 
-from bench.long_run.rescue import held
+from bench.long_run.rescue import held, jobs_of
 from limner import Limner
 from sandbox.local.fleet import LocalFleet
 from tests.integration.fleet.conftest import ROOMY, quick_provider, send_step
@@ -38,6 +38,8 @@ def test_info_logs_two_lines_a_job_and_the_traceback_of_a_failure(tmp_path: Path
 
 def test_debug_logs_each_step_in_the_form_that_the_long_run_reads(tmp_path: Path) -> None:
     job_id, log = log_of_a_day(tmp_path, "DEBUG")
-    assert f"Task limner.create_task[{job_id}] received" in log
-    assert f"Task limner.check_status[{job_id}] succeeded in" in log
+    assert f"Task limner.create_task[create:{job_id}:1] received" in log
+    assert f"Task limner.check_status[poll:{job_id}:2] succeeded in" in log
+    assert jobs_of(f"poll:{job_id},{job_id}:2") == [job_id, job_id]
+    assert jobs_of(job_id) == [job_id]
     assert list(held(tmp_path / "worker-1.log", 0.0)) == []

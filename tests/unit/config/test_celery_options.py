@@ -49,7 +49,7 @@ def test_no_name_is_one_that_another_app_has_by_default(load_with: Loader) -> No
     names += [transport[name] for name in ("unacked_key", "unacked_index_key", "unacked_mutex_key")]
     names += [transport["bindings_prefix"], options["event_queue_prefix"]]
     assert [name for name in names if not name.startswith("shop")] == []
-    assert transport["fanout_prefix"] == "/shop.{db}."
+    assert transport["fanout_prefix"] == "/shop:{db}."
 
 
 def test_producers_have_a_queue_and_the_steps_another(load_with: Loader) -> None:

@@ -11,8 +11,10 @@ from limner.errors import NotDurable, RecordUnreadable, StoreUnavailable
 from limner.ledger.jobs import Jobs
 from tasks.step import shell, step
 from tests.unit.tasks.doubles import Desk, Recorder
+from worker.inspection import STEP
 
-TASK = SimpleNamespace(app=SimpleNamespace(services="the services"), request=SimpleNamespace(id="job-1"))
+REQUEST = Context(id="create:job-1:7", **{STEP: 1})
+TASK = SimpleNamespace(app=SimpleNamespace(services="the services"), request=REQUEST)
 DAMAGED = RecordUnreadable("the record is damaged")
 
 
@@ -24,7 +26,7 @@ def of_damaged_job(**answers: Any) -> Desk:
         raise DAMAGED
 
     app = SimpleNamespace(services=desk.services())
-    shell(run)(SimpleNamespace(app=app, request=SimpleNamespace(id="job-1")))
+    shell(run)(SimpleNamespace(app=app, request=REQUEST), "job-1", 7)
     return desk
 
 
@@ -34,8 +36,9 @@ def test_a_step_gets_its_app_s_services_the_message_and_the_arguments() -> None:
     def run(services: Any, message: Any, /, *arguments: Any, **parameters: Any) -> None:
         got.extend([services, message.id, arguments, parameters])
 
-    shell(run)(TASK, 7, services="a parameter of a message", task="another")
-    assert got == ["the services", "job-1", (7,), {"services": "a parameter of a message", "task": "another"}]
+    shell(run)(TASK, "job-1", 7, services="a parameter of a message", task="another")
+    given = {"services": "a parameter of a message", "task": "another"}
+    assert got == ["the services", "create:job-1:7", ("job-1", 7), given]
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable, NotDurable])
@@ -45,7 +48,7 @@ def test_a_step_that_redis_cuts_short_is_left_to_its_lease(
     def run(*_: Any) -> None:
         raise error("away")
 
-    shell(run)(TASK)
+    shell(run)(TASK, "job-1", 7)
     assert "job job-1 waits for its lease to be over: away" in caplog.text
 
 
@@ -53,6 +56,17 @@ def test_a_job_whose_record_cannot_be_read_is_set_apart(caplog: pytest.LogCaptur
     desk = of_damaged_job(set_apart=True)
     assert desk.jobs.given("set_apart") == {"job_id": "job-1", "fault": DAMAGED}
     assert "job job-1 is left alone: the record is damaged" in caplog.text
+
+
+def test_a_plain_message_names_its_job_by_its_own_id() -> None:
+    desk = Desk(jobs=Recorder(Jobs, set_apart=True))
+
+    def run(*_: Any) -> None:
+        raise DAMAGED
+
+    task = SimpleNamespace(app=SimpleNamespace(services=desk.services()), request=Context(id="job-1"))
+    shell(run)(task, "a fox")
+    assert desk.jobs.given("set_apart")["job_id"] == "job-1"
 
 
 def test_a_job_that_was_set_apart_before_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -70,7 +84,7 @@ def test_a_bug_is_celery_s_to_report() -> None:
         raise TypeError("a bug")
 
     with pytest.raises(TypeError, match="a bug"):
-        shell(run)(TASK)
+        shell(run)(TASK, "job-1", 7)
 
 
 def test_celery_stores_nothing_of_a_step() -> None:

@@ -16,7 +16,7 @@ from limner.ledger.jobs import Jobs
 from provider import KieClient
 from tests.unit.tasks.doubles import Desk, Recorder, a_record
 from worker import application
-from worker.application import Application, build_app
+from worker.application import Application, build_app, consume_only_own_queues
 from worker.consumer import InspectionStep
 from worker.dispatcher import TASKS, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
@@ -68,6 +68,18 @@ def test_a_worker_of_the_app_has_a_dispatcher_and_a_heartbeat() -> None:
     assert {InspectionStep, HeartbeatStep} <= made.steps["consumer"]
 
 
+def test_a_worker_does_not_consume_the_queues_of_linked_tasks() -> None:
+    made = app()
+    consume_only_own_queues(made)
+    assert made.amqp.router.route({}, "shop.publish")["queue"].name == "celery"
+    assert made.amqp.router.route({"queue": "shop"}, "shop.publish")["queue"].name == "shop"
+    assert set(made.amqp.queues.consume_from) == {"limner", "limner.steps"}
+
+
+def test_a_linked_job_goes_to_the_fleet_s_own_queue() -> None:
+    assert app().amqp.router.route({}, "limner.create_task")["queue"].name == "limner"
+
+
 def test_an_app_is_not_the_process_s_current_one_by_itself() -> None:
     made = app()
     assert app_or_default() is not made
@@ -107,7 +119,7 @@ def test_services_are_made_once_though_many_steps_begin_together(monkeypatch: py
 def test_a_dispatcher_s_message_is_an_attempt() -> None:
     desk = Desk(jobs=Recorder(Jobs, begin="stale"))
     with message(working(desk).tasks["limner.create_task"], **{STEP: 1}) as task:
-        task.run(7)
+        task.run("job-1", 7)
     begun = desk.jobs.given("begin")
     assert (begun["job_id"], begun["lease"]) == ("job-1", 7)
 
@@ -149,10 +161,10 @@ def test_polls_are_made_under_the_leases_of_their_message() -> None:
     ]
 
 
-def test_a_recovery_is_of_the_job_with_the_message_s_id() -> None:
+def test_a_recovery_is_of_the_job_that_its_message_names() -> None:
     ended: Record = a_record("failed")
     desk = Desk(jobs=Recorder(Jobs, read=ended))
     with message(working(desk).tasks["limner.recover"]) as task:
-        task.run(7)
+        task.run("job-1", 7)
     assert desk.jobs.given("read") == {"job_id": "job-1"}
     assert desk.results.given("store")["record"] is ended

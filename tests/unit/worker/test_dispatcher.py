@@ -42,7 +42,7 @@ def test_no_steps_make_no_message() -> None:
 
 def test_a_single_poll_makes_one_message() -> None:
     assert list(messages(polls(1))) == [
-        Message(TASKS["poll"], "job 0", [[("job 0", 100)]]),
+        Message(TASKS["poll"], "poll:job 0:100", [[("job 0", 100)]]),
     ]
 
 
@@ -61,13 +61,13 @@ def test_polls_keep_their_order_across_messages() -> None:
 
 def test_a_message_of_polls_has_the_ids_of_its_jobs() -> None:
     first, second = messages(polls(10))
-    assert first.task_id == ",".join(f"job {number}" for number in range(8))
-    assert second.task_id == "job 8,job 9"
+    assert first.task_id == f"poll:{','.join(f'job {number}' for number in range(8))}:100"
+    assert second.task_id == "poll:job 8,job 9:108"
 
 
 @pytest.mark.parametrize("step", ["create", "recover"])
-def test_a_step_of_a_job_has_the_job_s_id_and_its_lease(step: Any) -> None:
-    assert list(messages([Claim("job", step, 7)])) == [Message(TASKS[step], "job", [7])]
+def test_a_step_s_message_names_the_job_and_has_an_id_of_its_own(step: Any) -> None:
+    assert list(messages([Claim("job", step, 7)])) == [Message(TASKS[step], f"{step}:job:7", ["job", 7])]
 
 
 def test_a_message_to_check_credits_names_the_account() -> None:
@@ -84,7 +84,12 @@ def test_other_steps_have_their_own_messages_before_the_polls() -> None:
     first, *rest = polls(3)
     steps = [first, Claim("a", "create", 1), *rest, Claim("b", "recover", 2), Claim("c", "create", 3)]
     sent = list(messages(steps))
-    assert [message.task_id for message in sent] == ["a", "b", "c", "job 0,job 1,job 2"]
+    assert [message.task_id for message in sent] == [
+        "create:a:1",
+        "recover:b:2",
+        "create:c:3",
+        "poll:job 0,job 1,job 2:100",
+    ]
     assert carried(sent[-1]) == [(poll.job_id, poll.lease) for poll in polls(3)]
 
 

@@ -16,6 +16,7 @@ from limner.ledger import (
     Money,
     Polled,
     Quota,
+    Submission,
     TaskFailed,
     TaskLost,
     TaskSucceeded,
@@ -67,6 +68,11 @@ def claim(bench: Bench) -> list[Claim]:
 def submit(bench: Bench, prompt: str = "a fox") -> str:
     options = {"lane": "a", "expires_in": 600.0, "idempotency_key": prompt, "metadata": {"order": 7}}
     return bench.ledger.jobs.submit(new(prompt, **options)).job_id
+
+
+def later() -> Submission:
+    """A job of a plain Celery message, with a start and with links."""
+    return replace(new("later", idempotency_key="later"), starts_in=5.0, celery='{"chain":[]}')
 
 
 def claimed(bench: Bench) -> Claim:
@@ -320,6 +326,7 @@ CLOSING: Final = Closing("unavailable", 5.0, 60.0, at_least=7.0, key="k", credit
 MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     "check_layout": of_main(claimed, lambda it: it.ledger.check_layout()),
     "submit": of_main(claimed, lambda it: submit(it, "another")),
+    "submit for later": of_main(claimed, lambda it: it.ledger.jobs.submit(later())),
     "register": of_main(
         claimed, lambda it: it.ledger.queue._register((QUOTA, Quota(5, 10.0, 10, 1.0, 5, account="b")))
     ),

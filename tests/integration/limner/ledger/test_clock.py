@@ -1,6 +1,6 @@
 """Steps of the clock of the Redis host: they neither freeze the fleet nor end jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from limner._connection import connect
 from limner.ledger import Claimed, Closing, Ledger, Quota
 from tests.integration.limner.ledger import speaking
-from tests.integration.limner.ledger.conftest import Bench
+from tests.integration.limner.ledger.conftest import Bench, new
 from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, record
 
 HOUR = 3600.0
@@ -94,6 +94,17 @@ def test_a_job_does_not_expire_by_it(host: Host, step: float) -> None:
     host.now, host.steady = host.now + 3, host.steady + 3
     host.claim()
     assert host.state(job_id) == "expired"
+
+
+@both_ways
+def test_a_job_starts_when_it_should(host: Host, step: float) -> None:
+    host.claim()
+    job_id = host.ledger.jobs.submit(replace(new("later"), starts_in=5.0)).job_id
+    host.step(step)
+    host.claim()
+    host.passes(4)
+    host.now, host.steady = host.now + 1, host.steady + 1
+    assert host.claim_one().job_id == job_id
 
 
 @both_ways

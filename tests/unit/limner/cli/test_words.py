@@ -81,6 +81,7 @@ def make_status(**facts: Any) -> JobStatus:
     ("event", "detail", "words"),
     [
         ("submitted", {}, "submitted"),
+        ("submitted", {"next": 60_000}, "submitted; starts in 60.0 s"),
         ("sending", {"attempt": 2}, "attempt 2: sending the request"),
         (
             "refused",

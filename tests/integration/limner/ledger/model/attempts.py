@@ -56,6 +56,7 @@ class Attempts(World):
         priority=st.sampled_from([5, 5, 0, 9]),
         lane=st.sampled_from([None, "shop", "blog"]),
         expires_in=st.sampled_from([None, None, 0.0, 5.0, 30.0]),
+        starts_in=st.sampled_from([None, None, None, 5.0, 30.0]),
     )
     def submit(
         self,
@@ -65,10 +66,11 @@ class Attempts(World):
         priority: int = 5,
         lane: str | None = None,
         expires_in: float | None = None,
+        starts_in: float | None = None,
     ) -> None:
         # Not checked: 0 is no option, and is a job that expires at the moment of its submission.
         options = SubmitOptions.model_construct(priority=priority, lane=lane, expires_in=expires_in)
-        new = Submission(job_id, REQUESTS[prompt], prompt, options, key, 86400.0)
+        new = Submission(job_id, REQUESTS[prompt], prompt, options, key, 86400.0, starts_in)
         answer = self.ledger.jobs.submit(new)
         if key in self.keys:
             job_id = self.keys[key]
@@ -82,6 +84,8 @@ class Attempts(World):
             life.turn = self.turns.next(life.in_lane)
             life.expires = None if expires_in is None else self.at(expires_in)
             life.watch()
+            if starts_in is not None:
+                life.wait(self.at(starts_in))
             self.lives[job_id] = life
             if key:
                 self.keys[key] = job_id
