@@ -21,7 +21,7 @@ from tasks.intake import (
     refuse_message,
     submission,
 )
-from tests.unit.tasks.doubles import NOW, Desk, Recorder, a_record
+from tests.unit.tasks.doubles import NOW, Desk, Recorder
 from worker.results import ResultStore
 
 CREATED = Submitted("created", "job-1")
@@ -96,7 +96,7 @@ def test_an_id_of_the_greatest_length_is_taken() -> None:
 def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
     desk = accepting()
     accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.jobs.names == ["read"]
+    assert desk.jobs.names == []
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert isinstance(refused["error"], InvalidRequest)
@@ -104,7 +104,7 @@ def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
 
 def test_a_bad_message_with_the_id_of_a_job_is_set_aside() -> None:
     desk = Desk(results=Recorder(ResultStore, refuse=False))
-    accept(desk.services(), "job-1", (), {"promt": "a fox"})
+    accept(desk.services(), message(), (), {"promt": "a fox"})
     letter = desk.letters.given("add")
     assert "its id is that of a job" in letter["why"]
     assert b"promt" in letter["item"]
@@ -149,12 +149,6 @@ def test_a_call_that_failed_before_there_was_a_job_is_told_to_its_producer() -> 
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert "an unexpected argument" in str(refused["error"])
-
-
-def test_a_refused_message_with_the_id_of_a_job_leaves_the_job_s_result() -> None:
-    desk = Desk(jobs=Recorder(Jobs, read=a_record("generating")))
-    accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.results.calls == []
 
 
 # What a message asks of Celery
