@@ -4,7 +4,6 @@ The file is empty, or says the fault of a worker whose loop runs and does not do
 """
 
 import logging
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,7 +42,10 @@ class HeartbeatStep(bootsteps.StartStopStep):
         """Start to beat, after the first connection to the broker and after each new one."""
         if fault := unread(parent):
             logger.error("this worker will not do the steps of jobs: %s", fault)
-        once = partial(_beat, parent)
+
+        def once() -> None:
+            write(parent.app.settings.heartbeat_file, fault_of(parent))
+
         once()
         loop = parent.hub or parent.timer
         self._timer = loop.call_repeatedly(BEAT, once)
@@ -53,13 +55,17 @@ class HeartbeatStep(bootsteps.StartStopStep):
         if self._timer:
             self._timer.cancel()
             self._timer = None
-            beat(parent.app.settings.heartbeat_file, LOST)
+            write(parent.app.settings.heartbeat_file, LOST)
 
     shutdown = stop
 
 
-def _beat(parent: Any) -> None:
-    beat(parent.app.settings.heartbeat_file, fault_of(parent))
+def write(path: Path, fault: str | None) -> None:
+    """Beat once. A full disk makes the worker look dead, and must not end its loop."""
+    try:
+        beat(path, fault)
+    except OSError as error:
+        logger.warning("LIMNER_HEARTBEAT_FILE: %s cannot be written: %s", path, error)
 
 
 def fault_of(consumer: Any) -> str | None:

@@ -88,3 +88,12 @@ def test_the_fault_of_the_dispatcher_is_said(timer: Timer, tmp_path: Path) -> No
     parent = consumer(timer, tmp_path / "heart", dispatcher=dispatcher)
     HeartbeatStep(parent).start(parent)
     assert (tmp_path / "heart").read_text() == "the dispatcher is stiller than 20 s"
+
+
+def test_a_file_that_cannot_be_written_does_not_end_the_loop(
+    timer: Timer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parent = consumer(timer, tmp_path / "no folder" / "heart")
+    HeartbeatStep(parent).start(parent)
+    assert len(due(timer)) == 1
+    assert "LIMNER_HEARTBEAT_FILE" in caplog.text
