@@ -25,7 +25,7 @@ PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
 SECRETS_VARIABLE: Final = "LIMNER_SECRETS_DIR"
 DEFAULT_SECRETS_DIR: Final = "/run/secrets"
-OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE})
+OF_PRODUCERS: Final = frozenset({SECRETS_VARIABLE, "LIMNER_NAMESPACE"})
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 """The names of fleets and queues. Clients check the same (``limner.configuration``)."""
@@ -33,7 +33,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 Credits = Annotated[Decimal, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
 UsualSeconds = Annotated[float, Field(ge=0.5, le=1800)]
-LaneName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+LaneName = Annotated[str, StringConstraints(min_length=1, max_length=97)]
+"""A lane of 64 characters at most, or a namespace of 32, ``/`` and a lane."""
 
 
 class SettingsError(ValueError):
@@ -145,6 +146,11 @@ class Settings(BaseSettings):
     """The time for which a job's result and record are kept after its end."""
     idempotency_seconds: Seconds = 86_400.0
     """The time after a job's end in which its idempotency key leads to it, for jobs that beat submits."""
+
+    message_seconds: Annotated[float, Field(ge=900, le=10_000_000)] = 604_800.0
+    """The time for which the id of a plain Celery message is remembered, so that the message buys nothing
+    again. The broker delivers a message of a dead worker again after 400 s at most; a restored broker
+    delivers whatever it had. A message that says that it is older is refused."""
 
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
     """The number of threads of a worker process."""

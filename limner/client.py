@@ -16,14 +16,15 @@ from limner.configuration import (
     prefix_of_env,
     redis_url_of_env,
 )
-from limner.errors import IdempotencyConflict, InvalidRequest
+from limner.errors import InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted
 from limner.loops import EventLoops
 from limner.models import TextToImage
+from limner.namespaces import checked_namespace, namespace_of_env
 from limner.operations import Operations
 from limner.options import SubmitKeywords, SubmitOptions
-from limner.submission import check_account, encodable, of_prompt, submission_of
+from limner.submission import check_account, conflict, encodable, of_prompt, submission_of
 
 __all__ = ["Limner"]
 
@@ -38,6 +39,10 @@ class Limner(Operations):
     :class:`~limner.configuration.Durability`. Creating it connects to nothing. Raises
     :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
 
+    With a ``namespace``, idempotency keys, lanes, events and doubts are apart from those of clients with
+    another one, whose jobs are unknown here. A client without one has keys and lanes of its own as well, and
+    sees the jobs of all. It is no security boundary: whoever has the Redis has everything.
+
     Each method that blocks has a twin for asynchronous code, whose name begins with ``a`` and which never
     blocks the event loop. ``asubmit`` and ``aevents``, and a job's ``aresult`` and ``astatus``, call Redis
     asynchronously. The others have one of eight threads of this client make the blocking call. If they
@@ -50,11 +55,13 @@ class Limner(Operations):
         redis_url: str,
         *,
         prefix: str = DEFAULT_PREFIX,
+        namespace: str = "",
         timeout: float = DEFAULT_TIMEOUT,
         idempotency_seconds: float = DAY,
         durability: str = Durability.SERVER,
     ) -> None:
         seconds = checked_seconds(timeout, "timeout")
+        self._namespace = checked_namespace(namespace)
         self._idempotency_seconds = checked_seconds(idempotency_seconds, "idempotency_seconds")
         self._redis = connect(redis_url, timeout=seconds)
         self._ledger = Ledger(
@@ -68,20 +75,22 @@ class Limner(Operations):
     def from_env(cls) -> Self:
         """With ``LIMNER_REDIS_URL`` of the environment.
 
-        Also, if they are set, with ``LIMNER_PREFIX``, ``LIMNER_IDEMPOTENCY_SECONDS`` and
-        ``LIMNER_DURABILITY``.
+        Also, if they are set, with ``LIMNER_PREFIX``, ``LIMNER_NAMESPACE``, ``LIMNER_IDEMPOTENCY_SECONDS``
+        and ``LIMNER_DURABILITY``.
         """
         seconds = os.environ.get("LIMNER_IDEMPOTENCY_SECONDS", str(DAY))
         durability = os.environ.get("LIMNER_DURABILITY", "").strip() or Durability.SERVER
         return cls(
             redis_url_of_env(),
             prefix=prefix_of_env(),
+            namespace=namespace_of_env(),
             idempotency_seconds=checked_seconds(seconds, "LIMNER_IDEMPOTENCY_SECONDS"),
             durability=checked_durability(durability, "LIMNER_DURABILITY"),
         )
 
     def __repr__(self) -> str:
-        return f"Limner({address(self._redis)})"
+        namespace = f", namespace={self._namespace!r}" if self._namespace else ""
+        return f"Limner({address(self._redis)}{namespace})"
 
     def submit(
         self,
@@ -161,10 +170,13 @@ class Limner(Operations):
         return await self._loops.in_thread(self.submit_many, asked, idempotency_keys=keys, **options)
 
     def get(self, job_id: str) -> Job:
-        """The job of that id, without asking whether there is one; raises InvalidRequest if none can be."""
+        """The job of that id, without asking whether there is one; raises InvalidRequest if none can be.
+
+        To a client with a namespace, a job of another one is unknown.
+        """
         if not isinstance(job_id, str) or not job_id or not encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
-        return Job(job_id, self._ledger, self._loops)
+        return Job(job_id, self._ledger, self._loops, namespace=self._namespace)
 
     def close(self) -> None:
         """Close the connections of the blocking calls."""
@@ -200,13 +212,12 @@ class Limner(Operations):
             options,
             idempotency_key=idempotency_key,
             idempotency_seconds=self._idempotency_seconds,
+            namespace=self._namespace,
         )
 
     def _job(self, submitted: Submitted, new: Submission) -> Job:
         check_account(submitted, new)
         if submitted.outcome == "conflict":
-            raise IdempotencyConflict(
-                f"idempotency_key: already belongs to job {submitted.job_id}, which has another request"
-            )
+            raise conflict(submitted, new, "idempotency_key")
         created = submitted.outcome == "created"
-        return Job(submitted.job_id, self._ledger, self._loops, created=created)
+        return Job(submitted.job_id, self._ledger, self._loops, created=created, namespace=self._namespace)

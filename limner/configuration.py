@@ -58,7 +58,7 @@ def checked_durability(value: str, name: str = "durability") -> Durability:
 
 
 def checked_name(value: str, name: str) -> str:
-    """A prefix or a queue's name; raises ConfigurationError, which names the argument or setting."""
+    """The name of a prefix, a queue or a namespace; raises ConfigurationError, which names the setting."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise ConfigurationError(
             f"{name}: must be 1 to 32 letters, digits and . _ -, the first a letter or digit"

@@ -5,6 +5,7 @@ constructor takes exactly those: a message and a JSON object of details.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Literal, Self
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "InvalidState",
     "JobFailed",
     "LimnerError",
+    "MessageTooOld",
     "ModerationRefused",
     "NoImages",
     "NotDurable",
     "OverBudget",
     "RecordTooNew",
     "RecordUnreadable",
+    "RepeatedMessage",
     "RequestRejected",
     "StoreUnavailable",
     "Unauthorized",
@@ -55,7 +58,64 @@ class InvalidState(LimnerError):
 
 
 class IdempotencyConflict(LimnerError):
-    """The idempotency key already belongs to a job with another request."""
+    """The idempotency key, or the task id, already belongs to a job with another request.
+
+    The attributes are None where they are not known. Nothing was changed, and nothing of the second request
+    was stored or sent.
+    """
+
+    def __init__(self, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, dict(details or {}))
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that has the key or id."""
+        return self._details.get("job_id")
+
+    @property
+    def digest(self) -> str | None:
+        """The digest of that job's request."""
+        return self._details.get("digest")
+
+    @property
+    def created_at(self) -> datetime | None:
+        """The time at which that job was submitted."""
+        return self._time("created_at")
+
+    @property
+    def other_digest(self) -> str | None:
+        """The digest of the request that was refused."""
+        return self._details.get("other_digest")
+
+    @property
+    def refused_at(self) -> datetime | None:
+        """The time at which it was refused."""
+        return self._time("refused_at")
+
+    @property
+    def _details(self) -> dict[str, Any]:
+        return dict(self.args[1])
+
+    def _time(self, name: str) -> datetime | None:
+        text = self._details.get(name)
+        return None if text is None else datetime.fromisoformat(text)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class RepeatedMessage(LimnerError):
+    """A Celery message came again whose job had ended, and the job's result is no longer kept.
+
+    Nothing was bought again. The first delivery has had its result.
+    """
+
+
+class MessageTooOld(LimnerError):
+    """A Celery message is older than LIMNER_MESSAGE_SECONDS, for which ids of messages are remembered.
+
+    It may be the second delivery of a message whose images were paid for, so nothing was bought.
+    """
 
 
 class StoreUnavailable(LimnerError, ConnectionError):

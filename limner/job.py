@@ -35,7 +35,13 @@ class Job:
     """
 
     def __init__(
-        self, job_id: str, ledger: Ledger, loops: EventLoops, *, created: bool | None = None
+        self,
+        job_id: str,
+        ledger: Ledger,
+        loops: EventLoops,
+        *,
+        created: bool | None = None,
+        namespace: str = "",
     ) -> None:
         self.id = job_id
         self.created = created
@@ -43,6 +49,7 @@ class Job:
         of a job that was not submitted here."""
         self._ledger = ledger
         self._loops = loops
+        self._namespace = namespace
 
     def __repr__(self) -> str:
         return f"Job({self.id!r})"
@@ -118,6 +125,7 @@ class Job:
 
     def cancel(self) -> Cancellation:
         """End the job now, and return whether its request had been sent; raises UnknownJob."""
+        self._check_namespace()
         found = cancel(self._ledger, self.id)
         if found is None:
             raise self._unknown()
@@ -159,6 +167,7 @@ class Job:
         If the provider shows images by now, they are delivered. Raises UnknownJob, and InvalidState if there
         is nothing to read.
         """
+        self._check_namespace()
         found = self._ledger.jobs.reread(self.id)
         if found < 0:
             raise self._unknown()
@@ -229,7 +238,14 @@ class Job:
         fields, time = yield lambda pipe: (pipe.hgetall(key), pipe.time())
         if not fields:
             raise self._unknown()
+        if self._namespace and fields.get("namespace", "") != self._namespace:
+            raise self._unknown()
         return Record.from_hash(self.id, fields, self._ledger.store.moment(time))
+
+    def _check_namespace(self) -> None:
+        # No job changes its namespace, so this need not be part of the transition.
+        if self._namespace:
+            self._read()
 
     def _read(self) -> Record:
         return self._ledger.store.ask(self._reading())

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 MODEL: Final = "ideogram/v3-text-to-image"
 MAX_PROMPT_LENGTH: Final = 5000
 MAX_SEED: Final = 2**31 - 1
+MAX_FAULTS: Final = 10
+MAX_NAME_LENGTH: Final = 64
+"""Of names, in characters."""
 
 RenderingSpeed = Literal["TURBO", "BALANCED", "QUALITY"]
 Style = Literal["AUTO", "GENERAL", "REALISTIC", "DESIGN"]
@@ -21,8 +24,12 @@ ImageSize = Literal["square", "square_hd", "portrait_4_3", "portrait_16_9", "lan
 
 
 def _at_most_5000_utf16_units(text: str) -> str:
+    try:
+        encoded = text.encode("utf-16-le")
+    except UnicodeEncodeError:
+        raise ValueError("has half a character (a lone surrogate)") from None
     # The documentation says "characters" and not which; UTF-16 units are the stricter count.
-    if (units := len(text.encode("utf-16-le")) // 2) > MAX_PROMPT_LENGTH:
+    if (units := len(encoded) // 2) > MAX_PROMPT_LENGTH:
         raise ValueError(
             f"at most {MAX_PROMPT_LENGTH} UTF-16 units, this text has {units} "
             "(an emoji counts as two or more)"
@@ -68,11 +75,22 @@ class TextToImage(BaseModel, strict=True, extra="forbid", frozen=True):
 
 
 def faults(error: ValidationError) -> list[str]:
-    """The faults, one line each: the field's name and the reason. Values are left out."""
-    return [
-        ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
-        for fault in error.errors(include_url=False, include_input=False)
+    """The faults, one line each: the field's name and the reason. Values are left out.
+
+    The lines are bounded in number and length: they become a result, and names come from the producer.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    lines = [
+        ": ".join([*map(short_name, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        for fault in found[:MAX_FAULTS]
     ]
+    return [*lines, f"and {len(found) - MAX_FAULTS} more"] if len(found) > MAX_FAULTS else lines
+
+
+def short_name(name: int | str) -> str:
+    """The name of a field in a message, however long and odd it is."""
+    text = str(name).encode(errors="backslashreplace").decode()
+    return text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}…"
 
 
 class Images(BaseModel, extra="ignore", frozen=True):

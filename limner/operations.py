@@ -26,6 +26,7 @@ class Operations:
 
     _ledger: Ledger
     _loops: EventLoops
+    _namespace: str
 
     def accounts(self) -> list[AccountStatus]:
         """The state of each account, by name: its quota, the jobs that wait for it, and its pause.
@@ -85,10 +86,11 @@ class Operations:
     def doubts(self) -> list[Doubt]:
         """The attempts that the provider may have accepted, the oldest first.
 
-        Jobs that have ended so are among them for as long as their record is kept.
+        Jobs that have ended so are among them for as long as their record is kept. A client with a namespace
+        has those of its own.
         :meth:`Job.adopt`, :meth:`Job.resubmit` and :meth:`Job.give_up` resolve one.
         """
-        return [doubt_of(record) for record in self._ledger.jobs.doubts()]
+        return [doubt_of(record) for record in self._ledger.jobs.doubts() if self._lists(record.namespace)]
 
     async def adoubts(self) -> list[Doubt]:
         """:meth:`doubts` for asynchronous code."""
@@ -160,7 +162,8 @@ class Operations:
     def events(self, *, from_start: bool = False, follow: bool = True) -> Iterator[Event]:
         """The events of all jobs and accounts, from now on, or from the oldest one kept.
 
-        With ``follow``, they do not end; without, the newest one is the last. A Redis that is away for a
+        A client with a namespace has the events of its own jobs, and of all accounts. With ``follow``, they
+        do not end; without, the newest one is the last. A Redis that is away for a
         while is waited for, up to half a minute.
         """
         journal, store = self._ledger.journal, self._ledger.store
@@ -177,7 +180,8 @@ class Operations:
             patience.seen(time.monotonic())
             for event in events:
                 after = event.id
-                yield event
+                if not event.job_id or self._lists(event.namespace):
+                    yield event
             if not (events or follow):
                 return
 
@@ -203,9 +207,13 @@ class Operations:
                     return
             for event in events:
                 after = event.id
-                yield event
+                if not event.job_id or self._lists(event.namespace):
+                    yield event
             if not events:
                 await asyncio.sleep(Patience.PAUSE)
+
+    def _lists(self, namespace: str) -> bool:
+        return not self._namespace or namespace == self._namespace
 
     def _check_account(self, account: str) -> None:
         names = self._ledger.accounts.names()

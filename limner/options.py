@@ -1,6 +1,5 @@
 """The options of a submit: when and where its job is sent, and what comes back with it."""
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Self, TypedDict, Unpack
@@ -8,11 +7,12 @@ from typing import Annotated, Any, Final, Self, TypedDict, Unpack
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from limner.errors import InvalidRequest
-from limner.models import faults
+from limner.metadata import checked_metadata, metadata_json
+from limner.models import MAX_NAME_LENGTH, faults
 
 HIGHEST_PRIORITY: Final = 9
-MAX_METADATA_BYTES: Final = 4096
-MAX_NAME_LENGTH: Final = 64
+SHOWN_CHARACTERS: Final = 64
+"""Of a value that a message shows."""
 LONGEST: Final = 10_000_000.0
 """Seconds."""
 
@@ -26,33 +26,22 @@ def duration(value: Any) -> float:
 
 def _priority(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= HIGHEST_PRIORITY:
-        raise ValueError(f"must be a whole number from 0 to {HIGHEST_PRIORITY}, not {value!r}")
+        raise ValueError(f"must be a whole number from 0 to {HIGHEST_PRIORITY}, not {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value in a message; long ones, and numbers of more digits than Python writes, by their type."""
+    if isinstance(value, int) and value.bit_length() > SHOWN_CHARACTERS:
+        return "a number so large"
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"a {type(value).__name__}"
 
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_LENGTH or not value.isprintable():
         raise ValueError(f"must be a text of 1 to {MAX_NAME_LENGTH} printable characters")
     return value
-
-
-def _metadata(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
-        raise ValueError("must be a mapping with text keys")
-    metadata = dict(value)
-    try:
-        size = len(_json(metadata).encode())
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"cannot be written as JSON ({error})") from None
-    if size > MAX_METADATA_BYTES:
-        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes as JSON, these are {size}")
-    return metadata
-
-
-def _json(metadata: Mapping[str, Any]) -> str:
-    return json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 _Name = Annotated[str, BeforeValidator(_name)]
@@ -75,7 +64,7 @@ class SubmitOptions(BaseModel):
 
     priority: Annotated[int, BeforeValidator(_priority)] = 5
     """0 to 9, the highest first."""
-    metadata: Annotated[dict[str, Any], BeforeValidator(_metadata)] = {}
+    metadata: Annotated[dict[str, Any], BeforeValidator(checked_metadata)] = {}
     """A JSON object of at most 4 KiB that comes back with the result and in events."""
     lane: _Name | None = None
     """Lanes of one priority share the turns. 1 to 64 printable characters, as for ``account``."""
@@ -105,4 +94,4 @@ class SubmitOptions(BaseModel):
     @cached_property
     def metadata_json(self) -> str:
         """The metadata as the record keeps it, written once for all jobs that share the options."""
-        return _json(self.metadata)
+        return metadata_json(self.metadata)

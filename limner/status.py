@@ -110,6 +110,8 @@ class JobStatus:
     request: dict[str, Any]
     """The parameters that were asked for."""
     metadata: dict[str, Any]
+    namespace: str = ""
+    """The namespace of its producer; empty without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,3 +185,5 @@ class Event:
     at: datetime
     detail: dict[str, Any]
     metadata: dict[str, Any]
+    namespace: str = ""
+    """The namespace of the job's producer; empty without one, and of accounts' events."""

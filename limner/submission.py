@@ -7,9 +7,10 @@ from typing import Unpack
 from pydantic import ValidationError
 
 from limner.configuration import DAY
-from limner.errors import InvalidRequest
+from limner.errors import IdempotencyConflict, InvalidRequest
 from limner.ledger import Submission, Submitted
 from limner.models import TextToImage, faults
+from limner.namespaces import key_label
 from limner.options import SubmitKeywords, SubmitOptions
 
 MAX_KEY_LENGTH = 255
@@ -40,19 +41,21 @@ def submission_of(
     job_id: str | None = None,
     idempotency_key: str | None = None,
     idempotency_seconds: float = DAY,
+    namespace: str = "",
 ) -> Submission:
     """The submission of a request with options that are checked; raises InvalidRequest, which names what is
     wrong."""
     if not isinstance(request, TextToImage):
         raise InvalidRequest(f"request: a TextToImage or a prompt is needed, not {type(request).__name__}")
-    text = request.model_dump_json(exclude_none=True)
+    text = _text(request)
     return Submission(
-        job_id=job_id or str(uuid.uuid4()),
+        job_id=str(uuid.uuid4()) if job_id is None else job_id,
         request=text,
         digest=_digest(text),
         options=options,
-        key=None if idempotency_key is None else _key(idempotency_key),
+        key=None if idempotency_key is None else key_label(namespace, _key(idempotency_key)),
         key_ttl=idempotency_seconds,
+        namespace=namespace,
     )
 
 
@@ -64,12 +67,43 @@ def check_account(submitted: Submitted, new: Submission) -> None:
         )
 
 
+def conflict(submitted: Submitted, new: Submission, name: str) -> IdempotencyConflict:
+    """The error for a key or an id, the field with that ``name``, that belongs to another request."""
+    created, refused = (time and time.isoformat() for time in (submitted.created_at, submitted.now))
+    return IdempotencyConflict(
+        f"{name}: already belongs to job {submitted.job_id}, which was submitted at {created} with another "
+        f"request: its digest is {submitted.digest}, and that of this request, of {refused}, is {new.digest}",
+        {
+            "job_id": submitted.job_id,
+            "digest": submitted.digest,
+            "created_at": created,
+            "other_digest": new.digest,
+            "refused_at": refused,
+        },
+    )
+
+
 def of_prompt(prompt: str) -> TextToImage:
     """The request of a prompt alone; raises InvalidRequest."""
     try:
         return TextToImage(prompt=prompt)
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
+
+
+def _text(request: TextToImage) -> str:
+    """The request as the record keeps it. Raises InvalidRequest if a worker could not read it.
+
+    ``model_copy(update=…)``, ``model_construct`` and subclasses make objects that nobody has checked.
+    """
+    try:
+        text = request.model_dump_json(exclude_none=True, warnings=False)
+        TextToImage.model_validate_json(text)
+    except ValidationError as error:
+        raise InvalidRequest("; ".join(faults(error))) from None
+    except ValueError:
+        raise InvalidRequest("request: it has a value that cannot be written as JSON") from None
+    return text
 
 
 def _digest(text: str) -> str:

@@ -7,7 +7,7 @@ also the job's, and so serves as idempotency key.
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -15,12 +15,13 @@ from celery.exceptions import Reject
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from pydantic import ValidationError
 
-from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Submission
-from limner.models import TextToImage, faults
+from limner.errors import InvalidRequest, LimnerError, MessageTooOld, RepeatedMessage, StoreUnavailable
+from limner.ledger import Submission, Submitted
+from limner.models import TextToImage, faults, short_name
 from limner.options import LONGEST, SubmitOptions
-from limner.submission import check_account, prepare
+from limner.submission import check_account, conflict, encodable, prepare
 from tasks.commit import patiently
+from tasks.message_time import SKEW, too_old
 from worker.continuations import Asked, on_record, take_from
 from worker.services import Services
 
@@ -37,15 +38,24 @@ def accept(
     """Make a job of a plain Celery message; a bad one ends as a FAILURE that names the field.
 
     What the message asks of Celery (callbacks, a chain, an expiry) is taken from it: it concerns the job, and
-    not this task. While Redis is away, it raises Reject, so that the broker delivers the message again.
+    not this task. While Redis is away, it raises Reject, so that the broker delivers the message again. A
+    message that comes again, or has the id of another job, changes nothing of that job, and no result that
+    is there.
     """
-    job_id, asked = message.id, take_from(message)
+    job_id, asked, now = message.id, take_from(message), datetime.now(UTC)
+    memory = timedelta(seconds=services.settings.message_seconds)
     try:
         try:
-            new = submission(job_id, positional, parameters)
-            new = in_time(replace(new, celery=on_record(asked)), message, datetime.now(UTC))
+            new = replace(
+                submission(job_id, positional, parameters),
+                celery=on_record(asked),
+                remember=(memory + SKEW).total_seconds(),
+                too_old=too_old(message, now, memory),
+            )
+            new = in_time(new, message, now)
             known = patiently(partial(services.ledger.jobs.submit, new), f"job {job_id} of a Celery producer")
             check_account(known, new)
+            answer_repetition(services, known, new)
         except InvalidRequest as error:
             if not refuse(services, job_id, error, asked):
                 why = f"refused, and its id is that of a job: {error}"
@@ -80,14 +90,46 @@ def _seconds(moment: Any, now: datetime, name: str) -> float | None:
         raise InvalidRequest(f"{name}: {moment!r} is no time ({error})") from None
 
 
+def answer_repetition(services: Services, known: Submitted, new: Submission) -> None:
+    """Answer a message that has made no job because its id is taken, or may have been.
+
+    If the id's result is still to come, or is kept, it is the answer, and stays.
+    """
+    error: LimnerError
+    match known.outcome:
+        case "conflict":
+            # The result under this id is the first job's. So only logs can say it: this one, and the job's.
+            logger.warning("a Celery message is refused: %s", conflict(known, new, "task_id"))
+            return
+        case "gone" if known.digest != new.digest:
+            error = conflict(known, new, "task_id")
+        case "gone":
+            error = RepeatedMessage(
+                f"task_id: this message became job {new.job_id} at {known.created_at}, whose result is not "
+                "kept any more; nothing was bought again"
+            )
+        case "too_old":
+            error = MessageTooOld(
+                f"task_id: the message of {new.job_id} is older than LIMNER_MESSAGE_SECONDS, "
+                f"{services.settings.message_seconds:.0f} s, so its images may have been paid for already; "
+                "send a new message if they were not"
+            )
+        case _:
+            return
+    logger.warning("a Celery message is refused: %s", error)
+    refuse(services, new.job_id, error)
+
+
 def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, Any]) -> Submission:
     """The submission of a message; raises InvalidRequest."""
     if positional:
         raise InvalidRequest("limner.create_task takes its parameters by name (kwargs), not by position")
-    if len(job_id) > MAX_ID_LENGTH or not job_id.isprintable():
-        raise InvalidRequest(f"task_id: at most {MAX_ID_LENGTH} printable characters")
+    if not 0 < len(job_id) <= MAX_ID_LENGTH or not job_id.isprintable():
+        raise InvalidRequest(f"task_id: 1 to {MAX_ID_LENGTH} printable characters are needed")
     if job_id in (".", ".."):
         raise InvalidRequest("task_id: must not be . or .., which no callback URL can hold")
+    if odd := next((name for name in parameters if not encodable(name)), None):
+        raise InvalidRequest(f"{short_name(odd)}: there is no such parameter")
     fields = dict(parameters)
     options = {name: fields.pop(name) for name in SubmitOptions.model_fields if name in fields}
     try:
@@ -97,7 +139,7 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     return prepare(request, job_id=job_id, **options)
 
 
-def refuse(services: Services, job_id: str, error: InvalidRequest, asked: Asked | None = None) -> bool:
+def refuse(services: Services, job_id: str, error: LimnerError, asked: Asked | None = None) -> bool:
     """Store a refusal as the result, unless the id is a job's. Raises StoreUnavailable."""
     stored = patiently(
         partial(services.results.refuse, job_id, error, asked), f"message {job_id} is refused: {error}"

@@ -23,8 +23,19 @@ class NoResults(DisabledBackend):
     take the place of the job's, and so would the state of a step that has started, was revoked, or failed.
     """
 
+    app: Celery
+
     def mark_as_done(self, *_: Any, **__: Any) -> None:
         """Store nothing."""
+
+    def fail_from_current_stack(self, *failure: Any, **options: Any) -> Any:
+        """Store the failure of a job that is the body of a chord: Celery reports it in the job's place."""
+        backend: Any = self.app.backend
+        return backend.fail_from_current_stack(*failure, **options)
+
+    def _fail_chain(self, *failure: Any, **options: Any) -> None:
+        backend: Any = self.app.backend
+        backend._fail_chain(*failure, **options)  # noqa: SLF001 - Celery's own
 
     mark_as_started = mark_as_failure = mark_as_retry = mark_as_revoked = mark_as_done
 
@@ -80,7 +91,7 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(run)
     def body(task: Any, /, *arguments: Any, **parameters: Any) -> None:
         # A step's message names its job first. A plain message has the id of its job.
-        job_id = arguments[0] if task.request.get(STEP) else task.request.id
+        job_id = arguments[0] if arguments and task.request.get(STEP) else task.request.id
         try:
             run(task.app.services, task.request, *arguments, **parameters)
         except StoreUnavailable as error:

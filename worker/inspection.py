@@ -218,6 +218,7 @@ class Inspection:
         fault: str = "",
     ) -> Sound:
         priority, origin = properties.get("priority"), properties.get("delivery_info")
+        sent = properties.get("timestamp")
         redelivered = isinstance(origin, dict) and origin.get("redelivered") is True
         raw = {
             "body": encoded,
@@ -230,6 +231,8 @@ class Inspection:
                 "delivery_mode": 2,
                 # A message that is given back returns to where it was, and not to where it says.
                 "delivery_info": {"exchange": "", "routing_key": queue, "redelivered": redelivered},
+                # From it, the age of a message is known (``tasks.message_time``).
+                "timestamp": sent if _is_moment(sent) else None,
                 "priority": priority if _is_count(priority) else 0,
                 "body_encoding": "base64",
                 # Two messages of one tag would be one to the transport, and the place of the other lost.
@@ -357,6 +360,10 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNT
+
+
+def _is_moment(value: object) -> bool:
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or _is_time(value)
 
 
 def _is_time(value: object) -> bool:

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 KEEP_RECORD = 900.0
 """The shortest time in seconds that a record is kept. The broker may deliver the message of a plain Celery
-producer again after its visibility timeout. Then only the record shows that the job is done."""
+producer again after its visibility timeout, and the record still answers it. For longer, only its id is
+remembered (LIMNER_MESSAGE_SECONDS)."""
 
 
 class ResultStore:

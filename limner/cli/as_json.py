@@ -104,6 +104,7 @@ def event_as_json(event: Event) -> JsonObject:
         "text": happened(event.event, event.detail),
         "detail": event.detail,
         "metadata": event.metadata,
+        "namespace": event.namespace or None,
     }
 
 

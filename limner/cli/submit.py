@@ -53,6 +53,9 @@ def submit(
             help="For how long after the job's end its key leads to it.", envvar="LIMNER_IDEMPOTENCY_SECONDS"
         ),
     ] = DAY,
+    namespace: Annotated[
+        str, typer.Option(help="Keeps keys and lanes apart from those of others.", envvar="LIMNER_NAMESPACE")
+    ] = "",
     priority: Annotated[
         int, typer.Option(min=0, max=HIGHEST_PRIORITY, help="The highest first.")
     ] = _OPTIONS.priority,
@@ -94,7 +97,9 @@ def submit(
         )
     except ValidationError as error:
         raise InvalidRequest("; ".join(faults(error))) from None
-    with session.client(idempotency_seconds=idempotency_seconds, durability=durability) as limner:
+    with session.client(
+        namespace=namespace, idempotency_seconds=idempotency_seconds, durability=durability
+    ) as limner:
         job = limner.submit(
             request,
             idempotency_key=idempotency_key,
@@ -122,9 +127,16 @@ def _metadata(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        metadata = json.loads(text)
+        metadata = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"metadata: not JSON ({error})") from None
     if not isinstance(metadata, dict):
         raise InvalidRequest("metadata: must be a JSON object")
     return metadata
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found

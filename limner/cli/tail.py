@@ -17,10 +17,11 @@ def tail(
         bool, typer.Option("--from-start", help="Begin with the oldest event kept.")
     ] = False,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many events.")] = None,
+    namespace: Annotated[str, typer.Option(help="Only the events of its jobs, and of accounts.")] = "",
     job: Annotated[list[str] | None, typer.Option(help="Only this job's events; may be repeated.")] = None,
 ) -> ExitCode:
     """Follow the event stream until Ctrl-C."""
-    with session.client() as limner:
+    with session.client(namespace=namespace) as limner:
         wanted = (event for event in limner.events(from_start=from_start) if not job or event.job_id in job)
         for event in islice(wanted, count):
             # An account's events belong to no job, and their words name it.

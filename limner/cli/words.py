@@ -36,6 +36,12 @@ def _then(what: str, detail: Detail) -> str:
     return f"; {what} in {seconds(milliseconds / 1000)}" if milliseconds else ""
 
 
+def _conflict(detail: Detail) -> str:
+    return (
+        f"its id or key came again with another request ({str(detail.get('other'))[:12]}), which was refused"
+    )
+
+
 def _sending(detail: Detail) -> str:
     account = f", account {detail['account']}" if "account" in detail else ""
     return f"attempt {detail.get('attempt')}: sending the request{account}"
@@ -142,6 +148,7 @@ def _failed(detail: Detail) -> str:
 
 _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "submitted": lambda detail: f"submitted{_then('starts', detail)}",
+    "conflict": _conflict,
     "sending": _sending,
     "refused": _refused,
     "in_doubt": _in_doubt,

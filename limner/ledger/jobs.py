@@ -48,6 +48,7 @@ from limner.ledger.scripts.calls import (
 from limner.ledger.scripts.encoding import of_caps, of_closing, of_prices
 from limner.ledger.scripts.reports import Report, to_json
 from limner.ledger.store import Store
+from limner.namespaces import lane_label
 from limner.status import BrokenRecord, JobState
 
 
@@ -131,11 +132,14 @@ class Jobs:
             priority=new.options.priority,
             key=new.key,
             key_ttl=to_ms(new.key_ttl),
-            lane=new.options.lane,
+            lane=lane_label(new.namespace, new.options.lane),
+            namespace=new.namespace or None,
             account=new.options.account,
             expires_in=None if new.options.expires_in is None else to_ms(new.options.expires_in),
             starts_in=None if new.starts_in is None else to_ms(new.starts_in),
             celery=new.celery,
+            remember=None if new.remember is None else to_ms(new.remember),
+            too_old=new.too_old,
         )
 
     def submit(self, new: Submission) -> Submitted:

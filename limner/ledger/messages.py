@@ -104,7 +104,10 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job about to be written. ``request`` and ``celery`` are JSON texts, ``key`` a digest."""
+    """A job about to be written.
+
+    ``request`` and ``celery`` are JSON texts, ``key`` a digest with its namespace.
+    """
 
     job_id: str
     request: str
@@ -116,17 +119,31 @@ class Submission:
     """The seconds that pass before it takes its turn."""
     celery: str | None = None
     """The part of a message that Celery acts on at the job's end (``worker.continuations``)."""
+    namespace: str = ""
+    """The namespace of the producer; empty without one."""
+    remember: float | None = None
+    """The seconds for which the id is remembered, because a message with it may come again."""
+    too_old: bool = False
+    """True if the message is older than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """The outcome of a submission: ``conflict`` if the key belongs to another request.
+    """The outcome of a submission: ``conflict`` if the id or the key belongs to another request.
 
-    With ``no_account``, ``job_id`` has the names of the accounts that there are.
+    ``gone`` is the outcome for a message whose job's record has expired, and ``too_old`` for one that is too
+    old to know whether there was a job. With ``no_account``, ``job_id`` has the names of the accounts that
+    there are.
     """
 
-    outcome: Literal["created", "known", "conflict", "no_account"]
+    outcome: Literal["created", "known", "conflict", "gone", "too_old", "no_account"]
     job_id: str
+    digest: str = ""
+    """The digest of the first job's request, after ``conflict`` and ``gone``."""
+    created_at: datetime | None = None
+    """The time of that job's submission."""
+    now: datetime | None = None
+    """The time of this submission, by the same clock."""
 
 
 @dataclass(frozen=True, slots=True)

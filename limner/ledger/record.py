@@ -11,6 +11,7 @@ from limner._connection import record_error
 from limner.errors import Charged, JobFailed, RecordUnreadable
 from limner.ledger.layout.constants import MAIN, VERSION
 from limner.models import Images
+from limner.namespaces import lane_named
 from limner.status import Doubt, Event, JobState, LogEntry, Task, TaskState
 
 _TOKEN: Final = "token:"  # noqa: S105 - the start of field names
@@ -50,6 +51,8 @@ class Record:
     over_budget: str | None
     """The cap that has no money left for the waiting job: ``day``, or ``lane:`` and the lane's name."""
     lane: str | None
+    """The lane that the producer named."""
+    namespace: str
     account: str | None
     """The account of the last attempt. Before the first attempt, the account that the job names, if any."""
     expires_at: datetime | None
@@ -122,7 +125,8 @@ class Record:
             proven=int(fields["proven"]) if "proven" in fields else None,
             wrong_ids=int(fields.get("wrong_ids", 0)),
             over_budget=fields.get("over_budget"),
-            lane=fields.get("lane"),
+            lane=lane_named(fields.get("lane"), fields.get("namespace", "")),
+            namespace=fields.get("namespace", ""),
             account=fields.get("account") or fields.get("pinned"),
             expires_at=_time(fields.get("expires")),
             celery=json.loads(fields["celery"]) if "celery" in fields else None,
@@ -278,4 +282,12 @@ def log_entry(text: str) -> LogEntry:
 def stream_event(entry_id: str, fields: Mapping[str, str]) -> Event:
     """The event in an entry of the stream."""
     entry = log_entry(fields["detail"])
-    return Event(entry_id, fields["job"], entry.event, entry.at, entry.detail, json.loads(fields["metadata"]))
+    return Event(
+        entry_id,
+        fields["job"],
+        entry.event,
+        entry.at,
+        entry.detail,
+        json.loads(fields["metadata"]),
+        fields["namespace"],
+    )

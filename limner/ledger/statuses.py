@@ -39,6 +39,7 @@ class Statuses:
             next_step_at=due,
             over_budget=record.over_budget,
             lane=record.lane,
+            namespace=record.namespace,
             account=record.account,
             expires_at=record.expires_at,
             starts_at=expected.starts_at,

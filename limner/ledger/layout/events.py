@@ -17,6 +17,9 @@ class EventType:
 
 EVENTS: Final = (
     EventType("submitted", "the job is on the ledger"),
+    EventType(
+        "conflict", "the job's id or key came again with another request, which was refused", noted=True
+    ),
     EventType("sending", "an attempt is on record, and its request goes out"),
     EventType("refused", "the provider refused the attempt; the job is sent again later"),
     EventType("in_doubt", "it is not known whether the provider accepted the attempt"),

@@ -59,6 +59,7 @@ FIELDS: Final = (
         always=True,
     ),
     Field("lane", Kind.TEXT, "the label of its lane; lanes share the turns of a priority"),
+    Field("namespace", Kind.TEXT, "the namespace of its producer, which is also the first part of its lane"),
     Field("pinned", Kind.TEXT, "the only account that may send it"),
     Field("created", Kind.TIME, "when it was submitted", always=True),
     Field("starts", Kind.TIME, "the time before which it is not sent"),

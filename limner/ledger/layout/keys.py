@@ -75,6 +75,7 @@ DURATIONS: Final = Key("durations:", "hash", "the durations of tasks of a kind",
 MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now, in millionths of a credit")
 MONEY: Final = Key("money:", "hash", "the amounts spent on a day; days are counted from 1970", "DAY")
 KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
+TAKEN: Final = Key("taken:", "string", "the time and the digest of the job that a message has become", "ID")
 TASK_OF: Final = Key("task:", "string", "the id of the job that the provider's task is certainly of", "TASK")
 DOUBTS: Final = Key("doubts", "sorted set", "jobs with an attempt in doubt, by the start of the doubt")
 APART: Final = Key("apart", "sorted set", "jobs whose records cannot be read, by the time since")

@@ -52,14 +52,22 @@ class SubmitCall(Script[Submitted]):
     key: str | None
     key_ttl: Milliseconds
     lane: str | None
+    namespace: str | None
     account: str | None
     expires_in: Milliseconds | None
     starts_in: Milliseconds | None
     celery: str | None
+    remember: Milliseconds | None
+    too_old: bool
 
     def read(self, reply: Any) -> Submitted:
         """The outcome of the submission."""
-        return Submitted(*reply)
+        outcome, job_id, *first = reply
+        if not first:
+            return Submitted(outcome, job_id)
+        digest, *times = first
+        created, now = (moment(int(time)) for time in times)
+        return Submitted(outcome, job_id, digest, created, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,6 +227,7 @@ NUMBERS: Final[Mapping[str, Number]] = {
     "priority": Number(0, 9),
     "attempt": ATTEMPT,
     "ttl": LIFE,
+    "remember": LIFE,
     "key_ttl": Number(0, 10**12),
     "batch": Number(0, 10**6),
 }

@@ -1,5 +1,6 @@
 """The example web backend, over real HTTP and with a real fleet."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,10 @@ with socket.create_server(("127.0.0.1", 0)) as listener:
 """
 
 
+ALICE = {"Authorization": "Bearer token-a"}
+BOB = {"Authorization": "Bearer token-b"}
+
+
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[LocalFleet]:
     with LocalFleet(provider=SandboxProvider(duration=0.5)) as running:
@@ -33,12 +38,16 @@ def backend(fleet: LocalFleet) -> Iterator[httpx.Client]:
         [sys.executable, "-c", PROGRAM],
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
-        env={**os.environ, "LIMNER_REDIS_URL": fleet.redis_url},
+        env={
+            **os.environ,
+            "LIMNER_REDIS_URL": fleet.redis_url,
+            "WEB_BACKEND_TOKENS": json.dumps({"token-a": "alice", "token-b": "bob"}),
+        },
     ) as server:
         try:
             assert server.stdout
             url = f"http://127.0.0.1:{int(server.stdout.readline())}"
-            with httpx.Client(base_url=url, timeout=40, trust_env=False) as client:
+            with httpx.Client(base_url=url, timeout=40, trust_env=False, headers=ALICE) as client:
                 yield client
         finally:
             server.terminate()
@@ -58,6 +67,38 @@ def test_a_repeated_request_with_the_same_key_is_the_same_job(backend: httpx.Cli
     first = backend.post("/images", json={"prompt": "once"}, headers=headers).json()
     assert backend.post("/images", json={"prompt": "once"}, headers=headers).json() == first
     assert backend.post("/images", json={"prompt": "twice"}, headers=headers).status_code == 409
+
+
+def test_two_tenants_with_the_same_key_get_their_own_images(backend: httpx.Client, fleet: LocalFleet) -> None:
+    key = {"Idempotency-Key": "order-2"}
+    body = {"prompt": "a portrait for both"}
+    hers = backend.post("/images", json=body, headers={**ALICE, **key}).json()
+    his = backend.post("/images", json=body, headers={**BOB, **key}).json()
+    assert hers["id"] != his["id"]
+    results = [
+        backend.get(job["url"], params={"wait": 25}, headers=user).json()
+        for job, user in ((hers, ALICE), (his, BOB))
+    ]
+    assert [result["state"] for result in results] == ["succeeded", "succeeded"]
+    assert not {*results[0]["urls"]} & {*results[1]["urls"]}
+    assert backend.post("/images", json=body, headers={**BOB, **key}).json() == his
+    assert fleet.provider
+    assert len(fleet.provider.ledger(prompt="a portrait for both")) == 2
+
+
+def test_a_job_of_another_user_is_not_found(backend: httpx.Client) -> None:
+    hers = backend.post("/images", json={"prompt": "for nobody else"}, headers=ALICE).json()
+    assert backend.get(hers["url"], headers=ALICE).status_code == 200
+    assert backend.get(hers["url"], headers=BOB).status_code == 404
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer token-c", "Basic token-a", "token-a"])
+def test_nobody_without_a_token_submits(backend: httpx.Client, header: str) -> None:
+    for answer in (
+        backend.post("/images", json={"prompt": "x"}, headers={"Authorization": header}),
+        backend.get("/images/nobody", headers={"Authorization": header}),
+    ):
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize(

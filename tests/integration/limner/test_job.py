@@ -34,8 +34,14 @@ def test_a_submit_says_whether_it_made_the_job(valkey_url: str) -> None:
             again = limner.submit("a", idempotency_key="1")
             assert (first.created, again.created, limner.get(first.id).created) == (True, False, None)
             assert first == again
-            with pytest.raises(IdempotencyConflict):
+            with pytest.raises(IdempotencyConflict, match="idempotency_key: already belongs to") as conflict:
                 await limner.asubmit("b", idempotency_key="1")
+            assert conflict.value.job_id == first.id
+            assert conflict.value.created_at == first.status().created_at
+            assert conflict.value.refused_at
+            assert conflict.value.digest != conflict.value.other_digest
+            for told in (conflict.value.digest, conflict.value.other_digest):
+                assert str(told) in str(conflict.value)
 
     asyncio.run(backend())
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -35,6 +36,32 @@ def test_an_error_of_a_newer_version_is_still_a_failure() -> None:
     error = JobFailed.from_json({"type": "Unheard", "message": "m", "details": {"job_id": "j"}})
     assert type(error) is JobFailed
     assert error.job_id == "j"
+
+
+@pytest.mark.parametrize("cause", [errors.RepeatedMessage, errors.MessageTooOld, errors.IdempotencyConflict])
+def test_an_answer_to_a_message_travels_by_its_arguments(cause: type[errors.LimnerError]) -> None:
+    error = cause("task_id: no")
+    copy = cause(*json.loads(json.dumps(error.args)))
+    assert (str(copy), copy.args) == ("task_id: no", error.args)
+    assert cause.__name__ in errors.__all__
+
+
+def test_a_conflict_has_both_digests_and_both_times() -> None:
+    details = {
+        "job_id": "j",
+        "digest": "d1",
+        "created_at": "2026-11-01T00:00:00+00:00",
+        "other_digest": "d2",
+        "refused_at": "2026-11-02T00:00:00+00:00",
+    }
+    for error in (
+        errors.IdempotencyConflict("no", details),
+        pickle.loads(pickle.dumps(errors.IdempotencyConflict("no", details))),  # noqa: S301 - our own bytes
+    ):
+        assert (error.job_id, error.digest, error.other_digest) == ("j", "d1", "d2")
+        assert error.created_at == datetime(2026, 11, 1, tzinfo=UTC)
+        assert error.refused_at == datetime(2026, 11, 2, tzinfo=UTC)
+    assert errors.IdempotencyConflict("no").created_at is None
 
 
 def test_what_may_be_charged_is_not_safe_to_resend() -> None:

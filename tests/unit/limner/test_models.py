@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from limner import TextToImage
+from limner.models import faults
 
 
 def test_a_prompt_is_enough() -> None:
@@ -63,3 +64,12 @@ def test_the_longest_prompts_are_taken(prompt: str) -> None:
 def test_a_request_survives_being_stored() -> None:
     request = TextToImage(prompt="a", style_codes=["0123ABCD"], seed=0, num_images=4, expand_prompt=False)
     assert TextToImage.model_validate_json(request.model_dump_json(exclude_none=True)) == request
+
+
+def test_the_faults_of_a_crowd_of_odd_names_stay_readable() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TextToImage.model_validate({"prompt": "a", **{f"{'x' * 1000}{number}": 1 for number in range(1000)}})
+    lines = faults(refused.value)
+    assert len(lines) == 11
+    assert lines[0] == f"{'x' * 64}…: Extra inputs are not permitted"
+    assert lines[-1] == "and 990 more"

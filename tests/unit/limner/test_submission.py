@@ -24,6 +24,36 @@ def test_what_is_no_request_is_refused() -> None:
         prepare(anything)
 
 
+class Marked(TextToImage):
+    tenant: str = "shop"
+
+
+@pytest.mark.parametrize(
+    ("unchecked", "message"),
+    [
+        (REQUEST.model_copy(update={"seed": -1}), "seed: Input should be greater than or equal to 0"),
+        (REQUEST.model_copy(update={"prompt": 5}), "prompt: Input should be a valid string"),
+        (REQUEST.model_copy(update={"prompt": " "}), "prompt: must not be blank"),
+        (TextToImage.model_construct(prompt="a", num_images=9), "num_images: Input should be less than"),
+        (
+            TextToImage.model_construct(prompt="\ud800"),
+            "request: it has a value that cannot be written as JSON",
+        ),
+        (
+            REQUEST.model_copy(update={"prompt": object()}),
+            "request: it has a value that cannot be written as JSON",
+        ),
+        (Marked(prompt="a"), "tenant: Extra inputs are not permitted"),
+    ],
+)
+def test_a_request_that_escaped_its_checks_is_refused_by_the_field(
+    unchecked: TextToImage, message: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        prepare(unchecked)
+    assert str(refused.value).startswith(message)
+
+
 def test_options_are_checked_and_carried_as_one_object() -> None:
     new = prepare(REQUEST, job_id="j", priority=7, lane="tenant", metadata={"order": 1})
     assert new.job_id == "j"

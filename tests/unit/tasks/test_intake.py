@@ -1,14 +1,20 @@
 """The job or the error that follows from a plain Celery message."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from celery.app.task import Context
 from celery.exceptions import Reject
 
-from limner.errors import InvalidRequest, NotDurable
+from limner.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    MessageTooOld,
+    NotDurable,
+    RepeatedMessage,
+)
 from limner.ledger import Submitted
 from limner.ledger.jobs import Jobs
 from limner.options import LONGEST, SubmitOptions
@@ -21,7 +27,8 @@ from tasks.intake import (
     refuse_message,
     submission,
 )
-from tests.unit.tasks.doubles import NOW, Desk, Recorder, a_record
+from tasks.message_time import SENT
+from tests.unit.tasks.doubles import NOW, Desk, Recorder
 from worker.results import ResultStore
 
 CREATED = Submitted("created", "job-1")
@@ -75,10 +82,13 @@ def test_options_stand_beside_the_parameters_of_the_request() -> None:
         ("job-1", ("a fox",), {}, "kwargs"),
         ("x" * (MAX_ID_LENGTH + 1), (), {"prompt": "a fox"}, "task_id"),
         ("job\n1", (), {"prompt": "a fox"}, "task_id"),
+        ("", (), {"prompt": "a fox"}, "task_id"),
+        ("\ud800", (), {"prompt": "a fox"}, "task_id"),
         (".", (), {"prompt": "a fox"}, "task_id"),
         ("..", (), {"prompt": "a fox"}, "task_id"),
         ("job-1", (), {}, "prompt"),
         ("job-1", (), {"promt": "a fox"}, "promt"),
+        ("job-1", (), {"prompt": "a fox", "\ud800": 1}, r"\\ud800: there is no such parameter"),
         ("job-1", (), {"prompt": "a fox", "priority": 10}, "priority"),
     ],
 )
@@ -96,7 +106,7 @@ def test_an_id_of_the_greatest_length_is_taken() -> None:
 def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
     desk = accepting()
     accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.jobs.names == ["read"]
+    assert desk.jobs.names == []
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert isinstance(refused["error"], InvalidRequest)
@@ -104,7 +114,7 @@ def test_a_refusal_is_the_message_s_result_and_makes_no_job() -> None:
 
 def test_a_bad_message_with_the_id_of_a_job_is_set_aside() -> None:
     desk = Desk(results=Recorder(ResultStore, refuse=False))
-    accept(desk.services(), "job-1", (), {"promt": "a fox"})
+    accept(desk.services(), message(), (), {"promt": "a fox"})
     letter = desk.letters.given("add")
     assert "its id is that of a job" in letter["why"]
     assert b"promt" in letter["item"]
@@ -143,18 +153,50 @@ def test_a_refusal_that_cannot_be_stored_goes_back_to_the_broker() -> None:
     assert requeued(rejected.value)
 
 
+FIRST = datetime(2026, 11, 1, tzinfo=UTC)
+AGAIN = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "same", "error"),
+    [("gone", True, RepeatedMessage), ("gone", False, IdempotencyConflict), ("too_old", True, MessageTooOld)],
+)
+def test_a_message_that_comes_again_after_its_job_was_forgotten_is_answered(
+    outcome: Any, same: bool, error: type[Exception]
+) -> None:
+    digest = submission("job-1", (), {"prompt": "a fox"}).digest if same else "d"
+    desk = accepting(Submitted(outcome, "job-1", digest, FIRST, AGAIN))
+    accept(desk.services(), message(), (), {"prompt": "a fox"})
+    assert type(desk.results.given("refuse")["error"]) is error
+
+
+def test_an_id_with_another_request_is_told_in_the_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    desk = accepting(Submitted("conflict", "job-1", "the first digest", FIRST, AGAIN))
+    accept(desk.services(), message(), (), {"prompt": "a hen"})
+    assert desk.results.calls == []
+    [line] = caplog.records
+    assert line.levelname == "WARNING"
+    other = submission("job-1", (), {"prompt": "a hen"}).digest
+    for told in ("task_id", "job-1", "the first digest", other, FIRST.isoformat(), AGAIN.isoformat()):
+        assert told in line.getMessage()
+
+
+@pytest.mark.parametrize("hours", [1, 200])
+def test_a_message_says_how_old_it_is(hours: int) -> None:
+    desk = accepting()
+    sent = datetime.now(UTC) - timedelta(hours=hours)
+    accept(desk.services(), message(**{SENT: sent.isoformat()}), (), {"prompt": "a fox"})
+    new = desk.jobs.given("submit")["new"]
+    assert new.too_old == (hours > 168)
+    assert new.remember > 7 * 86_400
+
+
 def test_a_call_that_failed_before_there_was_a_job_is_told_to_its_producer() -> None:
     desk = Desk()
     refuse_call(desk.services(), "job-1", TypeError("an unexpected argument"))
     refused = desk.results.given("refuse")
     assert refused["job_id"] == "job-1"
     assert "an unexpected argument" in str(refused["error"])
-
-
-def test_a_refused_message_with_the_id_of_a_job_leaves_the_job_s_result() -> None:
-    desk = Desk(jobs=Recorder(Jobs, read=a_record("generating")))
-    accept(desk.services(), message(), (), {"promt": "a fox"})
-    assert desk.results.calls == []
 
 
 # What a message asks of Celery

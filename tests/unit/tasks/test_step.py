@@ -100,3 +100,19 @@ def test_celery_stores_nothing_of_a_step() -> None:
         getattr(task.backend, mark)("job-1", None, request=request)
     task.backend.store_result("job-1", None, "SUCCESS")
     assert task.AsyncResult("job-1").state == "PENDING"
+
+
+def test_the_body_of_a_chord_that_fails_has_its_failure_and_so_has_what_follows_it() -> None:
+    app = Celery("storing", backend="cache+memory://", set_as_current=False)
+
+    def run(*_: Any) -> None:
+        """Do nothing."""
+
+    made: Any = step("limner.of_a_chord")(run)
+    backend: Any = app.tasks[made.name].backend
+    try:
+        raise ValueError("a member failed")
+    except ValueError as error:
+        backend.fail_from_current_stack("body-1", exc=error)
+    backend._fail_chain([{"task": "next", "options": {"task_id": "next-1"}}], ValueError("a member failed"))
+    assert [app.AsyncResult(task_id).state for task_id in ("body-1", "next-1")] == ["FAILURE", "FAILURE"]

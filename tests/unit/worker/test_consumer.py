@@ -76,7 +76,7 @@ def handled(task: str) -> tuple[list[Any], Any, Any]:
 
 def test_a_message_of_another_broker_is_inspected_before_it_is_handled() -> None:
     [seen], _, _ = handled("limner.create_task")
-    assert seen.headers["ignore_result"] is True
+    assert seen.headers["ignore_result"] is False
     assert seen.payload == json.loads(seen.body) == [[], {"prompt": "a fox"}, {}]
 
 

@@ -77,8 +77,8 @@ def test_a_call_passes_with_what_it_carries() -> None:
 
 
 @pytest.mark.parametrize("ignored", [False, True, None, "no"])
-def test_no_header_makes_celery_store_a_step_s_result(ignored: object) -> None:
-    assert inspect(plain(ignore_result=ignored)).headers["ignore_result"] is True
+def test_a_producer_can_ignore_a_job_s_result_and_nobody_can_ask_for_a_step_s(ignored: object) -> None:
+    assert inspect(plain(ignore_result=ignored)).headers["ignore_result"] is (ignored is True)
     assert inspect(marked(ignore_result=ignored)).headers["ignore_result"] is True
 
 

@@ -10,20 +10,20 @@ local function note(job, event, detail)
   return text
 end
 
-local function publish(id, event, text, metadata)
-  redis.call('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*',
-    'job', id, 'event', event, 'at', int(NOW), 'detail', text, 'metadata', metadata)
+local function publish(id, event, text, metadata, namespace)
+  redis.call('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*', 'job', id, 'event', event, 'at', int(NOW),
+    'detail', text, 'metadata', metadata, 'namespace', namespace)
 end
 
 -- Appends an event to the job's log and to the stream.
 local function announce(job, event, detail)
-  publish(job.id, event, note(job, event, detail), job.metadata or '{}')
+  publish(job.id, event, note(job, event, detail), job.metadata or '{}', job.namespace or '')
 end
 
 -- Appends an event about an account to the stream, and returns its text.
 local function announce_account(account, event, detail)
   detail.at, detail.event, detail.account = NOW, event, account
   local text = cjson.encode(detail)
-  publish('', event, text, '{}')
+  publish('', event, text, '{}', '')
   return text
 end

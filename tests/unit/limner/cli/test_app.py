@@ -37,6 +37,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
         (["a", "--metadata", "[1]"], "metadata"),
         (["a", "--metadata", "[" * 50_000], "metadata"),
         (["a", "--metadata", '{"a": NaN}'], "metadata"),
+        (["a", "--metadata", '{"a": {"b": 1, "b": 2}}'], "the same key twice"),
         (["a", "--num-images", "5"], "num_images"),
         (["a", "--seed", "-1"], "seed"),
         (["a", "--style-code", "xyz"], "style_codes"),

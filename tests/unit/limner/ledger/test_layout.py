@@ -66,7 +66,7 @@ ON_RECORDS: Final = {
     ("parts/record", "EXISTS"),
     # The id or one field shows if a job is new, and the record of the key's job may be large.
     ("submit", "EXISTS"),
-    ("submit", "HGET"),
+    ("submit", "HMGET"),
     # The audit of slots in flight asks a hundred records for one field.
     ("parts/quota", "HGET"),
     # The record goes to the caller, as it was saved.

@@ -72,11 +72,12 @@ class Attempts(World):
         options = SubmitOptions.model_construct(priority=priority, lane=lane, expires_in=expires_in)
         new = Submission(job_id, REQUESTS[prompt], prompt, options, key, 86400.0, starts_in)
         answer = self.ledger.jobs.submit(new)
-        if key in self.keys:
-            job_id = self.keys[key]
-            expected = "known" if self.lives[job_id].digest == prompt else "conflict"
-        elif job_id in self.lives:
-            expected = "known"
+        job_id = self.keys.get(key or "", job_id)
+        if job_id in self.lives:
+            life = self.lives[job_id]
+            expected = "known" if life.digest == prompt else "conflict"
+            if expected == "conflict" and life.log[-1] != "conflict":
+                life.log.append("conflict")
         else:
             expected = "created"
             life = Life(job_id, prompt, self.account, turns=self.turns, priority=priority, lane=lane, key=key)
