@@ -218,7 +218,7 @@ def _beside(url: str, starts: Path, plan: Plan) -> Run:
         bought = Counter(task["input"]["prompt"] for task in fleet.provider.ledger())
         doubled = sum(count > 1 for count in bought.values())
         ours = {"jobs": len(jobs), "jobs_lost": lost, "jobs_doubled": doubled}
-        return _run(json.loads(report), starts, **ours, foreign=_foreign(url, fleet))
+        return _run(json.loads(report), starts, **ours, foreign=_foreign(url, fleet, limner))
 
 
 def fleet_beside(url: str) -> LocalFleet:
@@ -258,9 +258,10 @@ def _succeeds(job: Job) -> bool:
         return False
 
 
-def _foreign(url: str, fleet: LocalFleet) -> int:
-    """The messages of others that workers have taken, or that are left in the fleet's queues."""
-    taken = sum(worker.log.read_text().count("unregistered") for worker in fleet.workers)
+def _foreign(url: str, fleet: LocalFleet, limner: Limner) -> int:
+    """The messages that workers have refused or set aside, or that are left in the fleet's queues."""
+    refused = sum(worker.log.read_text().count("a Celery message is refused") for worker in fleet.workers)
+    taken = refused + len(limner.letters())
     with redis.Redis.from_url(url) as client:
         return taken + sum(int(client.llen(queue)) for queue in ("limner", "limner.steps"))
 

@@ -30,7 +30,8 @@ def order(product: str, prompt: str) -> tuple[str, str]:
     A second order of the same product is the same job, and only the first one's image is published.
     """
     steps = chain(image(prompt).set(task_id=f"shop-{product}"), publish.s(product))
-    last: Any = steps.apply_async(link_error=apologise.s())
+    sorry = apologise.s().set(task_id=f"sorry-{product}")
+    last: Any = steps.apply_async(link_error=sorry)
     return last.parent.id, last.id
 
 
@@ -62,6 +63,6 @@ def bind(all_images: list[dict[str, Any]], title: str) -> list[str]:
 
 
 @app.task
-def apologise(failed_id: str) -> None:
+def apologise(failed_id: str) -> str:
     """Say that an order has failed; the error is the result of the task with this id."""
-    app.backend.client.rpush("shop:apologies", outcome(failed_id)["said"])
+    return f"Sorry: {outcome(failed_id)['said']}"
