@@ -233,8 +233,8 @@ def real_messages(app: Celery, marks: Marks) -> list[bytes]:
     ]
     steps = [
         amqp.as_task_v2(nobody, "limner.check_status", args=[[[nobody, 7]]], ignore_result=True),
-        amqp.as_task_v2(nobody, "limner.create_task", args=[7], ignore_result=True),
-        amqp.as_task_v2(nobody, "limner.recover", args=[7], ignore_result=True),
+        amqp.as_task_v2(nobody, "limner.create_task", args=[nobody, 7], ignore_result=True),
+        amqp.as_task_v2(nobody, "limner.recover", args=[nobody, 7], ignore_result=True),
     ]
     with app.connection_for_write() as connection:
         producer: Any = Producer(connection.channel())

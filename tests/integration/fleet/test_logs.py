@@ -19,7 +19,7 @@ def log_of_a_day(log_dir: Path, level: str) -> tuple[str, str]:
         Limner(fleet.redis_url) as limner,
     ):
         log = fleet.workers[0].log
-        send_step(fleet.redis_url, "limner.check_status", "nobody", nonsense=1)
+        send_step(fleet.redis_url, "limner.check_status", "nobody", [], nonsense=1)
         job = limner.submit(f"a quiet kite {uuid.uuid4()}")
         job.result(WAIT)
     return job.id, log.read_text()

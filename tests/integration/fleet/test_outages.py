@@ -134,7 +134,7 @@ def test_a_stale_message_does_nothing() -> None:
         assert job.result(WAIT).urls
         for lease in (1, 2, 3, 99):
             for name in ("limner.create_task", "limner.recover"):
-                send_step(fleet.redis_url, name, job.id, lease)
+                send_step(fleet.redis_url, name, job.id, job.id, lease)
             send_step(fleet.redis_url, "limner.check_status", job.id, [[job.id, lease]])
         marker = limner.submit("marker")
         assert marker.result(WAIT).urls
