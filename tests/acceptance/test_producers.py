@@ -33,9 +33,10 @@ class Call:
     protocol: int = 2
     options: Mapping[str, Any] = field(default_factory=dict)
     kwargs: Mapping[str, Any] = field(default_factory=lambda: {"prompt": "a red kite", "num_images": 2})
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name}={value}" for name, value in self.options.items())
+        said = ", ".join(f"{name}={value}" for name, value in {**self.options, **self.settings}.items())
         return f"{self.kind}, protocol {self.protocol}, {said or 'no options'}"
 
 
@@ -50,6 +51,10 @@ def _calls() -> Iterator[Call]:
     for protocol in (1, 2):
         yield Call("bad field", protocol, kwargs={"prompt": "a red kite", "num_images": 99})
         yield Call("linked", protocol, {"link": "shop.publish"})
+        pickles = {"result_serializer": "pickle", "accept_content": ["pickle"]}
+        yield Call("reads pickles only", protocol, settings=pickles)
+        json_too = {**pickles, "result_serializer": "json", "result_accept_content": ["json"]}
+        yield Call("images", protocol, settings=json_too)
 
 
 CALLS: Final = tuple(_calls())
@@ -68,7 +73,12 @@ class Report:
 def produce(fleet: LocalFleet, python: Path, version: str) -> Report:
     """Send all calls from an environment, and return what each came to."""
     calls = [
-        {"protocol": call.protocol, "options": {**call.options}, "kwargs": {**call.kwargs}} for call in CALLS
+        {
+            "settings": {"task_protocol": call.protocol, **call.settings},
+            "options": {**call.options},
+            "kwargs": {**call.kwargs},
+        }
+        for call in CALLS
     ]
     run = subprocess.run(
         [python, "-I", producer.__file__, fleet.redis_url],
@@ -182,6 +192,12 @@ def test_an_unreadable_message_of_an_ignored_result_makes_no_job(
             assert (outcome["got"], outcome["raised"]) == (None, None), call
             with pytest.raises(UnknownJob):
                 limner.get(outcome["id"]).status()
+
+
+def test_an_app_that_reads_pickles_only_is_told_so_by_its_own_celery(outcomes: Outcomes) -> None:
+    for call, outcome in of_kind(outcomes, "reads pickles only"):
+        assert outcome["got"] is None, call
+        assert outcome["raised"][0] in ("DecodeError", "ContentDisallowed"), call
 
 
 def test_a_bad_argument_is_a_failure_that_names_the_field(outcomes: Outcomes) -> None:
