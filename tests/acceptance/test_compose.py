@@ -144,11 +144,6 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     assert given <= set(example)
 
 
-def absent(service: dict[str, Any]) -> set[str]:
-    """The variables of a service that come from .env or the shell, if from anywhere."""
-    return {name for name, value in service.get("environment", {}).items() if value is None}
-
-
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_gets_the_settings_that_it_needs(name: str) -> None:
     assert "env_file" not in services()[name]

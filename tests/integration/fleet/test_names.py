@@ -29,7 +29,9 @@ def monitored(url: str) -> Iterator[list[str]]:
     ready = threading.Event()
 
     def listen() -> None:
-        with redis.Redis.from_url(url, decode_responses=True) as client, client.monitor() as monitor:
+        # By default, redis-py waits for five seconds for the next command.
+        client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=WAIT)
+        with client, client.monitor() as monitor:
             ready.set()
             for command in monitor.listen():
                 if LAST in command["command"]:
