@@ -36,7 +36,7 @@ def sent(app: Celery, call: dict[str, Any]) -> Any:
 
 
 def outcome(result: Any, timeout: float) -> dict[str, Any]:
-    """What an AsyncResult has to say."""
+    """The findings about an AsyncResult."""
     told: dict[str, Any] = {"id": result.id, "got": None, "raised": None, "ours": False}
     try:
         told["got"] = result.get(timeout=timeout)

@@ -63,7 +63,7 @@ Outcomes = list[tuple[Call, dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Report:
-    """What one environment says."""
+    """The findings in one environment."""
 
     outcomes: Outcomes
     submitted: dict[str, Any] | None
