@@ -82,7 +82,7 @@ class Findings:
     beside: list[Run] = field(default_factory=list)
 
     def violations(self) -> list[str]:
-        """The counts that must be zero and are not; the delays are not among it, which other programs change, too."""
+        """The counts that must be zero and are not. Delays are not among them: other programs change them."""
         runs = [*self.alone, *self.beside]
         counts = {name: sum(getattr(run, name) for run in runs) for name in PROMISED}
         return [f"{name}: {count}" for name, count in counts.items() if count]
