@@ -1,6 +1,6 @@
 """``python -m bench [NAME …]``: run benches and print their tables. Without names, run the short ones.
 
-``python -m bench outages`` takes options of its own.
+``python -m bench outages`` and ``python -m bench neighbour`` take options of their own.
 """
 
 import sys
@@ -17,6 +17,7 @@ from bench import (
     letters,
     long_run,
     memory,
+    neighbour,
     outages,
     pauses,
     polls,
@@ -43,19 +44,21 @@ LONG = {
     "long-run": long_run.run,
     "quota": quota.run,
     "backlog": backlog.run,
+    "neighbour": neighbour.run,
     "outages": outages.run,
     "pauses": pauses.run,
     "reads": reads.run,
     "signals": signals.run,
 }
 """Benches that take minutes, or most of an hour, and so run only by name."""
+WITH_OPTIONS = {"outages": outages, "neighbour": neighbour}
 
 
 def main(names: list[str]) -> int:
     """Run the named benches, or all the short ones."""
-    if names[:1] == ["outages"]:
+    if names and names[0] in WITH_OPTIONS:
         print(machine())
-        _print("outages", outages.run(names[1:]))
+        _print(names[0], WITH_OPTIONS[names[0]].run(names[1:]))
         return 0
     known = {**BENCHES, **LONG}
     unknown = sorted(set(names) - set(known))

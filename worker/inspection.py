@@ -155,6 +155,9 @@ class Inspection:
         if "group" not in fields and "taskset" in old:
             fields["group"] = old["taskset"]
         task, task_id = headers.get("task", old.get("task")), headers.get("id", old.get("id"))
+        if fault and "task" not in headers:
+            # A message of protocol 1 says what it is in its body. Its id is its correlation id, too.
+            task, task_id = ENTRANCE, properties.get("correlation_id")
         if not _is_text(task) or not _is_text(task_id):
             what = fault or "it has no name of a task, or no id"
             raise Refused(f"unreadable: {what}")

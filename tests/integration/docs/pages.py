@@ -14,7 +14,7 @@ PAGES: Final = sorted(
 )
 
 _FENCE: Final = re.compile(
-    r"^(?:<!-- not run: (?P<reason>.+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _SPAN: Final = re.compile(r"`([^`]+)`")

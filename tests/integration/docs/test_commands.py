@@ -13,8 +13,7 @@ import typer
 import examples.demo.__main__
 import limner.cli.app
 import sandbox.cli
-from bench import outages
-from bench.__main__ import BENCHES, LONG
+from bench.__main__ import BENCHES, LONG, WITH_OPTIONS
 from tests.integration.docs.pages import PAGES, Command, commands
 from tests.repository import ROOT
 
@@ -55,8 +54,8 @@ def _of_make(words: Sequence[str]) -> str | None:
 
 def _of_module(words: Sequence[str]) -> str | None:
     module, *rest = words or ["pytest"]
-    if rest[:1] == ["outages"]:
-        return _of_argparse(outages.parser(), rest[1:])
+    if rest and rest[0] in WITH_OPTIONS:
+        return _of_argparse(WITH_OPTIONS[rest[0]].parser(), rest[1:])
     if module == "bench":
         unknown = {*rest} - {*BENCHES, *LONG, "NAME"}
         return f"no bench {', '.join(sorted(unknown))}" if unknown else None
@@ -106,6 +105,7 @@ def test_commands_are_found_in_blocks_and_in_prose() -> None:
         "python -m sandbox rival --pace 3",
         "python -m bench speed",
         "python -m bench outages --days 3",
+        "python -m bench neighbour --scale 3",
         "python -m limner.nothing",
         "make coffee",
         'make up ARGS="--worker 2"',

@@ -104,4 +104,6 @@ def test_the_imports_of_the_blocks_exist(page: str) -> None:
 
 def test_a_block_has_its_line_and_the_reason_why_it_cannot_run() -> None:
     text = "Text.\n\n<!-- not run: needs a key -->\n```python\na = 1\n```\n\n```sh\nls\n```\n"
-    assert blocks(text) == [Block("python", "a = 1\n", 5, "needs a key"), Block("sh", "ls\n", 9, None)]
+    first, second = Block("python", "a = 1\n", 5, "needs a key"), Block("sh", "ls\n", 9, None)
+    assert blocks(text) == [first, second]
+    assert [block.not_run for block in blocks(text * 2)] == ["needs a key", None, "needs a key", None]

@@ -141,6 +141,18 @@ def test_a_message_of_protocol_1_becomes_one_of_protocol_2() -> None:
     assert STEP not in found.headers
 
 
+def test_an_unreadable_message_of_protocol_1_is_answered_under_its_correlation_id() -> None:
+    pickled = {**old(), "content-type": "application/x-python-serialize"}
+    pickled["properties"]["correlation_id"] = "job-1"
+    found = inspect(pickled)
+    assert "application/json" in found.fault
+    assert (found.headers["task"], found.headers["id"]) == ("limner.create_task", "job-1")
+    # One that can be read has its own word.
+    pickled["content-type"] = "application/json"
+    pickled["properties"]["correlation_id"] = "job-2"
+    assert inspect(pickled).headers["id"] == "job-1"
+
+
 def test_a_step_of_the_fleet_has_no_header_but_those_that_its_mark_covers() -> None:
     found = inspect(marked(eta="2999-01-01T00:00:00", callbacks=[{}], shadow="x"))
     assert found.headers.keys() == {
