@@ -30,7 +30,7 @@ def monitored(url: str) -> Iterator[list[str]]:
 
     def listen() -> None:
         # By default, redis-py waits for five seconds for the next command.
-        client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=WAIT)
+        client: Any = redis.Redis.from_url(url, decode_responses=True, socket_timeout=WAIT)
         with client, client.monitor() as monitor:
             ready.set()
             for command in monitor.listen():
