@@ -23,6 +23,7 @@ from limner import (
     Job,
     JobState,
     JobStatus,
+    Letter,
     Limner,
     LogEntry,
     Pause,
@@ -150,6 +151,8 @@ def operate(client: Limner) -> None:
     assert_type(client.spend(days=7), Spending)
     assert_type(client.doubts(), list[Doubt])
     assert_type(client.broken(), list[BrokenRecord])
+    assert_type(client.letters(), list[Letter])
+    assert_type(client.drop_letters("1-0"), int)
     assert_type(client.unmatched_callbacks(), list[UnmatchedCallback])
     assert_type(client.callback_counts(), dict[str, int])
     assert_type(client.retry_broken("job-1"), bool)
@@ -169,6 +172,8 @@ async def aoperate() -> None:
         assert_type(await client.abroken(), list[BrokenRecord])
         assert_type(await client.aretry_broken("job-1"), bool)
         assert_type(await client.adrop_broken("job-1"), bool)
+        assert_type(await client.aletters(), list[Letter])
+        assert_type(await client.adrop_letters(), int)
         assert_type(await client.aunmatched_callbacks(), list[UnmatchedCallback])
         assert_type(await client.acallback_counts(), dict[str, int])
         await client.aclose()

