@@ -347,8 +347,11 @@ def test_a_message_that_cannot_be_read_is_answered(shop: Shop, serializer: str) 
 @pytest.mark.parametrize("at", [before(Write.STORE_RESULT), after(Write.STORE_RESULT), after(Write.STORED)])
 def test_what_is_linked_survives_the_death_of_the_worker(at: str, tmp_path: Path) -> None:
     trail = tmp_path / "trail"
+    # So slow that all jobs are on the ledger when the first one ends. A message that a killed worker had only
+    # taken comes again after the visibility timeout, which is five minutes.
+    provider = quick_provider(duration=2)
     with (
-        LocalFleet(workers=0, settings=ROOMY, provider=quick_provider()) as fleet,
+        LocalFleet(workers=0, settings=ROOMY, provider=provider) as fleet,
         neighbour(fleet),
         redis.Redis.from_url(fleet.redis_url, decode_responses=True) as client,
     ):
