@@ -13,9 +13,8 @@ import pytest
 import redis
 
 from limner import Limner, UnknownJob
-from release.archives import build
 from release.ranges.environments import Unresolvable, make
-from sandbox.local.fleet import CHECKOUT, LocalFleet
+from sandbox.local.fleet import LocalFleet
 from tests.acceptance import producer
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 
@@ -98,14 +97,6 @@ def produce(fleet: LocalFleet, python: Path, version: str) -> Report:
 def fleet() -> Iterator[LocalFleet]:
     with LocalFleet(settings=ROOMY, provider=quick_provider()) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build(CHECKOUT, folder, "wheel")
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
 from limner import JobState, Limner
-from release.archives import build, install, metadata_of, wanted_in_wheel, wheel_files
+from release.archives import install, metadata_of, wanted_in_wheel, wheel_files
 from sandbox.local.fleet import CHECKOUT
 
 PRODUCER = """
@@ -20,14 +20,6 @@ wanted = ("celery", "kombu", "httpx", "typer", "config", "provider", "worker", "
 found = [name for name in wanted if importlib.util.find_spec(name)]
 print(json.dumps({"job": job.id, "found": found, "limner": importlib.util.find_spec("limner").origin}))
 """
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    build(CHECKOUT, folder, "wheel")
-    (path,) = folder.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="module")

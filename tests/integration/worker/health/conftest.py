@@ -1,4 +1,4 @@
-"""Settings of a fleet, and the stand-in for the provider."""
+"""Settings of a fleet, its ledger, and the stand-in for the provider."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from config import Settings
+from limner._connection import connect
+from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 
 MakeSettings = Callable[..., Settings]
@@ -24,6 +26,12 @@ def only_the_tests_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def provider() -> Iterator[SandboxProvider]:
     with SandboxProvider(accounts="north=key-of-north,south=key-of-south") as running:
         yield running
+
+
+@pytest.fixture
+def ledger(valkey_url: str) -> Iterator[Ledger]:
+    with connect(valkey_url) as client:
+        yield Ledger(client)
 
 
 @pytest.fixture

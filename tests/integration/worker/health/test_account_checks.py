@@ -1,13 +1,11 @@
 """The doctor's view of pauses and workers, on a real ledger."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import redis
 
 from config import Settings
-from limner._connection import connect
 from limner.ledger import Closing, Ledger, Quota
 from tests.integration.worker.health.conftest import MakeSettings
 from worker.health.account_checks import check_accounts
@@ -15,12 +13,6 @@ from worker.health.findings import Finding, Verdict
 
 QUOTA = Quota(20, 10.0, 10, 1.0, 100)
 NONE = Finding("pauses", Verdict.OK, "none")
-
-
-@pytest.fixture
-def ledger(valkey_url: str) -> Iterator[Ledger]:
-    with connect(valkey_url) as client:
-        yield Ledger(client)
 
 
 @pytest.fixture

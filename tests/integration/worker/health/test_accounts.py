@@ -1,12 +1,10 @@
 """The start of a worker in front of a provider that does not answer as it should."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from limner._connection import connect
 from limner.ledger import Closing, Ledger, Quota
 from limner.pauses import Pause
 from sandbox.kie.server import SandboxProvider
@@ -16,12 +14,6 @@ from worker.health.accounts import check_accounts
 
 QUOTA = Quota(20, 10.0, 10, 1.0, 100)
 TWO = {"north": {"key": "env:NORTH"}, "south": {"key": "env:SOUTH"}}
-
-
-@pytest.fixture
-def ledger(valkey_url: str) -> Iterator[Ledger]:
-    with connect(valkey_url) as client:
-        yield Ledger(client)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import uvicorn
 from pydantic import SecretStr
 
 from config import Settings
-from limner._connection import connect
 from limner.ledger import Ledger
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually
@@ -22,12 +21,6 @@ from worker.health.callback_checks import check_callbacks, judged
 from worker.health.findings import Finding, Verdict
 
 SUCCESS = b'{"code":200,"msg":"success"}'
-
-
-@pytest.fixture
-def ledger(valkey_url: str) -> Iterator[Ledger]:
-    with connect(valkey_url) as client:
-        yield Ledger(client)
 
 
 @contextmanager

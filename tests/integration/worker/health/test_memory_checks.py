@@ -1,6 +1,5 @@
 """The doctor's check of memory: on a real server, and on the facts of others."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,6 @@ FACTS: dict[str, Any] = {
     "db0": {"keys": 4000, "expires": 10},
 }
 JOBS = 30
-
-
-@pytest.fixture
-def ledger(valkey_url: str) -> Iterator[Ledger]:
-    with connect(valkey_url) as client:
-        yield Ledger(client)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The doctor's checks of the ledger's server: on a real one, and on the facts of others."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,12 +22,6 @@ DURABLE: dict[str, Any] = {
     "maxmemory_policy": "noeviction",
     "role": "master",
 }
-
-
-@pytest.fixture
-def ledger(valkey_url: str) -> Iterator[Ledger]:
-    with connect(valkey_url) as client:
-        yield Ledger(client)
 
 
 @pytest.fixture
