@@ -83,7 +83,7 @@ def place(url: str) -> Place:
         raise ValueError(f"must name a {'container' if scheme == 'az' else 'bucket'} after {scheme}://")
     if not all(_SEGMENT.fullmatch(segment) for segment in segments) or len(prefix) > LONGEST_PREFIX:
         raise ValueError(
-            f"must have a prefix of at most {LONGEST_PREFIX} letters, digits and . _ = -, with no dot at an end"
+            f"must have a prefix of at most {LONGEST_PREFIX} letters, digits and . _ = -, no dot at an end"
         )
     return Place(cast("Scheme", scheme), bucket, prefix)
 
