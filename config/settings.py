@@ -207,6 +207,11 @@ class Settings(BaseSettings):
         return f"{self.prefix}.steps"
 
     @property
+    def copies_queue(self) -> str:
+        """The queue of the steps that copy images, which may be read by machines of their own."""
+        return f"{self.prefix}.copies"
+
+    @property
     def copy_plain_host_names(self) -> tuple[str, ...]:
         """The hosts of ``copy_plain_hosts``, in lower case."""
         return copying.host_names(self.copy_plain_hosts)
@@ -215,7 +220,7 @@ class Settings(BaseSettings):
     def _defaults(self) -> Self:
         # The object is frozen, but the default of these fields is the value of another one.
         object.__setattr__(self, "queue", self.queue or self.prefix)
-        if self.queue == self.steps_queue:
+        if self.queue in (self.steps_queue, self.copies_queue):
             raise ValueError(f"{PREFIX}QUEUE: is the queue of the fleet's own steps")
         for name in ("broker_url", "result_url"):
             object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
