@@ -34,8 +34,8 @@ class Pruned:
 def prune(root: Path, days: int, today: date) -> Pruned:
     """Delete the listed files in a folder that were written more than ``days`` days before ``today`` (UTC).
 
-    Folders that become empty go as well. Raises ValueError for days below 0, and OSError for lists that cannot
-    be read.
+    Folders that become empty go as well. Raises ValueError for days below 0, and OSError for lists that
+    cannot be read.
     """
     if days < 0:
         raise ValueError("days: must not be less than 0")
