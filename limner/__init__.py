@@ -40,7 +40,7 @@ from limner.errors import (
     WaitTimeout,
 )
 from limner.job import Cancellation, Job
-from limner.models import Images, TextToImage
+from limner.models import ImageFile, Images, TextToImage
 from limner.pauses import EndsBy, Pause
 from limner.spending import DaySpend, Spending, Standing
 from limner.status import (
@@ -73,6 +73,7 @@ __all__ = [
     "FeatureDisabled",
     "GenerationFailed",
     "IdempotencyConflict",
+    "ImageFile",
     "Images",
     "InDoubt",
     "InsufficientCredits",

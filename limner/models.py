@@ -93,12 +93,33 @@ def short_name(name: int | str) -> str:
     return text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}…"
 
 
+class ImageFile(BaseModel, extra="ignore", frozen=True):
+    """An image in the user's own storage (``LIMNER_COPY_TO``): its address, its hash, and the facts of it."""
+
+    url: str
+    """The address for consumers: under ``LIMNER_COPY_URL`` if that is set, else the store's own."""
+    name: str
+    """The name of the object in the storage, without the prefix of ``LIMNER_COPY_TO``."""
+    sha256: str
+    """The SHA-256 of the bytes, in hexadecimal."""
+    size: int
+    """In bytes."""
+    content_type: str
+    """As the bytes themselves say, for example ``image/png``."""
+    width: int
+    """In pixels."""
+    height: int
+    """In pixels."""
+    thumbnail: str | None = None
+    """The address of the thumbnail, a WebP of at most 256 pixels a side; None if there is none."""
+
+
 class Images(BaseModel, extra="ignore", frozen=True):
     """The result of a job. ``AsyncResult(job_id).get()`` returns the same as a plain dict."""
 
     job_id: str
     urls: list[str]
-    """The addresses of the images, valid for at most a day: copy the images."""
+    """The provider's addresses of the images, valid for at most a day: copy the images."""
     task_id: str
     """The provider's id of the task."""
     model: str = MODEL
@@ -113,3 +134,8 @@ class Images(BaseModel, extra="ignore", frozen=True):
     sent_at: datetime
     """The time at which the job's last attempt was sent."""
     finished_at: datetime
+    files: list[ImageFile] = []
+    """The copies of the images in the user's own storage, in the order of the images; empty if none were
+    made, or none yet."""
+    copied: bool = False
+    """True if every image is in the user's own storage."""

@@ -19,6 +19,7 @@ from limner import (
     Durability,
     EndsBy,
     Event,
+    ImageFile,
     Images,
     Job,
     JobState,
@@ -105,6 +106,8 @@ def result(job: Job) -> list[str]:
     assert_type(images.credits, Decimal | None)
     assert_type(images.parameters, TextToImage)
     assert_type(images.finished_at, datetime)
+    assert_type(images.files, list[ImageFile])
+    assert_type([file.thumbnail for file in images.files if images.copied], list[str | None])
     images.urls = []  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     return images.urls
 
