@@ -28,9 +28,9 @@ REDIRECTS: Mapping[str, Target] = MappingProxyType(
         "four": _moved(4),
         "loop": lambda base_url, path: base_url + path,
         "metadata": _fixed("http://169.254.169.254/latest/meta-data/"),
-        "mapped": _fixed("http://[::ffff:169.254.169.254]/latest/meta-data/"),
+        "mapped": _fixed("https://[::ffff:169.254.169.254]/latest/meta-data/"),
         "loopback": _fixed("http://127.0.0.1:1/"),
-        "local_name": _fixed("https://localhost:1/"),
+        "local_name": _fixed("https://localhost/"),
         "file": _fixed("file:///etc/passwd"),
         "nowhere": _fixed(""),
     }
