@@ -26,7 +26,9 @@ def check_storage(settings: Settings) -> Iterator[Finding]:
             return
         storage.check()
     except StorageError as error:
-        yield fail(CHECK, str(error), "images are copied as soon as it works; until then, links are delivered")
+        yield fail(
+            CHECK, str(error), "images are copied as soon as it works; until then, links are delivered"
+        )
     else:
         yield ok(CHECK, "the storage takes, returns and deletes an object")
 

@@ -1,15 +1,12 @@
 """Copies of paid images, by a fleet of real processes, in a folder of this machine."""
 
 import hashlib
-import signal
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import url2pathname
 
-import httpx
 import pytest
 from celery.result import AsyncResult
 from PIL import Image
@@ -19,6 +16,7 @@ from limner.status import JobState
 from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
+from worker.copies.names import thumbnail_name
 
 WAIT = 60.0
 PATIENCE = 1.0
@@ -42,15 +40,10 @@ def fleet(folder: Path) -> Iterator[LocalFleet]:
         yield running
 
 
-@pytest.fixture(autouse=True)
-def without_faults(fleet: LocalFleet) -> Iterator[None]:
-    yield
-    configure(fleet, reset=True)
-
-
-def configure(fleet: LocalFleet, *, reset: bool = False, **faults: Any) -> None:
+def faults(fleet: LocalFleet, **faults: float) -> None:
+    """Have the stand-in's file host fail so; 0 ends a fault."""
     assert fleet.provider
-    fleet.provider.set_faults({} if reset else faults)
+    fleet.provider.faults(**faults)
 
 
 def events(job: Job) -> list[str]:
@@ -107,21 +100,20 @@ def test_a_job_may_leave_its_images_with_the_provider(limner: Limner) -> None:
 
 
 def test_a_job_whose_copies_take_long_succeeds_with_links(fleet: LocalFleet, limner: Limner) -> None:
-    configure(fleet, file_404=1.0)
+    faults(fleet, file_404=1.0)
     job = limner.submit("a slow harbour")
-    eventually(lambda: job.status().state is JobState.COPYING, WAIT)
+    eventually(lambda: job.status().state is JobState.COPYING)
     images = job.result(WAIT)
     assert images.urls
     assert not images.copied
     result: Any = AsyncResult(job.id, app=plain_celery(fleet.redis_url)).get(timeout=WAIT)
     assert result["copied"] is False
-    eventually(lambda: job.status().copy_tries > 0, WAIT)
+    eventually(lambda: job.status().copy_tries > 0)
     assert job.status().next_copy_at
-    configure(fleet, reset=True)
-    eventually(lambda: job.result(WAIT).copied, WAIT)
+    faults(fleet, file_404=0.0)
+    eventually(lambda: job.result(WAIT).copied)
     check_files(job.result(WAIT), 1)
-    app = plain_celery(fleet.redis_url)
-    eventually(lambda: AsyncResult(job.id, app=app).get(timeout=WAIT)["copied"], WAIT)
+    eventually(lambda: AsyncResult(job.id, app=plain_celery(fleet.redis_url)).get(timeout=WAIT)["copied"])
     assert events(job)[-1] == "copied"
     assert [copy.stored for copy in job.status().copies] == [True]
 
@@ -130,30 +122,30 @@ def test_a_job_whose_copies_take_long_succeeds_with_links(fleet: LocalFleet, lim
 def test_what_is_no_whole_image_is_never_stored(
     fleet: LocalFleet, limner: Limner, folder: Path, fault: str
 ) -> None:
-    configure(fleet, **{fault: 1.0})
+    faults(fleet, **{fault: 1.0})
     job = limner.submit(f"a broken mirror, {fault}", copy_to=fault)
     assert not job.result(WAIT).copied
-    eventually(lambda: job.status().copy_tries > 1, WAIT)
+    eventually(lambda: job.status().copy_tries > 1)
     assert not objects(folder / fault)
-    configure(fleet, reset=True)
-    eventually(lambda: job.result(WAIT).copied, WAIT)
+    faults(fleet, **{fault: 0.0})
+    eventually(lambda: job.result(WAIT).copied)
     check_files(job.result(WAIT), 1)
 
 
 def test_an_expired_link_is_replaced_by_the_provider(fleet: LocalFleet, limner: Limner) -> None:
-    configure(fleet, file_expired=1.0)
+    faults(fleet, file_expired=1.0)
     check_files(limner.submit("a fading poster").result(WAIT), 1)
 
 
 def test_the_images_of_a_cancelled_job_are_copied(fleet: LocalFleet, limner: Limner, folder: Path) -> None:
-    configure(fleet, file_404=1.0)
+    faults(fleet, file_404=1.0)
     job = limner.submit("a cancelled parade", copy_to="cancelled")
-    eventually(lambda: job.status().state is JobState.COPYING, WAIT)
+    eventually(lambda: job.status().state is JobState.COPYING)
     job.cancel()
     with pytest.raises(errors.Cancelled):
         job.result(WAIT)
-    configure(fleet, reset=True)
-    eventually(lambda: all(copy.stored for copy in job.status().copies), WAIT)
+    faults(fleet, file_404=0.0)
+    eventually(lambda: all(copy.stored for copy in job.status().copies))
     assert len(objects(folder / "cancelled")) == 2
     [task] = job.status().tasks
     assert task.urls
@@ -166,14 +158,15 @@ def test_a_killed_worker_leaves_whole_objects_and_each_once(
 ) -> None:
     jobs = [limner.submit(f"a parade of {number} drums", copy_to="killed") for number in range(40)]
     for _ in range(3):
-        eventually(lambda: len(objects(folder / "killed")) > 4, WAIT)
-        fleet.kill_worker(0, signal.SIGKILL) if hasattr(fleet, "kill_worker") else None
-    eventually(lambda: all(job.result(WAIT).copied for job in jobs), 2 * WAIT)
+        before = len(objects(folder))
+        eventually(lambda: len(objects(folder)) > before)  # noqa: B023 - called at once
+        fleet.kill_worker(len(fleet.workers) - 1)
+        fleet.start_worker()
+    eventually(
+        lambda: all(job.status().state.ended and job.result(WAIT).copied for job in jobs), within=2 * WAIT
+    )
     stored = {file.name: file for job in jobs for file in job.result(WAIT).files}
     found = {str(path.relative_to(folder)) for path in objects(folder / "killed")}
-    assert found == {*stored, *(name.replace(".png", ".thumb.webp") for name in stored)}
+    assert found == {*stored, *(thumbnail_name(name) for name in stored)}
     for job in jobs:
         check_files(job.result(WAIT), 1)
-
-
-_ = (time, httpx)
