@@ -33,8 +33,10 @@ def preflight(settings: Settings) -> None:
 
 
 def storage_preflight(settings: Settings) -> None:
-    """Exit with the name of the setting at fault if a worker cannot store copies. A store that is away is only
-    told: jobs need not wait for it."""
+    """Exit with the name of the setting at fault if a worker cannot store copies.
+
+    A store that is away is only told: jobs need not wait for it.
+    """
     try:
         if storage := make_storage(settings):
             storage.check()

@@ -113,6 +113,7 @@ class Desk:
             money=Money(),
             readers=AtOnce(),
             letters=letters,
+            copies=None,
         )
 
 

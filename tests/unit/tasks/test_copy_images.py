@@ -10,7 +10,7 @@ from tasks.copy_images import OVERDUE, shortfall
 from worker.copies.copier import CopyFailed, CopyFault
 
 TWO_DAYS = 172_800.0
-SETTINGS = Settings(_env_file=None, redis_url="redis://127.0.0.1:1/0", copy_to="file:///srv/images")  # type: ignore[call-arg]
+SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", copy_to="file:///srv/images")
 
 LINK = CopyFailed(CopyFault.LINK, "the host answers 404")
 PICTURE = CopyFailed(CopyFault.PICTURE, "no image came: an HTML page")
