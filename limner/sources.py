@@ -1,0 +1,208 @@
+"""The places that an image's bytes come from: a file of the fleet's storage, a link, or an object in a store.
+
+The address is part of a result, so it is not trusted: it decides from where bytes are read and nothing else.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Self
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from limner._fetch import Fetcher, FetchError, FetchFault, Limits
+from limner.configuration import checked_megabytes, checked_seconds
+from limner.errors import ConfigurationError
+
+PIECE: Final = 1 << 18
+"""Bytes read at once."""
+_MAY_PASS: Final = frozenset(
+    {FetchFault.UNREACHABLE, FetchFault.TOO_SLOW, FetchFault.CUT_OFF, FetchFault.MALFORMED}
+)
+_LONGEST: Final = 300
+"""Characters of an address in a message."""
+_SETTINGS: Final = {
+    FetchFault.FORBIDDEN: "LIMNER_COPY_PLAIN_HOSTS",
+    FetchFault.TOO_LARGE: "LIMNER_COPY_MAX_MB",
+    FetchFault.TOO_SLOW: "LIMNER_COPY_SECONDS",
+}
+"""The settings that would allow it."""
+_BUSY: Final = frozenset({408, 425, 429})
+_SERVER_FAULTS: Final = 500
+
+
+class Unusable(Exception):
+    """A source does not have the image, or cannot be read; the message names the source and says why."""
+
+    def __init__(self, reason: str, *, retryable: bool = False) -> None:
+        super().__init__(reason)
+        self.retryable = retryable
+        """True if the same source may have it later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An open source of bytes. Its pieces can be read once; reading raises Unusable."""
+
+    length: int | None
+    """In bytes, as the source itself says."""
+    pieces: Iterable[bytes]
+
+
+_Opener = Callable[[str, SplitResult], contextlib.AbstractContextManager[Source]]
+
+
+class Sources:
+    """Opens the addresses of images. Thread-safe; holds no connection.
+
+    ``plain_hosts`` may speak http and live at private addresses. ``endpoint`` and ``region`` are those of an
+    S3 that is not Amazon's. Raises ConfigurationError for a host or a proxy that can be none.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        plain_hosts: Collection[str] = (),
+        proxy: str | None = None,
+        endpoint: str = "",
+        region: str = "",
+    ) -> None:
+        self.limits = limits
+        try:
+            self._fetcher = Fetcher(limits, plain_hosts=plain_hosts, proxy=proxy)
+        except ValueError as error:
+            raise ConfigurationError(f"LIMNER_COPY_PLAIN_HOSTS or LIMNER_COPY_PROXY: {error}") from None
+        self._s3 = {"endpoint": endpoint, "region": region}
+        self._links: Mapping[str, _Opener] = dict.fromkeys(("http", "https"), self._fetched)
+        self._storage: Mapping[str, _Opener] = {
+            **self._links,
+            **dict.fromkeys(("s3", "gs", "az"), self._stored),
+            "file": _local,
+        }
+
+    @classmethod
+    def from_env(cls, *, plain_hosts: Collection[str] = ()) -> Self:
+        """With the fleet's settings for copies, where the environment has them.
+
+        Raises ConfigurationError, which names the setting.
+        """
+        if isinstance(plain_hosts, str):
+            raise ConfigurationError("plain_hosts: must be a list of hosts, not a text")
+        hosts = os.environ.get("LIMNER_COPY_PLAIN_HOSTS", "").split(",")
+        return cls(
+            Limits(
+                max_bytes=checked_megabytes(_setting("LIMNER_COPY_MAX_MB", "64"), "LIMNER_COPY_MAX_MB"),
+                seconds=checked_seconds(_setting("LIMNER_COPY_SECONDS", "60"), "LIMNER_COPY_SECONDS"),
+            ),
+            plain_hosts=[*plain_hosts, *(host.strip() for host in hosts if host.strip())],
+            proxy=_setting("LIMNER_COPY_PROXY") or None,
+            endpoint=_setting("LIMNER_COPY_ENDPOINT"),
+            region=_setting("LIMNER_COPY_REGION"),
+        )
+
+    def open(self, url: str, *, stored: bool) -> contextlib.AbstractContextManager[Source]:
+        """A source of this address's bytes; raises Unusable, at once or as the source is entered.
+
+        An address of the fleet's own storage, ``stored``, may be a file or an object. A link of the provider
+        may not, as nothing in a result says which bytes are to be expected there.
+        """
+        openers = self._storage if stored else self._links
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise Unusable(f"{shown(url)}: not an address") from None
+        if parts.scheme not in openers:
+            raise Unusable(f"{shown(url)}: not an address with {', '.join(openers)}")
+        return openers[parts.scheme](url, parts)
+
+    @contextlib.contextmanager
+    def _fetched(self, url: str, _: SplitResult) -> Iterator[Source]:
+        try:
+            with self._fetcher.open(url) as download:
+                yield Source(download.length, download.pieces())
+        except FetchError as error:
+            setting = _SETTINGS.get(error.fault)
+            told = f"{error} ({setting})" if setting else str(error)
+            raise Unusable(told, retryable=_may_pass(error)) from error
+
+    @contextlib.contextmanager
+    def _stored(self, url: str, parts: SplitResult) -> Iterator[Source]:
+        try:
+            import obstore
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ModuleNotFoundError:
+            raise Unusable(
+                f"{shown(url)}: install the package obstore to read it; or set LIMNER_COPY_URL for the "
+                "fleet, the base under which consumers reach the images"
+            ) from None
+        bound = timedelta(seconds=self.limits.seconds)
+        options: dict[str, Any] = {
+            "client_options": {"timeout": bound},
+            "retry_config": {"max_retries": 2, "retry_timeout": bound},
+        }
+        if parts.scheme == "s3":
+            options["config"] = {name: value for name, value in self._s3.items() if value}
+            options["client_options"]["allow_http"] = self._s3["endpoint"].startswith("http://")
+        try:
+            store = from_url(f"{parts.scheme}://{parts.netloc}", **options)
+            found = obstore.get(store, unquote(parts.path).lstrip("/"))
+        except (BaseError, OSError) as error:
+            raise _unreadable(url, error) from error
+        pieces = map(bytes, found.stream(min_chunk_size=PIECE))
+        yield Source(found.meta["size"], _reading(url, pieces, (OSError, BaseError)))
+
+
+@contextlib.contextmanager
+def _local(url: str, parts: SplitResult) -> Iterator[Source]:
+    if parts.netloc not in ("", "localhost"):
+        raise Unusable(f"{shown(url)}: a file of another machine")
+    try:
+        # Without O_NONBLOCK, a named pipe would hold the thread up for as long as nobody writes to it.
+        number = os.open(unquote(parts.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{shown(url)}: {_first_line(error)}") from error
+    with open(number, "rb") as file:  # noqa: PTH123 - it is a descriptor
+        facts = os.fstat(number)
+        if not stat.S_ISREG(facts.st_mode):
+            raise Unusable(f"{shown(url)}: not a regular file")
+        yield Source(facts.st_size, _reading(url, iter(lambda: file.read(PIECE), b""), (OSError,)))
+
+
+def _reading(url: str, pieces: Iterable[bytes], faults: tuple[type[Exception], ...]) -> Iterator[bytes]:
+    """The same pieces; a fault of the source is told from one of the folder that they are written to."""
+    try:
+        yield from pieces
+    except faults as error:
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: Exception) -> Unusable:
+    return Unusable(f"{shown(url)}: {_first_line(error)}", retryable=True)
+
+
+def _may_pass(error: FetchError) -> bool:
+    if error.fault is FetchFault.STATUS:
+        return error.status in _BUSY or (error.status or 0) >= _SERVER_FAULTS
+    return error.fault in _MAY_PASS
+
+
+def _setting(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def _first_line(error: Exception) -> str:
+    told = error.strerror if isinstance(error, OSError) else None
+    return (told or str(error)).strip().partition("\n")[0] or type(error).__name__
+
+
+def shown(url: str) -> str:
+    """An address in a message, without what may be a signature or a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST]
