@@ -1,13 +1,11 @@
 """The files that images are saved as: their names, their kinds and their hashes."""
 
 import hashlib
-import os
 import re
-import stat
 from pathlib import Path
 from typing import Final
 
-from limner.sources import PIECE
+from limner.sources import PIECE, open_regular
 
 EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 """Of the kinds of images that Limner knows, by their content types."""
@@ -41,12 +39,10 @@ def extension_of(head: bytes) -> str | None:
 def digest_of(path: Path) -> str | None:
     """The SHA-256 of a regular file; None if there is none. A symbolic link is none."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except OSError:
         return None
-    with open(number, "rb") as file:  # noqa: PTH123 - it is a descriptor
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            return None
+    with file:
         hashed = hashlib.sha256()
         while piece := file.read(PIECE):
             hashed.update(piece)

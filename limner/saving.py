@@ -33,8 +33,9 @@ def save(
     plain_hosts: Collection[str] = (),
 ) -> list[Path]:
     """See :meth:`limner.models.Images.save`."""
+    sources = Sources.from_env(plain_hosts=plain_hosts)
     with _shown(progress) as report:
-        job = _Saving(images, Path(folder), overwrite, Sources.from_env(plain_hosts=plain_hosts), report)
+        job = _Saving(images, Path(folder), overwrite, sources, report)
         return job.conclude([job.one(wanted) for wanted in job.wanted])
 
 
@@ -58,8 +59,10 @@ async def asave(
         async with turns:
             return await asyncio.to_thread(job.one, wanted)
 
+    # It reads the system's certificates.
+    sources = await asyncio.to_thread(Sources.from_env, plain_hosts=plain_hosts)
     with _shown(progress and on_the_loop) as report:
-        job = _Saving(images, Path(folder), overwrite, Sources.from_env(plain_hosts=plain_hosts), report)
+        job = _Saving(images, Path(folder), overwrite, sources, report)
         try:
             return job.conclude(await asyncio.gather(*map(one, job.wanted)))
         finally:

@@ -4,6 +4,8 @@ The address is part of a result, so it is not trusted: it decides from where byt
 """
 
 import contextlib
+import errno
+import io
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -161,15 +163,25 @@ def _local(url: str, parts: SplitResult) -> Iterator[Source]:
     if parts.netloc not in ("", "localhost"):
         raise Unusable(f"{shown(url)}: a file of another machine")
     try:
-        # Without O_NONBLOCK, a named pipe would hold the thread up for as long as nobody writes to it.
-        number = os.open(unquote(parts.path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(unquote(parts.path))
     except (OSError, ValueError) as error:
         raise Unusable(f"{shown(url)}: {_first_line(error)}") from error
-    with open(number, "rb") as file:  # noqa: PTH123 - it is a descriptor
-        facts = os.fstat(number)
-        if not stat.S_ISREG(facts.st_mode):
-            raise Unusable(f"{shown(url)}: not a regular file")
-        yield Source(facts.st_size, _reading(url, iter(lambda: file.read(PIECE), b""), (OSError,)))
+    with file:
+        pieces = iter(lambda: file.read(PIECE), b"")
+        yield Source(os.fstat(file.fileno()).st_size, _reading(url, pieces, (OSError,)))
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.FileIO:
+    """A file for reading; raises OSError, also for what is no regular file, such as a symbolic link."""
+    # Without O_NONBLOCK, a named pipe would hold the thread up for as long as nobody writes to it.
+    number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return io.FileIO(number)
+    except BaseException:
+        os.close(number)
+        raise
 
 
 def _reading(url: str, pieces: Iterable[bytes], faults: tuple[type[Exception], ...]) -> Iterator[bytes]:
