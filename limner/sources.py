@@ -59,8 +59,8 @@ _Opener = Callable[[str, SplitResult], contextlib.AbstractContextManager[Source]
 class Sources:
     """Opens the addresses of images. Thread-safe; holds no connection.
 
-    ``plain_hosts`` may speak http and live at private addresses. ``endpoint`` and ``region`` are those of an
-    S3 that is not Amazon's. Raises ConfigurationError for a host or a proxy that can be none.
+    ``plain_hosts`` may speak http and live at private addresses. ``endpoint`` and ``region`` are those of a
+    store that is not the cloud's own. Raises ConfigurationError for a host or a proxy that can be none.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Sources:
             self._fetcher = Fetcher(limits, plain_hosts=plain_hosts, proxy=proxy)
         except ValueError as error:
             raise ConfigurationError(f"LIMNER_COPY_PLAIN_HOSTS or LIMNER_COPY_PROXY: {error}") from None
-        self._s3 = {"endpoint": endpoint, "region": region}
+        self._endpoint, self._region = endpoint, region
         self._links: Mapping[str, _Opener] = dict.fromkeys(("http", "https"), self._fetched)
         self._storage: Mapping[str, _Opener] = {
             **self._links,
@@ -135,23 +135,33 @@ class Sources:
         try:
             import obstore
             from obstore.exceptions import BaseError
-            from obstore.store import from_url
+            from obstore.store import AzureStore, GCSStore, S3Store
         except ModuleNotFoundError:
             raise Unusable(
                 f"{shown(url)}: install the package obstore to read it; or set LIMNER_COPY_URL for the "
                 "fleet, the base under which consumers reach the images"
             ) from None
+        name = unquote(parts.path).lstrip("/")
+        if not parts.netloc or not name:
+            raise Unusable(f"{shown(url)}: names no object")
         bound = timedelta(seconds=self.limits.seconds)
-        options: dict[str, Any] = {
-            "client_options": {"timeout": bound},
-            "retry_config": {"max_retries": 2, "retry_timeout": bound},
-        }
-        if parts.scheme == "s3":
-            options["config"] = {name: value for name, value in self._s3.items() if value}
-            options["client_options"]["allow_http"] = self._s3["endpoint"].startswith("http://")
+        store_class, endpoint = {
+            "s3": (S3Store, "endpoint"),
+            "gs": (GCSStore, "base_url"),
+            "az": (AzureStore, "endpoint"),
+        }[parts.scheme]
+        config = {endpoint: self._endpoint} if self._endpoint else {}
+        if self._region and parts.scheme == "s3":
+            config["region"] = self._region
+        make: Any = store_class
         try:
-            store = from_url(f"{parts.scheme}://{parts.netloc}", **options)
-            found = obstore.get(store, unquote(parts.path).lstrip("/"))
+            store = make(
+                parts.netloc,
+                config=config,
+                client_options={"timeout": bound, "allow_http": self._endpoint.startswith("http://")},
+                retry_config={"max_retries": 2, "retry_timeout": bound},
+            )
+            found = obstore.get(store, name)
         except (BaseError, OSError) as error:
             raise _unreadable(url, error) from error
         pieces = map(bytes, found.stream(min_chunk_size=PIECE))
