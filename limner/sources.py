@@ -174,6 +174,11 @@ def _local(url: str, parts: SplitResult) -> Iterator[Source]:
         raise Unusable(f"{shown(url)}: a file of another machine")
     try:
         file = open_regular(unquote(parts.path))
+    except FileNotFoundError:
+        raise Unusable(
+            f"{shown(url)}: there is no such file on this machine; with LIMNER_COPY_URL, the fleet gives "
+            "its copies addresses that lead to them from others"
+        ) from None
     except (OSError, ValueError) as error:
         raise Unusable(f"{shown(url)}: {_first_line(error)}") from error
     with file:
@@ -227,4 +232,5 @@ def shown(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "an address"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST]
+    text = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST]
+    return "".join(character if character.isprintable() else "?" for character in text)

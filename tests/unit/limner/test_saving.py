@@ -264,6 +264,19 @@ def test_a_signature_in_an_address_is_not_told(storage: Path, folder: Path) -> N
     assert "hush" not in str(no.value)
 
 
+def test_a_copy_in_a_folder_of_another_machine_is_told_from_a_lost_one(storage: Path, folder: Path) -> None:
+    images = result(stored(storage, RED))
+    (storage / "1.png").unlink()
+    with pytest.raises(ImagesNotSaved, match="no such file on this machine; with LIMNER_COPY_URL"):
+        images.save(folder)
+
+
+def test_an_escape_sequence_in_an_address_is_not_passed_on(storage: Path, folder: Path) -> None:
+    with pytest.raises(ImagesNotSaved) as no:
+        result(stored(storage, RED, url="ftp://host/\x1b[31m\u202e.png")).save(folder)
+    assert str(no.value).isprintable()
+
+
 def test_an_image_has_a_bound_that_the_fleets_setting_gives(
     storage: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
