@@ -29,7 +29,13 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         # A linked task whose producer names no queue goes where Celery sends tasks by default, and not to a
         # queue of this fleet.
         "task_routes": {"limner.*": {}, "*": {"queue": LINKED_QUEUE}},
-        "imports": ("tasks.create_task", "tasks.check_status", "tasks.check_credits", "tasks.recover"),
+        "imports": (
+            "tasks.create_task",
+            "tasks.check_status",
+            "tasks.check_credits",
+            "tasks.copy_images",
+            "tasks.recover",
+        ),
         # The work is waiting for HTTP. Threads do it in 66 MB, and 32 processes take 1.8 GB.
         "worker_pool": "threads",
         "worker_concurrency": settings.concurrency,
@@ -54,7 +60,7 @@ def _names(settings: Settings) -> dict[str, Any]:
         "task_queues": [
             # Only the names count: messages go to a queue by its name, through no exchange.
             Queue(name, Exchange(name), routing_key=name)
-            for name in (settings.queue, settings.steps_queue)
+            for name in (settings.queue, settings.steps_queue, settings.copies_queue)
         ],
         "event_exchange": f"{settings.prefix}.events",
         "event_queue_prefix": f"{settings.prefix}.events",

@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr, StringConstraints, ValidationError, field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
+from config import copying
 from config.accounts import MAIN, AccountName, AccountOptions, AccountSettings, Count, Seconds, checked_key
 
 PREFIX: Final = "LIMNER_"
@@ -152,6 +153,46 @@ class Settings(BaseSettings):
     again. The broker delivers a message of a dead worker again after 400 s at most; a restored broker
     delivers whatever it had. A message that says that it is older is refused."""
 
+    copy_to: str = ""
+    """The place of copies of all paid images: file:///PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or
+    az://CONTAINER/PREFIX. If empty, nothing is copied. Credentials are not settings of ours: they come
+    from where the cloud's own tools take them."""
+    copy_name: str = "{date:%Y/%m/%d}/{job_id}/{number}.{ext}"
+    """The name of a copy under the prefix. It may also hold {lane}, {sha256} and {task_id}. It is the
+    same each time that an image is copied, so that a repetition replaces the copy by itself."""
+    copy_url: str = ""
+    """The base of the URLs at which consumers reach copies, such as a CDN's. By default it is the store's
+    own, such as s3://BUCKET/PREFIX."""
+    copy_endpoint: str = ""
+    """The address of a store that is not the cloud's own, such as MinIO's or R2's: http:// or
+    https://."""
+    copy_region: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
+    """The region of the bucket, for s3://. By default it is AWS_REGION, AWS_DEFAULT_REGION or
+    us-east-1."""
+    copy_patience_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """The time that a job waits for its copies. Then it succeeds with the provider's URLs, and copying
+    goes on. A copy of an image of some MB takes about a second, so 30 s leave room for several tries."""
+    copy_plain_hosts: str = ""
+    """The hosts, separated by commas, that may serve images without TLS and from private addresses: the
+    stand-in, or a test of one's own."""
+    copy_proxy: Annotated[str, Field(repr=False)] = ""
+    """The proxy through which images are fetched, http://HOST:PORT. The variables HTTPS_PROXY and the
+    like are not read: a proxy resolves names itself, out of reach of the checks of addresses."""
+    copy_max_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    """The largest file that is fetched, in MiB. The provider's images have 10 at most."""
+    copy_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """The time-out of one fetch as a whole: 64 MiB at 9 Mbit/s."""
+    copy_thumbnails: bool = True
+    """True if a WebP of 256 pixels is stored beside each copy."""
+    copy_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
+    """The most copies that a worker makes at once. The other threads stay free for the steps of jobs."""
+    copy_backoff_max_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """The longest wait between two tries of a copy. A store that was away for an hour is tried within
+    five minutes of its return."""
+    copy_give_up_seconds: Annotated[float, Field(ge=1, le=10_000_000)] = 172_800.0
+    """The time after which a copy that always failed is given up, and an operator is told. The provider's
+    links are gone within two days."""
+
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 32
     """The number of threads of a worker process."""
     schedule_file: Path = Path("config/schedule.toml")
@@ -165,11 +206,21 @@ class Settings(BaseSettings):
         """The queue of the fleet's own steps, which only its workers read."""
         return f"{self.prefix}.steps"
 
+    @property
+    def copies_queue(self) -> str:
+        """The queue of the steps that copy images, which may be read by machines of their own."""
+        return f"{self.prefix}.copies"
+
+    @property
+    def copy_plain_host_names(self) -> tuple[str, ...]:
+        """The hosts of ``copy_plain_hosts``, in lower case."""
+        return copying.host_names(self.copy_plain_hosts)
+
     @model_validator(mode="after")
     def _defaults(self) -> Self:
         # The object is frozen, but the default of these fields is the value of another one.
         object.__setattr__(self, "queue", self.queue or self.prefix)
-        if self.queue == self.steps_queue:
+        if self.queue in (self.steps_queue, self.copies_queue):
             raise ValueError(f"{PREFIX}QUEUE: is the queue of the fleet's own steps")
         for name in ("broker_url", "result_url"):
             object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
@@ -257,6 +308,34 @@ class Settings(BaseSettings):
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError("must be printable ASCII without spaces")
         return url.rstrip("/")
+
+    @field_validator("copy_to")
+    @classmethod
+    def _copy_to(cls, url: str) -> str:
+        if url:
+            copying.place(url)
+        return url
+
+    @field_validator("copy_name")
+    @classmethod
+    def _copy_name(cls, template: str) -> str:
+        copying.pieces(template)
+        return template
+
+    @field_validator("copy_url", "copy_endpoint")
+    @classmethod
+    def _copy_url(cls, url: str) -> str:
+        return copying.base_url(url)
+
+    @field_validator("copy_plain_hosts")
+    @classmethod
+    def _copy_plain_hosts(cls, text: str) -> str:
+        return ",".join(copying.host_names(text))
+
+    @field_validator("copy_proxy")
+    @classmethod
+    def _copy_proxy(cls, url: str) -> str:
+        return copying.proxy_url(url)
 
     @field_validator("callback_hmac_key")
     @classmethod

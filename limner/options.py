@@ -1,10 +1,11 @@
 """The options of a submit: when and where its job is sent, and what comes back with it."""
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Final, Self, TypedDict, Unpack
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from limner.errors import InvalidRequest
 from limner.metadata import checked_metadata, metadata_json
@@ -13,6 +14,7 @@ from limner.models import MAX_NAME_LENGTH, faults
 HIGHEST_PRIORITY: Final = 9
 SHOWN_CHARACTERS: Final = 64
 """Of a value that a message shows."""
+LONGEST_FOLDER: Final = 200
 LONGEST: Final = 10_000_000.0
 """Seconds."""
 
@@ -46,6 +48,18 @@ def _name(value: Any) -> str:
 
 _Name = Annotated[str, BeforeValidator(_name)]
 
+_PART: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+
+def _folder(value: Any) -> str:
+    fine = isinstance(value, str) and len(value) <= LONGEST_FOLDER
+    if not fine or not all(_PART.fullmatch(part) and not part.endswith(".") for part in value.split("/")):
+        raise ValueError(
+            f"must be a relative folder of at most {LONGEST_FOLDER} characters: letters, digits and . _ - in "
+            "parts between single slashes; no part begins or ends with a dot"
+        )
+    return str(value)
+
 
 class SubmitKeywords(TypedDict, total=False):
     """The options as keyword arguments. :class:`SubmitOptions` says what they mean, and checks them."""
@@ -55,6 +69,8 @@ class SubmitKeywords(TypedDict, total=False):
     lane: str | None
     account: str | None
     expires_in: float | None
+    copy: bool
+    copy_to: str | None
 
 
 class SubmitOptions(BaseModel):
@@ -72,6 +88,10 @@ class SubmitOptions(BaseModel):
     """The account at the provider that is to be used; else it is the one with the most room."""
     expires_in: Annotated[float, BeforeValidator(duration)] | None = None
     """Seconds from the submission on, within which the job is sent or not at all."""
+    copied: Annotated[bool, Field(alias="copy")] = True
+    """``copy``: False if the images are not to be copied, in a fleet that copies images."""
+    copy_to: Annotated[str, BeforeValidator(_folder)] | None = None
+    """The folder for the images under the fleet's prefix, such as ``orders/4711``: at most 200 characters."""
 
     @classmethod
     def checked(cls, **options: Unpack[SubmitKeywords]) -> Self:
@@ -80,8 +100,8 @@ class SubmitOptions(BaseModel):
         Raises InvalidRequest, which names each option that is wrong, and TypeError for a keyword that is no
         option, as any function does.
         """
-        if unknown := sorted(options.keys() - cls.model_fields.keys()):
-            raise TypeError(f"{unknown[0]}: there is no such option; there are {', '.join(cls.model_fields)}")
+        if unknown := sorted(options.keys() - OPTIONS.keys()):
+            raise TypeError(f"{unknown[0]}: there is no such option; there are {', '.join(OPTIONS)}")
         try:
             return cls.model_validate(options)
         except ValidationError as error:
@@ -89,9 +109,13 @@ class SubmitOptions(BaseModel):
 
     def keywords(self) -> dict[str, Any]:
         """The options by their names, without the fields that a subclass adds."""
-        return {name: getattr(self, name) for name in SubmitOptions.model_fields}
+        return {option: getattr(self, field) for option, field in OPTIONS.items()}
 
     @cached_property
     def metadata_json(self) -> str:
         """The metadata as the record keeps it, written once for all jobs that share the options."""
         return metadata_json(self.metadata)
+
+
+OPTIONS: Final = {field.alias or name: name for name, field in SubmitOptions.model_fields.items()}
+"""The field of each option. ``copy`` would hide a method of pydantic's."""

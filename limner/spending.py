@@ -19,6 +19,9 @@ class DaySpend:
     spent: Decimal
     tasks: int
     """The number of the provider's tasks that were paid for."""
+    copied_objects: int
+    """The number of images and thumbnails that were stored."""
+    copied_bytes: int
     by_account: Mapping[str, Decimal]
     by_lane: Mapping[str, Decimal]
     """Jobs without a lane are in none."""

@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from limner.models import ImageFile
+
 
 class JobState(StrEnum):
     """The state of a job."""
@@ -18,6 +20,8 @@ class JobState(StrEnum):
     """The provider may or may not have accepted the attempt."""
     GENERATING = "generating"
     """The provider works on it, under a task id that is known."""
+    COPYING = "copying"
+    """Its images are there, and are being copied to the fleet's storage."""
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -63,6 +67,35 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """The copy of one paid image in the fleet's storage."""
+
+    number: int
+    """Its number among the job's images, counting from 1."""
+    task_id: str
+    url: str
+    """The provider's link."""
+    stored: bool
+    file: ImageFile | None
+    """The object that the image is, or is about to become."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingCopy:
+    """A job with images that are not copied. Times are UTC."""
+
+    job_id: str
+    failed: bool
+    """True if they are not tried any more."""
+    since: datetime
+    """The time at which the last of its images came, or a person had them tried again."""
+    tries: int
+    """The tries that have failed since then."""
+    at: datetime
+    """The time of the next try, or of giving up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
     """A job as its producer sees it. Times are UTC."""
 
@@ -80,6 +113,12 @@ class JobStatus:
     """All of the provider's tasks that are known for the job: more than one if it was paid for twice."""
     resubmitted: int
     """The number of times that it was sent again although an attempt was in doubt."""
+    copies: tuple[Copy, ...]
+    """The paid images that are to be copied, or are copied; those of all tasks."""
+    copy_tries: int
+    """The tries to copy them that have failed so far."""
+    next_copy_at: datetime | None
+    """The time of the next try to copy them; None if nothing is left, or they are not tried any more."""
     wrong_ids: int
     """The number of task ids of callbacks that were wrong, or could not be confirmed."""
     held: bool

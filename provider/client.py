@@ -18,7 +18,7 @@ from provider.deadline import NotSent
 from provider.endpoint import checked_api_key, checked_api_url, environment_proxy, tls_context
 from provider.envelope import clean
 from provider.messages import Requests, read_headers, read_location
-from provider.reading import read_create, read_credits, read_record
+from provider.reading import read_create, read_credits, read_download, read_record
 from provider.redaction import Redactor
 from provider.task_ids import candidates
 from provider.transport import Transport
@@ -27,6 +27,7 @@ from provider.wire import create_body, encode
 CREATE_PATH: Final = "/api/v1/jobs/createTask"
 RECORD_PATH: Final = "/api/v1/jobs/recordInfo"
 CREDIT_PATH: Final = "/api/v1/chat/credit"
+DOWNLOAD_PATH: Final = "/api/v1/common/download-url"
 
 # Verified on raw sockets in tests/integration/provider: in all of these no byte of the request went out.
 _WITHDRAWN: Final = (
@@ -188,6 +189,21 @@ class KieClient:
         raise ProviderError(
             f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance, location
         )
+
+    def download_url(self, url: str) -> str:
+        """Another link to one of the provider's own files, valid for 20 minutes (contract 4).
+
+        Raises :class:`ProviderError`.
+        """
+        answer = self._ask(self._requests.post(DOWNLOAD_PATH, encode({"url": url})))
+        if isinstance(answer, _Answer):
+            link = read_download(answer.http_status, answer.headers, answer.body, api_url=self._api_url)
+        else:
+            link = _unread(answer)
+        if isinstance(link, str):
+            return link
+        cause = link.cause.value if link.cause else link.why.value
+        raise ProviderError(f"no link from {self._api_url}: {cause} {link.message}".rstrip(), link)
 
     def _ask(
         self, request: httpcore.Request, may_send: Callable[[], bool] | None = None

@@ -27,6 +27,7 @@ from provider.pages import page_message, page_refusal
 from provider.records import is_other_task, read_task, state_of
 from provider.retry_after import read_retry_after
 from provider.task_ids import candidates, read_task_id
+from provider.urls import read_link
 
 OK: Final = 200
 GENERATION_FAILED: Final = 501
@@ -126,6 +127,18 @@ def _page(
         why = Why.NOT_JSON if envelope is None else Why.NO_CODE
         return Unknown(why, None, http_status, message, task_ids, _retry_after(headers, envelope))
     return Refused(cause, None, http_status, message, _retry_after(headers, envelope))
+
+
+def read_download(
+    http_status: int, headers: Mapping[str, str], body: bytes, *, api_url: str
+) -> str | Unreadable:
+    """The link in an answer to download-url (contract 4). The code is 422 for a file of somebody else."""
+    envelope = read_envelope(body)
+    code = _code(envelope, http_status)
+    if envelope is None or code is None:
+        return _no_envelope(envelope, http_status, headers, body)
+    link = read_link(envelope.data, api_url) if code == OK and _is_2xx(http_status) else None
+    return link or _unreadable(envelope, code, http_status, headers)
 
 
 def _record(data: object) -> object:

@@ -81,6 +81,12 @@ def read_urls(data: Mapping[str, Any], api_url: str) -> Found:
     return fallback
 
 
+def read_link(data: object, api_url: str) -> str | None:
+    """The link in the data of an answer to download-url, in whatever shape; None if there is none."""
+    found = _found({"url": data}, api_url).urls
+    return found[0] if found else None
+
+
 def _sources(data: Mapping[str, Any]) -> Iterator[object]:
     for name in _SOURCES:
         if source := data.get(name):

@@ -280,6 +280,7 @@ def _succeeded(services: Services, asked: Asked, done: Done, attempt: int | None
     if done.relative:
         logger.warning("job %s: the provider sent URLs without a host: %s", job_id, ", ".join(done.urls))
     kind = kind_of(request_of(record))
+    copied = services.copies is not None and not record.uncopied
     return TaskSucceeded(
         job_id=job_id,
         task_id=task_id,
@@ -289,7 +290,8 @@ def _succeeded(services: Services, asked: Asked, done: Done, attempt: int | None
         attempt=attempt,
         relative=done.relative,
         sample=None if duration is None else services.ledger.durations.sample(kind, duration),
-        result=services.results.ahead(record, task_id, done.urls, spent, asked.at),
+        copy=services.settings.copy_patience_seconds if copied else None,
+        result=None if copied else services.results.ahead(record, task_id, done.urls, spent, asked.at),
     )
 
 

@@ -35,8 +35,17 @@ def bring_to_end(services: Services, job_id: str, lease: int) -> None:
         services.ledger.jobs.doubt(job_id, record.attempt, lease_over(), grace=grace)
     elif record.state is JobState.IN_DOUBT:
         resolve_doubt(services, record)
+    elif record.state is JobState.COPYING:
+        deliver(services, record)
     elif record.state.ended:
         store(services, record)
+
+
+def deliver(services: Services, record: Record) -> None:
+    """End a job whose copies take longer than LIMNER_COPY_PATIENCE_SECONDS, with the provider's URLs."""
+    logger.warning("job %s ends before its images are copied; copying goes on", record.job_id)
+    if ended := services.ledger.copies.deliver(record.job_id, record.lease):
+        store(services, ended)
 
 
 def resolve_doubt(services: Services, record: Record) -> None:

@@ -21,6 +21,8 @@ from config import Settings
 from limner._connection import record_error
 from limner.errors import LimnerError, RecordUnreadable, StoreUnavailable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
+from worker.copies.room import Room
+from worker.copies.services import CopyServices
 from worker.inspection import STEP
 from worker.limits.quota import money, quotas
 from worker.marks import Marks
@@ -33,6 +35,7 @@ TASKS = {
     "poll": "limner.check_status",
     "recover": "limner.recover",
     "credits": "limner.check_credits",
+    "copy": "limner.copy_images",
 }
 """The Celery task of each step."""
 
@@ -74,7 +77,13 @@ class Dispatcher(threading.Thread):
     """The thread that claims steps and sends their messages until it is stopped."""
 
     def __init__(
-        self, app: Celery, ledger: Ledger, allowed: Sequence[Quota], money: Money, marks: Marks
+        self,
+        app: Celery,
+        ledger: Ledger,
+        allowed: Sequence[Quota],
+        money: Money,
+        marks: Marks,
+        room: Room | None = None,
     ) -> None:
         super().__init__(name="limner-dispatcher", daemon=True)
         self._app: Any = app
@@ -83,6 +92,8 @@ class Dispatcher(threading.Thread):
         self._quotas = allowed
         self._money = money
         self._marks = marks
+        self._room = room
+        """The room for copies in this worker; None if it makes none."""
         self._renew_at = 0.0
         self.ticked_at = time.monotonic()
         """The time (``time.monotonic``) of the last tick, by which a dispatcher that stands still is seen."""
@@ -132,7 +143,10 @@ class Dispatcher(threading.Thread):
             self._unsent = []
         self._stopped.wait(max(0.0, self._claim_again - time.monotonic()))
         self._claim_again = time.monotonic() + LEAST_GAP
-        claimed = self._ledger.queue.claim(*self._quotas, money=self._money)
+        copies = self._room.claims() if self._room else 0
+        claimed = self._ledger.queue.claim(*self._quotas, money=self._money, copies=copies)
+        if self._room:
+            self._room.claimed(sum(step.step == "copy" for step in claimed.steps))
         if claimed.stepped:
             logger.warning(
                 "the clock of Redis was stepped by %+.1f s; the ledger's times were moved with it",
@@ -210,10 +224,11 @@ class Dispatcher(threading.Thread):
         content_type, encoding, text = dumps([message.arguments, {}, {}], serializer="json")
         body = text.encode(encoding)
         mark = self._marks.of(message.task, message.task_id, body)
+        settings = self._app.settings
         self._producer.publish(
             body,
             exchange="",
-            routing_key=self._app.settings.steps_queue,
+            routing_key=settings.copies_queue if message.task == TASKS["copy"] else settings.steps_queue,
             content_type=content_type,
             content_encoding=encoding,
             headers={"lang": "py", "task": message.task, "id": message.task_id, STEP: mark},
@@ -239,10 +254,13 @@ class Dispatcher(threading.Thread):
         self._away = False
 
 
-def make_dispatcher(app: Celery, settings: Settings, marks: Marks) -> Dispatcher:
-    """Make the dispatcher from the settings."""
+def make_dispatcher(
+    app: Celery, settings: Settings, marks: Marks, copies: CopyServices | None = None
+) -> Dispatcher:
+    """Make the dispatcher from the settings, of a worker that makes these copies."""
     # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
-    return Dispatcher(app, make_ledger(settings, retries=0), quotas(settings), money(settings), marks)
+    ledger, room = make_ledger(settings, retries=0), copies.room if copies else None
+    return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room)
 
 
 class DispatcherStep(bootsteps.StartStopStep):
@@ -257,7 +275,9 @@ class DispatcherStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Start the dispatcher."""
         app = parent.app
-        self.dispatcher = app.dispatcher = make_dispatcher(app, app.settings, app.marks)
+        reads_copies = app.settings.copies_queue in app.amqp.queues.consume_from
+        copies = app.services.copies if app.settings.copy_to and reads_copies else None
+        self.dispatcher = app.dispatcher = make_dispatcher(app, app.settings, app.marks, copies)
         self.dispatcher.start()
         # stop() would be too early to give steps back: the pool still takes messages until it has drained.
         worker_shutdown.connect(self._drained, weak=False)

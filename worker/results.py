@@ -2,7 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,10 +11,12 @@ from uuid import uuid4
 
 import redis
 from celery import Celery, states
+from celery.backends.base import KeyValueStoreBackend
 from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
-from limner.ledger import BackendResult, Ledger, Record
+from limner.ledger import BackendResult, Ledger, Record, Stored
+from limner.status import JobState
 from worker.continuations import BROKER_ERRORS, Asked, conclude
 from worker.polling.policies import PollPolicy
 
@@ -45,7 +48,7 @@ class ResultStore:
         """The time to live in seconds of a record to which nothing more can happen."""
 
     def ahead(
-        self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | None, now: datetime
+        self, record: Record, task_id: str, urls: Sequence[str], spent: Decimal | str | None, now: datetime
     ) -> BackendResult | None:
         """The encoded result of a job that this task is about to end.
 
@@ -73,6 +76,20 @@ class ResultStore:
             follow=self._follow(record, now),
         )
 
+    def ahead_copied(self, record: Record, stored: Mapping[int, Stored]) -> BackendResult | None:
+        """The encoded result of a job that these copies are about to end; None as :meth:`ahead`."""
+        copies = tuple(
+            replace(copy, stored=True, file=stored[copy.number].file) if copy.number in stored else copy
+            for copy in record.copies
+        )
+        complete = all(copy.stored for copy in copies if copy.task_id == record.task_id)
+        if record.state is not JobState.COPYING or not complete or not record.task_id or not record.read_at:
+            return None
+        made, record = record.outcome or {}, replace(record, copies=copies)
+        assert record.task_id  # noqa: S101 - as above
+        assert record.read_at  # noqa: S101 - as above
+        return self.ahead(record, record.task_id, made.get("urls", ()), made.get("credits"), record.read_at)
+
     def _encoded(self, job_id: str, result: Any, state: str) -> str:
         # The backend's own encoding has no public name.
         meta = self._backend._get_result_meta(result, state, None, None)  # noqa: SLF001
@@ -94,10 +111,12 @@ class ResultStore:
         if asked and not record.continued:
             self._write(record.job_id, asked, result)
         elif not asked.get("ignore_result"):
-            self._write(record.job_id, {}, result)
+            self._write(record.job_id, {}, result, again=record.copied)
         assert record.finished_at  # noqa: S101 - it has ended
         follow = self._follow(record, record.finished_at)
-        ledger.jobs.stored(record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow)
+        ledger.jobs.stored(
+            record.job_id, record.finished_at, ttl=self.record_ttl, follow=follow, copied=record.copied
+        )
 
     def refuse(self, job_id: str, error: LimnerError, asked: Asked | None = None) -> bool:
         """Store an error as the result of a message from which no job can be made.
@@ -136,10 +155,16 @@ class ResultStore:
         told: bool = self._backend.client.transaction(write, job, key, value_from_callable=True)
         return told
 
-    def _write(self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError) -> None:
+    def _write(
+        self, job_id: str, asked: Asked, result: dict[str, Any] | LimnerError, *, again: bool = False
+    ) -> None:
         with _backend_errors():
             if asked:
                 conclude(self._app, job_id, asked, result)
+            elif again and isinstance(self._backend, KeyValueStoreBackend):
+                # Celery keeps the first success, which lacks what was copied since.
+                key = self._backend.get_key_for_task(job_id)
+                self._backend.set(key, self._encoded(job_id, result, states.SUCCESS))
             else:
                 state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
                 self._backend.store_result(job_id, result, state)

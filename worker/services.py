@@ -12,6 +12,7 @@ from config import AccountSettings, Settings
 from limner._connection import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
+from worker.copies.services import CopyServices, make_copies
 from worker.letters import LetterBox
 from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
@@ -46,6 +47,8 @@ class Services:
     """Makes the polls of a message side by side."""
     letters: LetterBox
     """Takes messages that no job can be made of."""
+    copies: CopyServices | None
+    """Copies images, in a fleet with LIMNER_COPY_TO."""
 
     @property
     def grace(self) -> float:
@@ -102,10 +105,11 @@ def make_services(settings: Settings, app: Celery) -> Services:
     late = LatePolls()
     ledger = make_ledger(settings)
     accounts = settings.all_accounts()
+    providers = {name: make_provider(settings, account) for name, account in accounts.items()}
     return Services(
         settings=settings,
         ledger=ledger,
-        providers={name: make_provider(settings, account) for name, account in accounts.items()},
+        providers=providers,
         results=ResultStore(
             app,
             ledger,
@@ -126,4 +130,5 @@ def make_services(settings: Settings, app: Celery) -> Services:
         # Enough that no poll that has begun waits for a thread. They are made when they are needed.
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
         letters=LetterBox(ledger.letters.put, secrets_of(settings)),
+        copies=make_copies(settings, providers),
     )

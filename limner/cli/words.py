@@ -52,6 +52,18 @@ def _refused(detail: Detail) -> str:
     return f"refused: {answer(detail.get('error'))}{_then('sent again', detail)}{pause}"
 
 
+def _copying(detail: Detail) -> str:
+    return f"{_task(detail)} is ready: {counted(int(detail.get('urls') or 0), 'image')} to be copied"
+
+
+def _not_copied(detail: Detail) -> str:
+    return f"not copied: {answer(detail.get('error'))}{_then('tried again', detail)}"
+
+
+def _copied(detail: Detail) -> str:
+    return f"copied: {counted(int(detail.get('images') or 0), 'image')}, {detail.get('size')} bytes"
+
+
 def _over_budget(detail: Detail) -> str:
     caps = {"day": "LIMNER_CREDITS_PER_DAY", "lane": "LIMNER_CREDITS_PER_LANE_DAY"}
     return f"no money for it: it would break {caps.get(str(detail.get('cap')), 'a cap')}"
@@ -147,6 +159,11 @@ def _failed(detail: Detail) -> str:
 
 
 _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
+    "copying": _copying,
+    "not_copied": _not_copied,
+    "copy_overdue": lambda detail: f"its images are still not copied: {answer(detail.get('error'))}",
+    "copied": _copied,
+    "copy_failed": lambda detail: f"its images could not be copied: {answer(detail.get('error'))}",
     "submitted": lambda detail: f"submitted{_then('starts', detail)}",
     "conflict": _conflict,
     "sending": _sending,

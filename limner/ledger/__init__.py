@@ -4,6 +4,7 @@ Private to Limner. This module is its face: nobody outside imports a module of t
 """
 
 from limner.configuration import Durability
+from limner.ledger.copies import COMPLETE, Shortfall, Stored
 from limner.ledger.durations import USUAL, Durations, Kind, kind_of
 from limner.ledger.ledger import Ledger
 from limner.ledger.letters import Unfit
@@ -35,6 +36,7 @@ from limner.ledger.scripts.reports import (
 from limner.ledger.store import Reading
 
 __all__ = [
+    "COMPLETE",
     "LONGEST_NAP",
     "USUAL",
     "Adoption",
@@ -55,7 +57,9 @@ __all__ = [
     "Reading",
     "Record",
     "Report",
+    "Shortfall",
     "Step",
+    "Stored",
     "Submission",
     "Submitted",
     "TaskEnd",

@@ -43,6 +43,8 @@ def _day(day: int, fields: Mapping[str, str]) -> DaySpend:
         date=datetime.fromtimestamp(day * DAY / 1000, UTC).date(),
         spent=_credits(fields.get("spent", "0")),
         tasks=int(fields.get("tasks", 0)),
+        copied_objects=int(fields.get("copied_objects", 0)),
+        copied_bytes=int(fields.get("copied_bytes", 0)),
         by_account=_split(fields, "spent:account:"),
         by_lane=_split(fields, "spent:lane:"),
     )

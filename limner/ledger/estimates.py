@@ -38,7 +38,7 @@ class Estimates:
         the slots and the pauses of the accounts.
         """
         now = record.read_at
-        if now is None or record.state.ended or record.state is JobState.IN_DOUBT:
+        if now is None or record.state.ended or record.state in (JobState.IN_DOUBT, JobState.COPYING):
             return Estimate()
         total, left = yield from self._typical_seconds(record)
         if record.state is not JobState.QUEUED:

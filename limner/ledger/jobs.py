@@ -140,6 +140,8 @@ class Jobs:
             celery=new.celery,
             remember=None if new.remember is None else to_ms(new.remember),
             too_old=new.too_old,
+            uncopied=not new.options.copied,
+            folder=new.options.copy_to,
         )
 
     def submit(self, new: Submission) -> Submitted:
@@ -387,14 +389,24 @@ class Jobs:
         """
         return self.store.run(CancelCall(job=job_id, unsent=failed(unsent), sent=failed(sent), store_lease=0))
 
-    def stored(self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0) -> bool:
+    def stored(
+        self, job_id: str, finished_at: datetime, *, ttl: float, follow: float = 0.0, copied: bool = False
+    ) -> bool:
         """The result with which a job ended at that time is in the result backend.
 
         Its record goes in ``ttl`` seconds; if a task of it is still open, that one is polled after
-        ``follow`` seconds, and the record stays. Should the job have another end by now, it is due again.
+        ``follow`` seconds, and the record stays. Should the job have another end by now, or its images be
+        ``copied`` only now, it is due again.
         """
-        finished = to_ms(finished_at.timestamp())
-        return self.store.run(StoredCall(job=job_id, finished=finished, ttl=to_ms(ttl), follow=to_ms(follow)))
+        return self.store.run(
+            StoredCall(
+                job=job_id,
+                finished=to_ms(finished_at.timestamp()),
+                copied=copied,
+                ttl=to_ms(ttl),
+                follow=to_ms(follow),
+            )
+        )
 
 
 def _readable(job_id: str, fields: Mapping[str, str]) -> Record | None:

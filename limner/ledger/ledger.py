@@ -10,6 +10,7 @@ import redis
 from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
+from limner.ledger.copies import Copies
 from limner.ledger.durations import USUAL
 from limner.ledger.estimates import Estimates
 from limner.ledger.jobs import Jobs
@@ -59,6 +60,8 @@ class Ledger:
         """Logs and events."""
         self.jobs = Jobs(self.store, self.leases, self.journal)
         """Records, and the transitions between a job's states."""
+        self.copies = Copies(self.store, self.leases)
+        """Copies of images."""
         self.accounts = Accounts(self.store)
         """Quotas and pauses."""
         self.queue = Queue(self.store, self.leases, self.accounts, steady or clock or time.monotonic)
@@ -69,7 +72,7 @@ class Ledger:
         """Durations of tasks."""
         self.estimates = Estimates(self.queue, self.durations)
         """Estimates of when jobs are sent and when they end."""
-        self.statuses = Statuses(self.queue, self.estimates)
+        self.statuses = Statuses(self.queue, self.estimates, self.copies)
         """Statuses of jobs."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""

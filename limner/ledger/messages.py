@@ -28,7 +28,7 @@ def moment(milliseconds: Milliseconds) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-Step = Literal["create", "poll", "recover", "credits"]
+Step = Literal["create", "poll", "recover", "credits", "copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Leases:
     """From the claim of a poll until its answer is on record; longer than a request can take."""
     send: float = 30.0
     """From the begin of an attempt until its outcome is on record; longer than a request can take."""
+    copy: float = 20.0
+    """From one sign of life of a step that copies images to the next."""
     store: float = 10.0
     """From the end of a job until its result lies in the result backend."""
 

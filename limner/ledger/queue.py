@@ -36,7 +36,9 @@ class ClaimSteps(Script[Claimed | Literal["unknown", "stepped"]]):
     expected: Milliseconds | None
     lease: Milliseconds
     poll_lease: Milliseconds
+    copy_lease: Milliseconds
     store_lease: Milliseconds
+    copies: int
     batch: int
     expired: str
     prices: Json | None
@@ -131,8 +133,10 @@ class Queue:
 
     # Workers
 
-    def claim(self, *quotas: Quota, money: Money = FREE, batch: int = 100) -> Claimed:
+    def claim(self, *quotas: Quota, money: Money = FREE, batch: int = 100, copies: int = 0) -> Claimed:
         """Lease up to ``batch`` steps of each kind that may happen now, on the accounts of these quotas.
+
+        Of the jobs whose images are to be copied, ``copies`` are leased at most.
 
         New quotas are registered first. A later claim with the same quotas does not send them again until
         :data:`REGISTER_EVERY` seconds have passed.
@@ -144,7 +148,9 @@ class Queue:
             expected=self._expected(),
             lease=to_ms(self.leases.step),
             poll_lease=to_ms(self.leases.poll),
+            copy_lease=to_ms(self.leases.copy),
             store_lease=0,
+            copies=copies,
             batch=batch,
             expired=EXPIRED,
             prices=of_prices(money),

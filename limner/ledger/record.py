@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, Self
 from limner._connection import record_error
 from limner.errors import Charged, JobFailed, RecordUnreadable
 from limner.ledger.layout.constants import MAIN, VERSION
-from limner.models import Images
+from limner.models import ImageFile, Images
 from limner.namespaces import lane_named
-from limner.status import Doubt, Event, JobState, LogEntry, Task, TaskState
+from limner.status import Copy, Doubt, Event, JobState, LogEntry, Task, TaskState
 
 _TOKEN: Final = "token:"  # noqa: S105 - the start of field names
 
@@ -46,6 +46,21 @@ class Record:
     """The attempt in doubt, which the provider may or may not have accepted."""
     proven: int | None
     """The attempt that a callback has proved accepted, without an id of its task that could be read."""
+    copies: tuple[Copy, ...]
+    """The paid images that are to be copied, or are copied."""
+    copied: bool
+    """True if the images of the result are copied."""
+    uncopied: bool
+    """True if the producer does not want its images copied."""
+    folder: str | None
+    """The folder for its images, under the fleet's prefix."""
+    copy_lease: int
+    copy_since: datetime | None
+    """The time at which the last of its images came, or a person had them tried again."""
+    copy_tries: int
+    """The tries to copy them that have failed since then."""
+    copy_overdue: bool
+    """True if it was told that its copies are overdue."""
     wrong_ids: int
     """The number of task ids of callbacks that were wrong, or could not be confirmed."""
     over_budget: str | None
@@ -123,6 +138,14 @@ class Record:
             resubmitted=int(fields.get("resubmitted", 0)),
             doubtful=int(fields["doubtful"]) if "doubtful" in fields else None,
             proven=int(fields["proven"]) if "proven" in fields else None,
+            copies=_copies(fields.get("copies", "[]")),
+            copied="copied" in fields,
+            uncopied="uncopied" in fields,
+            folder=fields.get("folder"),
+            copy_lease=int(fields.get("copy_lease", 0)),
+            copy_since=_time(fields.get("copy_since")),
+            copy_tries=int(fields.get("copy_tries", 0)),
+            copy_overdue="copy_overdue" in fields,
             wrong_ids=int(fields.get("wrong_ids", 0)),
             over_budget=fields.get("over_budget"),
             lane=lane_named(fields.get("lane"), fields.get("namespace", "")),
@@ -210,8 +233,11 @@ class Record:
         self, task_id: str, urls: Sequence[str], spent: Decimal | str | None, finished_at: datetime
     ) -> Images:
         """The result that the job has if that task made these images."""
+        copies = [copy for copy in self.copies if copy.task_id == task_id]
         return Images.model_validate(
             {
+                "files": [copy.file for copy in copies if copy.stored],
+                "copied": bool(copies) and all(copy.stored for copy in copies),
                 "job_id": self.job_id,
                 "task_id": task_id,
                 "urls": list(urls),
@@ -230,8 +256,9 @@ class Record:
 class TaskEnd:
     """The outcome of a poll for its job."""
 
-    what: Literal["ended", "late", "noted", "held", "stale"]
-    """``ended``: the poll ended the job. ``late``: a job that had failed or expired has succeeded by it.
+    what: Literal["ended", "late", "copying", "noted", "held", "stale"]
+    """``ended``: the poll ended the job. ``copying``: the job has its images, and waits for their copies.
+    ``late``: a job that had failed or expired has succeeded by it.
     ``noted``: it is on record and the job's state stays. ``held``: the job is polled again. ``stale``:
     nothing happened, because the step was stale or the end was known already."""
     at: datetime | None
@@ -252,6 +279,19 @@ def _task(stored: Mapping[str, Any]) -> Task:
         urls=tuple(stored.get("urls") or ()),
         known_at=_time(str(int(stored["at"]))) if "at" in stored else None,
         account=stored.get("account", MAIN),
+    )
+
+
+def _copies(text: str) -> tuple[Copy, ...]:
+    return tuple(
+        Copy(
+            number=number,
+            task_id=copy["task"],
+            url=copy["url"],
+            stored=bool(copy.get("stored")),
+            file=ImageFile.model_validate(copy["file"]) if "file" in copy else None,
+        )
+        for number, copy in enumerate(json.loads(text), start=1)
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from limner.ledger.copies import Copies
 from limner.ledger.estimates import Estimates
 from limner.ledger.queue import Queue
 from limner.ledger.record import Record
@@ -15,12 +16,14 @@ class Statuses:
 
     queue: Queue
     estimates: Estimates
+    copies: Copies
 
     def of(self, record: Record) -> Reading[JobStatus]:
         """The status of the job of a record that has just been read."""
         position, due = (None, None)
         if not record.state.ended:
             position, due = yield from self.queue.position(record.job_id)
+        next_copy_at = (yield from self.copies.next_try(record.job_id)) if record.copies else None
         expected = yield from self.estimates.of(record)
         return JobStatus(
             job_id=record.job_id,
@@ -34,6 +37,9 @@ class Statuses:
             finished_at=record.finished_at,
             tasks=record.tasks,
             resubmitted=record.resubmitted,
+            copies=record.copies,
+            copy_tries=record.copy_tries,
+            next_copy_at=next_copy_at,
             wrong_ids=record.wrong_ids,
             held=record.held_at is not None,
             next_step_at=due,

@@ -79,8 +79,9 @@ def fault_of(consumer: Any) -> str | None:
 
 
 def unread(consumer: Any) -> str | None:
-    """The fault of a worker that does not read the queue of the steps, or None."""
-    queue = consumer.app.settings.steps_queue
-    if any(each.name == queue for each in consumer.task_consumer.queues):
+    """The fault of a worker that does not read the queue of the steps, or None. One may read only copies."""
+    settings, queue = consumer.app.settings, consumer.app.settings.steps_queue
+    read = {each.name for each in consumer.task_consumer.queues}
+    if queue in read or read == {settings.copies_queue}:
         return None
     return f"it does not read the queue {queue}; add it to -Q, or leave -Q out (LIMNER_PREFIX names it)"

@@ -7,7 +7,7 @@ from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 from limner.status import JobState
 
-VERSION: Final = 7
+VERSION: Final = 8
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
@@ -98,6 +98,11 @@ OWNED: Final = 604_800_000
 """A task is known to be a job's for so long: as long as a callback for it may still come."""
 MOST_LOST: Final = 8
 """Lost tasks of a job that nobody had confirmed, and that are remembered."""
+
+MOST_COPIES: Final = 100
+"""Images of a job that are copied."""
+KEEP_UNCOPIED: Final = 14 * DAY
+"""The shortest time to live of a record whose images could not be copied: nobody keeps them for longer."""
 
 TRY_OVER_BUDGET: Final = 100
 TRY_OVER_BUDGET_EVERY: Final = 60_000

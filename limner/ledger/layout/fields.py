@@ -66,6 +66,8 @@ FIELDS: Final = (
     Field("expires", Kind.TIME, "the time after which it is not sent"),
     Field("celery", Kind.JSON, "what Celery has to do at its end: callbacks, a chain, a chord"),
     Field("continued", Kind.FLAG, "Celery's part of its first end is done"),
+    Field("uncopied", Kind.FLAG, "its images are not copied"),
+    Field("folder", Kind.TEXT, "the folder for its images, under the fleet's prefix"),
     Field("key", Kind.TEXT, "the digest of its idempotency key"),
     Field("key_ttl", Kind.SPAN, "how long the key, and the record with it, is kept after the job's end"),
     Field("waits", Kind.FLAG, "it has not been sent yet, and counts for its lane"),
@@ -120,6 +122,12 @@ FIELDS: Final = (
     Field("outcome", Kind.JSON, "the outcome: URLs and credits, or an error"),
     Field("finished", Kind.TIME, "the time of its end, which also identifies that end"),
     Field("stored", Kind.FLAG, "its result is in the result backend"),
+    Field("copies", Kind.JSON, "the images to be copied, and the objects that they have become"),
+    Field("copied", Kind.FLAG, "the images of its result are copied"),
+    Field("copy_lease", Kind.COUNT, "the number of the last lease of its copies"),
+    Field("copy_since", Kind.TIME, "when the last of its images came, or a person had them tried again"),
+    Field("copy_tries", Kind.COUNT, "tries to copy them that failed since then"),
+    Field("copy_overdue", Kind.FLAG, "it was told that the copies are overdue"),
     Field("cancelled_as", Kind.TEXT, "the state in which it was cancelled"),
 )
 

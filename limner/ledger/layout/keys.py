@@ -37,6 +37,10 @@ TURNS_NOW: Final = Key("turns:now", "hash", "the current turn of each priority")
 LANES: Final = Key("lanes:", "sorted set", "the last turn of each lane", "PRIORITY")
 LANES_WAITING: Final = Key("lanes:waiting:", "hash", "the number of unsent jobs of each lane", "PRIORITY")
 EXPIRING: Final = Key("expiring", "sorted set", "jobs by the time after which they are not sent")
+COPIES: Final = Key("copies", "sorted set", "jobs with images to be copied, by the time of the next try")
+COPIES_FAILED: Final = Key(
+    "copies:failed", "sorted set", "jobs whose images could not be copied, by the time of giving up"
+)
 ACTIVE: Final = Key(
     "active", "sorted set", "accounts that have something of their own to do, by the time of it"
 )
@@ -73,7 +77,9 @@ WAY_CLOSED: Final = Key("closed-for-the-way", "set", "the accounts that are clos
 CHECKS: Final = Key("checks", "string", "the number of the last request for a balance")
 DURATIONS: Final = Key("durations:", "hash", "the durations of tasks of a kind", "KIND")
 MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now, in millionths of a credit")
-MONEY: Final = Key("money:", "hash", "the amounts spent on a day; days are counted from 1970", "DAY")
+MONEY: Final = Key(
+    "money:", "hash", "the amounts spent and the copies made on a day; days are counted from 1970", "DAY"
+)
 KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
 TAKEN: Final = Key("taken:", "string", "the time and the digest of the job that a message has become", "ID")
 TASK_OF: Final = Key("task:", "string", "the id of the job that the provider's task is certainly of", "TASK")

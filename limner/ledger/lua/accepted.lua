@@ -42,7 +42,7 @@ if awaited or (not known and (state == 'in_doubt' or state == 'queued')) then
   generate(job, task)
   poll_in(job, A.delay)
   announce(job, 'generating', detail)
-elseif not known and ended(state) then
+elseif not known and has_outcome(state) then
   announce(job, 'late_answer', detail)
   follow_late(job)
 elseif not known then

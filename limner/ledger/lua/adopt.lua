@@ -49,7 +49,7 @@ if called_back then
 end
 follow(job, tasks, task or waited or {id = A.task_id, at = NOW}, position, A.attempt)
 local detail = {attempt = A.attempt, task_id = A.task_id, by = A.by}
-if ended(state) then
+if has_outcome(state) then
   announce(job, 'late_answer', detail)
   follow_late(job)
 else

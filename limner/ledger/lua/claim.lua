@@ -1,6 +1,7 @@
 -- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
--- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, store_lease (milliseconds); batch, the most steps of a kind (of polls,
+-- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, copy_lease, store_lease (milliseconds); copies, the most jobs whose
+-- images are to be copied; batch, the most steps of a kind (of polls,
 -- for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
 -- Reply: {steps, unreadable, wait, time}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
 -- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
@@ -82,6 +83,23 @@ for i = 1, #entries, 2 do
     request_poll(job, NOW + AHEAD)
   else
     lease(job, 'recover', A.lease)
+  end
+end
+
+-- Only as many copies as this worker has room for, since they take long and others may need the threads.
+local uncopied = A.copies > 0 and redis.call('ZRANGEBYSCORE', COPIES, '-inf', NOW, 'LIMIT', 0, A.copies) or {}
+for _, id in ipairs(uncopied) do
+  local job, fault = load(id)
+  if fault then
+    unreadable[#unreadable + 1] = fault.err
+    redis.call('ZADD', COPIES, NOW + TRY_APART_EVERY, id)
+  elseif not job then
+    redis.call('ZREM', COPIES, id)
+  else
+    job.copy_lease = (job.copy_lease or 0) + 1
+    redis.call('ZADD', COPIES, NOW + A.copy_lease, id)
+    steps[#steps + 1] = {id, 'copy', job.copy_lease}
+    save(job)
   end
 end
 
@@ -268,6 +286,8 @@ end
 first_time(DUE, '-inf')
 first_time(OVER_BUDGET, '-inf')
 first_time(EXPIRING, '-inf')
+-- Those that are due already wait for room, and the end of a copy wakes a dispatcher.
+if A.copies > 0 then first_time(COPIES, after(NOW)) end
 -- Accounts that are due already and were not visited belong to other workers, or have nothing to do.
 first_time(ACTIVE, after(NOW))
 if common then first_time(OPEN, after(NOW)) end

@@ -11,7 +11,7 @@ if job.state == 'failed' and job.outcome == A.outcome then return {redis.call('H
 
 -- A refused attempt costs nothing, even if its job was cancelled in the meantime.
 local current = not A.attempt or job.attempt == A.attempt
-if A.refused and (ended(job.state) or job.state == 'sending' and current) then
+if A.refused and (has_outcome(job.state) or job.state == 'sending' and current) then
   owe_nothing(job, A.attempt)
 end
 local allowed = current and (not A.lease or job.lease == A.lease)

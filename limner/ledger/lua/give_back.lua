@@ -13,6 +13,13 @@ local function give_back_credits(account, lease)
   return true
 end
 
+local function give_back_copies(id, lease)
+  local job = load(id)
+  if not job or job.copy_lease ~= lease or not redis.call('ZSCORE', COPIES, id) then return false end
+  redis.call('ZADD', COPIES, NOW, id)
+  return true
+end
+
 local function give_back(id, kind, lease)
   local job = load(id)
   if not job or job.lease ~= lease or not redis.call('ZSCORE', DUE, id) then return false end
@@ -34,7 +41,14 @@ end
 local count = 0
 for _, step in ipairs(A.steps) do
   local id, kind, lease = step[1], step[2], step[3]
-  local given = kind == 'credits' and give_back_credits(id, lease) or kind ~= 'credits' and give_back(id, kind, lease)
+  local given
+  if kind == 'credits' then
+    given = give_back_credits(id, lease)
+  elseif kind == 'copy' then
+    given = give_back_copies(id, lease)
+  else
+    given = give_back(id, kind, lease)
+  end
   if given then count = count + 1 end
 end
 if count > 0 then notify() end

@@ -30,7 +30,7 @@ for _, task in ipairs(tasks) do certain = certain or task.sure and task.state ==
 job.proven = A.attempt
 -- The task costs something, whatever the attempt's answer was.
 hold_again(job, A.attempt)
-if ended(job.state) and not open_task(tasks) then leave_doubtful(job, {}) end
+if has_outcome(job.state) and not open_task(tasks) then leave_doubtful(job, {}) end
 announce(job, 'accepted_unnamed', {attempt = A.attempt})
 if job.state == 'queued' then
   doubt_instead(job)

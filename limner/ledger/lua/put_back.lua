@@ -13,6 +13,8 @@ for _, account in ipairs(redis.call('SMEMBERS', ACCOUNTS)) do
 end
 redis.call('ZREM', DUE, A.job)
 redis.call('ZREM', EXPIRING, A.job)
+redis.call('ZREM', COPIES, A.job)
+redis.call('ZREM', COPIES_FAILED, A.job)
 redis.call('PEXPIRE', JOB .. A.job, KEEP_DROPPED)
 redis.call('PEXPIRE', LOG .. A.job, KEEP_DROPPED)
 return 1

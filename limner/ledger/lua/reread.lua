@@ -1,4 +1,4 @@
--- Uses: record, journal, ready, tasks, ends.
+-- Uses: record, journal, ready, tasks, keeping.
 -- Has the ended tasks of a job polled again that has no images: a person believes that they are there.
 -- Arguments: job.
 -- Reply: the number of tasks; -1 for an unknown job.

@@ -10,7 +10,7 @@ local job, fault = load(A.job)
 if fault then return fault end
 if not job then return {0, ''} end
 local current, account = job.attempt == A.attempt, account_of(job, A.attempt)
-local over = ended(job.state)
+local over = has_outcome(job.state)
 -- The job may have been cancelled in the meantime. The refusal still says something about the account, and the
 -- attempt costs nothing.
 if not (over or job.state == 'sending' and current) then return {0, ''} end

@@ -42,7 +42,8 @@ local function moved(time) return time and time + step end
 
 move_jobs(DUE)
 move_jobs(EXPIRING)
-for _, index in ipairs({OVER_BUDGET, ACTIVE, OPEN, MAINTAINED, REGISTRATIONS, DOUBTS, APART}) do move(index) end
+move_jobs(COPIES)
+for _, index in ipairs({COPIES_FAILED, OVER_BUDGET, ACTIVE, OPEN, MAINTAINED, REGISTRATIONS, DOUBTS, APART}) do move(index) end
 for _, account in ipairs(redis.call('SMEMBERS', ACCOUNTS)) do
   move_jobs(READY_POLLS .. account)
   for _, index in ipairs({WINDOW_CREATE, WINDOW_ANSWER, WINDOW_POLL, IN_FLIGHT}) do move(index .. account) end
@@ -54,7 +55,7 @@ for id in pairs(jobs) do
   local job = load(id)
   if job then
     job.deadline, job.expires, job.ready_since = moved(job.deadline), moved(job.expires), moved(job.ready_since)
-    job.starts = moved(job.starts)
+    job.starts, job.copy_since = moved(job.starts), moved(job.copy_since)
     job.sent, job.polling, job.seen = moved(job.sent), moved(job.polling), moved(job.seen)
     job.signalled, job.held, job.imageless = moved(job.signalled), moved(job.held), moved(job.imageless)
     save(job)

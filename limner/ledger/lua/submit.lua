@@ -39,6 +39,7 @@ job.turn = next_turn(A.priority, A.lane or '', A.account)
 job.created, job.lease, job.attempt, job.polls, job.waits = NOW, 0, 0, 0, 1
 job.expires = A.expires_in and NOW + A.expires_in
 job.celery, job.starts = A.celery, A.starts_in and NOW + A.starts_in
+job.uncopied, job.folder = A.uncopied and 1 or nil, A.folder
 watch_expiry(job)
 if key then
   job.key, job.key_ttl = A.key, A.key_ttl

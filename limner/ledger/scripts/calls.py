@@ -59,6 +59,8 @@ class SubmitCall(Script[Submitted]):
     celery: str | None
     remember: Milliseconds | None
     too_old: bool
+    uncopied: bool
+    folder: str | None
 
     def read(self, reply: Any) -> Submitted:
         """The outcome of the submission."""
@@ -313,5 +315,6 @@ class StoredCall(YesOrNo):
     NAME: ClassVar[str] = "stored"
     job: str
     finished: Milliseconds
+    copied: bool
     ttl: Milliseconds
     follow: Milliseconds

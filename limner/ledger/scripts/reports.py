@@ -112,6 +112,8 @@ class TaskSucceeded:
     """The number of URLs that the provider sent without a host."""
     sample: DurationSample | None = None
     """The duration of the task, for the histogram."""
+    copy: float | None = None
+    """The seconds that the job waits for the copies of its images; None if they are not copied."""
     result: BackendResult | None = None
     """The result that is stored at once if this report ends the job."""
 
@@ -129,6 +131,7 @@ class TaskSucceeded:
             "attempt": self.attempt,
             "relative": self.relative or None,
             "learn": self.sample and self.sample.to_json(),
+            "copy": None if self.copy is None else counted("copy", to_ms(self.copy)),
             "result": self.result and self.result.to_json(),
         }
 

@@ -157,6 +157,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "polls": Each(Tuple((TEXT, LEASE))),
     "come_from": Each(FLAG, keyed=True),
     "error": Fields({}, {}),
+    "file": OBJECT,
+    "stored": Each(
+        Fields({"file": Fields({"size": COUNT}, {}), "objects": COUNT, "bytes": COUNT}, {}), keyed=True
+    ),
+    "result": _RESULT,
     "pause": _PAUSE,
     "why": _PAUSE,
     "task_ids": Each(TEXT),
@@ -202,6 +207,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
                         "attempt": ATTEMPT,
                         "relative": COUNT,
                         "learn": _LEARN,
+                        "copy": SPAN,
                         "result": _RESULT,
                     },
                 ),
@@ -230,6 +236,7 @@ NUMBERS: Final[Mapping[str, Number]] = {
     "remember": LIFE,
     "key_ttl": Number(0, 10**12),
     "batch": Number(0, 10**6),
+    "copies": Number(0, 10**6),
 }
 """The bounds of numbers among the arguments that are narrower than those of all numbers."""
 

@@ -54,4 +54,10 @@ def test_only_these_settings_have_no_value() -> None:
         "callback_hmac_key",
         "credits_per_day",
         "credits_per_lane_day",
+        "copy_to",
+        "copy_url",
+        "copy_endpoint",
+        "copy_region",
+        "copy_plain_hosts",
+        "copy_proxy",
     }

@@ -105,6 +105,20 @@ def test_a_missing_redis_url_is_named(load_with: Loader) -> None:
         ("CALLBACK_URL", "https://user:word@hooks.example.com"),
         ("CALLBACK_URL", "https://hooks.example.com/a b"),
         ("CALLBACK_HMAC_KEY", "  "),
+        ("COPY_TO", "/srv/images"),
+        ("COPY_NAME", "{job_id}.png"),
+        ("COPY_URL", "cdn.example.com"),
+        ("COPY_ENDPOINT", "minio:9000"),
+        ("COPY_REGION", "eu central"),
+        ("COPY_PATIENCE_SECONDS", "-1"),
+        ("COPY_PLAIN_HOSTS", "http://sandbox"),
+        ("COPY_PROXY", "proxy:3128"),
+        ("COPY_MAX_MB", "0"),
+        ("COPY_SECONDS", "nan"),
+        ("COPY_THUMBNAILS", "perhaps"),
+        ("COPY_CONCURRENCY", "0"),
+        ("COPY_BACKOFF_MAX_SECONDS", "0"),
+        ("COPY_GIVE_UP_SECONDS", "0"),
     ],
 )
 def test_an_invalid_value_is_refused_with_the_variable_s_name(
@@ -134,6 +148,9 @@ def test_every_invalid_value_has_its_own_line(load_with: Loader) -> None:
         ("API_URL", "ftp://user:hunter2@host"),
         ("CALLBACK_URL", "https://user:hunter2@hooks.example.com"),
         ("RATE_REQUESTS", "hunter2"),
+        ("COPY_TO", "s3://user:hunter2@bucket"),
+        ("COPY_ENDPOINT", "https://user:hunter2@minio"),
+        ("COPY_PROXY", "socks5://user:hunter2@proxy:1"),
     ],
 )
 def test_a_message_never_shows_a_value(load_with: Loader, name: str, value: str) -> None:
@@ -149,6 +166,7 @@ def test_a_representation_shows_no_secret(load_with: Loader) -> None:
         REDIS_URL="redis://:hunter2@host/0",
         BROKER_URL="amqp://user:hunter2@host",
         RESULT_URL="redis://:hunter2@host/1",
+        COPY_PROXY="http://user:hunter2@proxy:3128",
     )
     assert "hunter2" not in f"{settings!r} {settings}"
 

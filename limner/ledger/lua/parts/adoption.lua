@@ -1,4 +1,4 @@
--- Uses: ready, money, tasks, ends, candidates.
+-- Uses: ready, money, tasks, candidates, keeping.
 -- Adoption: a task becomes one of the job's tasks, and is the next one to be polled.
 
 local function to_the_front(tasks, position)

@@ -1,9 +1,8 @@
 -- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, results.
 -- The end of a job. The job stays due until its result is in the result backend.
 
--- Ends the job. `result` is the backend's text for this end, if the caller has prepared one (results.lua). Otherwise
--- a worker has `A.store_lease` milliseconds to store the result.
-local function finish(job, state, outcome, detail, event, result)
+-- Takes the job out of everything in which it waits for the provider.
+local function leave_provider(job)
   if job.state == 'queued' then
     take_back(job)
     dequeue(job)
@@ -18,8 +17,14 @@ local function finish(job, state, outcome, detail, event, result)
     if task.state == 'open' then waiting[task.attempt] = true end
   end
   leave_doubtful(job, waiting)
-  job.state, job.outcome, job.finished = state, outcome, NOW
-  job.polling, job.stored = nil, nil
+  job.polling = nil
+end
+
+-- Ends the job. `result` is the backend's text for this end, if the caller has prepared one (results.lua). Otherwise
+-- a worker has `A.store_lease` milliseconds to store the result.
+local function finish(job, state, outcome, detail, event, result)
+  leave_provider(job)
+  job.state, job.outcome, job.finished, job.stored = state, outcome, NOW, nil
   announce(job, event or state, detail)
   if result and store_result(job, result) then
     result_is_stored(job, result)
@@ -29,11 +34,13 @@ local function finish(job, state, outcome, detail, event, result)
   redis.call('PUBLISH', ENDED .. job.id, state)
 end
 
--- Removes the time to live of the record, its log and its key, because something is due again.
-local function keep_record(job)
-  redis.call('PERSIST', JOB .. job.id)
-  redis.call('PERSIST', LOG .. job.id)
-  if job.key and redis.call('GET', KEY .. job.key) == job.id then redis.call('PERSIST', KEY .. job.key) end
+-- Lets the job wait for the copies of its images: generating -> copying. If they take longer than `patience`
+-- milliseconds, it is due, and ends without them.
+local function await_copies(job, outcome, detail, patience)
+  leave_provider(job)
+  job.state, job.outcome = 'copying', outcome
+  announce(job, 'copying', detail)
+  schedule(job, NOW + patience)
 end
 
 -- Returns the saved record, flat, if a worker must store its result: the job has ended, or its cost became known
@@ -48,6 +55,7 @@ end
 -- repeated.
 local function repeated_reply(job, task, report)
   local same = report.what == 'task_' .. task.state and job.outcome == report.outcome
+  if same and job.state == 'copying' then return {'copying', {}} end
   if not same or not ended(job.state) then return {'stale', {}} end
   return {'ended', redis.call('HGETALL', JOB .. job.id)}
 end

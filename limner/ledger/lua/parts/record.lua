@@ -31,6 +31,16 @@ local function decoded_tasks(text)
   return tasks
 end
 
+-- True if the text is a list of copies.
+local function are_copies(text)
+  local copies = decoded(text)
+  for _, copy in ipairs(copies) do
+    local fine = type(copy) == 'table' and type(copy.task) == 'string' and type(copy.url) == 'string'
+    if not fine or copy.stored and type(copy.file) ~= 'table' then return false end
+  end
+  return #copies > 0
+end
+
 -- A new record, not saved yet.
 local function new(id)
   return {id = id, was = {}, known_tasks = {}, of_attempts = {}, changed = {}}
@@ -82,6 +92,7 @@ local function load(id)
     job.known_tasks = decoded_tasks(job.tasks)
     if not job.known_tasks then return broken(id, 'its field tasks has something that is no task') end
   end
+  if job.copies and not are_copies(job.copies) then return broken(id, 'its field copies has something that is no copy') end
   return job
 end
 
@@ -133,3 +144,6 @@ end
 local function ended(state)
   return state == 'succeeded' or state == 'failed' or state == 'cancelled' or state == 'expired'
 end
+
+-- True if nothing of the provider can change the state any more: the job has ended, or only its copies are awaited.
+local function has_outcome(state) return ended(state) or state == 'copying' end

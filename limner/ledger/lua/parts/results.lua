@@ -1,17 +1,18 @@
--- Uses: ready, tasks.
+-- Uses: ready, tasks, keeping.
 -- The result in Celery's backend: the record's time to live once it is stored and, if the backend is this server,
 -- storing it.
 
--- Nothing more is due: the record gets a time to live. The idempotency key has its own time to live from the end of
--- the job on, and the record lasts at least as long.
+-- No task is polled any more: the record gets a time to live, unless copies are due. The idempotency key has its own
+-- time to live from the end of the job on, and the record lasts at least as long.
 local function expire_record(job, ttl)
+  redis.call('ZREM', DUE, job.id)
+  if job.copies and redis.call('ZSCORE', COPIES, job.id) then return keep_record(job) end
   local longer = math.max(1, ttl, job.key_ttl or 0)
   redis.call('PEXPIRE', JOB .. job.id, longer)
   redis.call('PEXPIRE', LOG .. job.id, longer)
   if job.key and redis.call('GET', KEY .. job.key) == job.id then
     redis.call('PEXPIRE', KEY .. job.key, math.max(1, job.key_ttl or 1))
   end
-  redis.call('ZREM', DUE, job.id)
 end
 
 -- Marks the result as stored. If a task of the job is still open, late polls begin after `follow`.

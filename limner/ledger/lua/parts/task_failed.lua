@@ -31,7 +31,7 @@ local function task_failed(job, tasks, task, report)
   if report.again and job.state == 'generating' and not job.doubtful and not open_task(tasks) then
     return buy_again(job, report, detail)
   end
-  if not ended(job.state) then return drop_task(job, report.outcome, report, detail, 'task_failed') end
-  local paid = job.state == 'succeeded' and 'double' or 'late_result'
+  if not has_outcome(job.state) then return drop_task(job, report.outcome, report, detail, 'task_failed') end
+  local paid = (job.state == 'succeeded' or job.state == 'copying') and 'double' or 'late_result'
   return after_the_end(job, tasks, report.credits and paid, detail, report.ttl, 'task_failed')
 end

@@ -10,6 +10,6 @@ local function task_lost(job, tasks, task, report)
   -- A task that the provider had shown leaves a doubt behind.
   if task.sure and job.state == 'generating' then mark_doubtful(job, task.attempt) end
   local detail = {task_id = task.id, attempt = task.attempt, error = report.error}
-  if not ended(job.state) then return drop_task(job, job.verdict, report, detail, 'task_lost') end
+  if not has_outcome(job.state) then return drop_task(job, job.verdict, report, detail, 'task_lost') end
   return after_the_end(job, tasks, nil, detail, report.ttl, 'task_lost')
 end

@@ -73,8 +73,11 @@ ON_RECORDS: Final = {
     ("parts/ends", "HGETALL"),
     ("fail", "HGETALL"),
     ("begin_polls", "HGETALL"),
+    ("begin_copies", "HGETALL"),
+    ("report_copies", "HGETALL"),
+    ("deliver", "HGETALL"),
     # How long the record is kept is no part of it.
-    ("parts/ends", "PERSIST"),
+    ("parts/keeping", "PERSIST"),
     ("parts/results", "PEXPIRE"),
     ("put_back", "PEXPIRE"),
 }

@@ -1,0 +1,1 @@
+"""Copies of paid images, in the user's own storage."""

@@ -1,0 +1,178 @@
+"""Copies one image: fetches it, looks at it, and stores it."""
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import BinaryIO, Final
+
+from limner._fetch import Fetcher, FetchError, FetchFault
+
+from limner.ledger import Record, Stored
+from limner.models import ImageFile
+from limner.status import Copy
+from worker.copies.names import ObjectNames, thumbnail_name
+from worker.copies.pictures import NotAPicture, Picture, inspect, thumbnail
+from worker.copies.storage import Storage, StorageError
+
+logger = logging.getLogger(__name__)
+
+REFUSED: Final = frozenset({401, 403, 404, 410})
+"""The HTTP statuses for which a fresh link is asked of the provider (contract 4)."""
+
+
+class CopyFault(StrEnum):
+    """The part of the way at which a copy failed."""
+
+    LINK = "link"
+    """Nothing could be fetched."""
+    PICTURE = "picture"
+    """It could be fetched, and is no whole image."""
+    STORAGE = "storage"
+
+
+class CopyFailed(Exception):
+    """An image was not copied; nothing of it is in the storage under its name."""
+
+    def __init__(self, fault: CopyFault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class StepLost(Exception):
+    """Another worker has the step by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole image in a temporary file."""
+
+    spool: BinaryIO
+    sha256: str
+    size: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Copier:
+    """Copies images. Thread-safe: each copy has a temporary file of its own."""
+
+    storage: Storage
+    fetcher: Fetcher
+    names: ObjectNames
+    fresh_link: Callable[[str, str], str | None]
+    """The provider's own link to a file, by the account and the link that was refused (contract 4)."""
+    thumbnails: bool = True
+    spool_folder: str | None = field(default=None)
+    """The folder of the temporary files; None is the system's."""
+
+    def copy(self, record: Record, copy: Copy, plan: Callable[[ImageFile], bool]) -> Stored:
+        """Store one image of a job. ``plan`` puts on record what it is about to become.
+
+        Raises CopyFailed, and StepLost if ``plan`` says no.
+        """
+        if copy.file and self._holds(copy.file):
+            # It was stored before, and only the report of it was lost.
+            return _stored(copy.file, 0)
+        with tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
+            fetched = self._fetch(record, copy, spool)
+            return self._store(record, copy, fetched, plan)
+
+    def _holds(self, file: ImageFile) -> bool:
+        try:
+            return self.storage.size(file.name) == file.size
+        except StorageError as error:
+            raise CopyFailed(CopyFault.STORAGE, str(error)) from error
+
+    def _fetch(self, record: Record, copy: Copy, spool: BinaryIO) -> Fetched:
+        try:
+            return self._fetch_from(copy.url, spool)
+        except FetchError as error:
+            if error.fault is not FetchFault.STATUS or error.status not in REFUSED:
+                raise CopyFailed(CopyFault.LINK, str(error)) from error
+            refused = error
+        account = next((task.account for task in record.tasks if task.task_id == copy.task_id), "")
+        link = self.fresh_link(account, copy.url)
+        if link is None:
+            raise CopyFailed(CopyFault.LINK, f"{refused}; the provider has no other link") from refused
+        try:
+            return self._fetch_from(link, spool)
+        except FetchError as error:
+            raise CopyFailed(CopyFault.LINK, f"{error}, with a fresh link") from error
+
+    def _fetch_from(self, url: str, spool: BinaryIO) -> Fetched:
+        spool.seek(0)
+        spool.truncate()
+        digest, size = hashlib.sha256(), 0
+        with self.fetcher.open(url) as download:
+            declared = download.content_type
+            for piece in download.pieces():
+                digest.update(piece)
+                size += spool.write(piece)
+        spool.seek(0)
+        try:
+            picture = inspect(spool, declared)
+        except NotAPicture as error:
+            raise CopyFailed(CopyFault.PICTURE, f"no image came: {error}") from error
+        return Fetched(spool, digest.hexdigest(), size, picture)
+
+    def _store(
+        self, record: Record, copy: Copy, fetched: Fetched, plan: Callable[[ImageFile], bool]
+    ) -> Stored:
+        picture, spool = fetched.picture, fetched.spool
+        name = self.names.name(
+            date=record.created_at,
+            job_id=record.job_id,
+            number=copy.number,
+            ext=picture.ext,
+            lane=record.lane,
+            sha256=fetched.sha256,
+            task_id=copy.task_id,
+            folder=record.folder,
+        )
+        small = thumbnail(spool, picture) if self.thumbnails else None
+        file = ImageFile(
+            url=self.storage.url(name),
+            name=name,
+            sha256=fetched.sha256,
+            size=fetched.size,
+            content_type=picture.content_type,
+            width=picture.width,
+            height=picture.height,
+            thumbnail=self.storage.url(thumbnail_name(name)) if small else None,
+        )
+        if not plan(file):
+            raise StepLost
+        try:
+            if copy.file and copy.file.name != name:
+                # An earlier try, which did not come to its end, has fetched other bytes.
+                self.storage.delete(copy.file.name)
+                self.storage.delete(thumbnail_name(copy.file.name))
+            # The image comes last, so that it never lacks its thumbnail.
+            if small:
+                self._put_thumbnail(thumbnail_name(name), small)
+            spool.seek(0)
+            self.storage.put(
+                name, spool, content_type=picture.content_type, size=fetched.size, sha256=fetched.sha256
+            )
+        except StorageError as error:
+            raise CopyFailed(CopyFault.STORAGE, str(error)) from error
+        return _stored(file, len(small or b""))
+
+    def _put_thumbnail(self, name: str, small: bytes) -> None:
+        with tempfile.SpooledTemporaryFile(max_size=len(small) + 1) as file:
+            file.write(small)
+            file.seek(0)
+            self.storage.put(
+                name,
+                file,  # type: ignore[arg-type] # a file in all but its type
+                content_type="image/webp",
+                size=len(small),
+                sha256=hashlib.sha256(small).hexdigest(),
+            )
+
+
+def _stored(file: ImageFile, thumbnail_size: int) -> Stored:
+    return Stored(file, objects=2 if file.thumbnail else 1, bytes=file.size + thumbnail_size)
