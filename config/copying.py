@@ -99,8 +99,8 @@ def pieces(template: str) -> list[Piece]:
         raise ValueError("must hold {job_id}, {task_id} or {sha256}")
     if not fields & {"number", "sha256"}:
         raise ValueError("must hold {number}, as a job may have several images")
-    if "ext" not in fields:
-        raise ValueError("must hold {ext}")
+    if [piece.field or piece.text[-1:] for piece in found[-2:]] != [".", "ext"]:
+        raise ValueError("must end with .{ext}")
     segments = _segments(found)
     for segment in segments:
         _check_segment(segment)

@@ -15,7 +15,7 @@ from celery.signals import (
 from config import SettingsError, load
 from worker.application import build_app, consume_only_own_queues
 from worker.health.accounts import check_accounts
-from worker.health.preflight import preflight
+from worker.health.preflight import preflight, storage_preflight
 from worker.logs import cover_handlers, hide_secrets, quieten
 
 try:
@@ -41,4 +41,7 @@ def _before_work(**_: object) -> None:
 @celeryd_after_setup.connect(weak=False)
 def _before_the_first_task(**_: object) -> None:
     consume_only_own_queues(app)
+    # Workers that make no copies need no rights to the store.
+    if app.settings.copies_queue in app.amqp.queues.consume_from:
+        storage_preflight(app.settings)
     check_accounts(app.settings)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import redis
 from celery import Celery, states
-from celery.backends.base import KeyValueStoreBackend
+from celery.backends.base import BaseKeyValueStoreBackend
 from pydantic import ValidationError
 
 from limner.errors import LimnerError, StoreUnavailable
@@ -161,7 +161,7 @@ class ResultStore:
         with _backend_errors():
             if asked:
                 conclude(self._app, job_id, asked, result)
-            elif again and isinstance(self._backend, KeyValueStoreBackend):
+            elif again and isinstance(self._backend, BaseKeyValueStoreBackend):
                 # Celery keeps the first success, which lacks what was copied since.
                 key = self._backend.get_key_for_task(job_id)
                 self._backend.set(key, self._encoded(job_id, result, states.SUCCESS))

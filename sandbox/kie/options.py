@@ -10,7 +10,7 @@ from sandbox.kie.faults.switches import Faults
 from sandbox.kie.limits.holders import key_holders
 from sandbox.kie.limits.windows import Window
 
-__all__ = ["CostTime", "NoData", "ProviderOptions", "RunningWords", "TaskIds"]
+__all__ = ["CostTime", "FileSize", "NoData", "ProviderOptions", "RunningWords", "TaskIds"]
 
 
 class TaskIds(StrEnum):
@@ -40,6 +40,17 @@ class RunningWords(StrEnum):
     SAME = "same"
     """The words of the refusal for too high a rate."""
     NAMED = "named"
+
+
+class FileSize(StrEnum):
+    """The size of result files."""
+
+    REAL = "real"
+    """The prompt, drawn as large as it was asked for."""
+    SMALL = "small"
+    """64 x 64 pixels, for runs with many files."""
+    LARGE = "large"
+    """About 1 MB if it is a PNG."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,9 @@ class ProviderOptions:
     no_data: NoData = field(default=NoData.NULL, metadata={"help": "What errors do with data."})
     cost_time: CostTime = field(default=CostTime.SECONDS, metadata={"help": "The unit of costTime."})
     file_seconds: float = field(default=86_400.0, metadata={"help": "How long results can be fetched."})
+    file_size: FileSize = field(
+        default=FileSize.REAL, metadata={"help": "Small and large files cost no time, and show no prompt."}
+    )
     hmac_key: str = field(default="", metadata={"help": "Signs callbacks; empty: they are not signed."})
     callback_timeout: float = field(default=15.0, metadata={"help": "Seconds that a receiver may take."})
     callback_retries: int = field(default=3, metadata={"help": "After a first delivery that failed."})

@@ -189,6 +189,22 @@ class SandboxProvider:
             after, more = (calls[-1]["number"] if calls else after), page["more"]
         return calls
 
+    def files(self) -> list[dict[str, Any]]:
+        """Every file of the tasks that succeeded, in the order of the tasks.
+
+        Each has its ``path`` (that of its URL), ``task_id`` and ``number`` (of the image in the task, from
+        1); ``fetches`` (how often it was asked for) and ``served`` (how often it was sent whole and as it
+        is). ``sha256`` (hex), ``size`` (bytes) and ``content_type`` are None until it has been drawn.
+        ``others`` are the hashes of what the fault ``file_changed`` sent in its place.
+        """
+        files: list[dict[str, Any]] = []
+        after, more = 0, True
+        while more:
+            page = self._http().get("/sandbox/files", params={"after": after}).raise_for_status().json()
+            files += page["files"]
+            after, more = page["after"], page["more"]
+        return files
+
     def reset(self) -> None:
         """Forget every task, call and count, and restore the credits, keys and faults of the start."""
         self._http().post("/sandbox/reset").raise_for_status()

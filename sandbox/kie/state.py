@@ -21,6 +21,7 @@ from sandbox.kie.options import ProviderOptions, TaskIds
 from sandbox.kie.tasks.latency import DurationProfile, log_normal
 from sandbox.kie.tasks.ledger import KieLedger, KieTask, digest
 from sandbox.kie.tasks.orders import TaskOrder
+from sandbox.kie.tasks.served import ServedFiles
 
 __all__ = ["ProviderState"]
 
@@ -60,6 +61,7 @@ class ProviderState:
         self.accounts = Accounts(self.options)
         self.calls = Calls()
         self.ledger = KieLedger(self.options.window_seconds)
+        self.files = ServedFiles()
         self._sent: Counter[str] = Counter()
         self._last_id_ms = 0
 
@@ -76,6 +78,10 @@ class ProviderState:
         """The generator for one call, given its content."""
         self._sent[content] += 1
         return random.Random(f"{self.seed}/{content}/{self._sent[content]}")
+
+    def lasting_randomness(self, content: str) -> random.Random:
+        """The generator for a property that all calls with that content share."""
+        return random.Random(f"lasting/{self.seed}/{content}")
 
     def faults_of(self, prompt: Any) -> Source:
         """The faults that a call about this prompt can meet.

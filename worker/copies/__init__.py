@@ -1,1 +1,1 @@
-"""Copies of paid images, in the user's own storage."""
+"""Copies of paid images in the user's own storage."""

@@ -14,6 +14,7 @@ from worker.application import build_app
 from worker.health.account_checks import check_accounts
 from worker.health.callback_checks import check_callbacks
 from worker.health.celery_checks import check_backend, check_broker
+from worker.health.copy_checks import check_copies, check_storage
 from worker.health.findings import Finding, Verdict, fail, ok, warn
 from worker.health.memory_checks import check_memory
 from worker.health.provider_checks import check_provider, check_provider_clock
@@ -57,7 +58,9 @@ def _checks(settings: Settings, ledger: Ledger, *, reachable: bool, has_keys: bo
         yield "clock", partial(check_provider_clock, settings.api_url)
     if reachable and has_keys:
         yield "accounts", partial(check_accounts, settings, ledger)
+    yield "copies", partial(check_storage, settings)
     if reachable:
+        yield "copies", partial(check_copies, ledger)
         yield "callbacks", partial(check_callbacks, settings, ledger)
 
 

@@ -6,6 +6,7 @@ import time
 
 from config import Settings, SettingsError
 from limner.errors import LimnerError, StoreUnavailable
+from worker.copies.storage import StorageError, make_storage
 from worker.services import make_ledger, make_provider
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,18 @@ def preflight(settings: Settings) -> None:
             logger.warning(risk)
     except (LimnerError, SettingsError) as error:
         sys.exit(f"limner: {error}")
+
+
+def storage_preflight(settings: Settings) -> None:
+    """Exit with the name of the setting at fault if a worker cannot store copies. A store that is away is only
+    told: jobs need not wait for it."""
+    try:
+        if storage := make_storage(settings):
+            storage.check()
+    except StorageError as error:
+        if not error.away:
+            sys.exit(f"limner: {error}")
+        logger.warning("%s; copies wait for it", error)
 
 
 def _facts(settings: Settings) -> dict[str, object]:

@@ -47,10 +47,16 @@ class AdminApi:
 
     async def calls(self, request: Request) -> Response:
         """``GET /sandbox/calls?after=N``: one page of the calls that arrived after number N."""
-        after = request.query_params.get("after", "0")
-        if not (after.isascii() and after.isdigit()):
-            return JSONResponse({"error": "after: a number of 0 or more is wanted"}, 400)
-        return JSONResponse(self._state.calls.page(int(after)))
+        after = _after(request)
+        return _bad_after() if after is None else JSONResponse(self._state.calls.page(after))
+
+    async def files(self, request: Request) -> Response:
+        """``GET /sandbox/files?after=N``: one page of the files of the tasks after the first N."""
+        after = _after(request)
+        if after is None:
+            return _bad_after()
+        state = self._state
+        return JSONResponse(state.files.page(state.ledger.tasks.values(), after, state.now() * 1000))
 
     async def account(self, request: Request) -> Response:
         """``POST /sandbox/account``: top up, revoke or restore a key; the answer has the account's state."""
@@ -78,3 +84,12 @@ class AdminApi:
             kept = request.scope.get("state", {}).get("transport")
             variant = variant_of(Fault.UNREACHABLE, rule["variant"])
             await self._door.shut(rule["seconds"], variant, kept)
+
+
+def _after(request: Request) -> int | None:
+    after = request.query_params.get("after", "0")
+    return int(after) if after.isascii() and after.isdigit() else None
+
+
+def _bad_after() -> Response:
+    return JSONResponse({"error": "after: a number of 0 or more is wanted"}, 400)

@@ -12,6 +12,7 @@ from sandbox.kie.api.admin import AdminApi
 from sandbox.kie.api.balance import BalanceApi
 from sandbox.kie.api.files import FilesApi
 from sandbox.kie.api.jobs import JobsApi
+from sandbox.kie.api.links import LinksApi
 from sandbox.kie.door import Door
 from sandbox.kie.options import ProviderOptions
 from sandbox.kie.state import ProviderState
@@ -35,7 +36,8 @@ def provider_app(options: ProviderOptions, base_url: str, door: Door | None = No
     """
     state = ProviderState(options, base_url)
     door = door or Door()
-    jobs, balance, files, admin = JobsApi(state), BalanceApi(state), FilesApi(state), AdminApi(state, door)
+    jobs, balance, admin = JobsApi(state), BalanceApi(state), AdminApi(state, door)
+    files, links = FilesApi(state), LinksApi(state)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Door]]:
@@ -48,12 +50,14 @@ def provider_app(options: ProviderOptions, base_url: str, door: Door | None = No
             Route("/api/v1/jobs/recordInfo", jobs.record_info),
             Route("/api/v1/jobs/createTask", jobs.create_task, methods=["POST"]),
             Route("/api/v1/chat/credit", balance.credit),
-            Route("/api/v1/common/download-url", files.download_url, methods=["POST"]),
+            Route("/api/v1/common/download-url", links.download_url, methods=["POST"]),
             Route("/files/{name}", files.file),
+            Route("/moved/files/{name}", files.moved),
             Route("/redirect/{status:int}/{path:path}", redirect, methods=["GET", "POST"]),
             Route("/sandbox/healthz", admin.healthz),
             Route("/sandbox/ledger", admin.ledger),
             Route("/sandbox/calls", admin.calls),
+            Route("/sandbox/files", admin.files),
             Route("/sandbox/account", admin.account, methods=["POST"]),
             Route("/sandbox/faults", admin.faults, methods=["POST"]),
             Route("/sandbox/reset", admin.reset, methods=["POST"]),

@@ -15,10 +15,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.kie.faults.pages import PAGES
 
-__all__ = ["Breakable", "Broken", "Unusual", "abort", "gateway_page"]
+__all__ = ["Breakable", "Broken", "Undeclared", "Unusual", "abort", "gateway_page"]
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 seconds: close sends RST and not FIN
 _CANNOT_OVERTAKE_SECONDS: Final = 0.05
+_JSON: Final = "application/json;charset=UTF-8"
 
 
 class Breakable(H11Protocol):
@@ -54,18 +55,25 @@ def abort(transport: asyncio.Transport) -> None:
 class Broken(Response):
     """An answer that ends the connection after ``part`` of its body, or without a single byte."""
 
-    def __init__(self, part: bytes = b"", *, reset: bool) -> None:
-        """With ``reset``, the client sees a reset connection; otherwise an orderly close."""
+    def __init__(
+        self, part: bytes = b"", *, reset: bool, media_type: str = _JSON, declared: bool = True
+    ) -> None:
+        """With ``reset``, the client sees a reset connection; otherwise an orderly close.
+
+        The declared length is twice that of the part. Without one, the body comes in chunks, and the last
+        chunk does not come.
+        """
         super().__init__()
         self._part = part
         self._reset = reset
+        self._part_headers = [(b"content-type", media_type.encode())]
+        if declared:
+            self._part_headers.append((b"content-length", str(len(part) * 2).encode()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport: asyncio.Transport = scope["state"]["transport"]
         if self._part:
-            length = str(len(self._part) * 2).encode()
-            headers = [(b"content-type", b"application/json;charset=UTF-8"), (b"content-length", length)]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.start", "status": 200, "headers": self._part_headers})
             await send({"type": "http.response.body", "body": self._part, "more_body": True})
             await asyncio.sleep(_CANNOT_OVERTAKE_SECONDS)  # a reset may discard data that is still in transit
         if self._reset:
@@ -75,19 +83,37 @@ class Broken(Response):
             pass
 
 
-class Unusual(Response):
-    """An answer without a body and with a reason phrase of its own, which ASGI has no way to send."""
+class _Raw(Response):
+    """An answer that ASGI has no way to send, as its bytes; the end of the connection is its end."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, raw: bytes) -> None:
         super().__init__()
-        self._head = f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        self._raw = raw
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         transport: asyncio.Transport = scope["state"]["transport"]
-        transport.write(self._head.encode())
+        transport.write(self._raw)
         transport.close()
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+class Unusual(_Raw):
+    """An answer without a body and with a reason phrase of its own."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(
+            f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+        )
+
+
+class Undeclared(_Raw):
+    """An answer with a body of no declared length: nothing in HTTP says where it should have ended."""
+
+    def __init__(self, body: bytes, media_type: str) -> None:
+        super().__init__(
+            f"HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nConnection: close\r\n\r\n".encode() + body
+        )
 
 
 def gateway_page(variant: str) -> Response:

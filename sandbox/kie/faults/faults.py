@@ -16,8 +16,8 @@ __all__ = [
 class Fault(StrEnum):
     """The faults, each with the call that it affects as its prefix.
 
-    The prefixes are ``create_``, ``record_``, ``callback_``, ``file_`` and ``balance_``. Names without a
-    prefix affect the createTask call or, from ``task_fail`` to ``flag_only``, the task's own fate;
+    The prefixes are ``create_``, ``record_``, ``callback_``, ``file_``, ``link_`` and ``balance_``. Names
+    without a prefix affect the createTask call or, from ``task_fail`` to ``flag_only``, the task's own fate;
     ``unreachable`` affects every connection.
     """
 
@@ -67,6 +67,7 @@ class Fault(StrEnum):
     URLS_LATE = "urls_late"
     COMPLETE_TIME = "complete_time"
     CREDITS_ODD = "credits_odd"
+    IMAGE_FORMAT = "image_format"
     FLAG_ONLY = "flag_only"
     # recordInfo
     RECORD_500 = "record_500"
@@ -90,6 +91,16 @@ class Fault(StrEnum):
     FILE_404 = "file_404"
     FILE_HTML = "file_html"
     FILE_TRUNCATED = "file_truncated"
+    FILE_403 = "file_403"
+    FILE_EXPIRED = "file_expired"
+    FILE_SLOW = "file_slow"
+    FILE_TYPE = "file_type"
+    FILE_REDIRECT = "file_redirect"
+    FILE_HUGE = "file_huge"
+    FILE_GZIP = "file_gzip"
+    FILE_CHANGED = "file_changed"
+    # the links to them from download-url (contract 4)
+    LINK_ODD = "link_odd"
     # the balance (contract 4)
     BALANCE_ODD = "balance_odd"
     # every connection
@@ -111,6 +122,7 @@ TIMED: Final = frozenset(
         Fault.RECORD_NULL_SECONDS,
         Fault.URLS_LATE,
         Fault.CALLBACK_LATE,
+        Fault.FILE_SLOW,
     }
 )
 """The faults that take seconds: real seconds, which ``speed`` does not divide."""

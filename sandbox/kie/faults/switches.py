@@ -20,6 +20,8 @@ class Strike(NamedTuple):
     fault: Fault
     variant: str
     """The variant, the fault's first if none was chosen; empty if it has none."""
+    seconds: float = 0.0
+    """The seconds of the rule."""
 
 
 class Source(ABC):
@@ -46,7 +48,7 @@ class Source(ABC):
             return None
         for fault in faults:
             if struck := self.strikes(fault, rng):
-                return Strike(fault, variant_of(fault, struck.variant))
+                return Strike(fault, variant_of(fault, struck.variant), struck.seconds)
         return None
 
 

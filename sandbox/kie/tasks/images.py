@@ -4,13 +4,13 @@ import colorsys
 import contextlib
 import functools
 import hashlib
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, cast
 
 from PIL import Image, ImageDraw, ImageFont
 
+from sandbox.kie.tasks.formats import encoded_image
 from sandbox.kie.tasks.orders import PIXELS
 
 __all__ = ["Picture", "draw"]
@@ -48,6 +48,10 @@ class Picture:
     number: int = 1
     """The number of the image among ``of``, from 1."""
     of: int = 1
+    file_format: str = "png"
+    """One of :data:`sandbox.kie.tasks.formats.FORMATS`."""
+    turn: int = 0
+    """Another number gives other bytes."""
 
     @property
     def caption(self) -> str:
@@ -59,18 +63,17 @@ class Picture:
 
 
 def draw(picture: Picture) -> bytes:
-    """A PNG of the picture's size. Raises :class:`KeyError` for an unknown ``image_size``."""
+    """A file of the picture's size and format. Raises :class:`KeyError` for an unknown ``image_size``."""
     width, height = PIXELS[picture.image_size]
     prompt = picture.prompt.encode("utf-8", "replace").decode()  # a lone surrogate cannot be drawn
-    key = hashlib.sha256(f"{prompt}|{picture.seed}|{picture.number}".encode()).digest()
+    turn = f"|{picture.turn}" if picture.turn else ""
+    key = hashlib.sha256(f"{prompt}|{picture.seed}|{picture.number}{turn}".encode()).digest()
     image = _ground(width, height, key)
     canvas = ImageDraw.Draw(image, "RGBA")
     _shapes(canvas, width, height, key)
     _words(canvas, width, height, prompt)
     _caption(canvas, width, height, picture.caption)
-    encoded = io.BytesIO()
-    image.save(encoded, "PNG", compress_level=3)
-    return encoded.getvalue()
+    return encoded_image(image, picture.file_format)
 
 
 def _ground(width: int, height: int, key: bytes) -> Image.Image:

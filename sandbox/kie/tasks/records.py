@@ -13,6 +13,7 @@ from sandbox.kie.faults.url_shapes import LATE, URL_SHAPES
 from sandbox.kie.faults.variants import variant_of
 from sandbox.kie.options import CostTime
 from sandbox.kie.tasks.ledger import KieTask, State
+from sandbox.kie.tasks.result_files import file_path
 
 __all__ = ["callback", "record", "result_urls"]
 
@@ -21,7 +22,7 @@ UNKNOWN_STATE = "postprocessing"
 
 def result_urls(task: KieTask, base_url: str) -> list[str]:
     """The URLs of a finished task's images; an empty string for a withheld one (contract 2.2)."""
-    urls = [f"{base_url}/files/{task.id}_{index}.png" for index in range(task.images)]
+    urls = [base_url + file_path(task.id, index) for index in range(task.images)]
     if Fault.NO_URLS in task.fate:
         return []
     if Fault.FEWER_URLS in task.fate:

@@ -10,7 +10,7 @@ from sandbox.kie.faults.variants import VARIANTS, variant_of
 from tests.repository import ROOT
 
 ROWS = [
-    line.split("|") for line in (ROOT / "docs" / "sandbox.md").read_text("utf-8").splitlines() if "|" in line
+    line.split("|") for line in (ROOT / "docs" / "faults.md").read_text("utf-8").splitlines() if "|" in line
 ]
 
 

@@ -1,0 +1,1 @@
+"""Copies of images, without a process or a socket."""
