@@ -119,11 +119,7 @@ class _Saving:
 
     def conclude(self, ends: list[Path | Unusable]) -> list[Path]:
         """The files in the order of the images; raises ImagesNotSaved if one is missing."""
-        failures = {
-            wanted.number: end
-            for wanted, end in zip(self.wanted, ends, strict=True)
-            if isinstance(end, Unusable)
-        }
+        failures = {number: end for number, end in enumerate(ends, 1) if isinstance(end, Unusable)}
         saved = [end for end in ends if isinstance(end, Path)]
         if not failures:
             return saved
