@@ -148,21 +148,14 @@ def _parsed(texts: Sequence[str]) -> list[Address]:
 
 
 def _connected(address: Address, port: int, deadline: Deadline) -> socket.socket:
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    seconds = deadline.wait()
     try:
-        connection.settimeout(deadline.wait())
-        connection.connect((str(address), port))
+        # The address is a number, so nothing is resolved here.
+        return socket.create_connection((str(address), port), timeout=seconds)
     except TimeoutError:
-        connection.close()
         raise deadline.missed("a connection") from None
     except OSError as error:
-        connection.close()
         raise FetchError(FetchFault.UNREACHABLE, "its host cannot be connected to") from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _default_tls() -> ssl.SSLContext:
