@@ -119,9 +119,15 @@ def test_the_next_address_is_tried_if_one_fails(authority: Authority, leaving: L
 
 def test_only_some_addresses_are_tried(authority: Authority, leaving: Leaving) -> None:
     with RawServer(always(http(b""))) as server:
-        said = fault(guard(authority, [*(4 * ["::1"]), "127.0.0.1"]), url(server, scheme="http"))
+        said = fault(guard(authority, 9 * ["::1"]), url(server, scheme="http"))
     assert said[0] is FetchFault.UNREACHABLE
     assert [address[0] for address in leaving.addresses] == 4 * ["::1"]
+
+
+def test_both_families_of_addresses_get_their_turn(authority: Authority, leaving: Leaving) -> None:
+    with RawServer(always(http(b""))) as server:
+        connect(guard(authority, [*(8 * ["::1"]), "127.0.0.1"]), url(server, scheme="http"))
+    assert [address[0] for address in leaving.addresses] == ["::1", "127.0.0.1"]
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,16 @@ from tests.integration.limner._fetch.serving import Secured
 from tests.integration.provider.raw import Conversation, RawServer, http
 
 
-def test_a_connection_over_tls_that_ends_without_saying_so_is_cut_off(authority: Authority) -> None:
-    def cut(conversation: Conversation) -> None:
-        conversation.receive()
-        conversation.send(b"HTTP/1.1 200 OK\r\n\r\nhalf a pict")
-        conversation.reset()
-
+@pytest.mark.parametrize(
+    "framing",
+    [b"", b"Content-Length: 20\r\n", b"Transfer-Encoding: chunked\r\n"],
+    ids=["none", "length", "chunks"],
+)
+def test_a_connection_over_tls_that_ends_without_saying_so_is_cut_off(
+    authority: Authority, framing: bytes
+) -> None:
+    # The script closes the connection, but not TLS, as anybody between the two could.
+    cut = sends(b"HTTP/1.1 200 OK\r\n%s\r\na\r\nhalf a pic" % framing)
     with RawServer(Secured(authority.server([HOST]), cut)) as server:
         fetcher = Fetcher(QUICK, plain_hosts=[HOST], tls=authority.client())
         with (

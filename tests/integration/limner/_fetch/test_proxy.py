@@ -9,7 +9,7 @@ from limner._fetch.proxy import Proxy
 from limner._fetch.urls import parse
 from tests.integration.limner._fetch.certificates import Authority
 from tests.integration.limner._fetch.conftest import Leaving
-from tests.integration.limner._fetch.names import Names
+from tests.integration.limner._fetch.names import NAMES, Names
 from tests.integration.limner._fetch.serving import Secured, Tunnel
 from tests.integration.provider.raw import Conversation, RawServer, always, http
 
@@ -73,9 +73,17 @@ def test_an_answer_in_clear_text_behind_the_proxy_is_not_believed() -> None:
     assert caught.value.fault is FetchFault.UNREACHABLE
 
 
-def test_a_proxy_has_a_name_that_is_resolved_without_a_check(authority: Authority) -> None:
+def test_a_proxy_has_a_name_whose_addresses_are_tried_without_a_check(authority: Authority) -> None:
     origin = Secured(authority.server(["both.test"]), always(http(b"")))
     with RawServer(Tunnel(origin)) as proxy:
-        url = proxy.url.replace("127.0.0.1", "loopback.test")
-        connect(Guard(proxy=url, resolve=Names(), tls=authority.client()))
+        # The proxy does not listen on ::1.
+        url = proxy.url.replace("127.0.0.1", "proxy.test")
+        names = Names({**NAMES, "proxy.test": ["::1", "127.0.0.1"]})
+        connect(Guard(proxy=url, resolve=names, tls=authority.client()))
     assert origin.hosts == ["both.test"]
+
+
+def test_a_proxy_that_is_not_there_is_named_in_the_error() -> None:
+    with pytest.raises(FetchError, match="the proxy: its name cannot be resolved") as caught:
+        connect(Guard(proxy="http://proxy.test:3128", resolve=Names()))
+    assert caught.value.fault is FetchFault.UNREACHABLE

@@ -68,6 +68,8 @@ def test_a_url_is_read(text: str, url: Url) -> None:
         "https://[::1]x/",
         "https://[fe80::1%25eth0]/",
         "https://[127.0.0.1]/",
+        "https://stra\u00dfe.test/",
+        "https://\u03b2\u03cc\u03bb\u03bf\u03c2.test/",
         "https://127.1/",
         "https://\uff11\uff12\uff17.1/",
         "https://0x7f.1/",
