@@ -169,7 +169,7 @@ def _boto3() -> Any:
         return None
     if find_spec("boto3") is None:
         if profile:
-            raise StorageError("AWS_PROFILE: needs boto3, which `pip install boto3` installs")
+            raise StorageError("AWS_PROFILE: needs the package boto3, which is not installed")
         return None
     # boto3 is optional, and takes 0.2 s to load.
     from botocore.exceptions import BotoCoreError

@@ -60,7 +60,7 @@ def unsent(kind: str) -> str:
             "LIMNER_COPY_TO: the credentials have no right to write there (403 AccessDenied)",
         ),
         (
-            "Generic S3 error: Received redirect without LOCATION, this normally indicates an incorrect region",
+            "Generic S3 error: Received redirect without LOCATION, and so on",
             S3,
             "",
             "LIMNER_COPY_REGION: is wrong",
