@@ -99,3 +99,8 @@ def test_a_failure_has_a_line_that_names_its_setting(
 ) -> None:
     assert explained(RuntimeError(text), where, endpoint) == line
     assert SECRET not in line
+
+
+def test_a_put_that_was_given_up_is_told() -> None:
+    line = "LIMNER_COPY_TO: the store of gs:// is too slow, or does not answer"
+    assert explained(TimeoutError(), GS, "") == line
