@@ -5,7 +5,6 @@ import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import BinaryIO, Final
 
 from limner._fetch import Fetcher, FetchError, FetchFault
@@ -13,36 +12,15 @@ from limner._fetch import Fetcher, FetchError, FetchFault
 from limner.ledger import Record, Stored
 from limner.models import ImageFile
 from limner.status import Copy
+from worker.copies.faults import CopyFailed, CopyFault, StepLost, StorageError
 from worker.copies.names import ObjectNames, thumbnail_name
 from worker.copies.pictures import NotAPicture, Picture, inspect, thumbnail
-from worker.copies.storage import Storage, StorageError
+from worker.copies.storage import Storage
 
 logger = logging.getLogger(__name__)
 
 REFUSED: Final = frozenset({401, 403, 404, 410})
 """The HTTP statuses for which a fresh link is asked of the provider (contract 4)."""
-
-
-class CopyFault(StrEnum):
-    """The part of the way at which a copy failed."""
-
-    LINK = "link"
-    """Nothing could be fetched."""
-    PICTURE = "picture"
-    """It could be fetched, and is no whole image."""
-    STORAGE = "storage"
-
-
-class CopyFailed(Exception):
-    """An image was not copied; nothing of it is in the storage under its name."""
-
-    def __init__(self, fault: CopyFault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
-
-
-class StepLost(Exception):
-    """Another worker has the step by now."""
 
 
 @dataclass(frozen=True, slots=True)

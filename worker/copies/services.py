@@ -3,15 +3,18 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from limner._fetch import Fetcher, Limits
 
 from config import Settings
 from provider import KieClient, ProviderError
-from worker.copies.copier import Copier
 from worker.copies.names import ObjectNames
 from worker.copies.room import Room
 from worker.copies.storage import make_storage
+
+if TYPE_CHECKING:
+    from worker.copies.copier import Copier
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ logger = logging.getLogger(__name__)
 class CopyServices:
     """The copier of a worker, and the room for its copies."""
 
-    copier: Copier
+    copier: "Copier"
     room: Room
 
 
@@ -29,6 +32,8 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
     storage = make_storage(settings)
     if storage is None:
         return None
+    # It loads Pillow, which a fleet that copies nothing does not need.
+    from worker.copies.copier import Copier
 
     def fresh_link(account: str, url: str) -> str | None:
         if account not in providers:
