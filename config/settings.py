@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     goes on. A copy of an image of some MB takes about a second, so 30 s leave room for several tries."""
     copy_plain_hosts: str = ""
     """The hosts, separated by commas, that may serve images without TLS and from private addresses: the
-    stand-in, or a test of one's own."""
+    stand-in, or a test of one's own. A host may have a port, as in sandbox:8080; without, any port counts."""
     copy_proxy: Annotated[str, Field(repr=False)] = ""
     """The proxy through which images are fetched, http://HOST:PORT. The variables HTTPS_PROXY and the
     like are not read: a proxy resolves names itself, out of reach of the checks of addresses."""

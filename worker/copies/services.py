@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limner._fetch import Fetcher, Limits
-
 from config import Settings
+from limner._fetch import Fetcher, Limits
 from provider import KieClient, ProviderError
 from worker.copies.names import ObjectNames
 from worker.copies.room import Room
