@@ -185,7 +185,8 @@ class Settings(BaseSettings):
     copy_thumbnails: bool = True
     """True if a WebP of 256 pixels is stored beside each copy."""
     copy_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """The most copies that a worker makes at once. The other threads stay free for the steps of jobs."""
+    """The most images that a worker copies at once, and the most jobs that it does so for. The other threads
+    stay free for the steps of jobs."""
     copy_backoff_max_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300.0
     """The longest wait between two tries of a copy. A store that was away for an hour is tried within
     five minutes of its return."""

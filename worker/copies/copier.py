@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
@@ -42,6 +43,8 @@ class Copier:
     names: ObjectNames
     fresh_link: Callable[[str, str], str | None]
     """The provider's own link to a file, by the account and the link that was refused (contract 4)."""
+    turns: threading.Semaphore
+    """Bounds the images that are copied at once, and so the memory and the temporary files of a worker."""
     thumbnails: bool = True
     outage: Outage = field(default_factory=Outage)
     spool_folder: str | None = None
@@ -58,7 +61,7 @@ class Copier:
             if copy.file and self.storage.size(copy.file.name) == copy.file.size:
                 # It was stored before, and only the report of it was lost.
                 return _stored(copy.file, 0)
-            with tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
+            with self.turns, tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
                 stored = self._store(record, copy, self._fetch(record, copy, spool), plan)
         except StorageError as error:
             self.outage.begun(str(error))

@@ -1,6 +1,7 @@
 """The services of the step that copies images, in a fleet that copies them."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
             ),
             names=ObjectNames(settings.copy_name),
             fresh_link=fresh_link,
+            turns=threading.BoundedSemaphore(settings.copy_concurrency),
             thumbnails=settings.copy_thumbnails,
         ),
         Room(settings.copy_concurrency),
