@@ -98,6 +98,6 @@ def _hash(path: Path) -> str:
 
 def _delete_empty(root: Path, folder: Path) -> None:
     with contextlib.suppress(OSError):
-        while folder != root and not folder.is_symlink():
+        while folder != root:
             folder.rmdir()
             folder = folder.parent

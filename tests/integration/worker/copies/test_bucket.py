@@ -137,10 +137,10 @@ def test_a_missing_bucket_is_named(s3: S3, storage_with: Maker, large: Path) -> 
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
+def answering(answer: bytes, held: list[socket.socket] | None = None) -> Iterator[str]:
     """A server that gives one answer to each connection; with an empty one it never answers."""
+    held = [] if held is None else held
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        held = []
 
         def serve() -> None:
             while True:
@@ -206,13 +206,22 @@ def test_a_store_that_is_away_is_told_within_seconds(storage_with: Maker) -> Non
     with pytest.raises(StorageError) as caught:
         store.check()
     assert str(caught.value) == f"LIMNER_COPY_ENDPOINT: {url} cannot be reached"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 3
+
+
+def test_a_request_that_fails_is_sent_three_times_and_no_more(storage_with: Maker) -> None:
+    connections: list[socket.socket] = []
+    with answering(answer("503 Slow Down", ""), connections) as url, pytest.raises(StorageError):
+        put(storage_with("s3://bucket", variables=OWNED, copy_endpoint=url))
+    assert len(connections) == 3
 
 
 def test_a_store_that_hangs_is_given_up(storage_with: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "_REQUEST_SECONDS", 0.2)
+    began = time.monotonic()
     with answering(b"") as url, pytest.raises(StorageError) as caught:
         put(storage_with("s3://bucket", variables=OWNED, copy_endpoint=url))
+    assert time.monotonic() - began < 10
     assert str(caught.value) == f"LIMNER_COPY_ENDPOINT: {url} is too slow, or does not answer"
 
 
