@@ -1,4 +1,4 @@
-"""A selection of the crash matrix: createTask with callbacks, faults of the way, copies, and a few more edges.
+"""A selection of the crash matrix: createTask with callbacks, faults of the way, copies, and some more edges.
 
 ``python -m bench crash-matrix`` tries all edges.
 """
