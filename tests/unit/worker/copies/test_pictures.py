@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from tests.unit.worker.copies.corpus import PNG_SIGNATURE, TYPES, chunk, corpus, drawn, png, saved
+from worker.copies.formats import FORMATS
 from worker.copies.pictures import NotAPicture, Picture, inspect
+from worker.copies.structure import MAX_PIXELS
 from worker.copies.thumbnails import thumbnail
 
 
@@ -19,6 +21,17 @@ def reason(data: bytes, declared: str | None = None) -> str:
     assert len(refused.value.reason) <= 150
     assert refused.value.reason.isascii()
     return refused.value.reason
+
+
+def test_there_is_a_file_of_each_format() -> None:
+    assert {each.ext: each.content_type for each in FORMATS} == TYPES
+    assert {ext for ext, _ in corpus().values()} == TYPES.keys()
+
+
+def test_the_largest_picture_is_accepted() -> None:
+    side = int(MAX_PIXELS**0.5)
+    assert inspect(io.BytesIO(png(side, side, data=b"any"))).width == side
+    assert "pixels" in reason(png(side + 1, side + 1, data=b"any"))
 
 
 @pytest.mark.parametrize("name", corpus())
