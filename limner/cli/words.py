@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Final
 
 from limner.cli.account_words import ACCOUNT_EVENTS, named_cap
-from limner.cli.phrases import Detail, answer, counted, lasting, seconds
+from limner.cli.phrases import Detail, answer, clock, counted, lasting, seconds, sized
 from limner.errors import JobFailed
 from limner.job import Cancellation
-from limner.models import Images
-from limner.status import JobState, JobStatus
+from limner.models import ImageFile, Images
+from limner.status import JobState, JobStatus, PendingCopy
 
 CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
     Cancellation.BEFORE_SENDING: "cancelled before sending: it cost nothing",
-    Cancellation.AFTER_SENDING: "cancelled after sending: the provider may finish it and charge for it",
+    Cancellation.AFTER_SENDING: "cancelled after sending: the provider may charge for it, or has done so",
     Cancellation.ALREADY_ENDED: "had already ended: its result stays",
 }
 
@@ -61,7 +61,9 @@ def _not_copied(detail: Detail) -> str:
 
 
 def _copied(detail: Detail) -> str:
-    return f"copied: {counted(int(detail.get('images') or 0), 'image')}, {detail.get('size')} bytes"
+    return (
+        f"copied: {counted(int(detail.get('images') or 0), 'image')}, {sized(int(detail.get('size') or 0))}"
+    )
 
 
 def _over_budget(detail: Detail) -> str:
@@ -219,7 +221,7 @@ def standing(status: JobStatus, now: datetime) -> str:
         parts.append(f"provider task {status.task_id}")
     if status.finished_at:
         parts.append(f"after {seconds((status.finished_at - status.created_at).total_seconds())}")
-    parts += _doubtful(status)
+    parts += [*_copies(status, now), *_doubtful(status)]
     if status.last_error and not status.state.ended:
         parts.append(f"last answer: {status.last_error}")
     return ", ".join(parts)
@@ -236,6 +238,33 @@ def _forecast(status: JobStatus, now: datetime) -> list[str]:
     return [*about, f"expires in {left(status.expires_at)}"] if waits and status.expires_at else about
 
 
+def _copies(status: JobStatus, now: datetime) -> list[str]:
+    if not status.copies:
+        return []
+    stored = [copy.file for copy in status.copies if copy.stored and copy.file]
+    size = f" ({sized(sum(file.size for file in stored))})" if stored else ""
+    told = [f"{len(stored)} of {counted(len(status.copies), 'image')} stored{size}"]
+    if len(stored) == len(status.copies):
+        return told
+    if status.next_copy_at is None:
+        return [*told, "the others are not tried any more: python -m limner copies --retry"]
+    if status.copy_tries:
+        tries = "1 try has failed" if status.copy_tries == 1 else f"{status.copy_tries} tries have failed"
+        left = max(0.0, (status.next_copy_at - now).total_seconds())
+        told.append(f"{tries}, the next one in {seconds(left)}")
+    return told
+
+
+def pending(copy: PendingCopy, now: datetime) -> str:
+    """A job whose images are not copied, in one line."""
+    at = clock(copy.at)
+    ahead = max(0.0, (copy.at - now).total_seconds())
+    then = f"given up {at}" if copy.failed else f"next try in {seconds(ahead)}"
+    tries = "1 failed try" if copy.tries == 1 else f"{copy.tries} failed tries"
+    why = f"  {copy.last_error}" if copy.last_error else ""
+    return f"{copy.job_id}  since {clock(copy.since)}  {tries}  {then}{why}"
+
+
 def _doubtful(status: JobStatus) -> list[str]:
     facts = {
         "held for a person's decision": status.held,
@@ -250,7 +279,11 @@ def ending(outcome: Images | JobFailed) -> list[str]:
     """The end of a job, in lines: its outcome, and what to do next."""
     if isinstance(outcome, Images):
         cost = "not told" if outcome.credits is None else str(outcome.credits)
-        facts = [f"image: {url}" for url in outcome.urls]
+        facts = (
+            [_file(file) for file in outcome.files]
+            if outcome.copied
+            else [f"image: {url}" for url in outcome.urls]
+        )
         return [*facts, f"credits: {cost}", f"provider task: {outcome.task_id}"]
     advice = [f"advice: {outcome.advice}"] if outcome.advice else []
     return [
@@ -259,6 +292,10 @@ def ending(outcome: Images | JobFailed) -> list[str]:
         f"credits: {_CHARGED[outcome.charged]}",
         f"provider task: {outcome.task_id or 'none is known'}",
     ]
+
+
+def _file(file: ImageFile) -> str:
+    return f"file: {file.url}  {file.name}, {sized(file.size)}, sha256 {file.sha256[:12]}"
 
 
 def paid_tasks(status: JobStatus) -> list[str]:
