@@ -165,24 +165,34 @@ class Copies:
             gone = [job_id for (job_id, _), known in zip(found, records, strict=True) if not known[0]]
             if gone:
                 client.zrem(index, *gone)
-        return [
-            PendingCopy(
-                job_id=job_id,
-                failed=failed,
-                since=moment(int(since)),
-                tries=int(tries or 0),
-                at=moment(round(at)),
-                last_error=_last_error(log),
-                namespace=namespace or "",
-            )
-            for (job_id, at), (since, tries, namespace), log in zip(found, records, logs, strict=True)
-            if since
-        ]
+        rows = zip(found, records, logs, strict=True)
+        listed = (_pending(job_id, at, known, log, failed=failed) for (job_id, at), known, log in rows)
+        return [pending for pending in listed if pending]
+
+
+def _pending(
+    job_id: str, at: float, known: list[str | None], log: list[str], *, failed: bool
+) -> PendingCopy | None:
+    since, tries, namespace = known
+    try:
+        return PendingCopy(
+            job_id=job_id,
+            failed=failed,
+            since=moment(int(since or "")),
+            tries=int(tries or 0),
+            at=moment(round(at)),
+            last_error=_last_error(log),
+            namespace=namespace or "",
+        )
+    except (ValueError, OverflowError):
+        # There is no record any more, or it is damaged, and among those that are set apart.
+        return None
 
 
 def _last_error(log: list[str]) -> str | None:
     for text in reversed(log):
         entry = log_entry(text)
         if entry.event in _FAILURES:
-            return (entry.detail.get("error") or {}).get("message")
+            error = entry.detail.get("error")
+            return str(error["message"]) if isinstance(error, dict) and "message" in error else None
     return None

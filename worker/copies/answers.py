@@ -34,7 +34,7 @@ _REFUSED_CREDENTIALS: Final = frozenset(
 
 
 def is_away(error: Exception, where: Place) -> bool:
-    """True for an error of obstore that may be over by itself: no answer, too many requests, a server fault."""
+    """Return True for an error that may be over by itself: no answer, too many requests, a server fault."""
     text = str(error)
     status, code = _status_and_code(text)
     if _of_credentials(text, where) or _of_region(text, status, code):

@@ -1,13 +1,13 @@
 """The services of the step that copies images, in a fleet that copies them."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limner._fetch import Fetcher, Limits
-
 from config import Settings
+from limner._fetch import Fetcher, Limits
 from provider import KieClient, ProviderError
 from worker.copies.names import ObjectNames
 from worker.copies.room import Room
@@ -54,6 +54,7 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
             ),
             names=ObjectNames(settings.copy_name),
             fresh_link=fresh_link,
+            turns=threading.BoundedSemaphore(settings.copy_concurrency),
             thumbnails=settings.copy_thumbnails,
         ),
         Room(settings.copy_concurrency),
