@@ -72,7 +72,7 @@ def test_options_stand_beside_the_parameters_of_the_request() -> None:
             "copy_to": "orders/4711",
         },
     )
-    assert new.options == SubmitOptions(
+    assert new.options == SubmitOptions.checked(
         priority=9,
         metadata={"order": 4},
         lane="a",

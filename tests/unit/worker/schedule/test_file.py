@@ -56,7 +56,7 @@ def test_an_entry_can_have_all_fields(file: Path) -> None:
         name="kite",
         rhythm=Crontab.parse("0 7 * * *", ZoneInfo("Europe/Berlin")),
         request=TextToImage(prompt="a red kite", num_images=2),
-        options=SubmitOptions(
+        options=SubmitOptions.checked(
             priority=9,
             metadata={"tenant": "t1"},
             lane="postcards",
