@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from limner.cli.as_json import fields_of
+from limner.cli.copy_words import pending
 from limner.cli.exits import ExitCode
 from limner.cli.phrases import counted, sized
 from limner.cli.session import Session
-from limner.cli.words import pending
 from limner.client import Limner
 from limner.errors import ConfigurationError, InvalidRequest, InvalidState, UnknownJob
 from limner.job import Job

@@ -42,6 +42,13 @@ def sized(number: int) -> str:
     return f"{number / _UNIT**power:.1f} {_UNITS[power - 1]}"
 
 
+def then(what: str, detail: Detail) -> str:
+    """The next step of a job, and the time until it."""
+    # At zero, something else holds the job up: the account's pause, which has an event of its own.
+    milliseconds = detail.get("next")
+    return f"; {what} in {seconds(milliseconds / 1000)}" if milliseconds else ""
+
+
 def answer(error: Any) -> str:
     """The provider's answer, with its codes."""
     if not isinstance(error, Mapping):

@@ -1,5 +1,6 @@
 """``copies`` on a real ledger, and on a folder."""
 
+import asyncio
 import hashlib
 import os
 from datetime import UTC, date, datetime, timedelta
@@ -118,6 +119,19 @@ def test_a_client_with_a_namespace_has_its_own_copies(
         north.get(others).retry_copies()
     assert north.get(own).retry_copies() == 2
     assert [copy.job_id for copy in north.copies()] == [own]
+
+
+def test_asynchronous_code_has_the_same(ledger: Ledger, limner: Limner, valkey_url: str) -> None:
+    failed = copied(ledger, limner, GONE)
+
+    async def backend() -> None:
+        async with Limner(valkey_url) as client:
+            assert await client.acopies() == []
+            assert await client.acopies(failed=True) == client.copies(failed=True) != []
+            assert await client.get(failed).aretry_copies() == 2
+            assert [copy.job_id for copy in await client.acopies()] == [failed]
+
+    asyncio.run(backend())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The command line's pure parts: words, facts, codes, and what it says of itself."""
 
-import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +10,7 @@ import typer
 from limner.cli.app import app
 from limner.cli.as_json import entry_as_json, event_as_json, fields_of, moment, outcome_as_json
 from limner.cli.exits import ExitCode, exit_code
-from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, pending, standing
+from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
 from limner.errors import (
     Cancelled,
     ConfigurationError,
@@ -29,8 +27,8 @@ from limner.errors import (
     WaitTimeout,
 )
 from limner.job import Cancellation
-from limner.models import ImageFile, Images, TextToImage
-from limner.status import Copy, Event, JobState, JobStatus, LogEntry, PendingCopy, Task, TaskState
+from limner.models import Images, TextToImage
+from limner.status import Event, JobState, JobStatus, LogEntry, Task, TaskState
 from tests.repository import ROOT
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -320,100 +318,6 @@ def test_the_end_of_a_failed_job_tells_advice_and_charge() -> None:
     ]
     assert "credits: were charged" in ending(NoImages("None came"))
     assert "credits: may have been charged" in ending(Cancelled("Ended"))
-
-
-FILE = ImageFile(
-    url="https://cdn.example/a/1.png",
-    name="a/1.png",
-    sha256="0123456789abcdef" * 4,
-    size=1_500_000,
-    content_type="image/png",
-    width=8,
-    height=8,
-)
-
-
-def test_the_end_tells_files_in_place_of_links_once_all_are_copied() -> None:
-    copied = IMAGES.model_copy(update={"files": [FILE], "copied": True})
-    assert ending(copied)[0] == "file: https://cdn.example/a/1.png  a/1.png, 1.5 MB, sha256 0123456789ab"
-    assert not any(IMAGES.urls[0] in line for line in ending(copied))
-    partly = IMAGES.model_copy(update={"files": [FILE]})
-    assert ending(partly)[0] == "image: https://files.example/1.png"
-
-
-def copy_of(number: int, *, stored: bool) -> Copy:
-    return Copy(number=number, task_id="t1", url=f"https://a/{number}.png", stored=stored, file=FILE)
-
-
-def test_the_standing_of_a_job_tells_its_copies() -> None:
-    def told(*stored: bool, **facts: Any) -> str:
-        copies = tuple(copy_of(number, stored=each) for number, each in enumerate(stored, 1))
-        return standing(make_status(state=JobState.COPYING, copies=copies, **facts), NOW)
-
-    soon = NOW + timedelta(seconds=12)
-    assert told(True, True) == "copying, 2 of 2 images stored (3.0 MB)"
-    # The object of an image that is not stored is only planned.
-    assert told(True, False, next_copy_at=soon) == "copying, 1 of 2 images stored (1.5 MB)"
-    assert told(False, next_copy_at=soon, copy_tries=1) == (
-        "copying, 0 of 1 image stored, 1 try has failed, the next one in 12.0 s"
-    )
-    assert told(False, next_copy_at=NOW - timedelta(seconds=1), copy_tries=3) == (
-        "copying, 0 of 1 image stored, 3 tries have failed, the next one in 0.0 s"
-    )
-    assert told(False) == (
-        "copying, 0 of 1 image stored, the others are not tried any more: python -m limner copies --retry"
-    )
-
-
-def test_a_job_whose_images_are_not_copied_is_told_in_a_line() -> None:
-    waiting = PendingCopy(
-        job_id="j1",
-        failed=False,
-        since=NOW,
-        tries=2,
-        at=NOW + timedelta(seconds=4),
-        last_error="the host is away",
-    )
-    assert pending(waiting, NOW) == (
-        "j1  since 2026-11-23T12:00:00Z  2 failed tries  next try in 4.0 s  the host is away"
-    )
-    failed = replace(waiting, failed=True, tries=1, last_error=None)
-    assert pending(failed, NOW) == (
-        "j1  since 2026-11-23T12:00:00Z  1 failed try  given up 2026-11-23T12:00:04Z"
-    )
-
-
-def test_the_copies_of_a_status_are_plain_json() -> None:
-    facts = fields_of(make_status(copies=(copy_of(1, stored=True),)))
-    assert json.loads(json.dumps(facts))["copies"] == [
-        {
-            "number": 1,
-            "task_id": "t1",
-            "url": "https://a/1.png",
-            "stored": True,
-            "file": FILE.model_dump(mode="json"),
-        }
-    ]
-
-
-@pytest.mark.parametrize(
-    ("event", "detail", "words"),
-    [
-        ("copied", {"images": 2, "size": 2_500_000}, "copied: 2 images, 2.5 MB"),
-        (
-            "not_copied",
-            {"error": {"cause": "status", "message": "HTTP 503"}, "images": 1, "next": 2000},
-            "not copied: status: HTTP 503; tried again in 2.0 s",
-        ),
-        (
-            "copy_failed",
-            {"error": {"cause": "status", "message": "HTTP 410"}, "images": 1},
-            "its images could not be copied: status: HTTP 410",
-        ),
-    ],
-)
-def test_what_happens_to_copies_is_told(event: str, detail: dict[str, Any], words: str) -> None:
-    assert happened(event, detail) == words
 
 
 def test_every_cancellation_has_its_words() -> None:
