@@ -22,6 +22,7 @@ COLOURS: Mapping[JobState, str] = {
     JobState.SENDING: "cyan",
     JobState.IN_DOUBT: "magenta",
     JobState.GENERATING: "blue",
+    JobState.COPYING: "blue",
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.CANCELLED: "red",
