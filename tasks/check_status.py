@@ -280,7 +280,7 @@ def _succeeded(services: Services, asked: Asked, done: Done, attempt: int | None
     if done.relative:
         logger.warning("job %s: the provider sent URLs without a host: %s", job_id, ", ".join(done.urls))
     kind = kind_of(request_of(record))
-    copied = services.copies is not None and not record.uncopied
+    copied = bool(services.settings.copy_to) and not record.uncopied
     return TaskSucceeded(
         job_id=job_id,
         task_id=task_id,

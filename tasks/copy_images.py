@@ -39,7 +39,7 @@ def copy_images(services: Services, _message: Any, /, job_id: str, lease: int) -
     copies = services.copies
     if copies is None:
         logger.error(
-            "the images of job %s are not copied by this worker, since it has no LIMNER_COPY_TO", job_id
+            "the images of job %s are not copied by this worker: its LIMNER_COPY_TO is empty", job_id
         )
     elif not copies.room.enter():
         copies.room.decline()

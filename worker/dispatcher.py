@@ -26,7 +26,7 @@ from worker.copies.services import CopyServices
 from worker.inspection import STEP
 from worker.limits.quota import money, quotas
 from worker.marks import Marks
-from worker.services import POLLS_IN_A_MESSAGE, make_ledger
+from worker.services import POLLS_IN_A_MESSAGE, copies_images, make_ledger
 
 logger = logging.getLogger(__name__)
 
@@ -275,8 +275,7 @@ class DispatcherStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Start the dispatcher."""
         app = parent.app
-        reads_copies = app.settings.copies_queue in app.amqp.queues.consume_from
-        copies = app.services.copies if app.settings.copy_to and reads_copies else None
+        copies = app.services.copies if copies_images(app.settings, app) else None
         self.dispatcher = app.dispatcher = make_dispatcher(app, app.settings, app.marks, copies)
         self.dispatcher.start()
         # stop() would be too early to give steps back: the pool still takes messages until it has drained.

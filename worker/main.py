@@ -17,6 +17,7 @@ from worker.application import build_app, consume_only_own_queues
 from worker.health.accounts import check_accounts
 from worker.health.preflight import preflight, storage_preflight
 from worker.logs import cover_handlers, hide_secrets, quieten
+from worker.services import copies_images
 
 try:
     settings = load()
@@ -42,6 +43,6 @@ def _before_work(**_: object) -> None:
 def _before_the_first_task(**_: object) -> None:
     consume_only_own_queues(app)
     # Workers that make no copies need no rights to the store.
-    if app.settings.copies_queue in app.amqp.queues.consume_from:
+    if copies_images(app.settings, app):
         storage_preflight(app.settings)
     check_accounts(app.settings)

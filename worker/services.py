@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 from celery import Celery
 
@@ -48,7 +49,7 @@ class Services:
     letters: LetterBox
     """Takes messages that no job can be made of."""
     copies: CopyServices | None
-    """Copies images, in a fleet with LIMNER_COPY_TO."""
+    """Copies images, in a worker that does."""
 
     @property
     def grace(self) -> float:
@@ -100,6 +101,12 @@ def make_retries(settings: Settings) -> RetryPolicy:
     )
 
 
+def copies_images(settings: Settings, app: Celery) -> bool:
+    """True for a worker that copies images. Others need no access to the storage."""
+    queues: Any = app.amqp.queues
+    return bool(settings.copy_to) and settings.copies_queue in queues.consume_from
+
+
 def make_services(settings: Settings, app: Celery) -> Services:
     """The services with these settings."""
     late = LatePolls()
@@ -130,5 +137,5 @@ def make_services(settings: Settings, app: Celery) -> Services:
         # Enough that no poll that has begun waits for a thread. They are made when they are needed.
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
         letters=LetterBox(ledger.letters.put, secrets_of(settings)),
-        copies=make_copies(settings, providers),
+        copies=make_copies(settings, providers) if copies_images(settings, app) else None,
     )
