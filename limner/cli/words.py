@@ -245,7 +245,7 @@ def ending(outcome: Images | JobFailed) -> list[str]:
 
 
 def paid_tasks(status: JobStatus) -> list[str]:
-    """The provider's tasks that the line about the job's end leaves out: one line each, and one an image."""
+    """The provider's tasks that the line about the end leaves out: a line each, and one for each image."""
     others = [task for task in status.tasks if task.urls or len(status.tasks) > 1]
     stored = {(copy.task_id, copy.url): copy.file for copy in status.copies if copy.stored}
     lines = []

@@ -119,7 +119,7 @@ class Copies:
                 delay=to_ms(shortfall.delay),
                 give_up=shortfall.give_up,
                 overdue=shortfall.overdue,
-                result=None if result is None else result.to_json(),
+                result=result.to_json() if result else None,
                 ttl=to_ms(ttl),
                 store_lease=to_ms(self.leases.store),
             )

@@ -218,7 +218,7 @@ class _Job:
         if self._redis.hget(self.ledger.jobs.key(self.id), "stored") != "1":
             return False
         expected = states.SUCCESS if record.state is JobState.SUCCEEDED else states.FAILURE
-        result = self._celery.AsyncResult(self.id)
+        result: Any = self._celery.AsyncResult(self.id)
         return bool(result.state == expected and (not self.way.copies or result.result["copied"]))
 
     def _have_it_read_again(self, record: Record, wait: float) -> None:

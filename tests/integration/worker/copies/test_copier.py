@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -69,6 +70,7 @@ class Place:
             fetcher=Fetcher(Limits(seconds=5, idle_seconds=2, max_bytes=10**6), plain_hosts=["127.0.0.1"]),
             names=ObjectNames(self.names),
             fresh_link=self._fresh_link,
+            turns=threading.Semaphore(1),
             thumbnails=thumbnails,
             spool_folder=str(self.spools),
         )

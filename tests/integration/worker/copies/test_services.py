@@ -29,7 +29,7 @@ def test_a_worker_has_as_many_places_as_the_settings_say(tmp_path: Path) -> None
 
 
 def test_a_fresh_link_is_the_provider_s_own(tmp_path: Path) -> None:
-    with quick_provider() as kie, KieClient(kie.url, SecretStr("a-key")) as client:
+    with quick_provider() as kie, KieClient(kie.url, SecretStr(kie.options.keys)) as client:
         copies = make_copies(settings(copy_to=f"file://{tmp_path}"), {"main": client})
         assert copies
         fresh_link = copies.copier.fresh_link
