@@ -16,7 +16,7 @@ from worker.copies.names import thumbnail_name
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a folder has too few, too many, or otherwise than it should. Empty sets are agreement."""
+    """The files that a folder lacks, has beside them, or has otherwise. Empty sets are agreement."""
 
     missing: frozenset[str]
     """Paths of the provider's files that are not stored."""

@@ -94,7 +94,7 @@ def begin(bench: Bench) -> Record:
 
 
 def copy(bench: Bench, store: ResultStore, begun: Record, *numbers: int) -> None:
-    """What the step does: record what was stored, and store the result if that is still to be done."""
+    """Record what was stored, and store the result if that is still to be done, as the step does."""
     stored = put(*numbers)
     left = COMPLETE if numbers == (1, 2) else AWAY
     result = store.ahead_copied(begun, stored)
