@@ -1,4 +1,4 @@
--- Uses: record, wakeup, money, keeping.
+-- Uses: record, wakeup, money.
 -- Copies of paid images in the user's storage. Each image has an entry {task, url, file, stored} in `copies`. `file`
 -- describes the object, and is written before the object is: a worker that finds both need not fetch the image again.
 --
@@ -26,7 +26,6 @@ local function add_copies(job, task, urls)
   job.copy_tries, job.copy_overdue = nil, nil
   end_copy_lease(job)
   redis.call('ZREM', COPIES_FAILED, job.id)
-  keep_record(job)
   copy_at(job, NOW)
 end
 

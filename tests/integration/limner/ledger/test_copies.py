@@ -15,7 +15,7 @@ from limner.models import ImageFile
 from limner.status import JobState
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new
-from tests.integration.limner.ledger.stories import record
+from tests.integration.limner.ledger.stories import in_doubt, record, recover
 
 PATIENCE: Final = 30.0
 TTL: Final = 60.0
@@ -239,6 +239,47 @@ def test_a_second_task_is_followed_after_its_end(bench: Bench) -> None:
     assert ended
     assert bench.ledger.jobs.stored(job_id, ended, ttl=TTL, follow=7.0, copied=True)
     assert (due(bench, job_id, "due"), lasts(bench, job_id)) == (7.0, None)
+
+
+def test_a_step_from_before_its_images_cannot_end_it(bench: Bench) -> None:
+    job_id = in_doubt(bench)
+    bench.now += 5.0
+    step = recover(bench, job_id)
+    assert bench.ledger.jobs.adopt(job_id, "t1") == "adopted"
+    assert made(bench, job_id).what == "copying"
+    assert bench.ledger.copies.deliver(job_id, step.lease) is None
+    assert bench.state(job_id) == "copying"
+
+
+# Wake-ups
+
+
+def test_new_images_wake_a_dispatcher(bench: Bench) -> None:
+    job_id = bench.generating()
+    bench.client.delete(bench.ledger.prefix + "wakeup")
+    made(bench, job_id)
+    assert bench.client.llen(bench.ledger.prefix + "wakeup") == 1
+
+
+def test_the_end_of_a_copy_wakes_a_dispatcher_if_another_one_is_due(bench: Bench) -> None:
+    for prompt, woken in (("the only one", 0), ("one of two", 1)):
+        made(bench, bench.generating(prompt))
+        [step] = claim(bench, copies=1)
+        begun = bench.ledger.copies.begin(step.job_id, step.lease)
+        assert begun
+        if woken:
+            made(bench, bench.generating("the other one"))
+        bench.client.delete(bench.ledger.prefix + "wakeup")
+        report(bench, begun, put(1), replace(AWAY, delay=600.0))
+        assert bench.client.llen(bench.ledger.prefix + "wakeup") == woken
+
+
+def test_a_worker_with_room_sleeps_until_the_next_try(bench: Bench) -> None:
+    copying(bench)
+    report(bench, begin(bench), {}, replace(AWAY, delay=0.25))
+    waits = [bench.ledger.queue.claim(bench.quota, copies=copies).wait for copies in (8, 0)]
+    assert waits[0] == 0.25
+    assert waits[1] > 0.25
 
 
 # Leases
@@ -468,6 +509,23 @@ def test_a_late_task_of_a_cancelled_job_is_copied(bench: Bench) -> None:
     assert lasts(bench, job_id) == pytest.approx(TTL, abs=5)
 
 
+def test_a_late_poll_that_waits_goes_behind_the_result(bench: Bench) -> None:
+    job_id = delivered(bench)
+    bench.now += 1.0
+    assert bench.ledger.jobs.adopt(job_id, "another") == "adopted"
+    assert bench.indexes(job_id) == ["ready:polls:main"]
+    assert report(bench, begin_only(bench, job_id), put(1, 2)) == "copied"
+    assert bench.indexes(job_id) == ["due"]
+
+
+def begin_only(bench: Bench, job_id: str) -> Record:
+    """Begin copies that were claimed by a worker that may not poll."""
+    steps = bench.ledger.queue.claim(replace(bench.quota, polls=0), copies=8).steps
+    begun = bench.ledger.copies.begin(job_id, steps[0].lease)
+    assert begun
+    return begun
+
+
 # Copies that fail
 
 
@@ -492,6 +550,16 @@ def test_a_job_that_waits_for_them_ends_at_once(bench: Bench) -> None:
     # The result is stored after the copies have failed, and the record is kept for them.
     assert bench.stored(job_id)
     assert lasts(bench, job_id) == pytest.approx(14 * DAY, abs=5)
+
+
+def test_the_list_of_failed_copies_has_an_end(bench: Bench) -> None:
+    failed = bench.ledger.prefix + "copies:failed"
+    bench.client.zadd(failed, {f"old {number}": number for number in range(100_000)})
+    job_id = delivered(bench)
+    report(bench, begin(bench), {}, GONE)
+    assert bench.client.zcard(failed) == 100_000
+    assert bench.client.zscore(failed, "old 0") is None
+    assert due(bench, job_id, "copies:failed") == 0.0
 
 
 def test_a_person_has_them_tried_again(bench: Bench) -> None:
@@ -594,6 +662,26 @@ def test_a_dropped_record_is_not_copied(bench: Bench) -> None:
     claim(bench)
     assert bench.ledger.jobs.put_back(job_id, drop=True)
     assert due(bench, job_id) is None
+
+
+def test_new_workers_try_it_at_once(bench: Bench) -> None:
+    job_id = delivered(bench)
+    bench.client.hset(bench.ledger.jobs.key(job_id), "copies", "[null]")
+    claim(bench)
+    assert due(bench, job_id) == 3600.0
+    bench.ledger.queue.claim(replace(bench.quota, creates=7))
+    assert due(bench, job_id) == 0.0
+
+
+def test_a_dropped_record_is_not_among_the_failed_copies(bench: Bench) -> None:
+    job_id = delivered(bench)
+    report(bench, begin(bench), {}, GONE)
+    bench.ledger.jobs.adopt(job_id, "another")
+    bench.client.hset(bench.ledger.jobs.key(job_id), "copies", "[null]")
+    bench.now += 1.0
+    bench.claim()
+    assert bench.ledger.jobs.put_back(job_id, drop=True)
+    assert due(bench, job_id, "copies:failed") is None
 
 
 def test_a_damaged_record_is_not_listed(bench: Bench) -> None:
