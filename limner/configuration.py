@@ -11,6 +11,8 @@ from limner.options import duration
 DAY: Final = 86_400.0
 DEFAULT_PREFIX: Final = "limner"
 """The prefix of a fleet's keys and queues in Redis."""
+MOST_MEGABYTES: Final = 1024
+"""Of one image: more is no image."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 
 
@@ -39,6 +41,14 @@ def checked_seconds(value: float | str, name: str) -> float:
         return duration(_number(value) if isinstance(value, str) else value)
     except ValueError as error:
         raise ConfigurationError(f"{name}: {error}") from None
+
+
+def checked_megabytes(text: str, name: str) -> int:
+    """A bound on bytes, as text in MiB; returns bytes. Raises ConfigurationError, which names the setting."""
+    number = _number(text)
+    if number is None or not 0 < number <= MOST_MEGABYTES:
+        raise ConfigurationError(f"{name}: must be a number above 0 and up to {MOST_MEGABYTES}")
+    return int(number * 2**20)
 
 
 def _number(text: str) -> float | None:

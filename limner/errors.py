@@ -4,8 +4,9 @@ A :class:`JobFailed` travels through Celery's result backend as its class name a
 constructor takes exactly those: a message and a JSON object of details.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "FeatureDisabled",
     "GenerationFailed",
     "IdempotencyConflict",
+    "ImagesNotSaved",
     "InDoubt",
     "InsufficientCredits",
     "InvalidRequest",
@@ -145,6 +147,32 @@ class WaitTimeout(LimnerError, TimeoutError):
         super().__init__(message)
         self.job_id = job_id
         """The job that was waited for."""
+
+
+class ImagesNotSaved(LimnerError):
+    """Some images of a job could not be saved into the folder; the message has the reasons.
+
+    What was saved stays, and is found there when the images are saved again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_id: str = "",
+        reasons: Mapping[int, str] | None = None,
+        saved: Sequence[Path] = (),
+        retryable: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        """The job whose images they are."""
+        self.reasons = dict(reasons or {})
+        """The reason for each image that is missing, by its number. The first image has number 1."""
+        self.saved = list(saved)
+        """The files of the other images."""
+        self.retryable = retryable
+        """True if saving again, without a change of anything, has a chance."""
 
 
 class JobFailed(LimnerError):

@@ -5,11 +5,16 @@ an unknown field or a misspelt value and bills the task all the same, so everyth
 anything is stored or sent.
 """
 
+import os
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from limner.progress import Progress
 
 MODEL: Final = "ideogram/v3-text-to-image"
 MAX_PROMPT_LENGTH: Final = 5000
@@ -139,3 +144,47 @@ class Images(BaseModel, extra="ignore", frozen=True):
     made, or none yet."""
     copied: bool = False
     """True if every image is in the user's own storage."""
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | Literal[False] | None = None,
+        plain_hosts: Collection[str] = (),
+    ) -> list[Path]:
+        """Save the images into a folder, which is made if there is none; returns the files, one an image.
+
+        A file is named after the job and the image's number, ``JOB_ID-1.png``, and is there whole or not at
+        all. The bytes come from :attr:`files` if every image has one, and are then checked against its
+        hash; else, or if that fails, from the provider's links. If the same bytes lie there already, they
+        stay, and so do others, unless ``overwrite`` is true. A symbolic link there is never followed.
+
+        While it works, a terminal shows a bar on standard error if rich is installed (the extra ``cli``).
+        ``progress`` is called instead with the bytes that have come and the bytes in all, None while
+        unknown; with False, nothing is shown. Hosts of ``plain_hosts`` and ``LIMNER_COPY_PLAIN_HOSTS`` may
+        speak http and have private addresses.
+
+        Raises :class:`~limner.errors.ImagesNotSaved`, after the other images were saved, and
+        :class:`~limner.errors.ConfigurationError` for a setting ``LIMNER_COPY_…`` that is wrong.
+        """
+        # A backend that saves nothing need not load TLS and HTTP.
+        from limner.saving import save
+
+        return save(self, folder, overwrite=overwrite, progress=progress, plain_hosts=plain_hosts)
+
+    async def asave(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | Literal[False] | None = None,
+        plain_hosts: Collection[str] = (),
+    ) -> list[Path]:
+        """:meth:`save` for asynchronous code: threads fetch and write, ``progress`` is called by the loop.
+
+        If it is cancelled, the threads stop at the next piece, and no part of an image stays.
+        """
+        from limner.saving import asave
+
+        return await asave(self, folder, overwrite=overwrite, progress=progress, plain_hosts=plain_hosts)

@@ -17,6 +17,7 @@ from limner.cli.exits import ExitCode
 from limner.cli.jobs import cancel, explain, status, wait
 from limner.cli.letters import letters
 from limner.cli.output import Output, PipeClosed
+from limner.cli.saving import save
 from limner.cli.session import AsJson, Globals, command
 from limner.cli.submit import submit
 from limner.cli.tail import tail
@@ -68,7 +69,7 @@ def shared(
 
 
 for body in (
-    *(submit, status, wait, cancel, explain, tail),
+    *(submit, status, wait, save, cancel, explain, tail),
     *(quota, pause, resume, spend),
     *(doubts, resolve, broken, letters, callbacks),
 ):

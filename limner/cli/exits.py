@@ -8,6 +8,7 @@ import redis
 from limner.errors import (
     ConfigurationError,
     IdempotencyConflict,
+    ImagesNotSaved,
     InvalidRequest,
     InvalidState,
     JobFailed,
@@ -31,6 +32,7 @@ class ExitCode(IntEnum):
     UNKNOWN_JOB = 4, "no such job: it never was, or its result has expired"
     STORE_UNAVAILABLE = 5, "Redis cannot be reached, or refuses"
     RECORD_TOO_NEW = 6, "the job's record cannot be read: a newer or older version wrote it, or it is damaged"
+    NOT_SAVED = 7, "an image could not be saved; the others were"
     FAULT = 70, "a fault of Limner itself; please report it"
     INTERRUPTED = 130, "Ctrl-C; jobs go on"
     PIPE_CLOSED = 141, "the reader of the output has gone"
@@ -50,6 +52,7 @@ _CODES: Final[tuple[tuple[type[Exception], ExitCode], ...]] = (
     (InvalidState, ExitCode.BAD_INPUT),
     (ConfigurationError, ExitCode.BAD_INPUT),
     (IdempotencyConflict, ExitCode.BAD_INPUT),
+    (ImagesNotSaved, ExitCode.NOT_SAVED),
     (WaitTimeout, ExitCode.TIMEOUT),
     (UnknownJob, ExitCode.UNKNOWN_JOB),
     (StoreUnavailable, ExitCode.STORE_UNAVAILABLE),

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from limner.cli.as_json import entry_as_json, fields_of, moment, outcome_as_json
 from limner.cli.exits import ExitCode
 from limner.cli.session import Session
 from limner.cli.words import CANCELLATIONS, ending, happened, paid_tasks, standing
-from limner.errors import JobFailed, WaitTimeout
+from limner.errors import ImagesNotSaved, JobFailed, WaitTimeout
 from limner.job import Job
 from limner.models import Images
 from limner.status import JobStatus, LogEntry
@@ -39,17 +40,22 @@ def wait(
     timeout: Annotated[
         float | None, typer.Option(min=0, help="For at most so many seconds, all jobs together.")
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="DIR", help="Save the images into this folder, as save does."),
+    ] = None,
 ) -> ExitCode:
     """Wait for the end of jobs, and print the URLs.
 
-    Prints a line for each image, the job's id and the URL, job by job in the order given.
+    Prints a line for each image, the job's id and the URL, job by job in the order given. With --save, the
+    file takes the place of the URL.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
 
     def until_ended(job: Job) -> ExitCode:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            return deliver(session, job, left, before_url=f"{job.id} ")
+            return deliver(session, job, left, before_url=f"{job.id} ", folder=folder)
         except WaitTimeout:
             raise WaitTimeout(
                 f"job {job.id} has not ended within {timeout:g} s; it goes on", job_id=job.id
@@ -58,17 +64,43 @@ def wait(
     return session.each(job_ids, until_ended)
 
 
-def deliver(session: Session, job: Job, timeout: float | None, *, before_url: str = "") -> ExitCode:
-    """Wait for a job's end and print it; raises the errors of :meth:`Job.result` except JobFailed."""
+def deliver(
+    session: Session, job: Job, timeout: float | None, *, before_url: str = "", folder: Path | None = None
+) -> ExitCode:
+    """Wait for a job's end and print it; raises the errors of :meth:`Job.result` except JobFailed.
+
+    With a folder, the images are saved there, and the files are printed in place of the URLs.
+    """
     with session.out.waiting(f"waiting for job {job.id}"):
         outcome = _outcome(job, timeout)
     if isinstance(outcome, JobFailed):
-        if session.out.as_json:
-            session.out.json(outcome_as_json(job.id, outcome))
-            return ExitCode.JOB_FAILED
-        return session.out.error(outcome, job_id=job.id)
-    session.out.say(outcome_as_json(job.id, outcome), *(before_url + url for url in outcome.urls))
-    return ExitCode.OK
+        return failed(session, job.id, outcome)
+    told = outcome_as_json(job.id, outcome)
+    if folder is None:
+        session.out.say(told, *(before_url + url for url in outcome.urls))
+        return ExitCode.OK
+    files, error = saved(session, outcome, folder)
+    session.out.say({**told, "paths": files}, *(before_url + file for file in files))
+    return session.out.error(error, job_id=job.id) if error else ExitCode.OK
+
+
+def failed(session: Session, job_id: str, failure: JobFailed) -> ExitCode:
+    """Print the end of a job without images."""
+    if session.out.as_json:
+        session.out.json(outcome_as_json(job_id, failure))
+        return ExitCode.JOB_FAILED
+    return session.out.error(failure, job_id=job_id)
+
+
+def saved(
+    session: Session, images: Images, folder: Path, *, overwrite: bool = False
+) -> tuple[list[str], ImagesNotSaved | None]:
+    """Save images, with a bar if somebody watches; returns the files, and the error if not all were saved."""
+    try:
+        files = images.save(folder, overwrite=overwrite, progress=False if session.out.as_json else None)
+    except ImagesNotSaved as error:
+        return [str(file) for file in error.saved], error
+    return [str(file) for file in files], None
 
 
 def cancel(session: Session, job_ids: JobIds) -> ExitCode:

@@ -7,6 +7,7 @@ errors themselves.
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, assert_type
 
@@ -72,6 +73,27 @@ def submit(client: Limner) -> None:
     client.submit("a kite", priority="high")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.submit("a kite", lanes="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     client.submit_many(["a kite"], expires="now")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def shown(done: int, total: int | None) -> None:
+    """A progress of one's own."""
+
+
+def save(images: Images) -> list[Path]:
+    """Images as files, and the ones that are missing."""
+    try:
+        assert_type(images.save("folder"), list[Path])
+        return images.save(Path("folder"), overwrite=True, progress=shown, plain_hosts=["localhost"])
+    except errors.ImagesNotSaved as error:
+        assert_type(error.reasons, dict[int, str])
+        assert_type(error.job_id, str)
+        return error.saved if error.retryable else images.save("folder", progress=False)
+
+
+async def asave(images: Images) -> list[Path]:
+    """The same in asynchronous code."""
+    await images.asave("folder", progress=True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return await images.asave("folder", overwrite=True, progress=shown, plain_hosts=("localhost",))
 
 
 async def asubmit(client: Limner) -> None:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
@@ -56,9 +57,13 @@ def doubtful(fleet: LocalFleet) -> tuple[str, str]:
 
 
 @pytest.fixture
-def names(fleet: LocalFleet, doubtful: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def names(
+    fleet: LocalFleet, doubtful: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> dict[str, Any]:
     """The names that the pages expect: a job and its task, a Celery app, a callback's request."""
     monkeypatch.setenv("LIMNER_REDIS_URL", fleet.redis_url)
+    monkeypatch.setenv("LIMNER_COPY_PLAIN_HOSTS", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(logging.getLogger("uvicorn.access"), "filters", [])
     job_id, task_id = doubtful
     body = b'{"taskId": "forged"}'

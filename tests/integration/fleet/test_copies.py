@@ -90,6 +90,17 @@ def test_a_job_ends_when_its_images_are_safe(fleet: LocalFleet, limner: Limner, 
     assert today_spent.copied_bytes > sum(file.size for file in images.files)
 
 
+def test_copies_are_saved_without_the_provider(limner: Limner, tmp_path: Path) -> None:
+    job = limner.submit(TextToImage(prompt="a pier", num_images=2))
+    images = job.result(WAIT)
+    # The links of the stand-in are http, which is refused here.
+    paths = images.save(tmp_path)
+    assert [path.name for path in paths] == [f"{job.id}-1.png", f"{job.id}-2.png"]
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths] == [
+        file.sha256 for file in images.files
+    ]
+
+
 def test_a_job_may_leave_its_images_with_the_provider(limner: Limner) -> None:
     job = limner.submit("a kite", copy=False)
     images = job.result(WAIT)
