@@ -46,6 +46,7 @@ SECRETS = {
     "LIMNER_API_KEY": "a-key-in-env",
     "LIMNER_CALLBACK_HMAC_KEY": "a-callback-key",
     "FLOWER_BASIC_AUTH": "operator:secret",
+    "AWS_SECRET_ACCESS_KEY": "a-key-of-a-bucket",
 }
 STORE = {"redis_url", "redis_timeout_seconds", "prefix"}
 CELERY = {"broker_url", "result_url", "queue"}
@@ -214,6 +215,7 @@ def test_a_secret_reaches_only_the_services_that_use_it(tmp_path: Path) -> None:
         "a-key-in-env": set(),
         "a-callback-key": {"callbacks"},
         "operator:secret": {"flower"},
+        "a-key-of-a-bucket": {"worker"},
     }
 
 

@@ -45,7 +45,7 @@ def explained(error: Exception, where: Place, endpoint: str) -> str:
         _of_credentials(text, where)
         or _of_region(text, status, code)
         or _of_answer(text, status, code, where)
-        or _of_connection(text, where, endpoint)
+        or _of_connection(text, where, endpoint, late=isinstance(error, TimeoutError))
     )
 
 
@@ -87,11 +87,11 @@ def _of_answer(text: str, status: int, code: str, where: Place) -> str:
     return f"LIMNER_COPY_TO: the store has answered {said}" if status else ""
 
 
-def _of_connection(text: str, where: Place, endpoint: str) -> str:
+def _of_connection(text: str, where: Place, endpoint: str, *, late: bool) -> str:
     server = (
         f"LIMNER_COPY_ENDPOINT: {endpoint}" if endpoint else f"LIMNER_COPY_TO: the store of {where.scheme}://"
     )
-    if "kind: Timeout" in text or "TimeoutError" in text:
+    if late or "kind: Timeout" in text:
         return f"{server} is too slow, or does not answer"
     if "kind: Connect" in text or "error sending request" in text:
         return f"{server} cannot be reached"

@@ -7,6 +7,7 @@ container or machine. For S3, files and profiles in ``~/.aws`` are read by boto3
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,8 @@ _REQUEST_SECONDS: Final = 30
 _PUT_SECONDS: Final = 120
 """The time after which no further part of an object is sent."""
 _PART: Final = 5 * 1024 * 1024
-"""The bytes of a part: the least that S3 takes. A put has one in memory, and sends another."""
+"""The bytes of a part: the least that S3 takes. A put holds about one in memory."""
+_PIECE: Final = 256 * 1024
 
 
 class Bucket:
@@ -60,13 +62,17 @@ class Bucket:
 
     def put(self, name: str, file: BinaryIO, *, content_type: str, size: int, sha256: str) -> None:  # noqa: ARG002 - the server checks parts by its own sums
         """Store a file, in parts if it is large. A killed put leaves no object, but may leave parts."""
-        source = _Source(file, size, deadline=time.monotonic() + _PUT_SECONDS)
+        found = file.seek(0, os.SEEK_END)
+        if found != size:
+            raise ValueError(f"the file has {found} bytes, not {size}")
+        file.seek(0)
+        in_parts = size > _PART
         self._call(
             obstore.put,
             self._key(name),
-            source,
+            _pieces(file) if in_parts else file.read(),
             attributes={"Content-Type": content_type},
-            use_multipart=size > _PART,
+            use_multipart=in_parts,
             chunk_size=_PART,
             max_concurrency=1,
         )
@@ -109,8 +115,6 @@ class Bucket:
     def _call(self, function: Any, *args: Any, **options: Any) -> Any:
         try:
             return function(self._store, *args, **options)
-        except ValueError:
-            raise
         except Exception as error:
             raise self._explained(error) from None
 
@@ -118,27 +122,16 @@ class Bucket:
         return StorageError(explained(error, self._where, self._endpoint))
 
 
-class _Source:
-    """A file that is read from its beginning, until a deadline."""
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's bytes; raises TimeoutError when a put takes too long.
 
-    def __init__(self, file: BinaryIO, size: int, *, deadline: float) -> None:
-        found = file.seek(0, os.SEEK_END)
-        if found != size:
-            raise ValueError(f"the file has {found} bytes, not {size}")
-        file.seek(0)
-        self._file = file
-        self._deadline = deadline
-
-    def read(self, size: int = -1) -> bytes:
-        if time.monotonic() > self._deadline:
+    obstore can read a file itself, but then it holds three parts in memory instead of one.
+    """
+    deadline = time.monotonic() + _PUT_SECONDS
+    while piece := file.read(_PIECE):
+        if time.monotonic() > deadline:
             raise TimeoutError
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        yield piece
 
 
 def _store(where: Place, endpoint: str, region: str, options: "ClientConfig") -> "ObjectStore":
@@ -169,7 +162,7 @@ def _boto3() -> Any:
         return None
     if find_spec("boto3") is None:
         if profile:
-            raise StorageError("AWS_PROFILE: needs boto3, which `pip install boto3` installs")
+            raise StorageError("AWS_PROFILE: needs the package boto3, which is not installed")
         return None
     # boto3 is optional, and takes 0.2 s to load.
     from botocore.exceptions import BotoCoreError

@@ -49,6 +49,6 @@ def make_storage(settings: Settings) -> Storage | None:
         if error.name != "obstore":
             raise
         raise StorageError(
-            f"LIMNER_COPY_TO: {where.scheme}:// needs obstore, which `pip install 'limner[fleet]'` installs"
+            f"LIMNER_COPY_TO: {where.scheme}:// needs the package obstore, which the extra `fleet` brings"
         ) from None
     return Bucket(where, endpoint=settings.copy_endpoint, region=settings.copy_region, base=settings.copy_url)

@@ -8,9 +8,10 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_every_put_is_listed_by_day(root: Path, folder: Folder) -> None:
 
 def test_lines_of_threads_do_not_mix(root: Path, folder: Folder) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: put(folder, f"{number}.png"), range(100)))
+        list(pool.map(partial(put, folder), [f"{number}.png" for number in range(100)]))
     lines = (root / ".limner" / "written" / "2026-11-28").read_text().splitlines()
     assert sorted(lines) == sorted(f"{SHA256} {len(IMAGE)} {number}.png" for number in range(100))
     assert len(images(root)) == 100
@@ -124,7 +125,12 @@ def test_a_url_is_quoted_or_has_the_base_that_is_set(folder: Folder, root: Path)
     "name", ["../1.png", "/etc/1.png", "a/../../1.png", "a//1.png", "./1.png", "a\n", ""]
 )
 def test_a_name_that_could_leave_the_folder_is_refused(folder: Folder, root: Path, name: str) -> None:
-    for attempt in (lambda: put(folder, name), lambda: folder.size(name), lambda: folder.delete(name)):
+    attempts: list[Callable[[], object]] = [
+        lambda: put(folder, name),
+        lambda: folder.size(name),
+        lambda: folder.delete(name),
+    ]
+    for attempt in attempts:
         with pytest.raises(ValueError, match="not the name"):
             attempt()
     assert not root.exists()

@@ -83,11 +83,11 @@ def test_only_a_bucket_loads_obstore_and_nothing_loads_boto3_without_need() -> N
 
 
 def test_a_missing_obstore_is_told_with_the_extra_that_brings_it() -> None:
-    line = "LIMNER_COPY_TO: s3:// needs obstore, which `pip install 'limner[fleet]'` installs"
+    line = "LIMNER_COPY_TO: s3:// needs the package obstore, which the extra `fleet` brings"
     assert loaded("s3://bucket", "obstore").splitlines()[0] == line
 
 
 def test_a_profile_without_boto3_is_told(storage_with: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(StorageError, match=r"^AWS_PROFILE: needs boto3"):
+    with pytest.raises(StorageError, match=r"^AWS_PROFILE: needs the package boto3"):
         storage_with("s3://bucket", variables={"AWS_PROFILE": "shop"})

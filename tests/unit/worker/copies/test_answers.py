@@ -60,7 +60,7 @@ def unsent(kind: str) -> str:
             "LIMNER_COPY_TO: the credentials have no right to write there (403 AccessDenied)",
         ),
         (
-            "Generic S3 error: Received redirect without LOCATION, this normally indicates an incorrect region",
+            "Generic S3 error: Received redirect without LOCATION, and so on",
             S3,
             "",
             "LIMNER_COPY_REGION: is wrong",
@@ -99,3 +99,8 @@ def test_a_failure_has_a_line_that_names_its_setting(
 ) -> None:
     assert explained(RuntimeError(text), where, endpoint) == line
     assert SECRET not in line
+
+
+def test_a_put_that_was_given_up_is_told() -> None:
+    line = "LIMNER_COPY_TO: the store of gs:// is too slow, or does not answer"
+    assert explained(TimeoutError(), GS, "") == line
