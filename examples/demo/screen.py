@@ -22,6 +22,7 @@ COLOURS: Mapping[JobState, str] = {
     JobState.SENDING: "cyan",
     JobState.IN_DOUBT: "magenta",
     JobState.GENERATING: "blue",
+    JobState.COPYING: "bright_cyan",
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.CANCELLED: "red",
@@ -157,7 +158,9 @@ def _outcome(each: Ended) -> str:
     if each.images is None:
         return "[red]not in time[/]"
     count = len(each.images.urls)
-    return f"[{'green' if each.as_expected else 'red'}]{count} image{'s' if count > 1 else ''}[/]"
+    said = f"{count} image{'s' if count > 1 else ''}{'' if each.images.copied else ', not copied in time'}"
+    colour = "red" if not each.as_expected else "green" if each.images.copied else "yellow"
+    return f"[{colour}]{said}[/]"
 
 
 def _seconds(value: float | None) -> str:
