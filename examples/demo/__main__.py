@@ -73,7 +73,7 @@ def _free(console: Console, out: Path, images: Path) -> bool:
         all_ended = play(console, fleet, provider)
         took = time.monotonic() - began
         with httpx.Client(trust_env=False) as client:  # a proxy would lead out of this machine
-            failed = _report(console, all_ended, client, out, "Limner, drawn by the stand-in")
+            failed = _report(console, all_ended, client, "Limner, drawn by the stand-in", out, images)
         attempts = provider.summary()["calls"]["createTask"]
     refusals = sum(count for code, count in attempts.items() if code != "200")
     console.print(
@@ -98,19 +98,22 @@ def _paid(console: Console, settings: Mapping[str, str], out: Path, images: Path
     with LocalFleet(settings={**settings, **copying}) as fleet:
         all_ended = with_credits(console, fleet)
         with httpx.Client() as client:
-            return _report(console, all_ended, client, out, "Limner")
+            return _report(console, all_ended, client, "Limner", out, images)
 
 
 def _place(images: Path) -> str:
     return f"file://{images.resolve()}"
 
 
-def _report(console: Console, all_ended: list[Ended], client: httpx.Client, out: Path, heading: str) -> bool:
+def _report(
+    console: Console, all_ended: list[Ended], client: httpx.Client, heading: str, out: Path, images: Path
+) -> bool:
     console.print(results(all_ended))
     for error in (each.error for each in all_ended if each.error):
         console.print(f"{type(error).__name__}: {error}\n", style="yellow", markup=False)
     problems = [*surprises(all_ended), *write_sheet(out, all_ended, client, heading)]
     console.print("Contact sheet:", out.resolve().as_uri(), style="bold", soft_wrap=True)
+    console.print("Copies of the images:", images.resolve().as_uri(), soft_wrap=True)
     for problem in problems:
         console.print(problem, style="red", markup=False)
     return bool(problems)

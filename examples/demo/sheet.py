@@ -52,7 +52,7 @@ def _copied(all_ended: Sequence[Ended]) -> str:
 
 def _cards(each: Ended, client: httpx.Client, folder: Path, problems: list[str]) -> Iterator[str]:
     if each.images is None:
-        yield _card(each, _missing(type(each.error).__name__, _said(each)), 0.75)
+        yield _card(each, _missing(type(each.error).__name__, _said(each)), 1.0)
         return
     copies = each.images.files if each.images.copied else [None] * len(each.images.urls)
     for number, (url, file) in enumerate(zip(each.images.urls, copies, strict=True), 1):
@@ -78,7 +78,7 @@ def _image(each: Ended, picture: Picture) -> str:
 
 def _linked(content: str, file: ImageFile, folder: Path) -> str:
     link = quote(os.path.relpath(path_of(file.url), folder))
-    return f'<a href="{link}" title="{file.width} × {file.height}, {file.size:,} bytes">{content}</a>'
+    return f'<a href="{link}" title="{file.width} by {file.height} pixels, {file.size:,} bytes">{content}</a>'
 
 
 def _missing(title: str, text: str) -> str:
