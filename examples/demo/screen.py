@@ -26,6 +26,7 @@ COLOURS: Mapping[JobState, str] = {
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.CANCELLED: "red",
+    JobState.EXPIRED: "red",
 }
 
 
