@@ -18,6 +18,7 @@ LONGEST_PREFIX: Final = 200
 LONGEST_NAME: Final = 500
 """Bytes of a name without its prefix and a job's folder, which have 200 and 280. All stores take 1,000: the
 limit of S3 and Azure is 1,024."""
+LAST_PORT: Final = 65_535
 LONGEST_SEGMENT: Final = 240
 """Bytes between two slashes. File systems take 255, and a thumbnail's name is longer than its image's."""
 
@@ -38,6 +39,9 @@ _BUCKETS: Final[dict[str, str]] = {
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9=_-]([A-Za-z0-9._=-]*[A-Za-z0-9=_-])?")
 _DIRECTIVE: Final = re.compile(r"%[YmdHMSjyGVu]")
 """Only digits come from these, in every locale and on every platform."""
+_HOST_AND_PORT: Final = re.compile(
+    r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
 _HOST: Final = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 
 
@@ -188,19 +192,29 @@ def _longest(segment: list[Piece]) -> int:
 
 
 def host_names(text: str) -> tuple[str, ...]:
-    """Return the hosts of a comma-separated list, in lower case; raises ValueError for what is no host."""
+    """Return the hosts of a comma-separated list, in lower case, each with a port or without one.
+
+    Raises ValueError for what is no host.
+    """
     hosts = tuple(host for part in text.split(",") if (host := part.strip().lower()))
-    if not all(_HOST.fullmatch(host) or _is_address(host) for host in hosts):
-        raise ValueError("must be names or addresses of hosts without ports, with commas between them")
+    if not all(map(_is_host, hosts)):
+        raise ValueError("must be names or addresses of hosts, as in sandbox:8080 or [::1], between commas")
     return hosts
 
 
-def _is_address(host: str) -> bool:
+def _is_host(text: str) -> bool:
+    found = _HOST_AND_PORT.fullmatch(text)
+    if not found or int(found["port"] or 1) > LAST_PORT:
+        return False
+    return _is_ipv6(found["six"]) if found["six"] else bool(_HOST.fullmatch(found["name"]))
+
+
+def _is_ipv6(address: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.IPv6Address(address)
     except ValueError:
         return False
-    return "%" not in host
+    return "%" not in address
 
 
 def base_url(url: str) -> str:

@@ -174,7 +174,7 @@ class Settings(BaseSettings):
     goes on. A copy of an image of some MB takes about a second, so 30 s leave room for several tries."""
     copy_plain_hosts: str = ""
     """The hosts, separated by commas, that may serve images without TLS and from private addresses: the
-    stand-in, or a test of one's own."""
+    stand-in, or a test of one's own. A host may have a port, as in sandbox:8080; without, any port counts."""
     copy_proxy: Annotated[str, Field(repr=False)] = ""
     """The proxy through which images are fetched, http://HOST:PORT. The variables HTTPS_PROXY and the
     like are not read: a proxy resolves names itself, out of reach of the checks of addresses."""
@@ -185,7 +185,8 @@ class Settings(BaseSettings):
     copy_thumbnails: bool = True
     """True if a WebP of 256 pixels is stored beside each copy."""
     copy_concurrency: Annotated[int, Field(ge=1, le=256)] = 8
-    """The most copies that a worker makes at once. The other threads stay free for the steps of jobs."""
+    """The most images that a worker copies at once, and the most jobs that it does so for. The other threads
+    stay free for the steps of jobs."""
     copy_backoff_max_seconds: Annotated[float, Field(ge=1, le=86_400)] = 300.0
     """The longest wait between two tries of a copy. A store that was away for an hour is tried within
     five minutes of its return."""

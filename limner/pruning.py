@@ -26,7 +26,7 @@ class Pruned:
     size: int = 0
     """Their bytes."""
     changed: int = 0
-    """Listed files that were left alone: they are not what a worker wrote, or were written again since."""
+    """Listed files that were left alone, because they are not what a worker wrote."""
     failed: int = 0
     """Listed files that could not be read or deleted. The next pruning tries them again."""
 
@@ -47,48 +47,46 @@ def prune(root: Path, days: int, today: date) -> Pruned:
             day = date.fromisoformat(path.name)
         except ValueError:
             continue
-        if day < oldest:
-            failed = pruned.failed
-            _prune_list(root.resolve(), path, oldest, pruned)
-            if pruned.failed == failed:
-                path.unlink(missing_ok=True)
+        if day < oldest and _prune_list(root.resolve(), path, oldest, pruned):
+            path.unlink(missing_ok=True)
     return pruned
 
 
-def _prune_list(root: Path, path: Path, oldest: date, pruned: Pruned) -> None:
+def _prune_list(root: Path, path: Path, oldest: date, pruned: Pruned) -> bool:
+    """Return True if the list has no file for a later pruning."""
+    done = True
     with path.open("r", encoding="ascii", errors="replace") as lines:
         for line in lines:
             if found := _LINE.fullmatch(line):
                 try:
-                    _prune_file(root, found[3], int(found[2]), found[1], oldest, pruned)
+                    done &= _prune_file(root, found[3], int(found[2]), found[1], oldest, pruned)
                 except OSError:
                     pruned.failed += 1
+                    done = False
+    return done
 
 
-def _prune_file(root: Path, name: str, size: int, sha256: str, oldest: date, pruned: Pruned) -> None:
+def _prune_file(root: Path, name: str, size: int, sha256: str, oldest: date, pruned: Pruned) -> bool:
+    """Return False for a file that is not old yet: it was written again, or after its list's midnight."""
     if {"", ".", ".."} & set(name.split("/")):
-        return
+        return True
     path = root / name
     try:
         # A link may lead out of the folder.
         inside = path.parent.resolve(strict=True).is_relative_to(root)
         facts = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
-        return
-    again = datetime.fromtimestamp(facts.st_mtime, UTC).date() >= oldest
-    if (
-        not inside
-        or again
-        or not stat.S_ISREG(facts.st_mode)
-        or facts.st_size != size
-        or _hash(path) != sha256
-    ):
+        return True
+    if not inside or not stat.S_ISREG(facts.st_mode) or facts.st_size != size or _hash(path) != sha256:
         pruned.changed += 1
-        return
+        return True
+    if datetime.fromtimestamp(facts.st_mtime, UTC).date() >= oldest:
+        return False
     path.unlink()
     pruned.files += 1
     pruned.size += size
     _delete_empty(root, path.parent)
+    return True
 
 
 def _hash(path: Path) -> str:
@@ -98,6 +96,6 @@ def _hash(path: Path) -> str:
 
 def _delete_empty(root: Path, folder: Path) -> None:
     with contextlib.suppress(OSError):
-        while folder != root and not folder.is_symlink():
+        while folder != root:
             folder.rmdir()
             folder = folder.parent

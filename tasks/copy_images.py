@@ -14,7 +14,7 @@ from limner.status import Copy, JobState
 from tasks.commit import SHORT_PATIENCE, patiently
 from tasks.ending import store
 from tasks.step import step
-from worker.copies.copier import CopyFailed, CopyFault, StepLost
+from worker.copies.faults import CopyFailed, CopyFault, StepLost
 from worker.copies.lifeline import Lifeline
 from worker.copies.services import CopyServices
 from worker.limits.backoff import Backoff

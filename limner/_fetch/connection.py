@@ -6,7 +6,9 @@ It is apart from what is sent through it, so that every kind of request can use 
 import ipaddress
 import socket
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from itertools import zip_longest
 from typing import Final
 
 from limner._fetch.addresses import Address, is_local, is_public
@@ -21,7 +23,7 @@ from limner._fetch.urls import PORTS, Url, refused
 FIRST_FREE_PORT: Final = 1024
 """Below it, only 443 is a port of the web over TLS. The others belong to mail, shells and directories."""
 MOST_ADDRESSES: Final = 4
-"""The addresses of a host that are tried."""
+"""The most addresses of a host that are tried."""
 
 
 class Connection:
@@ -71,7 +73,7 @@ class Guard:
         if not plain:
             _check_public(url)
         addresses = self._checked(url, deadline, plain=plain)
-        connection = self._open(addresses[:MOST_ADDRESSES], url.port, deadline, direct=plain)
+        connection = self._open(addresses, url.port, deadline, direct=plain)
         try:
             if url.scheme == "https":
                 connection = self._secured(connection, url.host, deadline)
@@ -96,21 +98,19 @@ class Guard:
         self, addresses: Sequence[Address], port: int, deadline: Deadline, *, direct: bool
     ) -> socket.socket:
         """A connection to the first address that can be reached."""
-        failed: FetchError | None = None
-        for address in addresses:
-            try:
-                if direct or not self._proxy:
-                    return _connected(address, port, deadline)
-                return self._through(self._proxy, address, port, deadline)
-            except FetchError as error:
-                failed = error
-        raise failed or FetchError(FetchFault.UNREACHABLE, "its name has no address")
+        if direct or not self._proxy:
+            return _first(addresses, lambda address: _connected(address, port, deadline))
+        proxy = self._proxy
+        return _first(addresses, lambda address: self._through(proxy, address, port, deadline))
 
     def _through(self, proxy: Proxy, address: Address, port: int, deadline: Deadline) -> socket.socket:
         """A connection to the address through the proxy, whose own addresses are the operator's affair."""
-        place = proxy.url.address
-        near = place or _parsed(self._lookup.addresses(proxy.url.host, deadline))[0]
-        connection = _connected(near, proxy.url.port, deadline)
+        place = proxy.url
+        try:
+            near = [place.address] if place.address else _parsed(self._lookup.addresses(place.host, deadline))
+            connection = _first(near, lambda own: _connected(own, place.port, deadline))
+        except FetchError as error:
+            raise FetchError(error.fault, f"the proxy: {error.message}") from error.__cause__
         try:
             proxy.tunnel(connection, address, port, deadline)
         except BaseException:
@@ -140,6 +140,21 @@ def _check_public(url: Url) -> None:
         raise refused(f"port {url.port} is not one of the web")
 
 
+def _first(addresses: Sequence[Address], connect: Callable[[Address], socket.socket]) -> socket.socket:
+    """A connection to the first address that can be reached; raises the error of the last one that was tried.
+
+    IPv4 and IPv6 take turns: large hosts have eight addresses of a family that may be broken here.
+    """
+    preferred = [address for address in addresses if address.version == addresses[0].version]
+    others = [address for address in addresses if address.version != addresses[0].version]
+    turns = [address for pair in zip_longest(preferred, others) for address in pair if address]
+    *early, last = turns[:MOST_ADDRESSES]
+    for address in early:
+        with suppress(FetchError):
+            return connect(address)
+    return connect(last)
+
+
 def _parsed(texts: Sequence[str]) -> list[Address]:
     try:
         return [ipaddress.ip_address(text) for text in texts]
@@ -148,21 +163,14 @@ def _parsed(texts: Sequence[str]) -> list[Address]:
 
 
 def _connected(address: Address, port: int, deadline: Deadline) -> socket.socket:
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
+    seconds = deadline.wait()
     try:
-        connection.settimeout(deadline.wait())
-        connection.connect((str(address), port))
+        # The address is a number, so nothing is resolved here.
+        return socket.create_connection((str(address), port), timeout=seconds)
     except TimeoutError:
-        connection.close()
         raise deadline.missed("a connection") from None
     except OSError as error:
-        connection.close()
         raise FetchError(FetchFault.UNREACHABLE, "its host cannot be connected to") from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _default_tls() -> ssl.SSLContext:

@@ -53,7 +53,12 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises ValueError for a plain host or a proxy that is not one."""
+        """Raises ValueError for a plain host or a proxy that is not one.
+
+        ``plain_hosts`` (``host`` or ``host:port``) may speak http and live at private addresses. ``proxy``
+        (``http://host:port``) is asked for connections to all other hosts. ``resolve``, ``tls`` and ``clock``
+        are for tests.
+        """
         self._limits = limits
         self._guard = Guard(plain_hosts=plain_hosts, proxy=proxy, resolve=resolve, tls=tls)
         self._clock = clock

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Stream(io.RawIOBase):
-    """What a socket receives until a deadline; closing it leaves the socket open."""
+    """The bytes that a socket receives until a deadline. Closing the stream leaves the socket open."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
         super().__init__()

@@ -22,6 +22,8 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 """A last label that makes resolvers read the whole host as an IPv4 address, in one base or another."""
+_DEVIATING: Final = frozenset("\u00df\u1e9e\u03c2")
+"""The letters (sharp s, final sigma) of which IDNA 2003, as in Python, and IDNA 2008 make different hosts."""
 _KEPT: Final = "%/:@!$&'()*+,;=~[]?"
 """The characters that are sent as they are. All others are percent-encoded."""
 
@@ -154,6 +156,8 @@ def _ascii(host: str) -> str:
         raise refused(f"a URL whose host has more than {LONGEST_HOST} characters")
     if host.isascii():
         return host.lower()
+    if not _DEVIATING.isdisjoint(host):
+        raise refused("a URL whose host has two forms in ASCII")
     try:
         return host.encode("idna").decode("ascii").lower()
     except UnicodeError:

@@ -158,14 +158,21 @@ class Copies:
             gone = [job_id for (job_id, _), known in zip(found, records, strict=True) if not known[0]]
             if gone:
                 client.zrem(index, *gone)
-        return [
-            PendingCopy(
-                job_id=job_id,
-                failed=failed,
-                since=moment(int(since)),
-                tries=int(tries or 0),
-                at=moment(round(at)),
-            )
-            for (job_id, at), (since, tries) in zip(found, records, strict=True)
-            if since
-        ]
+        rows = zip(found, records, strict=True)
+        listed = (_pending(job_id, at, known, failed=failed) for (job_id, at), known in rows)
+        return [pending for pending in listed if pending]
+
+
+def _pending(job_id: str, at: float, known: list[str | None], *, failed: bool) -> PendingCopy | None:
+    since, tries = known
+    try:
+        return PendingCopy(
+            job_id=job_id,
+            failed=failed,
+            since=moment(int(since or "")),
+            tries=int(tries or 0),
+            at=moment(round(at)),
+        )
+    except (ValueError, OverflowError):
+        # There is no record any more, or it is damaged, and among those that are set apart.
+        return None

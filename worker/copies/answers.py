@@ -33,20 +33,33 @@ _REFUSED_CREDENTIALS: Final = frozenset(
 )
 
 
+def is_away(error: Exception, where: Place) -> bool:
+    """Return True for an error that may be over by itself: no answer, too many requests, a server fault."""
+    text = str(error)
+    status, code = _status_and_code(text)
+    if _of_credentials(text, where) or _of_region(text, status, code):
+        return False
+    return status in (0, 429) or status >= 500
+
+
 def explained(error: Exception, where: Place, endpoint: str) -> str:
     """Return one line for an error of obstore.
 
     Only a status, a code and a region of the error's text go into it. The rest may contain credentials.
     """
     text = str(error)
-    status = int(found[1]) if (found := _STATUS.search(text)) else 0
-    code = found[1] if (found := _CODE.search(text)) else ""
+    status, code = _status_and_code(text)
     return (
         _of_credentials(text, where)
         or _of_region(text, status, code)
         or _of_answer(text, status, code, where)
         or _of_connection(text, where, endpoint, late=isinstance(error, TimeoutError))
     )
+
+
+def _status_and_code(text: str) -> tuple[int, str]:
+    status, code = _STATUS.search(text), _CODE.search(text)
+    return int(status[1]) if status else 0, code[1] if code else ""
 
 
 def _of_credentials(text: str, where: Place) -> str:

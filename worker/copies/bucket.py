@@ -17,7 +17,7 @@ import obstore
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from config.copying import Place
-from worker.copies.answers import explained
+from worker.copies.answers import explained, is_away
 from worker.copies.faults import StorageError
 from worker.copies.locations import PROBE, checked, joined, probe_name
 
@@ -119,7 +119,8 @@ class Bucket:
             raise self._explained(error) from None
 
     def _explained(self, error: Exception) -> StorageError:
-        return StorageError(explained(error, self._where, self._endpoint))
+        line = explained(error, self._where, self._endpoint)
+        return StorageError(line, away=is_away(error, self._where))
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

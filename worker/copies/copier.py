@@ -3,46 +3,25 @@
 import hashlib
 import logging
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import BinaryIO, Final
 
 from limner._fetch import Fetcher, FetchError, FetchFault
-
 from limner.ledger import Record, Stored
 from limner.models import ImageFile
 from limner.status import Copy
+from worker.copies.faults import CopyFailed, CopyFault, StepLost, StorageError
 from worker.copies.names import ObjectNames, thumbnail_name
+from worker.copies.outage import Outage
 from worker.copies.pictures import NotAPicture, Picture, inspect, thumbnail
-from worker.copies.storage import Storage, StorageError
+from worker.copies.storage import Storage
 
 logger = logging.getLogger(__name__)
 
 REFUSED: Final = frozenset({401, 403, 404, 410})
 """The HTTP statuses for which a fresh link is asked of the provider (contract 4)."""
-
-
-class CopyFault(StrEnum):
-    """The part of the way at which a copy failed."""
-
-    LINK = "link"
-    """Nothing could be fetched."""
-    PICTURE = "picture"
-    """It could be fetched, and is no whole image."""
-    STORAGE = "storage"
-
-
-class CopyFailed(Exception):
-    """An image was not copied; nothing of it is in the storage under its name."""
-
-    def __init__(self, fault: CopyFault, message: str) -> None:
-        super().__init__(message)
-        self.fault = fault
-
-
-class StepLost(Exception):
-    """Another worker has the step by now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +43,11 @@ class Copier:
     names: ObjectNames
     fresh_link: Callable[[str, str], str | None]
     """The provider's own link to a file, by the account and the link that was refused (contract 4)."""
+    turns: threading.Semaphore
+    """Bounds the images that are copied at once, and so the memory and the temporary files of a worker."""
     thumbnails: bool = True
-    spool_folder: str | None = field(default=None)
+    outage: Outage = field(default_factory=Outage)
+    spool_folder: str | None = None
     """The folder of the temporary files; None is the system's."""
 
     def copy(self, record: Record, copy: Copy, plan: Callable[[ImageFile], bool]) -> Stored:
@@ -73,18 +55,19 @@ class Copier:
 
         Raises CopyFailed, and StepLost if ``plan`` says no.
         """
-        if copy.file and self._holds(copy.file):
-            # It was stored before, and only the report of it was lost.
-            return _stored(copy.file, 0)
-        with tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
-            fetched = self._fetch(record, copy, spool)
-            return self._store(record, copy, fetched, plan)
-
-    def _holds(self, file: ImageFile) -> bool:
+        if failed := self.outage.message():
+            raise CopyFailed(CopyFault.STORAGE, failed)
         try:
-            return self.storage.size(file.name) == file.size
+            if copy.file and self.storage.size(copy.file.name) == copy.file.size:
+                # It was stored before, and only the report of it was lost.
+                return _stored(copy.file, 0)
+            with self.turns, tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
+                stored = self._store(record, copy, self._fetch(record, copy, spool), plan)
         except StorageError as error:
+            self.outage.begun(str(error))
             raise CopyFailed(CopyFault.STORAGE, str(error)) from error
+        self.outage.over()
+        return stored
 
     def _fetch(self, record: Record, copy: Copy, spool: BinaryIO) -> Fetched:
         try:
@@ -145,20 +128,17 @@ class Copier:
         )
         if not plan(file):
             raise StepLost
-        try:
-            if copy.file and copy.file.name != name:
-                # An earlier try, which did not come to its end, has fetched other bytes.
-                self.storage.delete(copy.file.name)
-                self.storage.delete(thumbnail_name(copy.file.name))
-            # The image comes last, so that it never lacks its thumbnail.
-            if small:
-                self._put_thumbnail(thumbnail_name(name), small)
-            spool.seek(0)
-            self.storage.put(
-                name, spool, content_type=picture.content_type, size=fetched.size, sha256=fetched.sha256
-            )
-        except StorageError as error:
-            raise CopyFailed(CopyFault.STORAGE, str(error)) from error
+        if copy.file and copy.file.name != name:
+            # An earlier try, which did not come to its end, has fetched other bytes.
+            self.storage.delete(copy.file.name)
+            self.storage.delete(thumbnail_name(copy.file.name))
+        # The image comes last, so that it never lacks its thumbnail.
+        if small:
+            self._put_thumbnail(thumbnail_name(name), small)
+        spool.seek(0)
+        self.storage.put(
+            name, spool, content_type=picture.content_type, size=fetched.size, sha256=fetched.sha256
+        )
         return _stored(file, len(small or b""))
 
     def _put_thumbnail(self, name: str, small: bytes) -> None:

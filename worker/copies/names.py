@@ -18,7 +18,6 @@ _LONGEST_FOLDER: Final = 280
 _UNSAFE: Final = re.compile(rb"[^A-Za-z0-9._-]|^\.|\.\Z")
 _HASHED: Final = 34
 """Bytes of ``==`` and 128 bits in hex: nobody finds two values with the same."""
-_CUT_ESCAPE: Final = re.compile(r"=.?$")
 
 
 class ObjectNames:
@@ -79,7 +78,7 @@ def safe(value: str, longest: int = LONGEST_VALUE) -> str:
     escaped = _UNSAFE.sub(lambda found: b"=%02X" % found[0][0], raw).decode("ascii") or "="
     if len(escaped) <= longest:
         return escaped
-    return _CUT_ESCAPE.sub("", escaped[: longest - _HASHED]) + _hash(raw)
+    return escaped[: longest - _HASHED] + _hash(raw)
 
 
 def _safe_folder(folder: str) -> str:

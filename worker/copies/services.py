@@ -1,17 +1,20 @@
 """The services of the step that copies images, in a fleet that copies them."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from limner._fetch import Fetcher, Limits
+from typing import TYPE_CHECKING
 
 from config import Settings
+from limner._fetch import Fetcher, Limits
 from provider import KieClient, ProviderError
-from worker.copies.copier import Copier
 from worker.copies.names import ObjectNames
 from worker.copies.room import Room
 from worker.copies.storage import make_storage
+
+if TYPE_CHECKING:
+    from worker.copies.copier import Copier
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ logger = logging.getLogger(__name__)
 class CopyServices:
     """The copier of a worker, and the room for its copies."""
 
-    copier: Copier
+    copier: "Copier"
     room: Room
 
 
@@ -29,6 +32,8 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
     storage = make_storage(settings)
     if storage is None:
         return None
+    # It loads Pillow, which a fleet that copies nothing does not need.
+    from worker.copies.copier import Copier
 
     def fresh_link(account: str, url: str) -> str | None:
         if account not in providers:
@@ -49,6 +54,7 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
             ),
             names=ObjectNames(settings.copy_name),
             fresh_link=fresh_link,
+            turns=threading.BoundedSemaphore(settings.copy_concurrency),
             thumbnails=settings.copy_thumbnails,
         ),
         Room(settings.copy_concurrency),

@@ -18,11 +18,7 @@ def check_storage(settings: Settings) -> Iterator[Finding]:
     try:
         storage = make_storage(settings)
         if storage is None:
-            yield warn(
-                CHECK,
-                "LIMNER_COPY_TO: not set; the provider's links to the images are gone after about a day",
-                "set it, or copy each image when its job has ended",
-            )
+            yield ok(CHECK, "LIMNER_COPY_TO is not set; the provider's links are gone after about a day")
             return
         storage.check()
     except StorageError as error:
@@ -40,7 +36,7 @@ def check_copies(ledger: Ledger) -> Iterator[Finding]:
     if failed := ledger.copies.failed():
         yield warn(
             CHECK,
-            f"the images of {len(failed)} jobs could not be copied",
+            f"the images of {_jobs(len(failed))} could not be copied",
             "`python -m limner copies --failed` names them, and --retry tries once more",
         )
     late = [copy for copy in ledger.copies.waiting() if now - copy.since.timestamp() > LATE]
@@ -48,7 +44,11 @@ def check_copies(ledger: Ledger) -> Iterator[Finding]:
         hours = (now - min(copy.since for copy in late).timestamp()) / 3600
         yield warn(
             CHECK,
-            f"the images of {len(late)} jobs wait to be copied for more than an hour, the oldest for "
+            f"the images of {_jobs(len(late))} waited to be copied for more than an hour, the oldest for "
             f"{hours:.0f} h",
             "`python -m limner copies` tells why; a worker must read the queue of copies",
         )
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"

@@ -101,6 +101,8 @@ MOST_LOST: Final = 8
 
 MOST_COPIES: Final = 100
 """Images of a job that are copied."""
+MOST_UNCOPIED: Final = 100_000
+"""Jobs in the list of those whose images could not be copied."""
 KEEP_UNCOPIED: Final = 14 * DAY
 """The shortest time to live of a record whose images could not be copied: nobody keeps them for longer."""
 

@@ -7,6 +7,6 @@ local job, fault = load(A.job)
 if fault then return fault end
 if not job or not may_copy(job) then return {NOW, {}} end
 redis.call('ZADD', COPIES, NOW + A.copy_lease, A.job)
-job.copy_lease = job.copy_lease + 1
+end_copy_lease(job)
 save(job)
 return {NOW, redis.call('HGETALL', JOB .. A.job)}

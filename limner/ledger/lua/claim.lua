@@ -1,8 +1,8 @@
 -- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
--- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, copy_lease, store_lease (milliseconds); copies, the most jobs whose
--- images are to be copied; batch, the most steps of a kind (of polls,
--- for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
+-- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, copy_lease,
+-- store_lease (milliseconds); copies, the most jobs whose images are to be copied; batch, the most steps of another
+-- kind (of polls, for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
 -- Reply: {steps, unreadable, wait, time}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
 -- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
@@ -24,8 +24,8 @@ local function lease(job, step, span)
 end
 
 -- Keeps an unreadable record out of the next claims.
-local function set_aside(id, fault)
-  if set_apart(id, fault.err) then unreadable[#unreadable + 1] = fault.err end
+local function set_aside(id, fault, index)
+  if set_apart(id, fault.err, index or DUE) then unreadable[#unreadable + 1] = fault.err end
 end
 
 -- The due entries of an index, as a flat list of members and times.
@@ -59,7 +59,9 @@ local function request_poll(job, score)
 end
 
 local entries = due(DUE, A.batch)
-local some_apart = #entries > 0 and redis.call('ZCARD', APART) > 0
+-- Only as many copies as this worker has room for, since they take long and others may need the threads.
+local uncopied = A.copies > 0 and redis.call('ZRANGEBYSCORE', COPIES, '-inf', NOW, 'LIMIT', 0, A.copies) or {}
+local some_apart = #entries + #uncopied > 0 and redis.call('ZCARD', APART) > 0
 for i = 1, #entries, 2 do
   local id, at = entries[i], tonumber(entries[i + 1])
   local job, fault = load(id)
@@ -86,14 +88,12 @@ for i = 1, #entries, 2 do
   end
 end
 
--- Only as many copies as this worker has room for, since they take long and others may need the threads.
-local uncopied = A.copies > 0 and redis.call('ZRANGEBYSCORE', COPIES, '-inf', NOW, 'LIMIT', 0, A.copies) or {}
 for _, id in ipairs(uncopied) do
   local job, fault = load(id)
+  if some_apart and not fault then not_apart(id) end
   if fault then
-    unreadable[#unreadable + 1] = fault.err
-    redis.call('ZADD', COPIES, NOW + TRY_APART_EVERY, id)
-  elseif not job then
+    set_aside(id, fault, COPIES)
+  elseif not job or not job.copies then
     redis.call('ZREM', COPIES, id)
   else
     job.copy_lease = (job.copy_lease or 0) + 1

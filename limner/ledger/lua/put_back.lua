@@ -4,7 +4,8 @@
 -- Reply: 1, or 0 if the job is not set apart.
 if not not_apart(A.job) then return 0 end
 if not A.drop then
-  redis.call('ZADD', DUE, NOW, A.job)
+  redis.call('ZADD', DUE, 'XX', NOW, A.job)
+  redis.call('ZADD', COPIES, 'XX', NOW, A.job)
   notify()
   return 1
 end

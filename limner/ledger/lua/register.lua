@@ -31,6 +31,7 @@ end
 if A.last and redis.call('ZADD', REGISTRATIONS, NOW, A.registration) == 1 then
   for _, id in ipairs(redis.call('ZRANGE', APART, 0, MOST_TRIED - 1)) do
     redis.call('ZADD', DUE, 'XX', 'LT', NOW, id)
+    redis.call('ZADD', COPIES, 'XX', 'LT', NOW, id)
   end
 end
 return #A.quotas

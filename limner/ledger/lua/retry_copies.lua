@@ -11,6 +11,7 @@ for _, copy in ipairs(copies_of(job)) do
 end
 if left == 0 then return 0 end
 job.copy_since, job.copy_tries, job.copy_overdue = NOW, nil, nil
+end_copy_lease(job)
 redis.call('ZREM', COPIES_FAILED, job.id)
 keep_record(job)
 save(job)

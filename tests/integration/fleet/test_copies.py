@@ -19,7 +19,7 @@ from tests.integration.fleet.conftest import ROOMY, plain_celery, quick_provider
 from worker.copies.names import thumbnail_name
 
 WAIT = 60.0
-PATIENCE = 1.0
+PATIENCE = 5.0
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,9 @@ def test_no_name_is_one_that_another_app_has_by_default(load_with: Loader) -> No
     assert transport["fanout_prefix"] == "/shop:{db}."
 
 
-def test_producers_have_a_queue_and_the_steps_another(load_with: Loader) -> None:
+def test_producers_have_a_queue_and_the_steps_others(load_with: Loader) -> None:
     queues = celery_options(load_with(QUEUE="images"))["task_queues"]
-    assert [queue.name for queue in queues] == ["images", "limner.steps"]
+    assert [queue.name for queue in queues] == ["images", "limner.steps", "limner.copies"]
 
 
 def test_remote_control_is_off_unless_it_is_asked_for(load_with: Loader) -> None:

@@ -145,20 +145,36 @@ def test_another_template_is_refused(template: str, reason: str) -> None:
 
 
 def test_hosts_are_split_at_commas() -> None:
-    assert host_names(" Sandbox, 127.0.0.1,::1 ,files.example.com,") == (
+    assert host_names(" Sandbox, 127.0.0.1,[::1] ,files.example.com:8080,[::1]:80,") == (
         "sandbox",
         "127.0.0.1",
-        "::1",
-        "files.example.com",
+        "[::1]",
+        "files.example.com:8080",
+        "[::1]:80",
     )
     assert host_names("") == ()
 
 
 @pytest.mark.parametrize(
-    "text", ["http://a", "a:80", "a b", "*", "a/b", "u@a", "fe80::1%eth0", "[::1]", "a..b"]
+    "text",
+    [
+        "http://a",
+        "a:",
+        "a:0",
+        "a:65536",
+        "a:b",
+        "a b",
+        "*",
+        "a/b",
+        "u@a",
+        "[fe80::1%eth0]",
+        "::1",
+        "a..b",
+        "[a]",
+    ],
 )
 def test_another_host_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="hosts without ports"):
+    with pytest.raises(ValueError, match="between commas"):
         host_names(text)
 
 

@@ -84,9 +84,17 @@ def test_a_file_that_was_changed_stays(root: Path) -> None:
 def test_a_file_that_was_written_again_lately_stays(root: Path) -> None:
     path = put(root, "a/1.png")
     put(root, "a/1.png", day=TODAY)
-    assert prune(root, 30, TODAY) == Pruned(changed=1)
+    assert prune(root, 30, TODAY) == Pruned()
     assert path.exists()
-    assert lists(root) == [TODAY.isoformat()]
+    assert prune(root, 30, TODAY + timedelta(days=31)).files == 1
+    assert lists(root) == []
+
+
+def test_a_file_that_was_written_after_the_midnight_of_its_list_is_not_forgotten(root: Path) -> None:
+    path = put(root, "a/1.png")
+    aged(path, OLD + timedelta(days=1))
+    assert prune(root, 39, TODAY) == Pruned()
+    assert prune(root, 38, TODAY).files == 1
 
 
 def test_a_file_that_is_gone_is_forgotten(root: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from config import Settings
 from limner.errors import StoreUnavailable
 from tasks.copy_images import OVERDUE, shortfall
-from worker.copies.copier import CopyFailed, CopyFault
+from worker.copies.faults import CopyFailed, CopyFault
 
 TWO_DAYS = 172_800.0
 SETTINGS = Settings(redis_url="redis://127.0.0.1:1/0", copy_to="file:///srv/images")

@@ -73,7 +73,7 @@ def test_a_worker_does_not_consume_the_queues_of_linked_tasks() -> None:
     consume_only_own_queues(made)
     assert made.amqp.router.route({}, "shop.publish")["queue"].name == "celery"
     assert made.amqp.router.route({"queue": "shop"}, "shop.publish")["queue"].name == "shop"
-    assert set(made.amqp.queues.consume_from) == {"limner", "limner.steps"}
+    assert set(made.amqp.queues.consume_from) == {"limner", "limner.steps", "limner.copies"}
 
 
 def test_a_linked_job_goes_to_the_fleet_s_own_queue() -> None:

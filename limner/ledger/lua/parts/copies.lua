@@ -12,7 +12,10 @@ local function copy_at(job, at)
   if at < NOW + LONGEST_NAP then notify() end
 end
 
--- Has the images of a task copied.
+-- Ends the current lease of the job's copies: whoever has it cannot report any more.
+local function end_copy_lease(job) job.copy_lease = (job.copy_lease or 0) + 1 end
+
+-- Has the images of a task copied. A try that is under way does not know them, and must not decide about them.
 local function add_copies(job, task, urls)
   local copies = copies_of(job)
   for _, url in ipairs(urls) do
@@ -21,6 +24,7 @@ local function add_copies(job, task, urls)
   if #copies == 0 then return end
   job.copies, job.copy_since = cjson.encode(copies), NOW
   job.copy_tries, job.copy_overdue = nil, nil
+  end_copy_lease(job)
   redis.call('ZREM', COPIES_FAILED, job.id)
   keep_record(job)
   copy_at(job, NOW)
@@ -39,7 +43,9 @@ local function result_is_copied(job, copies)
 end
 
 -- True if the caller may copy the job's images.
-local function may_copy(job) return job.copy_lease == A.lease and redis.call('ZSCORE', COPIES, job.id) end
+local function may_copy(job)
+  return job.copies and job.copy_lease == A.lease and redis.call('ZSCORE', COPIES, job.id)
+end
 
 -- Books what a copy has added to the storage.
 local function book_copy(objects, bytes)

@@ -36,7 +36,8 @@ local function are_copies(text)
   local copies = decoded(text)
   for _, copy in ipairs(copies) do
     local fine = type(copy) == 'table' and type(copy.task) == 'string' and type(copy.url) == 'string'
-    if not fine or copy.stored and type(copy.file) ~= 'table' then return false end
+    if not fine then return false end
+    if copy.stored and not (type(copy.file) == 'table' and type(copy.file.size) == 'number') then return false end
   end
   return #copies > 0
 end

@@ -6,8 +6,11 @@
 -- time to live from the end of the job on, and the record lasts at least as long.
 local function expire_record(job, ttl)
   redis.call('ZREM', DUE, job.id)
-  if job.copies and redis.call('ZSCORE', COPIES, job.id) then return keep_record(job) end
   local longer = math.max(1, ttl, job.key_ttl or 0)
+  if job.copies then
+    if redis.call('ZSCORE', COPIES, job.id) then return keep_record(job) end
+    if redis.call('ZSCORE', COPIES_FAILED, job.id) then longer = math.max(longer, KEEP_UNCOPIED) end
+  end
   redis.call('PEXPIRE', JOB .. job.id, longer)
   redis.call('PEXPIRE', LOG .. job.id, longer)
   if job.key and redis.call('GET', KEY .. job.key) == job.id then

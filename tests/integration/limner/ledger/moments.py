@@ -9,6 +9,7 @@ import pytest
 
 from limner.errors import Cancelled, GenerationFailed, JobFailed, RecordUnreadable
 from limner.ledger import (
+    COMPLETE,
     BackendResult,
     Caps,
     Claim,
@@ -16,6 +17,8 @@ from limner.ledger import (
     Money,
     Polled,
     Quota,
+    Shortfall,
+    Stored,
     Submission,
     TaskFailed,
     TaskLost,
@@ -24,6 +27,7 @@ from limner.ledger import (
 from limner.ledger.durations import DurationSample
 from limner.ledger.queue import ShiftClock
 from limner.ledger.scripts.script import Script
+from limner.models import ImageFile
 from limner.status import JobState
 from tests.integration.limner.ledger.conftest import Bench, new
 
@@ -37,6 +41,18 @@ ERROR: Final = {"cause": "unavailable", "message": "try later", "code": 455}
 RESULT: Final = BackendResult(
     key="celery-task-meta-x", head="{", tail="}", expires=86_400, attempt=1, ttl=86_400, follow=5.0
 )
+FILE: Final = ImageFile(
+    url="https://cdn/1.png",
+    name="1.png",
+    sha256="ab" * 32,
+    size=1000,
+    content_type="image/png",
+    width=64,
+    height=48,
+)
+ALL: Final = {number: Stored(FILE, objects=1, bytes=1000) for number in (1, 2)}
+LATER: Final = Shortfall({"cause": "storage", "message": "away"}, 5.0, overdue=True)
+GIVEN_UP: Final = replace(LATER, give_up=True)
 SAMPLE: Final = DurationSample.of("TURBO", 16.0)
 
 Act = Callable[[Bench], object]
@@ -261,6 +277,65 @@ def imageless_ended(bench: Bench) -> str:
     return step.job_id
 
 
+def paid(step: Claim) -> TaskSucceeded:
+    return replace(succeeded(step), urls=["https://a", "https://b"], result=None, copy=30.0)
+
+
+def awaiting(bench: Bench) -> str:
+    """A job that waits for the copies of its images."""
+    step = polling(bench)
+    bench.ledger.jobs.report_polls([paid(step)])
+    return step.job_id
+
+
+def copy_claimed(bench: Bench) -> Claim:
+    awaiting(bench)
+    [step] = bench.ledger.queue.claim(QUOTA, money=MONEY, copies=8).steps
+    assert step.step == "copy"
+    return step
+
+
+def copy_begun(bench: Bench) -> Claim:
+    step = copy_claimed(bench)
+    begun = bench.ledger.copies.begin(step.job_id, step.lease)
+    assert begun
+    return replace(step, lease=begun.copy_lease)
+
+
+def overdue(bench: Bench) -> Claim:
+    """A job whose images are not copied yet, and that has waited for long enough."""
+    awaiting(bench)
+    bench.now += 30.0
+    [step] = claim(bench)
+    assert step.step == "recover"
+    return step
+
+
+def not_copied(bench: Bench) -> str:
+    """A job whose copies have failed."""
+    step = copy_begun(bench)
+    copies_reported(bench, step.job_id, step.lease, {}, GIVEN_UP)
+    return step.job_id
+
+
+def copies_reported(
+    bench: Bench, job_id: str, lease: int, stored: dict[int, Stored], left: Shortfall
+) -> object:
+    return bench.ledger.copies.report(job_id, lease, stored, left, ttl=60, result=RESULT)
+
+
+def late_copies(bench: Bench) -> Claim:
+    """The copies of a job that has succeeded without them."""
+    step = overdue(bench)
+    bench.ledger.copies.deliver(step.job_id, step.lease)
+    record = bench.ledger.jobs.read(step.job_id)
+    assert record
+    assert record.finished_at
+    bench.ledger.jobs.stored(step.job_id, record.finished_at, ttl=60)
+    [step] = bench.ledger.queue.claim(QUOTA, money=MONEY, copies=8).steps
+    return step
+
+
 def lost(step: Claim) -> TaskLost:
     return TaskLost(job_id=step.job_id, task_id="t1", reason={"cause": "foreign"}, ttl=60, grace=5)
 
@@ -397,6 +472,26 @@ MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     "proven": of_job(sending, lambda it, job, _: it.ledger.jobs.accepted_unnamed(job, "token 1")),
     "report_polls: imageless": lambda bench: reported(bench, imageless, polling),
     "report_polls: bought again": lambda bench: reported(bench, transient, polling),
+    "report_polls: succeeded, to be copied": lambda bench: reported(bench, paid, polling),
+    "claim of copies": of_main(awaiting, lambda it: it.ledger.queue.claim(QUOTA, money=MONEY, copies=8)),
+    "give_back copies": given_back(copy_claimed),
+    "begin_copies": of_job(copy_claimed, lambda it, job, lease: it.ledger.copies.begin(job, lease)),
+    "plan_copy": of_job(copy_begun, lambda it, job, lease: it.ledger.copies.plan(job, lease, 1, FILE)),
+    "report_copies: all": of_job(
+        copy_begun, lambda it, job, lease: copies_reported(it, job, lease, ALL, COMPLETE)
+    ),
+    "report_copies: some": of_job(
+        copy_begun, lambda it, job, lease: copies_reported(it, job, lease, {1: ALL[1]}, LATER)
+    ),
+    "report_copies: given up": of_job(
+        copy_begun, lambda it, job, lease: copies_reported(it, job, lease, {}, GIVEN_UP)
+    ),
+    "report_copies: late": of_job(
+        late_copies, lambda it, job, lease: copies_reported(it, job, lease, ALL, COMPLETE)
+    ),
+    "deliver": of_job(overdue, lambda it, job, lease: it.ledger.copies.deliver(job, lease)),
+    "retry_copies": of_job(not_copied, lambda it, job, _: it.ledger.copies.retry(job)),
+    "cancel while copying": of_job(awaiting, lambda it, job, _: it.ledger.jobs.cancel(job, UNSENT, SENT)),
     "reread": of_job(imageless_ended, lambda it, job, _: it.ledger.jobs.reread(job)),
 }
 """By the name of the script, and a word on the moment."""

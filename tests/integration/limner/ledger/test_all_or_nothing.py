@@ -131,7 +131,8 @@ class Moment:
         return {
             member
             for key, (value, _) in state.items()
-            if key.removeprefix(self.prefix).startswith(names) and isinstance(value, list)
+            if key.removeprefix(self.prefix).startswith(names) or key == self.prefix + b"copies"
+            if isinstance(value, list)
             for member, _ in value
         }
 

@@ -137,10 +137,10 @@ def test_a_missing_bucket_is_named(s3: S3, storage_with: Maker, large: Path) -> 
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """A server that gives one answer to each connection; with an empty one it never answers."""
+def answering(answer: bytes, requests: list[bytes] | None = None) -> Iterator[str]:
+    """A server that gives one answer to each request; with an empty one it never answers."""
+    held = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        held = []
 
         def serve() -> None:
             while True:
@@ -150,7 +150,9 @@ def answering(answer: bytes) -> Iterator[str]:
                     return
                 held.append(connection)
                 if answer:
-                    connection.recv(65536)
+                    request = connection.recv(65536)
+                    if requests is not None:
+                        requests.append(request)
                     connection.sendall(answer)
                     connection.close()
 
@@ -206,13 +208,44 @@ def test_a_store_that_is_away_is_told_within_seconds(storage_with: Maker) -> Non
     with pytest.raises(StorageError) as caught:
         store.check()
     assert str(caught.value) == f"LIMNER_COPY_ENDPOINT: {url} cannot be reached"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 3
+
+
+def test_a_request_that_fails_is_sent_three_times_and_no_more(storage_with: Maker) -> None:
+    requests: list[bytes] = []
+    with answering(answer("503 Slow Down", ""), requests) as url, pytest.raises(StorageError):
+        put(storage_with("s3://bucket", variables=OWNED, copy_endpoint=url))
+    assert len(requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "copy_region", "region"),
+    [
+        ({}, "", "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "sa-east-1"}, "", "sa-east-1"),
+        ({"AWS_REGION": "eu-west-1"}, "", "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1"}, "auto", "auto"),
+    ],
+)
+def test_a_request_is_signed_for_the_region(
+    storage_with: Maker, variables: dict[str, str], copy_region: str, region: str
+) -> None:
+    requests: list[bytes] = []
+    with answering(answer("400 Bad Request", ""), requests) as url, pytest.raises(StorageError):
+        put(
+            storage_with(
+                "s3://bucket", variables={**OWNED, **variables}, copy_endpoint=url, copy_region=copy_region
+            )
+        )
+    assert f"/{region}/s3/aws4_request".encode() in requests[0]
 
 
 def test_a_store_that_hangs_is_given_up(storage_with: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket, "_REQUEST_SECONDS", 0.2)
+    began = time.monotonic()
     with answering(b"") as url, pytest.raises(StorageError) as caught:
         put(storage_with("s3://bucket", variables=OWNED, copy_endpoint=url))
+    assert time.monotonic() - began < 10
     assert str(caught.value) == f"LIMNER_COPY_ENDPOINT: {url} is too slow, or does not answer"
 
 

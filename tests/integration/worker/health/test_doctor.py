@@ -47,6 +47,7 @@ def test_a_fleet_that_can_work_has_no_failure(
         "provider",
         "pauses",
         "workers",
+        "copies",
         "callbacks",
     ]
     with redis.Redis.from_url(valkey_url) as client:

@@ -3,7 +3,7 @@
 import pytest
 
 from config.copying import Place
-from worker.copies.answers import explained
+from worker.copies.answers import explained, is_away
 
 S3 = Place("s3", "bucket", "images")
 GS = Place("gs", "bucket", "")
@@ -104,3 +104,21 @@ def test_a_failure_has_a_line_that_names_its_setting(
 def test_a_put_that_was_given_up_is_told() -> None:
     line = "LIMNER_COPY_TO: the store of gs:// is too slow, or does not answer"
     assert explained(TimeoutError(), GS, "") == line
+
+
+@pytest.mark.parametrize(
+    ("text", "away"),
+    [
+        (answered("503 Service Unavailable", "SlowDown"), True),
+        (answered("500 Internal Server Error"), True),
+        (answered("429 Too Many Requests"), True),
+        (unsent("Connect"), True),
+        (unsent("Timeout"), True),
+        (answered("404 Not Found", "NoSuchBucket"), False),
+        (answered("403 Forbidden", "AccessDenied"), False),
+        (answered("301 Moved Permanently", "PermanentRedirect"), False),
+        (unsent("Connect").replace("https://host", "http://169.254.169.254"), False),
+    ],
+)
+def test_a_storage_that_may_be_back_by_itself_is_away(text: str, away: bool) -> None:
+    assert is_away(OSError(text), S3) is away

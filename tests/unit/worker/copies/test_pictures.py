@@ -119,7 +119,7 @@ def test_a_cut_that_ends_like_a_picture_is_found() -> None:
 def test_a_scan_longer_than_a_piece_is_walked_to_its_end() -> None:
     noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(480_000))
     data = saved(noise, "jpg", quality=95)
-    assert len(data) > 3 * 65_536
+    assert len(data) > 2 * 65_536
     assert inspect(io.BytesIO(data)).width == 400
     for end in (65_536, 65_537, 131_072, len(data) - 1):
         assert "cut off" in reason(data[:end])
@@ -271,7 +271,7 @@ def test_a_thumbnail_keeps_transparency(name: str) -> None:
 
 
 def test_a_thumbnail_has_the_colours_of_the_picture() -> None:
-    colours = {"RGB": (200, 40, 90), "CMYK": (55, 215, 165, 0), "L": 120}
+    colours: dict[str, int | tuple[int, ...]] = {"RGB": (200, 40, 90), "CMYK": (55, 215, 165, 0), "L": 120}
     for mode, ext in (("RGB", "png"), ("RGB", "webp"), ("CMYK", "jpg"), ("L", "gif")):
         image = Image.new(mode, (400, 400), colours[mode])
         shown = thumbnailed(saved(image, ext)).getpixel((100, 100))

@@ -24,7 +24,12 @@ def timer() -> Iterator[Timer]:
 
 def consumer(timer: Timer, path: Path, *, queues: tuple[str, ...] = QUEUES, dispatcher: Any = None) -> Any:
     """As much of Celery's consumer as the step sees."""
-    settings = SimpleNamespace(heartbeat_file=path, steps_queue="limner.steps", redis_timeout_seconds=5.0)
+    settings = SimpleNamespace(
+        heartbeat_file=path,
+        steps_queue="limner.steps",
+        copies_queue="limner.copies",
+        redis_timeout_seconds=5.0,
+    )
     return SimpleNamespace(
         hub=None,
         timer=timer,
@@ -81,6 +86,12 @@ def test_a_worker_that_does_not_read_the_steps_says_so(
     [said] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "limner.steps" in said.getMessage()
     assert "limner.steps" in (tmp_path / "heart").read_text()
+
+
+def test_a_worker_may_read_copies_alone(timer: Timer, tmp_path: Path) -> None:
+    parent = consumer(timer, tmp_path / "heart", queues=("limner.copies",))
+    HeartbeatStep(parent).start(parent)
+    assert (tmp_path / "heart").read_text() == ""
 
 
 def test_the_fault_of_the_dispatcher_is_said(timer: Timer, tmp_path: Path) -> None:
