@@ -164,6 +164,8 @@ CHARACTERS: Final = (
 )
 SCHEMES: Final = (
     "http://files.test/",
+    "http://files.test:443/",
+    "http://files.test:8443/",
     "HTTP://files.test/",
     "http://8.8.8.8/",
     "ftp://files.test/",

@@ -116,9 +116,10 @@ def test_an_error_of_the_caller_passes_and_closes_the_connection() -> None:
     with RawServer(always(http(b"picture"))) as server:
         with (
             pytest.raises(ZeroDivisionError),
-            Fetcher(QUICK, plain_hosts=[HOST]).open(server.url),
+            Fetcher(QUICK, plain_hosts=[HOST]).open(server.url) as download,
         ):
             raise ZeroDivisionError
+        assert download.length == 7  # a download that is kept keeps no connection
         # The server's thread ends only when the client has closed the connection.
         for thread in server._threads:
             thread.join(5)

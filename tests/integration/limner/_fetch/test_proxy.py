@@ -67,6 +67,7 @@ def test_an_answer_in_clear_text_behind_the_proxy_is_not_believed() -> None:
     def lie(conversation: Conversation) -> None:
         conversation.receive()
         conversation.send(b"HTTP/1.1 200 OK\r\n\r\n" + http(b"forged"))
+        conversation.wait()
 
     with RawServer(lie) as proxy, pytest.raises(FetchError) as caught:
         connect(Guard(proxy=proxy.url, resolve=Names()))

@@ -5,7 +5,7 @@ import pytest
 from limner._fetch.plain import PlainHosts
 from limner._fetch.urls import parse
 
-HOSTS = PlainHosts(["Localhost:8080", "files.test", "[::1]:9000", "10.0.0.5"])
+HOSTS = PlainHosts(["Localhost:8080", "files.test", "[::1]:9000", "10.0.0.5", "web.test:80"])
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ HOSTS = PlainHosts(["Localhost:8080", "files.test", "[::1]:9000", "10.0.0.5"])
         "http://localhost:8080/a",
         "https://LOCALHOST:8080/",
         "http://files.test/",
+        "http://web.test/",
         "https://files.test:9/",
         "http://[0:0::1]:9000/",
         "http://10.0.0.5:1234/",
@@ -27,6 +28,7 @@ def test_a_named_host_is_plain(url: str) -> None:
     "url",
     [
         "http://localhost/",
+        "http://web.test:8080/",
         "http://localhost:8081/",
         "http://a.files.test/",
         "http://files.test.evil.test/",

@@ -92,6 +92,11 @@ def test_a_url_that_can_be_read_in_two_ways_is_refused(text: str) -> None:
     assert caught.value.fault is FetchFault.FORBIDDEN
 
 
+def test_a_login_is_named_as_the_reason() -> None:
+    with pytest.raises(FetchError, match="user information"):
+        parse("https://user:password@files.test/")
+
+
 def test_wide_digits_are_the_address_that_they_spell() -> None:
     assert parse("https://\uff11\uff12\uff17\u3002\uff10\uff0e0.\uff11/").host == "127.0.0.1"
 
