@@ -110,7 +110,8 @@ class Limner(Operations):
         ``lane="tenant-42"``, one tenant's thousands of jobs do not delay another's one. ``account`` names the
         account at the provider that is to be used; else it is the one with the most room. A job that has not
         been sent ``expires_in`` seconds after its submission ends in :class:`~limner.errors.Expired` and
-        costs nothing.
+        costs nothing. In a fleet that copies images, ``copy=False`` leaves those of this job out, and
+        ``copy_to="orders/4711"`` is their folder under the fleet's prefix.
 
         Raises :class:`~limner.errors.InvalidRequest`, which names the argument, TypeError for an option that
         there is not, :class:`~limner.errors.IdempotencyConflict` if the key belongs to another request, and

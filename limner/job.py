@@ -22,7 +22,7 @@ class Cancellation(StrEnum):
     BEFORE_SENDING = "before_sending"
     """No request of it was sent, or each was refused for certain: the job costs nothing."""
     AFTER_SENDING = "after_sending"
-    """A request had been sent: the provider may finish the task and charge for it."""
+    """A request had been sent: the provider may charge for the task, or has charged for it already."""
     ALREADY_ENDED = "already_ended"
     """The job had ended; its result stays."""
 
@@ -177,6 +177,23 @@ class Job:
     async def areread(self) -> None:
         """:meth:`reread` for asynchronous code."""
         await self._loops.in_thread(self.reread)
+
+    def retry_copies(self) -> int:
+        """Have the images of this job copied now that are not stored yet; returns their number.
+
+        Also after their copies have failed. Raises UnknownJob, and InvalidState if nothing is left to copy.
+        """
+        self._check_namespace()
+        left = self._ledger.copies.retry(self.id)
+        if left < 0:
+            raise self._unknown()
+        if left == 0:
+            raise InvalidState(f"job {self.id} has no images that are still to be copied")
+        return left
+
+    async def aretry_copies(self) -> int:
+        """:meth:`retry_copies` for asynchronous code."""
+        return await self._loops.in_thread(self.retry_copies)
 
     def resubmit(self, attempt: int | None = None) -> None:
         """Send a job that is in doubt again, at the risk of paying twice.

@@ -1,4 +1,4 @@
-"""The operator's side: accounts, pauses, spending, doubts and events."""
+"""The operator's side: accounts, pauses, spending, doubts, copies and events."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from limner.ledger import Ledger, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import BrokenRecord, Doubt, Event, Letter, UnmatchedCallback
+from limner.status import BrokenRecord, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
 
@@ -122,6 +122,20 @@ class Operations:
     async def adrop_broken(self, job_id: str) -> bool:
         """:meth:`drop_broken` for asynchronous code."""
         return await self._loops.in_thread(self.drop_broken, job_id)
+
+    def copies(self, *, failed: bool = False) -> list[PendingCopy]:
+        """The jobs whose images are still to be copied, the next one first; at most 10,000.
+
+        With ``failed``, those whose images are not tried any more, the oldest first, for as long as their
+        records are kept. A client with a namespace has those of its own jobs. :meth:`Job.retry_copies` has
+        the images of one tried again.
+        """
+        listed = self._ledger.copies.failed() if failed else self._ledger.copies.waiting()
+        return [copy for copy in listed if self._lists(copy.namespace)]
+
+    async def acopies(self, *, failed: bool = False) -> list[PendingCopy]:
+        """:meth:`copies` for asynchronous code."""
+        return await self._loops.in_thread(self.copies, failed=failed)
 
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks that named a job which is not known here; at most 10,000, for 14 days."""

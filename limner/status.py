@@ -93,6 +93,10 @@ class PendingCopy:
     """The tries that have failed since then."""
     at: datetime
     """The time of the next try, or of giving up."""
+    last_error: str | None
+    """The reason of the last failure, if the job's log still has it."""
+    namespace: str = ""
+    """The namespace of its producer; empty without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from limner.errors import InvalidRequest, LimnerError, MessageTooOld, RepeatedMessage, StoreUnavailable
 from limner.ledger import Submission, Submitted
 from limner.models import TextToImage, faults, short_name
-from limner.options import LONGEST, SubmitOptions
+from limner.options import LONGEST, OPTIONS
 from limner.submission import check_account, conflict, encodable, prepare
 from tasks.commit import patiently
 from tasks.message_time import SKEW, too_old
@@ -131,7 +131,7 @@ def submission(job_id: str, positional: Sequence[Any], parameters: Mapping[str, 
     if odd := next((name for name in parameters if not encodable(name)), None):
         raise InvalidRequest(f"{short_name(odd)}: there is no such parameter")
     fields = dict(parameters)
-    options = {name: fields.pop(name) for name in SubmitOptions.model_fields if name in fields}
+    options = {name: fields.pop(name) for name in OPTIONS if name in fields}
     try:
         request = TextToImage.model_validate(fields)
     except ValidationError as error:

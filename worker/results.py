@@ -108,9 +108,11 @@ class ResultStore:
         """
         result = record.failure or record.images().model_dump(mode="json")
         asked = record.celery or {}
-        if asked and not record.continued:
+        first = bool(asked) and not record.continued
+        if first:
             self._write(record.job_id, asked, result)
-        elif not asked.get("ignore_result"):
+        # Celery may have kept a result without the copies, which an earlier call has stored.
+        if not asked.get("ignore_result") and (record.copied or not first):
             self._write(record.job_id, {}, result, again=record.copied)
         assert record.finished_at  # noqa: S101 - it has ended
         follow = self._follow(record, record.finished_at)

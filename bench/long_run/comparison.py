@@ -12,7 +12,7 @@ from bench.long_run.forger import FORGED
 from bench.long_run.plan import FAULT_ATTEMPTS, WITHHELD
 from limner._connection import store_errors
 from limner.ledger import Ledger, Record
-from limner.status import JobState, Task, TaskState
+from limner.status import Copy, JobState, Task, TaskState
 
 __all__ = ["Bought", "Entry", "Verdict", "bought_by_prompt", "read_all", "verdict"]
 
@@ -106,11 +106,14 @@ class Verdict:
     unfinished: bool
     wrong: bool
     deluded: bool
+    copies: tuple[Copy, ...]
+    """The copies of its images, on record."""
 
     @property
     def pending(self) -> bool:
         """True if the verdict may still improve with time."""
-        return self.lost or bool(self.missed) or self.undelivered or self.unfinished
+        uncopied = not all(copy.stored for copy in self.copies)
+        return self.lost or bool(self.missed) or self.undelivered or self.unfinished or uncopied
 
 
 def verdict(entry: Entry | None, bought: Sequence[Bought]) -> Verdict:
@@ -140,6 +143,7 @@ def verdict(entry: Entry | None, bought: Sequence[Bought]) -> Verdict:
         and record.state is JobState.SUCCEEDED
         and not any(_delivers(record, task) for task in billed),
         deluded=any(task.task_id not in real and _is_believed(task) for task in tasks),
+        copies=record.copies if record else (),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from bench.long_run.plan import FAULT_ATTEMPTS, Kill
 from bench.report import quantile, table
+from tests.copies import Comparison
 
 __all__ = ["Findings"]
 
@@ -66,6 +67,10 @@ class Findings:
     """Jobs whose result differs, in URLs or credits, from every task of the provider for them."""
     deluded: frozenset[str]
     """Jobs with a task that the provider has not made for them: a forged callback was believed."""
+    images: Counter[str]
+    """The images of paid tasks that our ledger knows, by what became of their jobs."""
+    copies: Comparison
+    """The comparison of the folder with these images."""
     forged: int
     outages: Mapping[Kill, Sequence[float]]
     """For each SIGKILL, the seconds until the process was ready again."""
@@ -89,6 +94,10 @@ class Findings:
                 ("still open", self.unfinished),
                 ("wrong results", self.wrong),
                 ("forgeries believed", self.deluded),
+                ("paid images that are not stored", self.copies.missing),
+                ("paid images that are stored twice", self.copies.doubled),
+                ("objects with wrong bytes", self.copies.wrong),
+                ("objects of nothing", self.copies.foreign),
             )
             if jobs
         ]
@@ -135,6 +144,12 @@ class Findings:
                 ["jobs failed in spite of a known task that succeeded", len(self.undelivered), "0"],
                 ["jobs with a task still on record as open", len(self.unfinished), "0"],
                 ["results that differ from the provider's", len(self.wrong), "0"],
+                ["paid images", self.images.total(), ""],
+                *[[f"of {kind}", count, ""] for kind, count in sorted(self.images.items())],
+                ["not stored", len(self.copies.missing), "0"],
+                ["stored more than once", len(self.copies.doubled), "0"],
+                ["objects that are cut off, or have other bytes", len(self.copies.wrong), "0"],
+                ["objects that belong to no image", len(self.copies.foreign), "0"],
                 ["forged callbacks sent", self.forged, ""],
                 ["jobs changed by them", len(self.deluded), "0"],
             ],

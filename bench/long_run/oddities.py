@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sandbox.kie.faults.failures import FAILURES
+from sandbox.kie.faults.files import AGENTS, EXPIRED, GZIP, HUGE, IMAGE_FORMATS, LINKS, SLOW, TRUNCATED, TYPES
 from sandbox.kie.faults.odd_envelopes import ODD_ENVELOPES
 from sandbox.kie.faults.pages import PAGES
 from sandbox.kie.faults.record_values import COMPLETE_TIMES, CREDITS
+from sandbox.kie.faults.redirects import REDIRECTS
 from sandbox.kie.faults.state_words import STATE_WORDS
 from sandbox.kie.faults.url_shapes import LATE, URL_SHAPES
 
@@ -65,6 +67,18 @@ ODDITIES: Final = (
     # callbacks
     *_each("callback_big", ("natural", "85KB", "600KB")),
     "[fault:accept_then_drop*1][fault:callback_big=85KB]",
+    # files
+    *_each("image_format", IMAGE_FORMATS),
+    *_each("file_truncated", TRUNCATED, "*1"),
+    *_each("file_403", AGENTS, "*1"),
+    *_each("file_expired", EXPIRED),
+    *_each("file_slow", SLOW, "@1*1"),
+    *_each("file_type", TYPES, "*1"),
+    *_each("file_redirect", REDIRECTS, "*1"),
+    *_each("file_huge", HUGE, "*1"),
+    *_each("file_gzip", GZIP, "*1"),
+    *_each("link_odd", LINKS, "*1", beside="[fault:file_404*1]"),
+    "[fault:file_changed]",
     "[fault:callback_wrong_ids]",
     "[fault:accept_then_drop*1][fault:callback_wrong_ids]",
 )

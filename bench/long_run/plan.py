@@ -39,6 +39,7 @@ class Plan:
     """The most jobs that are submitted and have not ended."""
     wave: int = 250
     jobs_between_kills: int = 500
+    jobs_between_cancels: int = 50
     duration: float = 0.15
     """The stand-in's duration of a task."""
     request_timeout: float = 2.0
@@ -84,6 +85,10 @@ class Plan:
             "LIMNER_CALLBACK_PATIENCE_SECONDS": str(self.patience),
             "LIMNER_IN_DOUBT": "fail",
             "LIMNER_IN_DOUBT_SECONDS": str(self.grace),
+            "LIMNER_COPY_PLAIN_HOSTS": "127.0.0.1",
+            "LIMNER_COPY_PATIENCE_SECONDS": "5",
+            "LIMNER_COPY_BACKOFF_MAX_SECONDS": "2",
+            "LIMNER_COPY_MAX_MB": "1",
         }
 
     @property
@@ -123,6 +128,19 @@ class Plan:
             "callback_task_id": 0.2,
             "callback_tampered": 0.03,
             "balance_odd": {"probability": 0.5, "variant": "text"},
+            # one download in eight
+            "file_404": 0.01,
+            "file_html": 0.01,
+            "file_truncated": 0.02,
+            "file_403": 0.01,
+            "file_expired": 0.02,
+            "file_slow": {"probability": 0.01, "seconds": 1.0},
+            "file_type": 0.01,
+            "file_redirect": 0.01,
+            "file_huge": 0.001,
+            "file_gzip": 0.01,
+            "file_changed": 0.02,
+            "link_odd": 0.1,
         }
 
     @property
@@ -135,4 +153,5 @@ class Plan:
             "credits": 1e9,
             "seed": self.seed,
             "callback_spacing": self.spacing,
+            "file_size": "small",
         }

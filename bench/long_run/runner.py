@@ -2,11 +2,13 @@
 
 import random
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from bench.long_run.comparison import Bought, Verdict, bought_by_prompt, read_all, verdict
@@ -18,10 +20,14 @@ from bench.long_run.rescue import Held, held, standstill
 from bench.long_run.watch import Watch
 from limner import Limner, StoreUnavailable
 from limner._connection import connect
+from limner.errors import Cancelled
+from limner.job import cancel
 from limner.ledger import Ledger
+from limner.status import JobState
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import FleetProcess, LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
+from tests.copies import Comparison, compare
 
 __all__ = ["long_run"]
 
@@ -33,16 +39,21 @@ PACED: Final = 0.9
 
 def long_run(plan: Plan) -> Findings:
     """Run the plan on a new fleet. Raises FleetError if a worker or the receiver ends by itself."""
+    with tempfile.TemporaryDirectory(prefix="limner-copies-") as folder:
+        return _long_run(plan, Path(folder))
+
+
+def _long_run(plan: Plan, folder: Path) -> Findings:
     fleet = LocalFleet(
         workers=plan.workers,
         callbacks=True,
-        settings=plan.settings,
+        settings={**plan.settings, "LIMNER_COPY_TO": folder.as_uri()},
         provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
         valkey=EmbeddedValkey(aof=True, appendfsync="always"),
         log_level="DEBUG",  # bench.long_run.rescue reads the start and end of each step
     )
     with fleet, Limner(fleet.redis_url) as limner, ThreadPoolExecutor(1) as submitter:
-        run = _Run(plan, fleet)
+        run = _Run(plan, fleet, folder)
         run.watch.start()
         run.forger.start()
         try:
@@ -55,10 +66,10 @@ def long_run(plan: Plan) -> Findings:
 
 
 class _Run:
-    def __init__(self, plan: Plan, fleet: LocalFleet) -> None:
+    def __init__(self, plan: Plan, fleet: LocalFleet, folder: Path) -> None:
         assert fleet.provider
         assert fleet.valkey
-        self.plan = plan
+        self.plan, self._folder = plan, folder
         self.fleet, self.provider, self.valkey = fleet, fleet.provider, fleet.valkey
         self.watch = Watch(fleet.redis_url)
         self.forger = Forger(fleet.environment["LIMNER_CALLBACK_URL"], plan.seed)
@@ -71,6 +82,7 @@ class _Run:
         self._outages: defaultdict[Kill, list[float]] = defaultdict(list)
         self._held: list[Held] = []
         self._killed: set[int] = set()
+        self._to_cancel: set[str] = set()
 
     def submit(self, limner: Limner) -> None:
         """Keep jobs outstanding, and resubmit those that a killed Valkey may have lost."""
@@ -91,6 +103,11 @@ class _Run:
                     time.sleep(TICK)
                 else:
                     self.job_ids.extend(job.id for job in jobs)
+                    self._to_cancel |= {
+                        job.id
+                        for number, job in zip(numbers, jobs, strict=True)
+                        if number % plan.jobs_between_cancels == 0
+                    }
                     break
 
     def drive(self, submitted: Callable[[], bool]) -> None:
@@ -103,6 +120,7 @@ class _Run:
                 self._strike(next(kills))
                 next_kill += plan.jobs_between_kills
             self._check()
+            self._cancel()
             time.sleep(TICK)
             now, before, ended = time.monotonic(), ended, len(self.watch.ended)
             moved = now if ended > before else moved
@@ -115,6 +133,15 @@ class _Run:
                 reported = now
                 rate, killed = ended / (now - began), sum(map(len, self._outages.values()))
                 print(f"{ended} of {plan.jobs} ended, {rate:.0f}/s, {killed} SIGKILLs", file=sys.stderr)
+
+    def _cancel(self) -> None:
+        """Cancel the chosen jobs as soon as they have a task: while it runs, or its images are copied."""
+        for job_id in self._to_cancel & self.watch.accepted:
+            try:
+                cancel(self._ledger, job_id)
+            except StoreUnavailable:
+                return
+            self._to_cancel.discard(job_id)
 
     def stop(self) -> None:
         """End the threads, and close the connections."""
@@ -153,6 +180,8 @@ class _Run:
         adopted = [(job_id, task) for job_id, task in lost_answers if task not in verdicts[job_id].unknown]
         stood = [standstill(step, self._ledger.journal.log(step.job_id)) for step in self._held]
 
+        images, copies = self._images(verdicts, bought)
+
         def jobs_with(flag: Callable[[Verdict], object]) -> frozenset[str]:
             return frozenset(job_id for job_id, verdict in verdicts.items() if flag(verdict))
 
@@ -180,12 +209,26 @@ class _Run:
             unfinished=jobs_with(lambda verdict: verdict.unfinished),
             wrong=jobs_with(lambda verdict: verdict.wrong),
             deluded=jobs_with(lambda verdict: verdict.deluded),
+            images=images,
+            copies=copies,
             forged=self.forger.sent,
             outages=self._outages,
             held=len(self._held),
             rescues=[seconds for seconds in stood if seconds is not None],
             callbacks=self._ledger.journal.callback_counts(),
         )
+
+    def _images(
+        self, verdicts: Mapping[str, Verdict], bought: Mapping[str, list[Bought]]
+    ) -> tuple[Counter[str], Comparison]:
+        """The paid images by the ends of their jobs, and the comparison of the folder with them."""
+        kinds: dict[str, str] = {}
+        for job_id, found in verdicts.items():
+            paid = [task for task in bought[job_id] if task.billed and task not in found.unknown]
+            kinds |= {task.id: _kind(found, len(paid)) for task in paid}
+        files = [file for file in self.provider.files() if file["task_id"] in kinds]
+        copies = (copy for found in verdicts.values() for copy in found.copies)
+        return Counter(kinds[file["task_id"]] for file in files), compare(self._folder, copies, files)
 
     def _booked(self) -> Decimal:
         with Limner(self.fleet.redis_url) as limner:
@@ -220,3 +263,11 @@ class _Run:
     def _check(self) -> None:
         for process in [*(worker for _, worker in self._living()), *filter(None, [self.fleet.callbacks])]:
             process.check()
+
+
+def _kind(found: Verdict, paid_tasks: int) -> str:
+    if found.outcome == Cancelled.__name__:
+        return "cancelled jobs"
+    if found.outcome != JobState.SUCCEEDED:
+        return "failed jobs"
+    return "jobs with several paid tasks" if paid_tasks > 1 else "jobs with one paid task"

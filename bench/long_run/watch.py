@@ -28,6 +28,8 @@ class Watch(threading.Thread):
         self.named: set[str] = set()
         """The provider's tasks whose id an answer to createTask has named."""
 
+        self.accepted: set[str] = set()
+        """The jobs with a task."""
         self.pauses: Counter[str] = Counter()
         """The pauses of the account, by cause."""
 
@@ -46,6 +48,7 @@ class Watch(threading.Thread):
                     self.ended.add(event.job_id)
                 elif event.event == JobState.GENERATING:
                     self.named.add(event.detail["task_id"])
+                    self.accepted.add(event.job_id)
                 elif event.event == "paused":
                     self.pauses[event.detail["cause"]] += 1
 

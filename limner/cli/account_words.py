@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from limner.accounts import AccountStatus
-from limner.cli.phrases import Detail, answer, lasting, seconds
+from limner.cli.phrases import Detail, answer, clock, counted, lasting, seconds, sized
 from limner.pauses import BY_HAND, EndsBy, Pause
 from limner.spending import DaySpend, Standing
 
@@ -75,7 +75,7 @@ def account_lines(status: AccountStatus, now: datetime) -> Iterator[str]:
     for answer_ in status.pause.answers if status.pause else ():
         yield f"  answered    {answer_}"
     if status.claimed_at and status.deserted:
-        yield f"  workers     none has asked for its work since {_clock(status.claimed_at)}"
+        yield f"  workers     none has asked for its work since {clock(status.claimed_at)}"
 
 
 def _window(status: AccountStatus, now: datetime) -> str:
@@ -88,7 +88,7 @@ def _window(status: AccountStatus, now: datetime) -> str:
 def _limit(status: AccountStatus) -> str:
     if status.limit >= status.requests:
         return f"all {status.requests} of the settings"
-    more = f"; more is tried at {_clock(status.more_at)}" if status.more_at else ""
+    more = f"; more is tried at {clock(status.more_at)}" if status.more_at else ""
     return f"{status.limit} of {status.requests}: somebody else spends of the same quota{more}"
 
 
@@ -101,11 +101,11 @@ def _in_flight(status: AccountStatus) -> str:
 def _pause(pause: Pause, account: str) -> str:
     message = f": {pause.message}" if pause.message else ""
     command = f"; `python -m limner resume {account}` tries at once" if pause.cause != BY_HAND else ""
-    return f"{_cause(pause.cause)} since {_clock(pause.since)}, {_end(pause)}{command}{message}"
+    return f"{_cause(pause.cause)} since {clock(pause.since)}, {_end(pause)}{command}{message}"
 
 
 def _end(pause: Pause) -> str:
-    until = _clock(pause.until) if pause.until else ""
+    until = clock(pause.until) if pause.until else ""
     if pause.probe:
         return f"job {pause.probe} is tried now"
     return {
@@ -117,17 +117,18 @@ def _end(pause: Pause) -> str:
     }[pause.ends_by]
 
 
-def _clock(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
 # What was spent
 
 
 def day_line(day: DaySpend) -> str:
-    """The spending of a day."""
+    """The spending of a day, and the copies that were stored."""
     split = _split(day.by_account, day.by_lane)
-    return f"{day.date.isoformat()}  {day.spent:>10} credits  {day.tasks:>6} tasks{split}"
+    copied = (
+        f"  {counted(day.copied_objects, 'object')} stored, {sized(day.copied_bytes)}"
+        if day.copied_objects
+        else ""
+    )
+    return f"{day.date.isoformat()}  {day.spent:>10} credits  {day.tasks:>6} tasks{copied}{split}"
 
 
 def standing_lines(standing: Standing) -> Iterator[str]:

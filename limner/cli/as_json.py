@@ -6,6 +6,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from limner.accounts import AccountStatus
 from limner.cli.exits import ExitCode
 from limner.cli.words import happened
@@ -20,6 +22,7 @@ from limner.status import (
     JobStatus,
     Letter,
     LogEntry,
+    PendingCopy,
     UnmatchedCallback,
 )
 
@@ -33,7 +36,15 @@ def moment(at: datetime) -> str:
 
 def fields_of(
     answer: (
-        JobStatus | Doubt | BrokenRecord | Letter | UnmatchedCallback | AccountStatus | DaySpend | Standing
+        JobStatus
+        | Doubt
+        | BrokenRecord
+        | Letter
+        | PendingCopy
+        | UnmatchedCallback
+        | AccountStatus
+        | DaySpend
+        | Standing
     ),
 ) -> JsonObject:
     """All fields of one of the library's answers, by their names."""
@@ -49,6 +60,8 @@ def _plain(value: Any) -> Any:
             return value.isoformat()
         case Decimal():
             return str(value)
+        case BaseModel():
+            return value.model_dump(mode="json")
         case dict():
             return {name: _plain(each) for name, each in value.items()}
         case list() | tuple():

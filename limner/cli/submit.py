@@ -68,6 +68,12 @@ def submit(
     expires_in: Annotated[
         float | None, typer.Option(help="Seconds within which it is sent, or not at all.")
     ] = None,
+    copy: Annotated[
+        bool, typer.Option(help="Copy the images, in a fleet that copies images.")
+    ] = _OPTIONS.copied,
+    copy_to: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="The images' folder under the fleet's prefix.")
+    ] = None,
     metadata: Annotated[
         str | None, typer.Option(help="A JSON object that comes back with the result.")
     ] = None,
@@ -108,6 +114,8 @@ def submit(
             lane=lane,
             account=account,
             expires_in=expires_in,
+            copy=copy,
+            copy_to=copy_to,
         )
         session.out.say({"job_id": job.id}, job.id)
         return deliver(session, job, timeout) if wait or timeout is not None else ExitCode.OK

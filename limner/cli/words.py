@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from limner.cli.account_words import ACCOUNT_EVENTS, named_cap
-from limner.cli.phrases import Detail, answer, counted, lasting, seconds
+from limner.cli.copy_words import COPY_EVENTS, copies_told, file_line
+from limner.cli.phrases import Detail, answer, counted, lasting, seconds, then
 from limner.errors import JobFailed
 from limner.job import Cancellation
 from limner.models import Images
@@ -13,7 +14,7 @@ from limner.status import JobState, JobStatus
 
 CANCELLATIONS: Final[Mapping[Cancellation, str]] = {
     Cancellation.BEFORE_SENDING: "cancelled before sending: it cost nothing",
-    Cancellation.AFTER_SENDING: "cancelled after sending: the provider may finish it and charge for it",
+    Cancellation.AFTER_SENDING: "cancelled after sending: the provider may charge for it, or has done so",
     Cancellation.ALREADY_ENDED: "had already ended: its result stays",
 }
 
@@ -30,12 +31,6 @@ def happened(event: str, detail: Detail) -> str:
     return f"{event}: {told}" if told else event
 
 
-def _then(what: str, detail: Detail) -> str:
-    # At zero, something else holds the job up: the account's pause, which has an event of its own.
-    milliseconds = detail.get("next")
-    return f"; {what} in {seconds(milliseconds / 1000)}" if milliseconds else ""
-
-
 def _conflict(detail: Detail) -> str:
     return (
         f"its id or key came again with another request ({str(detail.get('other'))[:12]}), which was refused"
@@ -49,19 +44,7 @@ def _sending(detail: Detail) -> str:
 
 def _refused(detail: Detail) -> str:
     pause = f"; its account is paused {lasting(detail['pause'] / 1000)}" if detail.get("pause") else ""
-    return f"refused: {answer(detail.get('error'))}{_then('sent again', detail)}{pause}"
-
-
-def _copying(detail: Detail) -> str:
-    return f"{_task(detail)} is ready: {counted(int(detail.get('urls') or 0), 'image')} to be copied"
-
-
-def _not_copied(detail: Detail) -> str:
-    return f"not copied: {answer(detail.get('error'))}{_then('tried again', detail)}"
-
-
-def _copied(detail: Detail) -> str:
-    return f"copied: {counted(int(detail.get('images') or 0), 'image')}, {detail.get('size')} bytes"
+    return f"refused: {answer(detail.get('error'))}{then('sent again', detail)}{pause}"
 
 
 def _over_budget(detail: Detail) -> str:
@@ -70,11 +53,11 @@ def _over_budget(detail: Detail) -> str:
 
 
 def _in_doubt(detail: Detail) -> str:
-    return f"in doubt whether it was accepted: {answer(detail.get('error'))}{_then('decided', detail)}"
+    return f"in doubt whether it was accepted: {answer(detail.get('error'))}{then('decided', detail)}"
 
 
 def _generating(detail: Detail) -> str:
-    return f"accepted as provider task {detail.get('task_id')}{_then('first poll', detail)}"
+    return f"accepted as provider task {detail.get('task_id')}{then('first poll', detail)}"
 
 
 def _late_answer(detail: Detail) -> str:
@@ -133,7 +116,7 @@ def _images_missing(detail: Detail) -> str:
 
 
 def _bought_again(detail: Detail) -> str:
-    return f"{_task(detail)} has failed: {_error(detail)}{_then('sent again', detail)}"
+    return f"{_task(detail)} has failed: {_error(detail)}{then('sent again', detail)}"
 
 
 def _error(detail: Detail) -> str:
@@ -142,7 +125,7 @@ def _error(detail: Detail) -> str:
 
 
 def _polled(detail: Detail) -> str:
-    return f"polled: {detail.get('answer')}{_then('next poll', detail)}"
+    return f"polled: {detail.get('answer')}{then('next poll', detail)}"
 
 
 def _succeeded(detail: Detail) -> str:
@@ -159,12 +142,8 @@ def _failed(detail: Detail) -> str:
 
 
 _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
-    "copying": _copying,
-    "not_copied": _not_copied,
-    "copy_overdue": lambda detail: f"its images are still not copied: {answer(detail.get('error'))}",
-    "copied": _copied,
-    "copy_failed": lambda detail: f"its images could not be copied: {answer(detail.get('error'))}",
-    "submitted": lambda detail: f"submitted{_then('starts', detail)}",
+    **COPY_EVENTS,
+    "submitted": lambda detail: f"submitted{then('starts', detail)}",
     "conflict": _conflict,
     "sending": _sending,
     "refused": _refused,
@@ -219,7 +198,7 @@ def standing(status: JobStatus, now: datetime) -> str:
         parts.append(f"provider task {status.task_id}")
     if status.finished_at:
         parts.append(f"after {seconds((status.finished_at - status.created_at).total_seconds())}")
-    parts += _doubtful(status)
+    parts += [*copies_told(status, now), *_doubtful(status)]
     if status.last_error and not status.state.ended:
         parts.append(f"last answer: {status.last_error}")
     return ", ".join(parts)
@@ -250,7 +229,11 @@ def ending(outcome: Images | JobFailed) -> list[str]:
     """The end of a job, in lines: its outcome, and what to do next."""
     if isinstance(outcome, Images):
         cost = "not told" if outcome.credits is None else str(outcome.credits)
-        facts = [f"image: {url}" for url in outcome.urls]
+        facts = (
+            [file_line(file) for file in outcome.files]
+            if outcome.copied
+            else [f"image: {url}" for url in outcome.urls]
+        )
         return [*facts, f"credits: {cost}", f"provider task: {outcome.task_id}"]
     advice = [f"advice: {outcome.advice}"] if outcome.advice else []
     return [
@@ -262,13 +245,16 @@ def ending(outcome: Images | JobFailed) -> list[str]:
 
 
 def paid_tasks(status: JobStatus) -> list[str]:
-    """The provider's tasks that the line about the job's end leaves out: one line each, with its images."""
+    """The provider's tasks that the line about the end leaves out: a line each, and one for each image."""
     others = [task for task in status.tasks if task.urls or len(status.tasks) > 1]
+    stored = {(copy.task_id, copy.url): copy.file for copy in status.copies if copy.stored}
     lines = []
     for task in others:
         cost = "" if task.credits is None else f", {task.credits} credits"
         lines.append(f"provider task {task.task_id}, attempt {task.attempt}: {task.state}{cost}")
-        lines += [f"image: {url}" for url in task.urls]
+        for url in task.urls:
+            file = stored.get((task.task_id, url))
+            lines.append(file_line(file) if file else f"image: {url}")
     return lines
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from limner.ledger.layout.keys import COPIES, COPIES_FAILED, JOB
+from limner.ledger.layout.keys import COPIES, COPIES_FAILED, JOB, LOG
 from limner.ledger.messages import Leases, moment, to_ms
-from limner.ledger.record import Record
+from limner.ledger.record import Record, log_entry
 from limner.ledger.scripts.copying import (
     BeginCopiesCall,
     DeliverCall,
@@ -22,6 +22,11 @@ from limner.status import PendingCopy
 
 MOST_LISTED: Final = 10_000
 """Jobs that are listed at a time."""
+
+NEWEST_ENTRIES: Final = 5
+"""Entries of a job's log among which the reason of its last failure is looked for."""
+
+_FAILURES: Final = frozenset({"not_copied", "copy_overdue", "copy_failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Copies:
                 delay=to_ms(shortfall.delay),
                 give_up=shortfall.give_up,
                 overdue=shortfall.overdue,
-                result=None if result is None else result.to_json(),
+                result=result.to_json() if result else None,
                 ttl=to_ms(ttl),
                 store_lease=to_ms(self.leases.store),
             )
@@ -148,23 +153,27 @@ class Copies:
         return self._listed(COPIES_FAILED(self.store.prefix), failed=True)
 
     def _listed(self, index: str, *, failed: bool) -> list[PendingCopy]:
-        fields = ("copy_since", "copy_tries")
+        fields = ("copy_since", "copy_tries", "namespace")
         with self.store.client() as client:
             found = client.zrange(index, 0, MOST_LISTED - 1, withscores=True)
             with client.pipeline(transaction=False) as pipe:
                 for job_id, _ in found:
                     pipe.hmget(JOB(self.store.prefix, job_id), fields)
-                records = pipe.execute()
+                    pipe.lrange(LOG(self.store.prefix, job_id), -NEWEST_ENTRIES, -1)
+                read = pipe.execute()
+            records, logs = read[::2], read[1::2]
             gone = [job_id for (job_id, _), known in zip(found, records, strict=True) if not known[0]]
             if gone:
                 client.zrem(index, *gone)
-        rows = zip(found, records, strict=True)
-        listed = (_pending(job_id, at, known, failed=failed) for (job_id, at), known in rows)
+        rows = zip(found, records, logs, strict=True)
+        listed = (_pending(job_id, at, known, log, failed=failed) for (job_id, at), known, log in rows)
         return [pending for pending in listed if pending]
 
 
-def _pending(job_id: str, at: float, known: list[str | None], *, failed: bool) -> PendingCopy | None:
-    since, tries = known
+def _pending(
+    job_id: str, at: float, known: list[str | None], log: list[str], *, failed: bool
+) -> PendingCopy | None:
+    since, tries, namespace = known
     try:
         return PendingCopy(
             job_id=job_id,
@@ -172,7 +181,18 @@ def _pending(job_id: str, at: float, known: list[str | None], *, failed: bool) -
             since=moment(int(since or "")),
             tries=int(tries or 0),
             at=moment(round(at)),
+            last_error=_last_error(log),
+            namespace=namespace or "",
         )
     except (ValueError, OverflowError):
         # There is no record any more, or it is damaged, and among those that are set apart.
         return None
+
+
+def _last_error(log: list[str]) -> str | None:
+    for text in reversed(log):
+        entry = log_entry(text)
+        if entry.event in _FAILURES:
+            error = entry.detail.get("error")
+            return str(error["message"]) if isinstance(error, dict) and "message" in error else None
+    return None

@@ -1,4 +1,4 @@
-"""A selection of the crash matrix: createTask with callbacks, the faults of the way, and a few more edges.
+"""A selection of the crash matrix: createTask with callbacks, faults of the way, copies, and some more edges.
 
 ``python -m bench crash-matrix`` tries all edges.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash.matrix import (
+    COPIED,
+    COPIED_LATE,
     CREATE_WITH_CALLBACKS,
     EDGES,
     FAULT_AFTER,
@@ -24,7 +26,7 @@ from tests.crash.matrix import (
     Outcome,
     Victim,
 )
-from tests.crash.points import POINTS, Crash, Wire, Write, after, before, unheard
+from tests.crash.points import POINTS, Crash, Disk, Wire, Write, after, before, unheard
 from tests.crash.trial import Finding, try_all, walk_all
 
 WITHOUT_CALLBACKS = {
@@ -36,6 +38,14 @@ FAULTS_OF_THE_WAY = {
     (KEY_REFUSED, before(Write.BALANCE_READ)),
     (FAULT_AFTER, after(Write.RETRY)),
     (ODD_ENVELOPE, after(Write.DOUBT)),
+}
+COPIES = {
+    (COPIED, (after(Write.BEGIN_COPIES),)),
+    (COPIED, (Disk.IMAGE_HALF,)),
+    (COPIED, (Disk.THUMBNAIL_HALF, Disk.IMAGE_STAGED)),
+    (COPIED, (before(Write.REPORT_COPIES),)),
+    (COPIED_LATE, (after(Write.DELIVER),)),
+    (COPIED_LATE, (before(Write.STORE_COPIED),)),
 }
 CHOSEN = [
     *CREATE_WITH_CALLBACKS,
@@ -49,6 +59,7 @@ CHOSEN = [
         for edge in EDGES
         if edge.deaths in WITHOUT_CALLBACKS[edge.victim] and not edge.callbacks and not edge.way.faults
     ),
+    *(edge for edge in EDGES if edge.victim is Victim.WORKER and (edge.way, edge.deaths) in COPIES),
 ]
 
 
@@ -84,6 +95,7 @@ def test_a_broken_promise_is_detected(seen: Seen) -> None:
     assert not replace(kept, struck=False).kept
     assert not replace(kept, late=SLACK + 0.1).kept
     assert not replace(kept, books=(Decimal(7), Decimal(0))).kept
+    assert not replace(kept, copies=("missing: /files/t1_0.png",)).kept
 
 
 def test_only_the_resubmit_policy_and_an_untrue_500_may_pay_twice() -> None:

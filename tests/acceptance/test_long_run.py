@@ -14,6 +14,7 @@ from bench.long_run.oddities import ODDITIES, SHARE, prompt
 from bench.long_run.plan import Kill
 from limner.ledger.layout.constants import VERSION
 from limner.ledger.record import Record
+from tests.copies import Comparison
 
 SHORT = Plan(
     jobs=900,
@@ -53,6 +54,8 @@ def test_the_run_had_enough_faults_and_kills_to_break_promises(findings: Finding
     assert len(findings.faulted) >= 10
     assert len(findings.remade) >= 5
     assert findings.deceived
+    assert findings.images.total() > 0.8 * SHORT.jobs
+    assert findings.images["cancelled jobs"] >= 5
     assert {"maintenance", "rate_limited", "unauthorized"} <= findings.pauses.keys()
 
 
@@ -72,9 +75,21 @@ def test_a_broken_promise_is_reported_with_its_jobs(findings: Findings) -> None:
         booked=findings.charged - 1,
         adopted_called_back=0,
         rescues=[31.0],
+        copies=Comparison(
+            missing=frozenset({"/files/t1_0.png"}),
+            doubled=frozenset({"/files/t2_0.png"}),
+            wrong=frozenset({"a.png"}),
+            foreign=frozenset({"b.png"}),
+        ),
     )
-    lost, charged, adopted, rescue = worse.violations()
+    lost, *images, charged, adopted, rescue = worse.violations()
     assert lost == "lost: 2 (a, b)"
+    assert images == [
+        "paid images that are not stored: 1 (/files/t1_0.png)",
+        "paid images that are stored twice: 1 (/files/t2_0.png)",
+        "objects with wrong bytes: 1 (a.png)",
+        "objects of nothing: 1 (b.png)",
+    ]
     assert charged == f"charged: {findings.charged} credits, on the books {findings.charged - 1}"
     assert adopted.startswith("adopted: 0.00%")
     assert rescue == "rescue: 31.0 s at p99"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from limner.ledger.messages import Leases
 from tasks.recover import LATE_COMMIT
-from tests.crash.points import STANDSTILL, Wire, Write, after, before, unheard
+from tests.crash.points import STANDSTILL, Disk, Wire, Write, after, before, unheard
 from worker.services import LEASE_MARGIN
 
 REQUEST_TIMEOUT: Final = 1.0
@@ -19,6 +19,9 @@ STEP: Final = Leases().step
 SEND: Final = REQUEST_TIMEOUT + LEASE_MARGIN
 POLL: Final = SEND
 STORE: Final = Leases().store
+COPY: Final = Leases().copy
+SLOW_FILE: Final = 6.0
+"""Seconds of a slow download, in which the lease of the step is renewed once."""
 FIRST_POLL: Final = 2.5
 """Seconds within which the first poll comes, with the settings below."""
 SLACK: Final = 10.0
@@ -59,6 +62,8 @@ class Way:
     """True if the worker gets SIGTERM after the task is accepted."""
     read_again_after: float | None = None
     """The seconds from the acceptance until a person has a job without images read again."""
+    copies: bool = False
+    """True if the fleet copies images into a folder. Each job then has two."""
     shares_provider: bool = True
     """True if its faults affect all jobs equally, so that one stand-in serves all jobs on this path."""
 
@@ -118,6 +123,15 @@ RESUBMITTED: Final = Way(
     settings={"LIMNER_IN_DOUBT": "resubmit"},
     shares_provider=False,
 )
+COPIED: Final = Way(
+    "accepted, its images copied", settings={"LIMNER_COPY_PATIENCE_SECONDS": "300"}, copies=True
+)
+COPIED_LATE: Final = Way(
+    "accepted, succeeds before its images are copied",
+    {"file_slow": {"probability": 1, "seconds": SLOW_FILE}},
+    settings={"LIMNER_COPY_PATIENCE_SECONDS": "1"},
+    copies=True,
+)
 WAYS: Final = (
     ACCEPTED,
     SLOW,
@@ -132,6 +146,8 @@ WAYS: Final = (
     STANDS_STILL,
     KEY_REFUSED,
     URLS_LATE,
+    COPIED,
+    COPIED_LATE,
 )
 """The ways whose jobs pass every point between them."""
 
@@ -243,6 +259,44 @@ _STORE: Final = (
     (after(Write.STORED), 0.0),
 )
 
+# From the end of the task to the report that ends the job, and its result is stored with it.
+_COPY: Final = (
+    (before(Write.CLAIM_COPY), 0.0),
+    (after(Write.CLAIM_COPY), COPY),
+    (before(Write.PUBLISH_COPY), COPY),
+    (after(Write.PUBLISH_COPY), COPY),
+    (before(Write.BEGIN_COPIES), COPY),
+    (after(Write.BEGIN_COPIES), COPY),
+    (before(Write.PLAN_COPY), COPY),
+    (after(Write.PLAN_COPY), COPY),
+    (before(Write.PUT_THUMBNAIL), COPY),
+    (Disk.THUMBNAIL_HALF, COPY),
+    (Disk.THUMBNAIL_STAGED, COPY),
+    (after(Write.PUT_THUMBNAIL), COPY),
+    (before(Write.PUT_IMAGE), COPY),
+    (Disk.IMAGE_HALF, COPY),
+    (Disk.IMAGE_STAGED, COPY),
+    (after(Write.PUT_IMAGE), COPY),
+    (before(Write.REPORT_COPIES), COPY),
+    (after(Write.REPORT_COPIES), 0.0),
+)
+
+# A job that does not wait for its copies. Its result is stored twice.
+_COPY_LATE: Final = (
+    (before(Write.DELIVER), STEP + COPY),
+    (after(Write.DELIVER), STORE + COPY),
+    (before(Write.STORE_RESULT), STORE + COPY),
+    (after(Write.STORED), COPY),
+    (before(Write.RENEW_COPY), COPY),
+    (after(Write.RENEW_COPY), COPY),
+    (before(Write.REPORT_COPIES), COPY),
+    (after(Write.REPORT_COPIES), STORE),
+    (before(Write.STORE_COPIED), STORE),
+    (after(Write.STORE_COPIED), STORE),
+    (before(Write.STORED_COPIED), STORE),
+    (after(Write.STORED_COPIED), 0.0),
+)
+
 CREATE_WITH_CALLBACKS: Final = tuple(
     _worker(point, promise, waits, callbacks=True) for point, _, promise, waits in _CREATE
 )
@@ -301,6 +355,17 @@ WORKER_EDGES: Final = (
     _worker(after(Write.TASK_ENDED), BOUGHT_ONCE, _RESULT, way=FAILS_ONCE),
     _worker(before(Write.READ_AGAIN), BOUGHT_ONCE, POLL, way=URLS_LATE),
     _worker(after(Write.READ_AGAIN), BOUGHT_ONCE, 0.0, way=URLS_LATE),
+    *(_worker(point, BOUGHT_ONCE, waits, way=COPIED) for point, waits in _COPY),
+    *(_worker(point, BOUGHT_ONCE, waits + SLOW_FILE, way=COPIED_LATE) for point, waits in _COPY_LATE),
+    # The worker that makes the copies anew dies as well.
+    Edge(Victim.WORKER, (Disk.THUMBNAIL_HALF, Disk.IMAGE_STAGED), BOUGHT_ONCE, COPY, way=COPIED),
+    Edge(
+        Victim.WORKER,
+        (before(Write.REPORT_COPIES), before(Write.REPORT_COPIES)),
+        BOUGHT_ONCE,
+        COPY,
+        way=COPIED,
+    ),
     # The worker that should recover the first one's attempt dies as well.
     Edge(Victim.WORKER, (after(Write.BEGIN), before(Write.DOUBT)), NOT_SENT, STEP + LATE_COMMIT),
     Edge(Victim.WORKER, (after(Write.BEGIN), after(Write.DOUBT)), NOT_SENT, LATE_COMMIT),
@@ -367,6 +432,25 @@ VALKEY_EDGES: Final = (
     *_valkey(Write.DOUBT, _RESULT, way=ODD_ENVELOPE),
     *_valkey(Write.TASK_ENDED, POLL + _RESULT, way=FAILS_ONCE),
     *_valkey(Write.READ_AGAIN, POLL, way=URLS_LATE),
+    *(
+        edge
+        for write in (
+            Write.CLAIM_COPY,
+            Write.PUBLISH_COPY,
+            Write.BEGIN_COPIES,
+            Write.PLAN_COPY,
+            Write.PUT_THUMBNAIL,
+            Write.PUT_IMAGE,
+            Write.REPORT_COPIES,
+        )
+        for edge in _valkey(write, COPY, way=COPIED)
+    ),
+    *(Edge(Victim.VALKEY, (point,), BOUGHT_ONCE, BROKER_BACK + COPY, way=COPIED) for point in Disk),
+    *(
+        edge
+        for write in (Write.RENEW_COPY, Write.DELIVER, Write.STORE_COPIED, Write.STORED_COPIED)
+        for edge in _valkey(write, STEP + COPY + SLOW_FILE, way=COPIED_LATE)
+    ),
 )
 
 EDGES: Final = (*WORKER_EDGES, *VALKEY_EDGES)

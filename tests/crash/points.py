@@ -14,21 +14,24 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import httpcore
 import psutil
 
 from limner.ledger.layout.constants import MAIN
-from limner.ledger.layout.keys import JOB, PAUSE
+from limner.ledger.layout.keys import COPIES, JOB, PAUSE
 from limner.ledger.messages import Claimed
 from limner.ledger.queue import ClaimSteps
-from limner.ledger.scripts.calls import ReportPollsCall
+from limner.ledger.scripts.calls import ReportPollsCall, StoredCall
+from limner.ledger.scripts.copying import PlanCopyCall
 from limner.ledger.scripts.script import Script
 from limner.ledger.store import Store
 from limner.status import JobState
 from provider.client import CREATE_PATH, RECORD_PATH
 from provider.transport import Transport
+from worker.copies.folder import Folder
+from worker.copies.names import THUMBNAIL
 from worker.dispatcher import TASKS, Dispatcher, Message
 from worker.results import ResultStore
 
@@ -41,7 +44,7 @@ STRUCK: Final = "struck: "
 
 
 class Write(StrEnum):
-    """A worker's write to Redis: a transition of the ledger, a message, or a result."""
+    """A worker's write: a transition of the ledger, a message, a result, or an object of the storage."""
 
     SUBMIT = "submit"
     CLAIM_CREATE = "claim create"
@@ -68,6 +71,26 @@ class Write(StrEnum):
     STORE_RESULT = "store result"
     STORED = "stored"
     GIVE_BACK = "give_back"
+    CLAIM_COPY = "claim copy"
+    PUBLISH_COPY = "publish copy"
+    BEGIN_COPIES = "begin_copies"
+    RENEW_COPY = "plan_copy, renewal"
+    PLAN_COPY = "plan_copy"
+    PUT_THUMBNAIL = "put thumbnail"
+    PUT_IMAGE = "put image"
+    REPORT_COPIES = "report_copies"
+    DELIVER = "deliver"
+    STORE_COPIED = "store result, copied"
+    STORED_COPIED = "stored, copied"
+
+
+class Disk(StrEnum):
+    """The stages of the write of an object into a folder."""
+
+    THUMBNAIL_HALF = "thumbnail: half of it written"
+    THUMBNAIL_STAGED = "thumbnail: written, not at its name"
+    IMAGE_HALF = "image: half of it written"
+    IMAGE_STAGED = "image: written, not at its name"
 
 
 class Wire(StrEnum):
@@ -100,7 +123,9 @@ def after(write: Write) -> str:
     return f"after {write}"
 
 
-POINTS: Final = frozenset([*Wire, *(moment(write) for write in Write for moment in (before, unheard, after))])
+POINTS: Final = frozenset(
+    [*Wire, *Disk, *(moment(write) for write in Write for moment in (before, unheard, after))]
+)
 
 _TRANSITIONS: Final = {
     "submit": Write.SUBMIT,
@@ -116,6 +141,9 @@ _TRANSITIONS: Final = {
     "hold": Write.HOLD,
     "stored": Write.STORED,
     "give_back": Write.GIVE_BACK,
+    "begin_copies": Write.BEGIN_COPIES,
+    "report_copies": Write.REPORT_COPIES,
+    "deliver": Write.DELIVER,
 }
 """The write of each script. Claims are distinguished by the step that they take."""
 _CLAIMS: Final = {
@@ -123,12 +151,14 @@ _CLAIMS: Final = {
     "poll": Write.CLAIM_POLL,
     "recover": Write.CLAIM_RECOVER,
     "credits": Write.CLAIM_CREDITS,
+    "copy": Write.CLAIM_COPY,
 }
 _PUBLISHES: Final = {
     TASKS["create"]: Write.PUBLISH_CREATE,
     TASKS["poll"]: Write.PUBLISH_POLL,
     TASKS["recover"]: Write.PUBLISH_RECOVER,
     TASKS["credits"]: Write.PUBLISH_CREDITS,
+    TASKS["copy"]: Write.PUBLISH_COPY,
 }
 _NEXT_STEP: Final = {"queued": "create", "generating": "poll", "in_doubt": "recover"}
 """The step that a claim takes for a job in each state."""
@@ -214,6 +244,7 @@ def install(crash: Crash) -> None:
     _wrap_ledger(crash)
     _wrap_messages_and_results(crash)
     _wrap_transport(crash)
+    _wrap_folder(crash)
 
 
 def _wrap_ledger(crash: Crash) -> None:
@@ -228,6 +259,10 @@ def _wrap_ledger(crash: Crash) -> None:
             return crash.around(upcoming, call, _claimed)
         if isinstance(script, ReportPollsCall):
             write = _reported(store, script)
+        elif isinstance(script, PlanCopyCall):
+            write = Write.RENEW_COPY if script.number is None else Write.PLAN_COPY
+        elif isinstance(script, StoredCall) and script.copied:
+            write = Write.STORED_COPIED
         elif script.NAME in _TRANSITIONS:
             write = _TRANSITIONS[script.NAME]
         else:
@@ -245,6 +280,8 @@ def _steps_to_claim(store: Store) -> Iterator[Write]:
     for key in store.redis.scan_iter(JOB(store.prefix, "*")):
         if step := _NEXT_STEP.get(store.redis.hget(key, "state")):
             yield _CLAIMS["credits" if step == "create" and _waits_for_a_balance(store) else step]
+    if store.redis.zcard(COPIES(store.prefix)):
+        yield Write.CLAIM_COPY
 
 
 def _waits_for_a_balance(store: Store) -> bool:
@@ -267,8 +304,9 @@ def _wrap_messages_and_results(crash: Crash) -> None:
         write = _PUBLISHES[message.task]
         crash.around(write, lambda: publish(dispatcher, message), lambda _answer: write)
 
-    def wrapped_store(results: ResultStore, *result: Any) -> None:
-        crash.around(Write.STORE_RESULT, lambda: store(results, *result), lambda _answer: Write.STORE_RESULT)
+    def wrapped_store(results: ResultStore, *result: Any, again: bool = False) -> None:
+        write = Write.STORE_COPIED if again else Write.STORE_RESULT
+        crash.around(write, lambda: store(results, *result, again=again), lambda _answer: write)
 
     Dispatcher._publish = wrapped_publish  # type: ignore[method-assign,assignment]
     ResultStore._write = wrapped_store  # type: ignore[method-assign,assignment]
@@ -295,6 +333,43 @@ def _wrap_transport(crash: Crash) -> None:
         return send(transport, request, ends_at, may_send)
 
     Transport.send = wrapped  # type: ignore[method-assign,assignment]
+
+
+def _wrap_folder(crash: Crash) -> None:
+    put, replace = Folder.put, Path.replace
+
+    def wrapped_put(folder: Folder, name: str, file: BinaryIO, *, size: int, **about: Any) -> None:
+        small = name.endswith(THUMBNAIL)
+        write, half = (
+            (Write.PUT_THUMBNAIL, Disk.THUMBNAIL_HALF) if small else (Write.PUT_IMAGE, Disk.IMAGE_HALF)
+        )
+        halves: Any = _Halves(file, size, lambda: crash.passes(half))
+        crash.around(write, lambda: put(folder, name, halves, size=size, **about), lambda _answer: write)
+
+    def wrapped_replace(path: Path, target: Path) -> Path:
+        if path.parent.name == "staged" and not target.name.startswith("check-"):
+            small = target.name.endswith(THUMBNAIL)
+            crash.passes(Disk.THUMBNAIL_STAGED if small else Disk.IMAGE_STAGED)
+        return replace(path, target)
+
+    Folder.put = wrapped_put  # type: ignore[method-assign,assignment]
+    Path.replace = wrapped_replace  # type: ignore[method-assign,assignment]
+
+
+class _Halves:
+    """A file that is read in two halves, with a call between them."""
+
+    def __init__(self, file: BinaryIO, size: int, between: Callable[[], object]) -> None:
+        self._file, self._half, self._between = file, max(1, size // 2), between
+
+    def seek(self, position: int) -> int:
+        return self._file.seek(position)
+
+    def read(self, _most: int) -> bytes:
+        read = self._file.tell()
+        if read == self._half:
+            self._between()
+        return self._file.read(-1 if read else self._half)
 
 
 if TRAIL in os.environ:

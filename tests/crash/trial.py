@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from celery import states
 
@@ -22,9 +23,11 @@ from limner._connection import connect
 from limner.ledger import Ledger
 from limner.ledger.record import Record
 from limner.models import TextToImage
+from limner.status import LogEntry
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import FleetProcess, LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
+from tests.copies import compare
 from tests.crash.matrix import SETTINGS, SLACK, Edge, Outcome, Victim, Way
 from tests.crash.points import AT, PID, STRUCK, TRAIL
 from tests.integration.fleet.conftest import ROOMY, plain_celery
@@ -57,18 +60,21 @@ class Finding:
     """The part of ``seconds`` that neither a wait by design nor the start of another worker explains."""
     log: tuple[str, ...]
     """The job's log."""
+    copies: tuple[str, ...] = ()
+    """The disagreements of the folder of copies with the record and with the stand-in."""
 
     @property
     def kept(self) -> bool:
         """True if the promise was kept."""
         charged, booked = self.books
-        return self.struck and self.outcome in self.edge.promise and charged <= booked and self.late <= SLACK
+        promised = self.outcome in self.edge.promise and charged <= booked and not self.copies
+        return self.struck and promised and self.late <= SLACK
 
     def __str__(self) -> str:
         missed = "" if self.struck else "; nobody died there"
         books = "{} credits charged, {} on the books".format(*self.books)
         result = f"{self.outcome}{missed}, {self.seconds:.1f} s ({self.late:.1f} late), {books}"
-        return "\n  ".join([f"{self.edge.name}: {result}", *self.log])
+        return "\n  ".join([f"{self.edge.name}: {result}", *self.copies, *self.log])
 
 
 @contextmanager
@@ -137,6 +143,19 @@ def _is_complete(points: Sequence[str]) -> bool:
 
 @contextmanager
 def _fleet(way: Way, provider: SandboxProvider, *, callbacks: bool = False) -> Iterator[LocalFleet]:
+    with tempfile.TemporaryDirectory(prefix="limner-crash-") as folder:
+        copying = {
+            "LIMNER_COPY_TO": Path(folder).as_uri(),
+            "LIMNER_COPY_PLAIN_HOSTS": "127.0.0.1",
+        }
+        with _started(way, provider, copying if way.copies else {}, callbacks=callbacks) as fleet:
+            yield fleet
+
+
+@contextmanager
+def _started(
+    way: Way, provider: SandboxProvider, copying: Mapping[str, str], *, callbacks: bool
+) -> Iterator[LocalFleet]:
     fleet = LocalFleet(
         workers=0,
         callbacks=callbacks,
@@ -145,6 +164,7 @@ def _fleet(way: Way, provider: SandboxProvider, *, callbacks: bool = False) -> I
             **ROOMY,
             **SETTINGS,
             **way.settings,
+            **copying,
             "LIMNER_API_URL": provider.url,
             "LIMNER_API_KEY": min(provider.options.accepted_keys),
         },
@@ -176,7 +196,8 @@ class _Job:
             ).id
         else:
             with Limner(self.fleet.redis_url) as limner:
-                self.id = limner.submit(TextToImage(prompt=self.prompt)).id
+                request = TextToImage(prompt=self.prompt, num_images=2 if self.way.copies else 1)
+                self.id = limner.submit(request).id
 
     def stop(self, worker: FleetProcess) -> None:
         """Send SIGTERM to the worker after the task is accepted."""
@@ -194,9 +215,11 @@ class _Job:
         if self.way.read_again_after is not None and record.state is JobState.FAILED:
             self._have_it_read_again(record, self.way.read_again_after)
             return False
-        stored = self._redis.hget(self.ledger.jobs.key(self.id), "stored")
+        if self._redis.hget(self.ledger.jobs.key(self.id), "stored") != "1":
+            return False
         expected = states.SUCCESS if record.state is JobState.SUCCEEDED else states.FAILURE
-        return bool(stored == "1" and self._celery.AsyncResult(self.id).state == expected)
+        result: Any = self._celery.AsyncResult(self.id)
+        return bool(result.state == expected and (not self.way.copies or result.result["copied"]))
 
     def _have_it_read_again(self, record: Record, wait: float) -> None:
         accepted = record.accepted_at
@@ -236,6 +259,7 @@ class _Trial:
         expected = max(died + self.edge.waits, back)
         _until(self.job.is_over, expected + 2 * SLACK - back)
         ended = time.monotonic()
+        log = self.job.ledger.journal.log(self.job.id)
         billed = [task["billed"] for task in self.provider.ledger(prompt=self.job.prompt) if task["billed"]]
         return Finding(
             edge=self.edge,
@@ -244,8 +268,20 @@ class _Trial:
             books=(Decimal(str(sum(billed))), self.job.booked()),
             seconds=ended - died,
             late=max(0.0, ended - expected),
-            log=tuple(f"{entry.event} {entry.detail}" for entry in self.job.ledger.journal.log(self.job.id)),
+            log=tuple(f"{entry.event} {entry.detail}" for entry in log),
+            copies=tuple(self._copies(log)) if self.edge.way.copies else (),
         )
+
+    def _copies(self, log: Sequence[LogEntry]) -> Iterator[str]:
+        ends = sum(entry.event == JobState.SUCCEEDED for entry in log)
+        if ends != 1:
+            yield f"the job has ended {ends} times"
+        record = self.job.record()
+        # Only this job's tasks: trials share a stand-in.
+        tasks = {task["task_id"] for task in self.provider.ledger(prompt=self.job.prompt)}
+        files = [file for file in self.provider.files() if file["task_id"] in tasks]
+        folder = Path(self.job.fleet.environment["LIMNER_COPY_TO"].removeprefix("file://"))
+        yield from compare(folder, record.copies if record else (), files)
 
     def _die(self, number: int, point: str) -> bool:
         """Return True if the victim died at the point."""

@@ -29,6 +29,7 @@ from limner import (
     Limner,
     LogEntry,
     Pause,
+    PendingCopy,
     Spending,
     Task,
     TaskState,
@@ -69,6 +70,9 @@ def submit(client: Limner) -> None:
     assert_type(client.submit(requests()[0], idempotency_key="order-1", metadata=options, lane="a"), Job)
     assert_type(client.submit("a kite", priority=9, account="main", expires_in=60), Job)
     assert_type(client.submit_many(iter(["a kite"]), idempotency_keys=("order-1",), priority=1), list[Job])
+    assert_type(client.submit("a kite", copy=False), Job)
+    assert_type(client.submit("a kite", copy_to="orders/4711"), Job)
+    client.submit("a kite", copy_to=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.submit(b"a kite")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.submit("a kite", priority="high")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     client.submit("a kite", lanes="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
@@ -176,6 +180,9 @@ def operate(client: Limner) -> None:
     assert_type(client.spend(days=7), Spending)
     assert_type(client.doubts(), list[Doubt])
     assert_type(client.broken(), list[BrokenRecord])
+    assert_type(client.copies(), list[PendingCopy])
+    assert_type([copy.last_error for copy in client.copies(failed=True)], list[str | None])
+    assert_type(client.get("job-1").retry_copies(), int)
     assert_type(client.letters(), list[Letter])
     assert_type(client.drop_letters("1-0"), int)
     assert_type(client.unmatched_callbacks(), list[UnmatchedCallback])
@@ -197,6 +204,8 @@ async def aoperate() -> None:
         assert_type(await client.abroken(), list[BrokenRecord])
         assert_type(await client.aretry_broken("job-1"), bool)
         assert_type(await client.adrop_broken("job-1"), bool)
+        assert_type(await client.acopies(failed=True), list[PendingCopy])
+        assert_type(await client.get("job-1").aretry_copies(), int)
         assert_type(await client.aletters(), list[Letter])
         assert_type(await client.adrop_letters(), int)
         assert_type(await client.aunmatched_callbacks(), list[UnmatchedCallback])

@@ -15,8 +15,9 @@ from limner.status import Copy
 from worker.copies.faults import CopyFailed, CopyFault, StepLost, StorageError
 from worker.copies.names import ObjectNames, thumbnail_name
 from worker.copies.outage import Outage
-from worker.copies.pictures import NotAPicture, Picture, inspect, thumbnail
+from worker.copies.pictures import NotAPicture, Picture, inspect
 from worker.copies.storage import Storage
+from worker.copies.thumbnails import thumbnail
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 
 from limner.client import Limner
 from limner.errors import InvalidRequest
-from limner.options import SubmitKeywords, SubmitOptions
+from limner.options import LONGEST_FOLDER, OPTIONS, SubmitKeywords, SubmitOptions
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,68 @@ def test_a_bad_option_is_refused_by_its_name(options: dict[str, Any], message: s
         SubmitOptions.checked(**options)
     assert str(refused.value).startswith(message)
     assert refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "",
+        "/",
+        "/orders",
+        "orders/",
+        "orders//4711",
+        ".",
+        "..",
+        "orders/..",
+        "../orders",
+        "orders/./4711",
+        ".limner",
+        "orders/.hidden",
+        "orders.",
+        "orders./4711",
+        "orders\\4711",
+        "C:orders",
+        "orders\0",
+        "orders\n",
+        "orders 4711",
+        "orders%2f4711",
+        "orders?x",
+        "ordérs",
+        "orders\uff0f4711",
+        "\uff0e\uff0e",
+        "orders/\u0664",
+        "\ud800",
+        "x" * 101,
+        "/".join(["x" * 100, "y" * 100]),
+        5,
+        b"orders",
+        ["orders"],
+        True,
+    ],
+)
+def test_a_folder_that_could_leave_the_prefix_or_that_a_store_could_refuse_is_refused(folder: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"^copy_to: must be a relative folder of at most 200 char"):
+        SubmitOptions.checked(copy_to=folder)
+
+
+@pytest.mark.parametrize(
+    "folder", ["orders/4711", "a", "-", "_a/B-1/v1.2", "x" * 100, "/".join(["x" * 99, "y" * 100])]
+)
+def test_a_folder_is_taken_as_it_is(folder: str) -> None:
+    assert len(folder) <= LONGEST_FOLDER
+    assert SubmitOptions.checked(copy_to=folder).copy_to == folder
+
+
+@pytest.mark.parametrize("copy", [0, 1, "no", None])
+def test_only_a_truth_value_says_if_images_are_copied(copy: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"^copy: Input should be a valid boolean$"):
+        SubmitOptions.checked(copy=copy)
+
+
+def test_options_come_back_by_the_names_under_which_they_are_given() -> None:
+    told = SubmitOptions.checked(copy=False, copy_to="orders")
+    assert (told.copied, told.keywords()["copy"]) == (False, False)
+    assert SubmitOptions.checked(**told.keywords()) == told
 
 
 def test_metadata_that_contain_themselves_are_refused() -> None:
@@ -97,7 +159,7 @@ def test_a_misspelt_option_is_a_type_error_that_names_it_as_of_any_function() ->
 
 
 def test_the_keywords_are_the_fields() -> None:
-    assert [*SubmitKeywords.__annotations__] == [*SubmitOptions.model_fields]
+    assert [*SubmitKeywords.__annotations__] == [*OPTIONS]
     assert SubmitKeywords.__required_keys__ == frozenset()
 
 

@@ -68,10 +68,18 @@ def test_options_stand_beside_the_parameters_of_the_request() -> None:
             "lane": "a",
             "account": "b",
             "expires_in": 60,
+            "copy": False,
+            "copy_to": "orders/4711",
         },
     )
-    assert new.options == SubmitOptions(
-        priority=9, metadata={"order": 4}, lane="a", account="b", expires_in=60
+    assert new.options == SubmitOptions.checked(
+        priority=9,
+        metadata={"order": 4},
+        lane="a",
+        account="b",
+        expires_in=60,
+        copy=False,
+        copy_to="orders/4711",
     )
     assert "priority" not in new.request
 

@@ -35,10 +35,10 @@ local function finish(job, state, outcome, detail, event, result)
 end
 
 -- Lets the job wait for the copies of its images: generating -> copying. If they take longer than `patience`
--- milliseconds, it is due, and ends without them.
+-- milliseconds, it is due, and ends without them. The new lease keeps an older step from ending it before.
 local function await_copies(job, outcome, detail, patience)
   leave_provider(job)
-  job.state, job.outcome = 'copying', outcome
+  job.lease, job.state, job.outcome = job.lease + 1, 'copying', outcome
   announce(job, 'copying', detail)
   schedule(job, NOW + patience)
 end

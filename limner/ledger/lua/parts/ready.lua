@@ -3,7 +3,7 @@
 --
 -- A job that has not ended is in exactly one index. It is in `due`, scored by the time at which something must happen
 -- to it. When that time has come and the job needs a permit, it is in a ready queue until a permit is free. A job
--- over budget is kept apart (caps.lua) until there is money for it.
+-- over budget is kept apart (caps.lua) until there is money for it. Copies have an index of their own (copies.lua).
 --
 -- A job that is to be sent waits in the common queue, or in the queue of the account that it names. The highest
 -- priority goes first, and among equals the lowest turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng

@@ -72,6 +72,7 @@ def task_succeeded(
     ttl: float,
     attempt: int | None = None,
     sample: DurationSample | None = None,
+    copy: float | None = None,
     result: BackendResult | None = None,
 ) -> TaskEnd:
     """The task has made its images."""
@@ -83,6 +84,7 @@ def task_succeeded(
         ttl=ttl,
         attempt=attempt,
         sample=sample,
+        copy=copy,
         result=result,
     )
     return report(ledger, told)

@@ -9,16 +9,16 @@ it.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 import pytest
 
-from limner.ledger import Claim, Grant, Money, Quota
+from limner.ledger import COMPLETE, Claim, Grant, Money, Quota, Stored
 from limner.ledger.durations import DurationSample, kind_of
 from limner.ledger.scripts.reports import BackendResult, Polled, TaskSucceeded
-from limner.models import TextToImage
+from limner.models import ImageFile, TextToImage
 from limner.submission import prepare
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench
@@ -29,6 +29,15 @@ ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, margin=0.25, key="k")
 OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
 """Commands that the test itself sends; no script calls them."""
 BATCH: Final = 20
+FILE: Final = ImageFile(
+    url="https://cdn/1.png",
+    name="1.png",
+    sha256="ab" * 32,
+    size=1000,
+    content_type="image/png",
+    width=64,
+    height=48,
+)
 
 BUDGETS: Final = {
     "submit": 13,
@@ -39,6 +48,12 @@ BUDGETS: Final = {
     "begin_polls": 8,
     "report polled": 9,
     "report task_succeeded": 30,
+    "report task_succeeded, to be copied": 32,
+    "claim of copies": 18,
+    "begin_copies": 6,
+    "plan_copy": 5,
+    "report_copies": 25,
+    "claim with room for copies": 14,
     "claim of 20": 150,
     "claim of 20 polls": 107,
 }
@@ -150,6 +165,40 @@ def life(bench: Bench, bill: Bill, number: int, polls: int) -> None:
                 assert speaking.report(bench.ledger, succeeded(bench, step)).what == "ended"
 
 
+def copies(bench: Bench, bill: Bill) -> None:
+    """Copy the two images of a job, whose result is stored with the last of them."""
+    step = generated(bench)
+    told = replace(succeeded(bench, step), urls=["https://a", "https://b"], copy=30.0)
+    with bill.of("report task_succeeded, to be copied"):
+        assert speaking.report(bench.ledger, told).what == "copying"
+    with bill.of("claim of copies"):
+        [step] = bench.ledger.queue.claim(ROOMY, money=MONEY, copies=8).steps
+    with bill.of("begin_copies"):
+        begun = bench.ledger.copies.begin(step.job_id, step.lease)
+    assert begun
+    stored = {number: Stored(FILE, objects=2, bytes=1024) for number in (1, 2)}
+    with bill.of("plan_copy"):
+        assert bench.ledger.copies.plan(step.job_id, begun.copy_lease, 1, FILE)
+    with bill.of("report_copies"):
+        what, _ = bench.ledger.copies.report(
+            step.job_id, begun.copy_lease, stored, COMPLETE, ttl=86_400, result=told.result
+        )
+    assert what == "noted"
+    assert bench.indexes(step.job_id) == []
+
+
+def generated(bench: Bench) -> Claim:
+    """The poll of a job whose task has ended."""
+    job_id = submit(bench, 200)
+    [step] = claim(bench)
+    begin(bench, step)
+    accept(bench, job_id)
+    bench.now += 2.0
+    [step] = claim(bench)
+    assert speaking.begin_poll(bench.ledger, step.job_id, step.lease)
+    return step
+
+
 def crowd(bench: Bench, bill: Bill) -> None:
     """Run twenty jobs that are claimed together and polled together."""
     claim(bench)
@@ -182,6 +231,10 @@ def bill(bench: Bench) -> Bill:
     bill = Bill(bench.client, wakeup)
     life(bench, bill, 100, polls=2)
     crowd(bench, bill)
+    copies(bench, Bill(bench.client, wakeup))
+    copies(bench, bill)
+    with bill.of("claim with room for copies"):
+        assert bench.ledger.queue.claim(ROOMY, money=MONEY, copies=8).steps == []
     return bill
 
 

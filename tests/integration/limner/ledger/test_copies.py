@@ -147,7 +147,8 @@ def test_it_ends_when_its_images_are_stored(bench: Bench) -> None:
     assert due(bench, job_id) is None
     assert (due(bench, job_id, "due"), lasts(bench, job_id)) == (bench.ledger.leases.store, None)
     assert bench.ledger.jobs.stored(job_id, ended.finished_at, ttl=TTL, copied=True)  # type: ignore[arg-type]
-    assert (due(bench, job_id, "due"), lasts(bench, job_id)) == (None, pytest.approx(TTL, abs=5))
+    assert bench.indexes(job_id) == []
+    assert lasts(bench, job_id) == pytest.approx(TTL, abs=5)
 
 
 def test_the_result_is_stored_with_the_end(bench: Bench) -> None:
@@ -339,6 +340,15 @@ def test_what_is_stored_is_counted_once(bench: Bench) -> None:
     report(bench, begin(bench), put(1, 2))
     key = f"{bench.ledger.prefix}money:{int(bench.now // DAY)}"
     assert bench.client.hmget(key, "copied_objects", "copied_bytes") == ["4", "2048"]
+
+
+def test_a_day_on_which_nothing_else_was_booked_is_forgotten_as_well(bench: Bench) -> None:
+    copying(bench)
+    bench.now += DAY
+    begun = begin(bench)
+    report(bench, begun, put(1), AWAY)
+    key = f"{bench.ledger.prefix}money:{int(bench.now // DAY)}"
+    assert bench.client.hgetall(key) == {"copied_objects": "2", "copied_bytes": "1024"}
     assert bench.client.ttl(key) > 0
 
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from tests.integration.limner.ledger.conftest import Bench
 from tests.integration.limner.ledger.model.attempts import BROKE, CAPPED, Attempts
 from tests.integration.limner.ledger.model.checks import Checks
-from tests.integration.limner.ledger.model.tasks import Tasks
+from tests.integration.limner.ledger.model.tasks import PATIENCE, Tasks
 from tests.integration.limner.ledger.model.world import ENOUGH, MOVES, STORIES
 
 SETTINGS = settings(STORIES, max_examples=100, stateful_step_count=40)
@@ -19,6 +19,18 @@ SETTINGS = settings(STORIES, max_examples=100, stateful_step_count=40)
 LOST_ONES = "claim begin doubt forged-1 claim lose " + " ".join(f"forged-{n} lose" for n in range(2, 10))
 
 CANDIDATES = "claim begin doubt " + " ".join(f"forged-{n}" for n in range(1, 9))
+
+COPIES = [
+    "claim begin accept claim paid claim copy",
+    "claim begin accept claim paid claim copy put store",
+    "claim begin accept claim paid claim copy part claim copy",
+    "claim begin accept claim paid claim copy give-up claim deliver",
+    "claim begin accept claim paid claim copy give-up retry claim copy",
+    "claim begin accept claim paid lapse deliver store claim copy put",
+    "claim begin accept claim paid person claim copy",
+    "claim begin accept claim paid claim cancel copy",
+    "claim begin accept claim cancel store claim paid claim copy",
+]
 
 # Beginnings that chance would hardly produce: all steps of one job. Chance continues from there.
 BEGINNINGS = [
@@ -59,6 +71,7 @@ BEGINNINGS = [
     "claim begin fault cancel",
     "claim begin doubt decide redecide claim begin doubt redecide",
     "claim begin refuse claim begin uncounted",
+    *COPIES,
     LOST_ONES,
     "claim begin refuse claim begin callback-1 stop",
     "claim begin refuse claim begin callback-1 reject",
@@ -105,6 +118,7 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "accept-known": ("the_provider_accepts", {"whose": "known", "poll_in": 0.0}),
     "doubt": ("the_answer_is_lost", {"grace": 0.0, "pause": None}),
     "hold": ("recover", {"policy": "hold"}),
+    "deliver": ("recover", {"policy": "hold"}),
     "fail": ("recover", {"policy": "fail"}),
     "resubmit": ("recover", {"policy": "resubmit"}),
     "callback": ("a_callback_comes", {"forged": None}),
@@ -116,6 +130,15 @@ PLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "unfound": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "unnamed"}),
     "poll": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "task"}),
     "poll-1": ("the_task_is_not_ready", {"off": 0, "delay": 0.0, "seen": "attempt 1"}),
+    "paid": (
+        "the_task_has_ended",
+        {"index": 0, "result": "succeeded", "seen": "task", "copy": PATIENCE},
+    ),
+    "copy": ("begin_copies", {"off": 0}),
+    "put": ("the_copies_end", {"whole": True, "give_up": False, "delay": 0.0, "again": False}),
+    "part": ("the_copies_end", {"whole": False, "give_up": False, "delay": 0.0, "again": False}),
+    "give-up": ("the_copies_end", {"whole": False, "give_up": True, "delay": 0.0, "again": False}),
+    "retry": ("a_person_retries_copies", {}),
     "succeed": ("the_task_has_ended", {"index": 0, "result": "succeeded", "seen": "task"}),
     "lose": ("the_task_has_ended", {"index": 0, "result": "lost", "seen": "task"}),
     "lose-1": ("the_task_has_ended", {"index": 1, "result": "lost", "seen": "task"}),

@@ -147,6 +147,8 @@ DAY = DaySpend(
     date=date(2026, 11, 23),
     spent=Decimal("10.5"),
     tasks=2,
+    copied_objects=4,
+    copied_bytes=1_234_567,
     by_account={"north": Decimal("10.5")},
     by_lane={"tenant-42": Decimal("3.5")},
 )
@@ -163,12 +165,15 @@ STANDING = Standing(
 
 def test_a_day_is_told_by_account_and_lane() -> None:
     assert day_line(DAY) == (
-        "2026-11-23        10.5 credits       2 tasks  account north 10.5  lane tenant-42 3.5"
+        "2026-11-23        10.5 credits       2 tasks  4 objects stored, 1.2 MB"
+        "  account north 10.5  lane tenant-42 3.5"
     )
     assert fields_of(DAY) == {
         "date": "2026-11-23",
         "spent": "10.5",
         "tasks": 2,
+        "copied_objects": 4,
+        "copied_bytes": 1_234_567,
         "by_account": {"north": "10.5"},
         "by_lane": {"tenant-42": "3.5"},
     }
@@ -188,3 +193,7 @@ def test_jobs_that_wait_for_money_are_told_by_their_cap() -> None:
         "waiting              3 jobs     the cap of the day is reached",
         "waiting             12 jobs     the cap of lane shop is reached",
     ]
+
+
+def test_a_day_without_copies_says_nothing_of_them() -> None:
+    assert "stored" not in day_line(replace(DAY, copied_objects=0, copied_bytes=0))

@@ -16,6 +16,8 @@ def test_amounts_are_exact_and_days_are_dates() -> None:
         date=date(2026, 11, 23),
         spent=Decimal("3.5"),
         tasks=1,
+        copied_objects=2,
+        copied_bytes=3_000,
         by_account={"north": Decimal("3.5")},
         by_lane={},
     )
@@ -23,6 +25,8 @@ def test_amounts_are_exact_and_days_are_dates() -> None:
         "date": "2026-11-23",
         "spent": "3.5",
         "tasks": 1,
+        "copied_objects": 2,
+        "copied_bytes": 3000,
         "by_account": {"north": "3.5"},
         "by_lane": {},
     }

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from limner.cli.phrases import answer, counted, lasting, seconds
+from limner.cli.phrases import answer, counted, lasting, seconds, sized
 
 
 def test_a_duration_is_told_to_the_tenth_of_a_second() -> None:
@@ -21,6 +21,23 @@ def test_a_pause_beyond_years_has_no_end(number: float | None, words: str) -> No
 
 def test_one_is_told_in_the_singular() -> None:
     assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_940, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (3_210_000, "3.2 MB"),
+        (10**19, "10000.0 PB"),
+    ],
+)
+def test_a_size_is_told_in_its_unit(number: int, words: str) -> None:
+    assert sized(number) == words
 
 
 @pytest.mark.parametrize(

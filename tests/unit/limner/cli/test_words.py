@@ -55,6 +55,9 @@ def make_status(**facts: Any) -> JobStatus:
         "task_id": None,
         "tasks": (),
         "resubmitted": 0,
+        "copies": (),
+        "copy_tries": 0,
+        "next_copy_at": None,
         "wrong_ids": 0,
         "held": False,
         "created_at": NOW,
@@ -216,8 +219,8 @@ def test_an_event_of_an_account_belongs_to_no_job() -> None:
 
 
 def test_an_event_of_a_newer_version_is_told_by_its_details() -> None:
-    assert happened("copied", {"files": 2, "to": "store"}) == "copied: files 2, to store"
-    assert happened("copied", {}) == "copied"
+    assert happened("moved", {"files": 2, "to": "store"}) == "moved: files 2, to store"
+    assert happened("moved", {}) == "moved"
 
 
 @pytest.mark.parametrize("event", ["sending", "refused", "in_doubt", "generating", "polled", "failed"])

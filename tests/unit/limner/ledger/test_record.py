@@ -130,3 +130,47 @@ def test_no_representation_shows_a_token() -> None:
     assert "hunter2" not in repr(secret)
     assert secret.attempt_of("https://hooks.example.test/callbacks/job/hunter2") == 1
     assert secret.attempt_of("https://hooks.example.test/callbacks/job/other") is None
+
+
+FILE = {
+    "url": "https://cdn/1.png",
+    "name": "1.png",
+    "sha256": "ab" * 32,
+    "size": 1000,
+    "content_type": "image/png",
+    "width": 64,
+    "height": 48,
+    "thumbnail": None,
+}
+STORED = {"task": "T", "url": "https://a/1", "file": FILE, "stored": True}
+PLANNED = {"task": "T", "url": "https://a/2", "file": {**FILE, "name": "2.png"}}
+DOUBLE = {"task": "U", "url": "https://a/3"}
+
+
+def images(*copies: dict[str, Any]) -> tuple[list[str], bool]:
+    found = record(InDoubt("?"), PAID, sent="1800000001000", copies=json.dumps(copies))
+    made = found.images_of("T", ["https://a/1", "https://a/2"], "3.5", found.created_at)
+    return [file.name for file in made.files], made.copied
+
+
+def test_the_files_of_a_result_are_those_that_are_stored() -> None:
+    assert images(STORED, PLANNED, DOUBLE) == (["1.png"], False)
+    assert images(STORED, {**PLANNED, "stored": True}, DOUBLE) == (["1.png", "2.png"], True)
+    assert images(DOUBLE, {**STORED, "task": "U"}) == ([], False)
+
+
+def test_copies_are_numbered_in_the_order_of_the_record() -> None:
+    copies = record(InDoubt("?"), copies=json.dumps([STORED, PLANNED, DOUBLE])).copies
+    assert [(copy.number, copy.task_id, copy.stored) for copy in copies] == [
+        (1, "T", True),
+        (2, "T", False),
+        (3, "U", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "copies", ["x", "[1]", "[{}]", '[{"task":"T"}]', '[{"task":"T","url":"u","file":{"size":1}}]']
+)
+def test_damaged_copies_make_a_record_unreadable(copies: str) -> None:
+    with pytest.raises(RecordUnreadable):
+        record(InDoubt("?"), copies=copies)

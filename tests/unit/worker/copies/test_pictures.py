@@ -1,70 +1,18 @@
-"""Pictures as they come from outside: whole, cut off, disguised and hostile. The files are made here."""
+"""Pictures as they come from outside: whole, cut off, disguised and hostile."""
 
 import io
-import logging
 import random
 import struct
-import threading
 import zlib
-from functools import cache
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from worker.copies.pictures import MAX_THUMBNAIL_PIXELS, NotAPicture, Picture, inspect, thumbnail
-
-TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
-FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF"}
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-
-def drawn(mode: str, size: tuple[int, int] = (90, 60)) -> Image.Image:
-    noise = Image.frombytes("RGB", (9, 6), random.Random(7).randbytes(162)).resize(size)
-    if mode == "I;16":
-        return Image.frombytes("I;16", size, struct.pack("<H", 40_000) * (size[0] * size[1]))
-    image = noise.convert(mode if mode not in {"LA", "RGBA"} else mode[:-1])
-    if mode in {"LA", "RGBA"}:
-        image.putalpha(Image.linear_gradient("L").resize(size))
-    return image
-
-
-def saved(image: Image.Image, ext: str, **options: object) -> bytes:
-    out = io.BytesIO()
-    image.save(out, FORMATS[ext], **options)
-    return out.getvalue()
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + zlib.crc32(name + data).to_bytes(4)
-
-
-def png(width: int, height: int, *between: bytes, data: bytes = b"") -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return PNG_SIGNATURE + header + b"".join(between) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-@cache
-def corpus() -> dict[str, tuple[str, bytes]]:
-    frames = [drawn("RGB"), drawn("RGB").rotate(180), drawn("RGB").rotate(90)]
-    moving = {"save_all": True, "append_images": frames[1:], "duration": 50}
-    made: dict[str, tuple[str, bytes]] = {}
-    for mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16"):
-        made[f"png {mode}"] = "png", saved(drawn(mode), "png")
-    made["png transparent palette"] = "png", saved(drawn("P"), "png", transparency=0)
-    made["png transparent colour"] = "png", saved(drawn("RGB"), "png", transparency=(0, 0, 0))
-    made["png animated"] = "png", saved(frames[0], "png", **moving)
-    for mode in ("L", "RGB", "CMYK"):
-        made[f"jpg {mode}"] = "jpg", saved(drawn(mode), "jpg")
-    made["jpg progressive"] = "jpg", saved(drawn("RGB"), "jpg", progressive=True)
-    made["jpg restarts"] = "jpg", saved(drawn("RGB"), "jpg", restart_marker_blocks=2)
-    for mode in ("L", "RGB", "RGBA"):
-        made[f"webp {mode}"] = "webp", saved(drawn(mode), "webp")
-    made["webp lossless"] = "webp", saved(drawn("RGB"), "webp", lossless=True)
-    made["webp animated"] = "webp", saved(frames[0], "webp", **moving)
-    for mode in ("L", "P"):
-        made[f"gif {mode}"] = "gif", saved(drawn(mode), "gif")
-    made["gif animated"] = "gif", saved(frames[0].convert("P"), "gif", comment=b"words", **moving)
-    return made
+from tests.unit.worker.copies.corpus import PNG_SIGNATURE, TYPES, chunk, corpus, drawn, png, saved
+from worker.copies.formats import FORMATS
+from worker.copies.pictures import NotAPicture, Picture, inspect
+from worker.copies.structure import MAX_PIXELS
+from worker.copies.thumbnails import thumbnail
 
 
 def reason(data: bytes, declared: str | None = None) -> str:
@@ -75,14 +23,15 @@ def reason(data: bytes, declared: str | None = None) -> str:
     return refused.value.reason
 
 
-def thumbnailed(data: bytes) -> Image.Image:
-    file = io.BytesIO(data)
-    made = thumbnail(file, inspect(file))
-    assert made is not None
-    assert file.tell() == 0
-    image = Image.open(io.BytesIO(made), formats=["WEBP"])
-    image.load()
-    return image
+def test_there_is_a_file_of_each_format() -> None:
+    assert {each.ext: each.content_type for each in FORMATS} == TYPES
+    assert {ext for ext, _ in corpus().values()} == TYPES.keys()
+
+
+def test_the_largest_picture_is_accepted() -> None:
+    side = int(MAX_PIXELS**0.5)
+    assert inspect(io.BytesIO(png(side, side, data=b"any"))).width == side
+    assert "pixels" in reason(png(side + 1, side + 1, data=b"any"))
 
 
 @pytest.mark.parametrize("name", corpus())
@@ -91,7 +40,6 @@ def test_a_whole_picture_is_known_by_its_bytes(name: str) -> None:
     file = io.BytesIO(data)
     assert inspect(file) == Picture(TYPES[ext], ext, 90, 60)
     assert file.tell() == 0
-    assert thumbnailed(data).size == (90, 60)
 
 
 @pytest.mark.parametrize("name", corpus())
@@ -220,95 +168,6 @@ def test_a_jpeg_of_countless_scans_is_refused() -> None:
     data = corpus()["jpg progressive"][1]
     last = data.rindex(b"\xff\xda")
     assert "too many scans" in reason(data[:-2] + data[last:-2] * 100 + b"\xff\xd9")
-
-
-def test_a_picture_whose_data_is_broken_gets_no_thumbnail(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    file = io.BytesIO(png(300, 300, data=b"no zlib stream"))
-    assert thumbnail(file, inspect(file)) is None
-    assert "no thumbnail: image/png cannot be decoded" in caplog.text
-
-
-def test_a_picture_too_large_to_decode_gets_no_thumbnail(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    side = int(MAX_THUMBNAIL_PIXELS**0.5) + 1
-    bomb = io.BytesIO(png(side, side, data=zlib.compress(b"\0" * (side + 1) * side)))
-    assert thumbnail(bomb, inspect(bomb)) is None
-    # Facts of another file do not help it.
-    assert thumbnail(bomb, Picture("image/png", "png", 5, 5)) is None
-    assert len(caplog.records) == 2
-
-
-@pytest.mark.parametrize(
-    ("size", "small"),
-    [((1024, 1024), (256, 256)), ((1600, 400), (256, 64)), ((3000, 2), (256, 1)), ((5, 5), (5, 5))],
-)
-@pytest.mark.parametrize("ext", TYPES)
-def test_a_thumbnail_fits_the_square_and_keeps_the_shape(
-    ext: str, size: tuple[int, int], small: tuple[int, int]
-) -> None:
-    assert thumbnailed(saved(drawn("RGB", size), ext)).size == small
-
-
-@pytest.mark.parametrize("ext", ["png", "jpg", "webp"])
-def test_a_thumbnail_stands_upright_and_drops_metadata(ext: str) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010E] = "a secret place"
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    data = saved(drawn("RGB", (400, 200)), ext, exif=exif.tobytes(), icc_profile=profile)
-    assert inspect(io.BytesIO(data)).width == 400
-    made = thumbnailed(data)
-    assert made.size == (128, 256)
-    assert not {"exif", "xmp", "icc_profile"} & made.info.keys()
-
-
-@pytest.mark.parametrize("name", ["png LA", "png RGBA", "png transparent palette", "webp RGBA"])
-def test_a_thumbnail_keeps_transparency(name: str) -> None:
-    assert thumbnailed(corpus()[name][1]).getchannel("A").getextrema() != (255, 255)
-
-
-def test_a_thumbnail_has_the_colours_of_the_picture() -> None:
-    colours: dict[str, int | tuple[int, ...]] = {"RGB": (200, 40, 90), "CMYK": (55, 215, 165, 0), "L": 120}
-    for mode, ext in (("RGB", "png"), ("RGB", "webp"), ("CMYK", "jpg"), ("L", "gif")):
-        image = Image.new(mode, (400, 400), colours[mode])
-        shown = thumbnailed(saved(image, ext)).getpixel((100, 100))
-        meant = image.convert("RGB").getpixel((100, 100))
-        assert isinstance(shown, tuple)
-        assert isinstance(meant, tuple)
-        assert all(abs(a - b) < 12 for a, b in zip(shown, meant, strict=True)), (mode, ext, shown)
-    grey = thumbnailed(corpus()["png I;16"][1]).getpixel((20, 20))
-    assert isinstance(grey, tuple)
-    assert abs(grey[0] - 40_000 / 256) < 6
-
-
-def test_a_broken_profile_is_left_out() -> None:
-    assert thumbnailed(saved(drawn("RGB"), "jpg", icc_profile=b"no profile")).size == (90, 60)
-
-
-def test_a_colour_profile_is_applied() -> None:
-    # A profile whose channels are swapped shows that it was used: its red primary is sRGB's green one.
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    red, green = profile.index(b"rXYZ"), profile.index(b"gXYZ")
-    profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
-    image = Image.new("RGBA", (300, 300), (250, 0, 0, 128))
-    shown = thumbnailed(saved(image, "png", icc_profile=bytes(profile))).getpixel((100, 100))
-    assert isinstance(shown, tuple)
-    assert shown[1] > 200 > 100 > shown[0]
-    assert abs(shown[3] - 128) < 3
-
-
-def test_threads_make_thumbnails_at_once() -> None:
-    data = saved(drawn("RGB", (600, 400)), "png")
-    made: list[tuple[int, int]] = []
-    threads = [threading.Thread(target=lambda: made.append(thumbnailed(data).size)) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == [(256, 171)] * 12
 
 
 @pytest.mark.parametrize("name", corpus())

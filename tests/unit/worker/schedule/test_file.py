@@ -45,6 +45,8 @@ def test_an_entry_can_have_all_fields(file: Path) -> None:
         lane = "postcards"
         account = "north"
         expires_in = 1800
+        copy = false
+        copy_to = "postcards/daily"
         [kite.request]
         prompt = "a red kite"
         num_images = 2
@@ -54,8 +56,14 @@ def test_an_entry_can_have_all_fields(file: Path) -> None:
         name="kite",
         rhythm=Crontab.parse("0 7 * * *", ZoneInfo("Europe/Berlin")),
         request=TextToImage(prompt="a red kite", num_images=2),
-        options=SubmitOptions(
-            priority=9, metadata={"tenant": "t1"}, lane="postcards", account="north", expires_in=1800
+        options=SubmitOptions.checked(
+            priority=9,
+            metadata={"tenant": "t1"},
+            lane="postcards",
+            account="north",
+            expires_in=1800,
+            copy=False,
+            copy_to="postcards/daily",
         ),
         catch_up=60,
     )
@@ -125,6 +133,9 @@ def test_the_example_schedule_buys_nothing() -> None:
         ('every = 60\nlane = ""\n' + KITE, "lane: must be a text of 1 to 64 printable characters"),
         ("every = 60\nlane = 42\n" + KITE, "lane: must be a text of 1 to 64 printable characters"),
         (f'every = 60\naccount = "{"x" * 65}"\n' + KITE, "account: must be a text of 1 to 64"),
+        ('every = 60\ncopy_to = "../a"\n' + KITE, "copy_to: must be a relative folder"),
+        ("every = 60\ncopy = 1\n" + KITE, "copy: Input should be a valid boolean"),
+        ("every = 60\ncopied = false\n" + KITE, "copied: there is no such field"),
         ("every = 60\nexpires_in = 0\n" + KITE, "expires_in: must be a number of seconds above 0"),
         ("every = 60\nexpires_in = nan\n" + KITE, "expires_in: must be a number of seconds above 0"),
         ('every = 60\nexpires_in = "1h"\n' + KITE, "expires_in: must be a number of seconds above 0"),

@@ -17,6 +17,7 @@ from tests.integration.limner.ledger.model.world import (
     DELAYS,
     ERROR,
     JOBS,
+    MOST_COPIES,
     SELDOM,
     WHICH,
     WORKERS,
@@ -103,6 +104,11 @@ class Attempts(World):
             return
         # An earlier attempt that was in doubt, or met a fault, may have been accepted.
         sent = life.state in SENT or life.resubmitted or life.faulted
+        if life.state is JobState.COPYING:
+            task = life.task(life.task_id or "")
+            assert task
+            assert life.outcome
+            task.urls = tuple(life.outcome["urls"])
         life.cancelled_as = JobState.IN_DOUBT if sent and life.state is JobState.QUEUED else life.state
         assert found == life.cancelled_as
         error = SENT_ERROR if sent else UNSENT_ERROR
@@ -114,7 +120,7 @@ class Attempts(World):
     def claim(self, worker: int, after: float, quota: Quota, lost: bool) -> None:
         self.now = self.at(after)
         self.elapsed += max(0, ms(after))
-        claimed = self.ledger.queue.claim(quota, money=MONEY)
+        claimed = self.ledger.queue.claim(quota, money=MONEY, copies=MOST_COPIES)
         self.account.register(self.now, quota)
         expected = self.granted(quota)
         assert [(step.job_id, step.step) for step in claimed.steps] == expected
@@ -127,6 +133,10 @@ class Attempts(World):
                 self.account.check_with(step.lease, self.at(self.ledger.leases.step))
                 continue
             life = self.lives[step.job_id]
+            if step.step == "copy":
+                assert step.lease == life.copy_lease + 1
+                life.copy_lease, life.copy_due = step.lease, self.at(self.ledger.leases.copy)
+                continue
             assert step.lease == life.lease + 1
             seconds = self.ledger.leases.poll if step.step == "poll" else self.ledger.leases.step
             life.wait(self.at(seconds))
@@ -160,6 +170,11 @@ class Attempts(World):
             self.give_a_balance_check_back(step)
             return
         life = self.lives[step.job_id]
+        if step.step == "copy":
+            given = life.may_copy(step.lease)
+            assert self.ledger.queue.give_back([step]) == given
+            life.copy_due = self.now if given else life.copy_due
+            return
         given = life.lease == step.lease and life.index == "due"
         if step.step == "create":
             given = given and life.state is JobState.QUEUED and life.in_flight
@@ -310,7 +325,7 @@ class Attempts(World):
                 pause=pause,
                 unsent=unsent,
             )
-        elif life.state.ended:
+        elif life.has_outcome:
             life.refused_in_vain(self.now, attempt, pause=pause, unsent=unsent, doubtful=doubtful)
 
     @move(
@@ -341,7 +356,7 @@ class Attempts(World):
             assert ms(record.finished_at.timestamp()) == life.finished
         elif not life.is_sending(attempt):
             assert record is None
-            if life.state.ended:
+            if life.has_outcome:
                 life.owe_nothing(attempt)
         elif life.open_task:
             assert record is None

@@ -14,17 +14,26 @@ from limner.ledger.record import Record
 from limner.status import JobState, TaskState
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.model.account import ms
+from tests.integration.limner.ledger.model.copying import Copying
 from tests.integration.limner.ledger.model.costs import MONEY
 from tests.integration.limner.ledger.model.life import Life
 from tests.integration.limner.ledger.model.tasks import GRACE, TTL
-from tests.integration.limner.ledger.model.world import ERROR, World
+from tests.integration.limner.ledger.model.world import ERROR
 
-INDEXES: Final = ("due", "ready", "ready:polls:main", "in-flight:main", "expiring")
-NOTED_ONLY: Final = {"conflict", "polled", "attempt_failed", "task_failed", "task_lost", "task_succeeded"}
+INDEXES: Final = ("copies", "due", "ready", "ready:polls:main", "in-flight:main", "expiring")
+NOTED_ONLY: Final = {
+    "conflict",
+    "not_copied",
+    "polled",
+    "attempt_failed",
+    "task_failed",
+    "task_lost",
+    "task_succeeded",
+}
 """The events that are in a job's log and not on the stream."""
 
 ADOPTIONS: Final = ("adopted", "generating", "late_answer")
-DELIVERIES: Final = ("succeeded", "succeeded_late", "double", "late_result", "task_succeeded")
+DELIVERIES: Final = ("copying", "succeeded", "succeeded_late", "double", "late_result", "task_succeeded")
 
 
 GONE: Final = -2
@@ -35,7 +44,7 @@ def milliseconds(at: datetime | None) -> int | None:
     return None if at is None else ms(at.timestamp())
 
 
-class Checks(World):
+class Checks(Copying):
     """The promises of the ledger."""
 
     @invariant()
@@ -129,12 +138,12 @@ class Checks(World):
             life.state in (JobState.SENDING, JobState.GENERATING)
             or (life.state is JobState.QUEUED and life.owned)
         )
-        assert (life.index is None) == life.let_go
+        assert (life.index is None) == (life.state.ended and life.stored and not life.open_task)
         assert life.doubtful is not None or life.state is not JobState.IN_DOUBT
         assert life.doubtful is None or life.state not in (JobState.QUEUED, JobState.SENDING)
         if life.open_task:
             later = life.state is JobState.SENDING and life.open_task.attempt < life.attempt
-            assert later or life.state is JobState.GENERATING or life.state.ended
+            assert later or life.state is JobState.GENERATING or life.has_outcome
 
     def check_record(self, life: Life, record: Record) -> None:
         assert (record.state, record.attempt, record.lease) == (life.state, life.attempt, life.lease)
@@ -163,7 +172,8 @@ class Checks(World):
         assert sum(life.log.count(event) for event in ADOPTIONS) >= len(names)
         # Unneeded tasks that were paid are on record.
         made = sum(task.state is TaskState.SUCCEEDED for task in record.tasks)
-        assert sum(life.log.count(event) for event in DELIVERIES) == made + life.paid_failures
+        waited = "copying" in life.log and "succeeded" in life.log
+        assert sum(life.log.count(event) for event in DELIVERIES) - waited == made + life.paid_failures
         if record.state is JobState.GENERATING:
             assert record.open_task
             assert record.task_id == record.open_task.task_id
@@ -186,7 +196,8 @@ class Checks(World):
         end = (fields["state"], fields.get("outcome"), fields.get("finished"))
         if not life.state.ended:
             assert life.job_id not in self.ends
-            assert end[1:] == (None, None)
+            assert end[2] is None
+            assert end[1] is None or json.loads(end[1]) == life.outcome
             return
         known = self.ends.get(life.job_id)
         assert known in (None, end) or (known and known[0] in ("failed", "expired") and end[0] == "succeeded")
@@ -204,10 +215,10 @@ class Checks(World):
         """Check that one worker without faults ends every job after all workers have crashed."""
         indexes = [self.ledger.prefix + name for name in INDEXES]
         self.ledger.accounts.resume("main")
-        for _ in range(40 + 20 * len(self.lives)):
-            claimed = self.ledger.queue.claim(Quota(2, 10.0, 2, 1.0, 3), money=MONEY)
+        for _ in range(60 + 20 * len(self.lives)):
+            claimed = self.ledger.queue.claim(Quota(2, 10.0, 2, 1.0, 3), money=MONEY, copies=1)
             for step in claimed.steps:
-                self.do(step)
+                (self.copy if step.step == "copy" else self.do)(step)
             self.now = self.at(max(claimed.wait, 0.001))
             if not self.client.exists(*indexes):
                 break
@@ -248,13 +259,22 @@ class Checks(World):
                 self.ledger.jobs.fail(job_id, DeadlineExceeded("late"), [state], lease=lease)
         elif step.step == "poll":
             self.poll(record)
+        else:
+            self.bring_to_end(record)
+        after = self.ledger.jobs.read(job_id)
+        if after and after.finished_at:
+            assert self.ledger.jobs.stored(
+                job_id, after.finished_at, ttl=TTL, follow=1.0, copied=after.copied
+            )
+
+    def bring_to_end(self, record: Record) -> None:
+        job_id, lease, state = record.job_id, record.lease, record.state
+        if state is JobState.COPYING:
+            assert self.ledger.copies.deliver(job_id, lease)
         elif state is JobState.SENDING:
             assert self.ledger.jobs.doubt(job_id, record.attempt, ERROR, grace=GRACE)
         elif state is JobState.IN_DOUBT and not self.ledger.jobs.resubmit(job_id, lease=lease):
             assert self.ledger.jobs.fail(job_id, InDoubt("unknown"), [state], lease=lease)
-        after = self.ledger.jobs.read(job_id)
-        if after and after.finished_at:
-            assert self.ledger.jobs.stored(job_id, after.finished_at, ttl=TTL, follow=1.0)
 
     def poll(self, record: Record) -> None:
         """Report an end that depends on the task's name only, whenever it is polled."""

@@ -21,6 +21,15 @@ Source = Literal["answer", "callback", "person"]
 
 
 @dataclass
+class Copied:
+    """An image that is to be copied, or is copied."""
+
+    task_id: str
+    url: str
+    stored: bool = False
+
+
+@dataclass
 class Followed(Named):
     """The expected state of a job whose tasks are followed."""
 
@@ -78,8 +87,22 @@ class Followed(Named):
     """The outcome by a failed task, if no better one comes."""
     decided: int | None = None
     """The attempt whose doubt was last decided by a resubmission."""
+    copies: list[Copied] = field(default_factory=list)
+    """The images that are to be copied, in the order in which they came."""
+    copied: bool = False
+    """True if the images of its result are copied."""
+    copy_due: int | None = None
+    copy_lease: int = 0
+    copy_tries: int = 0
+    copy_failed: bool = False
+    """True if nobody tries to copy the others any more."""
     paid_failures: int = 0
     """The number of failed tasks that were paid after the end."""
+
+    @property
+    def has_outcome(self) -> bool:
+        """True if the job has ended, or waits for its copies only."""
+        return self.state.ended or self.state is JobState.COPYING
 
     @property
     def attempt(self) -> int:
@@ -176,7 +199,7 @@ class Followed(Named):
             return Adoption.UNNAMED
         self.proven = attempt
         self.hold_again(attempt)
-        if self.state.ended and not self.open_task:
+        if self.has_outcome and not self.open_task:
             self.leave_doubtful(())
         self.log.append("accepted_unnamed")
         if self.state is JobState.QUEUED:
@@ -222,7 +245,7 @@ class Followed(Named):
         ends = {known.state for known in self.tasks if known.attempt == attempt}
         if not ends & {TaskState.SUCCEEDED, TaskState.FAILED}:
             self.hold_again(attempt)
-        if self.state.ended:
+        if self.has_outcome:
             self.log.append("late_answer")
             if self.stored:
                 self.poll_soon(now)

@@ -9,7 +9,7 @@ from limner.ledger.outcomes import EXPIRED
 from limner.status import JobState
 from tests.integration.limner.ledger.model.endings import Ending
 
-SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING)
+SENT: Final = (JobState.SENDING, JobState.IN_DOUBT, JobState.GENERATING, JobState.COPYING)
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Life(Ending):
     @property
     def let_go(self) -> bool:
         """True if nothing more can happen to the job."""
-        return self.state.ended and self.stored and not self.open_task
+        return self.state.ended and self.stored and not self.open_task and self.copy_due is None
 
     def is_sending(self, attempt: int) -> bool:
         return self.state is JobState.SENDING and self.attempt == attempt
@@ -162,10 +162,10 @@ class Life(Ending):
         """Expire the job. An earlier attempt may have been accepted."""
         self.finish(now, JobState.EXPIRED, json.loads(EXPIRED), 0)
 
-    def is_stored(self, now: int, finished: int, follow: int) -> bool:
+    def is_stored(self, now: int, finished: int, follow: int, *, copied: bool) -> bool:
         if not self.state.ended:
             return False
-        if finished != self.finished:
+        if finished != self.finished or (self.copied and not copied):
             # An earlier end has overwritten a later one, so the later one is stored again.
             self.stored = False
             self.wait(now)

@@ -16,7 +16,7 @@ from tests.integration.limner.ledger.model.life import Life
 from tests.integration.limner.ledger.model.naming import Known
 from tests.integration.limner.ledger.model.world import DELAYS, ERROR, SELDOM, WHICH, World, move, newest
 
-TTL, GRACE, ASK_AGAIN = 86400.0, 5.0, 3600.0
+TTL, GRACE, ASK_AGAIN, PATIENCE = 86400.0, 5.0, 3600.0, 20.0
 
 
 class Tasks(World):
@@ -125,15 +125,20 @@ class Tasks(World):
         index=st.sampled_from([0, 0, 0, 1]),
         result=st.sampled_from(["succeeded", "free", "failed", "unpaid", "lost", "lost", "foreign"]),
         seen=st.sampled_from(["task", "task", "own", "attempt 1", "attempt 2"]),
+        copy=st.sampled_from([None, 0.0, PATIENCE, PATIENCE]),
     )
-    def the_task_has_ended(self, which: int, index: int, result: str, seen: str) -> None:
+    def the_task_has_ended(
+        self, which: int, index: int, result: str, seen: str, copy: float | None = None
+    ) -> None:
         life = self.lives[newest(self.messages("poll"), which).step.job_id]
         task = life.tasks[index % len(life.tasks)]
-        told = self.tell_the_end(life, task, result, self.attempt_shown(life, task, seen))
+        told = self.tell_the_end(life, task, result, self.attempt_shown(life, task, seen), copy)
         assert told.at is None or ms(told.at.timestamp()) == life.finished
         assert (told.at is not None) == (told.what in ("ended", "late"))
 
-    def tell_the_end(self, life: Life, task: Known, result: str, attempt: int | None) -> TaskEnd:
+    def tell_the_end(
+        self, life: Life, task: Known, result: str, attempt: int | None, copy: float | None
+    ) -> TaskEnd:
         name, store_lease = task.task_id, ms(self.ledger.leases.store)
         facts: dict[str, Any]
         if result in ("lost", "foreign"):
@@ -160,7 +165,7 @@ class Tasks(World):
             }
         else:
             spent = None if result == "free" else "3.5"
-            urls = [f"https://images/{name}.png"]
+            urls = [f"https://images/{name}-{number}.png" for number in (1, 2)]
             told = speaking.task_succeeded(
                 self.ledger,
                 life.job_id,
@@ -169,8 +174,10 @@ class Tasks(World):
                 Decimal(spent) if spent else None,
                 ttl=TTL,
                 attempt=attempt,
+                copy=copy,
             )
             facts = {
+                "copy": None if copy is None else ms(copy),
                 "result": TaskState.SUCCEEDED,
                 "outcome": {"urls": urls, "credits": spent},
                 "spent": spent,
@@ -202,8 +209,14 @@ class Tasks(World):
             life.doubt(self.now, ms(GRACE))
         elif life.state.ended:
             end = datetime.fromtimestamp((life.finished or 0) / 1000, UTC)
-            assert self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=GRACE)
-            life.is_stored(self.now, life.ends[-1], ms(GRACE))
+            assert self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=GRACE, copied=life.copied)
+            life.is_stored(self.now, life.ends[-1], ms(GRACE), copied=life.copied)
+        elif life.state is JobState.COPYING:
+            delivered = self.ledger.copies.deliver(life.job_id, step.lease)
+            assert (delivered is not None) == (life.lease == step.lease)
+            if delivered:
+                assert life.outcome
+                life.finish(self.now, JobState.SUCCEEDED, life.outcome, ms(self.ledger.leases.store))
         elif policy == "fail":
             self.fail_by_lease(life, step.lease, InDoubt("unknown"), JobState.IN_DOUBT)
         elif policy == "hold":
@@ -225,13 +238,15 @@ class Tasks(World):
         which=WHICH,
         follow=DELAYS,
         old=SELDOM,
+        copied=st.booleans(),
     )
-    def stored(self, which: int, follow: float, old: bool) -> None:
+    def stored(self, which: int, follow: float, old: bool, copied: bool = True) -> None:
         life = newest([life for life in self.lives.values() if life.ends], which)
         finished = life.ends[0 if old else -1]
         end = datetime.fromtimestamp(finished / 1000, UTC)
-        done = self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=follow)
-        assert done == life.is_stored(self.now, finished, ms(follow))
+        copied = copied and life.copied
+        done = self.ledger.jobs.stored(life.job_id, end, ttl=TTL, follow=follow, copied=copied)
+        assert done == life.is_stored(self.now, finished, ms(follow), copied=copied)
 
     # Persons
 

@@ -31,6 +31,8 @@ STORIES: Final = settings(
 """The settings of all Hypothesis runs."""
 
 ENOUGH: Final = Quota(20, 10.0, 20, 1.0, 4)
+MOST_COPIES: Final = 2
+"""The room for copies of a worker."""
 ERROR: Final = {"cause": "maintenance", "message": "later"}
 
 JOBS = st.integers(0, 4).map("job-{}".format)
@@ -54,7 +56,7 @@ class InHand:
 
     worker: int
     step: Claim
-    what: Literal["message", "sent", "too late"]
+    what: Literal["message", "sent", "too late", "begun"]
     attempt: int = 0
 
 
@@ -103,6 +105,7 @@ class World(RuleBasedStateMachine):
         """The job, attempt and token of each request that was sent."""
         self.heard: set[tuple[str, str]] = set()
         """Pairs of job and task, for each task that the provider made and named to us."""
+        self.stored_images = 0
         self.cancels = 0
         self.pauses = 0
         self.account = Account()
@@ -151,6 +154,8 @@ class World(RuleBasedStateMachine):
                 life.index, life.due, life.owned = "ready:polls:main", self.now + AHEAD, False
             else:
                 steps.append((life.job_id, "recover"))
+        copies = [(life.copy_due, life.job_id) for life in self.lives.values() if life.copy_due is not None]
+        steps += [(job_id, "copy") for due, job_id in sorted(copies)[:MOST_COPIES] if due <= self.now]
         opens = self.account.opens(self.now)
         if opens is not None and opens <= self.now and self.account.asks():
             steps.append(("main", "credits"))
