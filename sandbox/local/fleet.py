@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -272,7 +273,7 @@ class LocalFleet:
                 environment["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
             if environment.get("LIMNER_COPY_TO"):
                 # It serves images without TLS and from loopback, which workers refuse of any other host.
-                files = httpx.URL(self.provider.options.public_url or self.provider.url).host
+                files = urlsplit(self.provider.options.public_url or self.provider.url).netloc
                 hosts = environment.get("LIMNER_COPY_PLAIN_HOSTS", "")
                 environment["LIMNER_COPY_PLAIN_HOSTS"] = f"{hosts},{files}".strip(",")
         return environment

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -105,7 +106,8 @@ def test_workers_may_copy_images_from_the_stand_in_beside_the_hosts_of_the_setti
         "LIMNER_COPY_PATIENCE_SECONDS": "30",
     }
     with LocalFleet(provider=quick(), settings=settings) as fleet, Limner(fleet.redis_url) as limner:
-        assert fleet.environment["LIMNER_COPY_PLAIN_HOSTS"] == "images.example,127.0.0.1"
+        named = f"images.example,{urlsplit(fleet.api_url or '').netloc}"
+        assert fleet.environment["LIMNER_COPY_PLAIN_HOSTS"] == named
         assert limner.submit("a red kite").result(timeout=60).copied
 
 
