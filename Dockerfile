@@ -9,7 +9,9 @@ FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PATH=/venv/bin:$PATH
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin limner
+# A new volume at /srv/images takes over this folder's owner.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin limner \
+    && install --directory --owner 10001 --group 10001 /srv/images
 WORKDIR /app
 STOPSIGNAL SIGTERM
 

@@ -52,8 +52,9 @@ def outcome(task_id: str) -> dict[str, Any]:
 
 @app.task
 def publish(images: dict[str, Any], product: str) -> str:
-    """Publish the image of a product. The URL works for about a day, so a real shop copies the file."""
-    return f"{product}: {images['urls'][0]}"
+    """Publish the image of a product: its copy, or the provider's link, which dies within days."""
+    url = images["files"][0]["url"] if images["copied"] else images["urls"][0]
+    return f"{product}: {url}"
 
 
 @app.task

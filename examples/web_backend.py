@@ -93,7 +93,9 @@ async def _outcome(job: Job, seconds: float) -> dict[str, Any]:
     except JobFailed as error:
         facts = {name: getattr(error, name) for name in ("message", "advice", "retryable")}
         return {"state": "failed", "error": {"type": type(error).__name__, **facts}}
-    return {"state": "succeeded", "urls": images.urls}
+    # Copies stay, and the provider's links die within days.
+    urls = [file.url for file in images.files] if images.copied else images.urls
+    return {"state": "succeeded", "urls": urls}
 
 
 def _seconds(text: str) -> float:

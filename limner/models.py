@@ -124,7 +124,7 @@ class Images(BaseModel, extra="ignore", frozen=True):
 
     job_id: str
     urls: list[str]
-    """The provider's addresses of the images, valid for at most a day: copy the images."""
+    """The provider's addresses of the images, which die within days; :attr:`files` and :meth:`save` last."""
     task_id: str
     """The provider's id of the task."""
     model: str = MODEL

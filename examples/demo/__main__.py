@@ -23,6 +23,7 @@ from sandbox.local.valkey import ValkeyError
 from sandbox.processes.interrupts import Interrupted, interruptible
 
 SHEET: Final = CHECKOUT / ".limner" / "demo" / "contact-sheet.html"
+IMAGES: Final = CHECKOUT / ".limner" / "images"
 SCHEDULE: Final = Path(__file__).with_name("schedule.toml")
 SPEED: Final = 5.0
 PLAY_SETTINGS: Final = {
@@ -36,6 +37,7 @@ PLAY_SETTINGS: Final = {
 
 def main(
     out: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = SHEET,
+    images: Annotated[Path, typer.Option(help="The folder to which images are copied.")] = IMAGES,
     yes: Annotated[
         bool, typer.Option("--yes", help="With LIMNER_API_KEY set: spend credits without asking.")
     ] = False,
@@ -50,7 +52,7 @@ def main(
     try:
         with interruptible():
             real = bool(settings.get("LIMNER_API_KEY"))
-            failed = _paid(console, settings, out, yes) if real else _free(console, out)
+            failed = _paid(console, settings, out, images, yes) if real else _free(console, out, images)
     except Interrupted as interrupted:
         console.print("[yellow]Stopped.[/] Nothing is left running.")
         raise typer.Exit(interrupted.exit_code) from None
@@ -60,17 +62,18 @@ def main(
     raise typer.Exit(int(failed))
 
 
-def _free(console: Console, out: Path) -> bool:
+def _free(console: Console, out: Path, images: Path) -> bool:
     console.print(
         "Starting Valkey, a stand-in for kie.ai, a worker, beat and callbacks, on this machine alone …"
     )
     provider = SandboxProvider(speed=SPEED, tail=0.0)
-    with LocalFleet(beat=True, callbacks=True, provider=provider, settings=PLAY_SETTINGS) as fleet:
+    settings = {**PLAY_SETTINGS, "LIMNER_COPY_TO": _place(images)}
+    with LocalFleet(beat=True, callbacks=True, provider=provider, settings=settings) as fleet:
         began = time.monotonic()
         all_ended = play(console, fleet, provider)
         took = time.monotonic() - began
         with httpx.Client(trust_env=False) as client:  # a proxy would lead out of this machine
-            failed = _report(console, all_ended, client, out, "Limner, drawn by the stand-in")
+            failed = _report(console, all_ended, client, "Limner, drawn by the stand-in", out, images)
         attempts = provider.summary()["calls"]["createTask"]
     refusals = sum(count for code, count in attempts.items() if code != "200")
     console.print(
@@ -80,7 +83,7 @@ def _free(console: Console, out: Path) -> bool:
     return failed or _incomplete(console, all_ended)
 
 
-def _paid(console: Console, settings: Mapping[str, str], out: Path, yes: bool) -> bool:
+def _paid(console: Console, settings: Mapping[str, str], out: Path, images: Path, yes: bool) -> bool:
     question = (
         f"LIMNER_API_KEY is set: this sends {len(PAID)} small TURBO jobs to the real provider, "
         f"about {3.5 * len(PAID)} credits. Go on?"
@@ -90,18 +93,27 @@ def _paid(console: Console, settings: Mapping[str, str], out: Path, yes: bool) -
             console.print("LIMNER_API_KEY is set, so the demo would spend credits: say --yes, or unset it.")
             raise typer.Exit(2)
         typer.confirm(question, abort=True)
-    with LocalFleet(settings=settings) as fleet:
+    # The contact sheet shows files of this machine, so they are not copied to a store of the user's.
+    copying = {"LIMNER_COPY_TO": _place(images), "LIMNER_COPY_URL": ""}
+    with LocalFleet(settings={**settings, **copying}) as fleet:
         all_ended = with_credits(console, fleet)
         with httpx.Client() as client:
-            return _report(console, all_ended, client, out, "Limner")
+            return _report(console, all_ended, client, "Limner", out, images)
 
 
-def _report(console: Console, all_ended: list[Ended], client: httpx.Client, out: Path, heading: str) -> bool:
+def _place(images: Path) -> str:
+    return f"file://{images.resolve()}"
+
+
+def _report(
+    console: Console, all_ended: list[Ended], client: httpx.Client, heading: str, out: Path, images: Path
+) -> bool:
     console.print(results(all_ended))
     for error in (each.error for each in all_ended if each.error):
         console.print(f"{type(error).__name__}: {error}\n", style="yellow", markup=False)
     problems = [*surprises(all_ended), *write_sheet(out, all_ended, client, heading)]
     console.print("Contact sheet:", out.resolve().as_uri(), style="bold", soft_wrap=True)
+    console.print("Copies of the images:", images.resolve().as_uri(), soft_wrap=True)
     for problem in problems:
         console.print(problem, style="red", markup=False)
     return bool(problems)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import celery
 
@@ -10,6 +11,8 @@ from examples.demo.orders import Order, Source
 from limner import Images, Job, JobFailed, JobState, JobStatus, Limner, TextToImage, UnknownJob
 
 __all__ = ["Ended", "Watched", "ended", "scheduled", "submit"]
+
+_AFTER_SENDING: Final = frozenset({JobState.GENERATING, JobState.COPYING})
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Ended:
 
     @property
     def seconds_generating(self) -> float | None:
-        """The time from then until the fleet knew the outcome."""
+        """The time from then until the job ended; its images were copied by then, or not in time."""
         if self.status is None or self.status.sent_at is None or self.status.finished_at is None:
             return None
         return (self.status.finished_at - self.status.sent_at).total_seconds()
@@ -110,4 +113,4 @@ def has_ended(status: JobStatus | None) -> bool:
 
 def is_sent(status: JobStatus | None) -> bool:
     """True if the provider has accepted it."""
-    return status is not None and (status.state is JobState.GENERATING or status.state.ended)
+    return status is not None and (status.state in _AFTER_SENDING or status.state.ended)

@@ -1,15 +1,19 @@
-"""Fetching results: bounded in bytes and in time, and only what is an image."""
+"""The pictures of results: copies on this machine, or files of the provider."""
 
 import base64
 import io
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import httpx
 from PIL import Image
 
-__all__ = ["Picture", "PictureError", "fetch"]
+from limner import ImageFile
+
+__all__ = ["Picture", "PictureError", "fetch", "path_of", "thumbnail_of"]
 
 MAX_BYTES: Final = 12_000_000
 SECONDS: Final = 20.0
@@ -17,7 +21,7 @@ _TYPES: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 
 
 class PictureError(Exception):
-    """A result could not be fetched; the message says why."""
+    """A result could not be fetched or read; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,22 @@ class Picture:
         return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode()}"
 
 
+def path_of(url: str) -> Path:
+    """The path of a copy on this machine."""
+    return Path(unquote(urlsplit(url).path))
+
+
+def thumbnail_of(file: ImageFile) -> Picture:
+    """The thumbnail of a copy, or the copy itself if it has none. Raises :class:`PictureError`."""
+    path = path_of(file.thumbnail or file.url)
+    try:
+        return _picture(path.read_bytes())
+    except OSError as error:
+        raise PictureError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def fetch(client: httpx.Client, url: str) -> Picture:
-    """The image behind a result URL. Raises :class:`PictureError`."""
+    """The image behind a provider's URL, bounded in bytes and in time. Raises :class:`PictureError`."""
     try:
         return _picture(_bytes(client, url))
     except httpx.HTTPError as error:

@@ -22,10 +22,11 @@ COLOURS: Mapping[JobState, str] = {
     JobState.SENDING: "cyan",
     JobState.IN_DOUBT: "magenta",
     JobState.GENERATING: "blue",
-    JobState.COPYING: "blue",
+    JobState.COPYING: "bright_cyan",
     JobState.SUCCEEDED: "green",
     JobState.FAILED: "red",
     JobState.CANCELLED: "red",
+    JobState.EXPIRED: "red",
 }
 
 
@@ -158,7 +159,9 @@ def _outcome(each: Ended) -> str:
     if each.images is None:
         return "[red]not in time[/]"
     count = len(each.images.urls)
-    return f"[{'green' if each.as_expected else 'red'}]{count} image{'s' if count > 1 else ''}[/]"
+    said = f"{count} image{'s' if count > 1 else ''}{'' if each.images.copied else ', not copied in time'}"
+    colour = "red" if not each.as_expected else "green" if each.images.copied else "yellow"
+    return f"[{colour}]{said}[/]"
 
 
 def _seconds(value: float | None) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -92,7 +93,7 @@ class LocalFleet:
     LIMNER_REDIS_URL, and the stand-in unless they have LIMNER_API_URL or LIMNER_API_KEY. ``valkey`` and
     ``provider``, not yet started, replace the default servers, and are started regardless of the settings.
     With ``callbacks`` there is a receiver, and the workers ask the provider to call it; if the stand-in
-    signs, the receiver gets its key.
+    signs, the receiver gets its key. With LIMNER_COPY_TO, the workers may fetch images from the stand-in.
 
     Logs go to ``log_dir``, or to a temporary folder that is removed with the fleet. Every process has its own
     session, so Ctrl-C in a terminal reaches only this one, and none outlives it.
@@ -270,6 +271,11 @@ class LocalFleet:
                 environment["LIMNER_API_URL"] = self.provider.start(output=output).url
             if "LIMNER_ACCOUNTS" not in environment:
                 environment["LIMNER_API_KEY"] = min(self.provider.options.accepted_keys)
+            if environment.get("LIMNER_COPY_TO"):
+                # It serves images without TLS and from loopback, which workers refuse of any other host.
+                files = urlsplit(self.provider.options.public_url or self.provider.url).netloc
+                hosts = environment.get("LIMNER_COPY_PLAIN_HOSTS", "")
+                environment["LIMNER_COPY_PLAIN_HOSTS"] = f"{hosts},{files}".strip(",")
         return environment
 
     def _listen(self) -> None:

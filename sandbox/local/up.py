@@ -86,6 +86,7 @@ def _run(folder: Path, lock_file: Path, workers: int, speed: float) -> None:
     real = "LIMNER_API_KEY" in settings
     if schedule := settings.get("LIMNER_SCHEDULE_FILE"):
         settings["LIMNER_SCHEDULE_FILE"] = str(CHECKOUT / schedule)
+    settings.setdefault("LIMNER_COPY_TO", f"file://{folder}/images")
     if not real:
         settings.pop("LIMNER_API_URL", None)
     with LocalFleet(
@@ -127,6 +128,7 @@ def _welcome(fleet: LocalFleet) -> str:
     return "\n".join(
         [
             f"The fleet is up: {len(fleet.workers)} worker(s), beat{receiver}; images by {provider}.",
+            f"Images are copied to {fleet.environment['LIMNER_COPY_TO']}",
             f"Logs: {fleet.log_dir}",
             "",
             "In another terminal, or in a backend's environment:",

@@ -23,7 +23,8 @@ from sandbox.processes.children import Child
 
 PORTS: Final = ("6379", "8080", "8090", "5555")
 HOSTS: Final = re.compile(r"\b0\.0\.0\.0\b|(?<=//|.@)(redis|sandbox|callbacks)(?=:)")
-FOLDERS: Final = re.compile(r"(?<![\w/.])/(tmp|data)\b")
+FOLDERS: Final = re.compile(r"(?:(?<![\w/.])|(?<=file://))/(tmp|data|var/tmp|srv/images)\b")
+PLAIN_HOST: Final = re.compile(r"\bsandbox\b")
 INTERPOLATION: Final = re.compile(r"\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}")
 # The package of the embedded server has no command line client.
 CLIENT: Final = """#!/bin/sh
@@ -46,6 +47,12 @@ def networks() -> dict[str, dict[str, Any]]:
     """The networks by name, as in the file."""
     document = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
     return dict(document["networks"])
+
+
+def named_volumes() -> set[str]:
+    """The names of the volumes, as in the file."""
+    document = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())
+    return set(document["volumes"])
 
 
 def interpolated(text: str, variables: Mapping[str, str]) -> str:
@@ -158,7 +165,12 @@ class Stack:
             **image_environment(),
             "LIMNER_SECRETS_DIR": str(secrets),
             **{variable: self._map(value) for variable, value in variables.items() if value is not None},
+            **self._plain_hosts(variables),
         }
+
+    def _plain_hosts(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+        name = "LIMNER_COPY_PLAIN_HOSTS"
+        return {name: PLAIN_HOST.sub("127.0.0.1", hosts)} if (hosts := variables.get(name)) else {}
 
     def _programs(self) -> Path:
         programs = self.folder / "programs"

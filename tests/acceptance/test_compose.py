@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tests.acceptance.compose import (
     Stack,
     copied,
     interpolated,
+    named_volumes,
     networks,
     seconds,
     services,
@@ -196,6 +198,22 @@ def test_a_worker_has_time_to_finish_its_current_step() -> None:
     assert seconds(services()["worker"]["stop_grace_period"]) > longest
 
 
+def test_images_wait_on_a_disk_until_they_are_stored() -> None:
+    worker = services()["worker"]
+    place = worker["environment"]["TMPDIR"]
+    volumes = [interpolated(volume, {}).split(":") for volume in worker["volumes"]]
+    assert place in [target for _, target in volumes]
+    assert all(name in named_volumes() for name, _ in volumes)
+    assert not any(place.startswith(mount.partition(":")[0]) for mount in worker["tmpfs"])
+
+
+def test_a_volume_for_images_may_be_a_folder_of_this_machine() -> None:
+    listed = services()["worker"]["volumes"]
+    assert "images:/srv/images" in [interpolated(volume, {}) for volume in listed]
+    assert "./mine:/srv/images" in [interpolated(volume, {"IMAGES_FOLDER": "./mine"}) for volume in listed]
+    assert "--owner 10001 --group 10001 /srv/images" in (CHECKOUT / "Dockerfile").read_text()
+
+
 def test_only_workers_get_the_key_and_no_image_contains_it() -> None:
     assert [name for name, service in services().items() if "secrets" in service] == ["worker"]
     assert "API_KEY" not in (CHECKOUT / "Dockerfile").read_text()
@@ -246,13 +264,15 @@ def free_ports() -> list[int]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Stack:
     folder = tmp_path_factory.mktemp("compose")
-    for name in ("tmp", "data", "secrets", "no-secrets"):
-        (folder / name).mkdir()
+    for name in ("tmp", "data", "secrets", "no-secrets", "var/tmp", "srv/images"):
+        (folder / name).mkdir(parents=True)
     (folder / "secrets" / "limner_api_key").write_text("sandbox-key\n")
     ports = dict(zip(PORTS, free_ports(), strict=True))
     variables = {
         "LIMNER_API_URL": "http://sandbox:8080",
         "LIMNER_CALLBACK_URL": "http://callbacks:8090",
+        "LIMNER_COPY_TO": "file:///srv/images",
+        "LIMNER_COPY_PLAIN_HOSTS": "sandbox",
         # A key in .env is an oversight. The worker uses the one in its file.
         "LIMNER_API_KEY": SECRETS["LIMNER_API_KEY"],
         "REDIS_PASSWORD": PASSWORD,
@@ -380,6 +400,11 @@ def test_a_job_is_done(stack: Stack, running: dict[str, Child]) -> None:
         result = limner.submit(TextToImage(prompt="a harbour in the compose file")).result(timeout=30)
     (url,) = result.urls
     assert url.startswith(f"http://127.0.0.1:{stack.ports['8080']}/")
+    (file,) = result.files
+    copied_to = stack.folder / "srv" / "images"
+    assert file.url == f"file://{copied_to}/{file.name}"
+    assert sha256((copied_to / file.name).read_bytes()).hexdigest() == file.sha256
+    assert list((stack.folder / "var" / "tmp").iterdir()) == []
 
 
 def test_the_provider_calls_back(stack: Stack, running: dict[str, Child]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from limner import Limner
+from limner import Images, Limner
 from sandbox.local.fleet import CHECKOUT
 from tests.processes import MARK, running_for, wait_until
 
@@ -73,11 +73,20 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         run.process.wait(10)
 
 
+def saved_copies(images: Images, copied_to: Path, folder: Path) -> list[Path]:
+    """Save a job's images, which must come from their copies."""
+    assert images.copied
+    assert all(file.url.startswith(f"file://{copied_to}/") for file in images.files)
+    return images.save(folder)
+
+
 def test_jobs_and_the_url_outlive_a_restart(up: Callable[..., Up], tmp_path: Path) -> None:
     first = up().is_up()
     with Limner(first.redis_url) as limner:
         done = limner.submit("a red kite")
         images = done.result(timeout=60)
+    assert f"Images are copied to file://{tmp_path}/limner/images\n" in first.output
+    kept = [file.read_bytes() for file in saved_copies(images, first.folder / "images", tmp_path / "mine")]
     assert first.stop(signal.SIGINT) == 0, first.output
     assert running_for(first.folder) == []
 
@@ -85,6 +94,9 @@ def test_jobs_and_the_url_outlive_a_restart(up: Callable[..., Up], tmp_path: Pat
     assert second.redis_url == first.redis_url
     with Limner(second.redis_url) as limner:
         assert limner.get(done.id).result(timeout=5) == images
+        # The stand-in has forgotten them.
+        again = saved_copies(images, second.folder / "images", tmp_path / "mine again")
+        assert [file.read_bytes() for file in again] == kept
     assert second.stop(signal.SIGTERM) == 0, second.output
     assert running_for(second.folder) == []
     assert "Traceback" not in first.output + second.output

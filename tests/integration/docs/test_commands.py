@@ -93,7 +93,7 @@ def test_commands_are_found_in_blocks_and_in_prose() -> None:
     texts = [command.text for command in FOUND]
     assert len(texts) > 50
     assert "python -m sandbox valkey                              # prints its URL" in texts
-    assert "python -m limner submit | status | wait | cancel | explain | tail" in texts
+    assert "python -m limner submit | status | wait | save | cancel | explain | tail" in texts
 
 
 @pytest.mark.parametrize(

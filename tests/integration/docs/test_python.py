@@ -37,9 +37,12 @@ def compiled(page: str, block: Block, redis_url: str = REDIS) -> Any:
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[LocalFleet]:
-    usual = {"LIMNER_USUAL_SECONDS": '{"TURBO": 0.5, "BALANCED": 0.5, "QUALITY": 0.5}'}
-    with LocalFleet(settings=usual, provider=SandboxProvider(duration=0.2)) as running:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFleet]:
+    settings = {
+        "LIMNER_USUAL_SECONDS": '{"TURBO": 0.5, "BALANCED": 0.5, "QUALITY": 0.5}',
+        "LIMNER_COPY_TO": f"file://{tmp_path_factory.mktemp('copies')}",
+    }
+    with LocalFleet(settings=settings, provider=SandboxProvider(duration=0.2)) as running:
         yield running
 
 

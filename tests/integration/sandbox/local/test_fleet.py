@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -96,3 +97,20 @@ def test_no_process_outlives_a_killed_owner(folder: Path) -> None:
         assert len(psutil.Process(owner.pid).children()) == 3
         owner.kill()
     wait_until(lambda: not running_for(folder))
+
+
+def test_workers_may_copy_images_from_the_stand_in_beside_the_hosts_of_the_settings(tmp_path: Path) -> None:
+    settings = {
+        "LIMNER_COPY_TO": f"file://{tmp_path}/images",
+        "LIMNER_COPY_PLAIN_HOSTS": "images.example",
+        "LIMNER_COPY_PATIENCE_SECONDS": "30",
+    }
+    with LocalFleet(provider=quick(), settings=settings) as fleet, Limner(fleet.redis_url) as limner:
+        named = f"images.example,{urlsplit(fleet.api_url or '').netloc}"
+        assert fleet.environment["LIMNER_COPY_PLAIN_HOSTS"] == named
+        assert limner.submit("a red kite").result(timeout=60).copied
+
+
+def test_no_host_may_be_fetched_from_without_tls_by_a_fleet_that_copies_nothing() -> None:
+    with LocalFleet(workers=0, provider=quick()) as fleet:
+        assert "LIMNER_COPY_PLAIN_HOSTS" not in fleet.environment
