@@ -3,16 +3,13 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 import celery
 
 from examples.demo.orders import Order, Source
-from limner import Images, Job, JobFailed, JobState, JobStatus, Limner, TextToImage, UnknownJob
+from limner import Images, Job, JobFailed, JobStatus, Limner, TextToImage, UnknownJob
 
 __all__ = ["Ended", "Watched", "ended", "scheduled", "submit"]
-
-_AFTER_SENDING: Final = frozenset({JobState.GENERATING, JobState.COPYING})
 
 
 @dataclass(frozen=True)
@@ -109,8 +106,3 @@ def seconds_since_submission(status: JobStatus, now: datetime | None = None) -> 
 
 def has_ended(status: JobStatus | None) -> bool:
     return status is not None and status.state.ended
-
-
-def is_sent(status: JobStatus | None) -> bool:
-    """True if the provider has accepted it."""
-    return status is not None and (status.state in _AFTER_SENDING or status.state.ended)

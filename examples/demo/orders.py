@@ -28,9 +28,10 @@ class Order:
 
 
 REFUSED: Final = Order(
-    TextToImage(prompt="A portrait of somebody who did not agree to it"), error=ModerationRefused
+    TextToImage(prompt="A portrait of somebody who did not agree to it [fault:task_fail=moderation]"),
+    error=ModerationRefused,
 )
-"""The order whose task the stand-in fails for moderation."""
+"""The order whose task the stand-in fails for moderation, as the marker in its prompt asks."""
 
 VIA_CELERY: Final = Order(
     TextToImage(

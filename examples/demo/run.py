@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.console import Console
 
-from examples.demo.jobs import Ended, Watched, ended, has_ended, is_sent, scheduled, submit
+from examples.demo.jobs import Ended, Watched, ended, has_ended, scheduled, submit
 from examples.demo.orders import PAID, PLAYED, REFUSED, VIA_CELERY
 from examples.demo.screen import Screen, screen_for
 from limner import Limner
@@ -28,11 +28,8 @@ def play(console: Console, fleet: LocalFleet, provider: SandboxProvider) -> list
     """Play against the stand-in: refusals, a typed error, a plain Celery producer and a scheduled job."""
     with Limner(fleet.redis_url) as limner, screen_for(console) as screen:
         deadline = time.monotonic() + PLAY_SECONDS
-        provider.faults(task_fail={"next": 1, "variant": "moderation"})
-        jobs = list(submit(limner, fleet.redis_url, [REFUSED]))
-        _watch(screen, jobs, deadline, until_sent=True)  # the fault hits this job and no later one
         provider.faults(**TROUBLE)
-        jobs += submit(limner, fleet.redis_url, [*PLAYED, VIA_CELERY])
+        jobs = list(submit(limner, fleet.redis_url, [REFUSED, *PLAYED, VIA_CELERY]))
         while (planned := scheduled(limner)) is None and time.monotonic() < deadline:
             screen.show([(job, job.status()) for job in jobs])
             time.sleep(POLL_SECONDS)
@@ -49,12 +46,11 @@ def with_credits(console: Console, fleet: LocalFleet) -> list[Ended]:
     return [ended(job) for job in jobs]
 
 
-def _watch(screen: Screen, jobs: Sequence[Watched], deadline: float, *, until_sent: bool = False) -> None:
-    enough = is_sent if until_sent else has_ended
+def _watch(screen: Screen, jobs: Sequence[Watched], deadline: float) -> None:
     while time.monotonic() < deadline:
         statuses = [(job, job.status()) for job in jobs]
         screen.show(statuses)
-        if all(enough(status) for _, status in statuses):
+        if all(has_ended(status) for _, status in statuses):
             return
         time.sleep(POLL_SECONDS)
 
