@@ -65,7 +65,8 @@ class Copier:
             with self.turns, tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
                 stored = self._store(record, copy, self._fetch(record, copy, spool), plan)
         except StorageError as error:
-            self.outage.begun(str(error))
+            if not error.of_name:
+                self.outage.begun(str(error))
             raise CopyFailed(CopyFault.STORAGE, str(error)) from error
         self.outage.over()
         return stored
