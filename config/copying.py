@@ -238,7 +238,7 @@ def base_url(url: str) -> str:
 
 
 def proxy_url(url: str) -> str:
-    """Return a proxy's URL, http://[user:password@]host:port; raises ValueError, which never contains it."""
+    """Return a proxy's URL, http://host:port; raises ValueError, which never contains it."""
     if not url:
         return url
     try:
@@ -246,10 +246,8 @@ def proxy_url(url: str) -> str:
         port = parts.port
     except ValueError:
         raise ValueError("is not a URL") from None
-    if parts.scheme != "http" or not parts.hostname or port is None:
-        raise ValueError(
-            "must be http://HOST:PORT, with USER:PASSWORD@ before the host if the proxy asks for them"
-        )
+    if parts.scheme != "http" or not parts.hostname or port is None or "@" in parts.netloc:
+        raise ValueError("must be http://HOST:PORT, without a login")
     if parts.path.strip("/") or "?" in url or "#" in url:
         raise ValueError("must have nothing after the port")
     if not url.isascii() or not url.isprintable() or " " in url:

@@ -223,7 +223,9 @@ def _setting(name: str, default: str = "") -> str:
 
 def _first_line(error: Exception) -> str:
     told = error.strerror if isinstance(error, OSError) else None
-    return (told or str(error)).strip().partition("\n")[0] or type(error).__name__
+    # A store's own answer follows, which may repeat the request with its signature.
+    line = (told or str(error)).strip().partition("\n")[0].partition("<")[0]
+    return line.rstrip(": ") or type(error).__name__
 
 
 def shown(url: str) -> str:

@@ -142,8 +142,9 @@ def shortfall(
     ends the tries.
     """
     first = failures[0]
-    faults = {failure.fault for failure in failures if isinstance(failure, CopyFailed)}
-    gone = bool(faults) and faults <= {CopyFault.LINK, CopyFault.PICTURE}
+    gone = all(
+        isinstance(failure, CopyFailed) and failure.fault is not CopyFault.STORAGE for failure in failures
+    )
     cause = first.fault.value if isinstance(first, CopyFailed) else "internal"
     return Shortfall(
         error={"cause": cause, "message": (str(first) or repr(first))[:500]},

@@ -54,7 +54,8 @@ class Copier:
     def copy(self, record: Record, copy: Copy, plan: Callable[[ImageFile], bool]) -> Stored:
         """Store one image of a job. ``plan`` puts on record what it is about to become.
 
-        Raises CopyFailed, and StepLost if ``plan`` says no.
+        Raises CopyFailed, and StepLost if ``plan`` says no. A temporary file that cannot be written is a fault
+        of the storage.
         """
         if failed := self.outage.message():
             raise CopyFailed(CopyFault.STORAGE, failed)
@@ -65,8 +66,15 @@ class Copier:
             with self.turns, tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
                 stored = self._store(record, copy, self._fetch(record, copy, spool), plan)
         except StorageError as error:
-            self.outage.begun(str(error))
+            if not error.of_name:
+                self.outage.begun(str(error))
             raise CopyFailed(CopyFault.STORAGE, str(error)) from error
+        except OSError as error:
+            # Those of the network and of the storage have their own types.
+            place = self.spool_folder or tempfile.gettempdir()
+            message = f"TMPDIR: {place} takes no temporary file ({error.strerror or error})"
+            self.outage.begun(message)
+            raise CopyFailed(CopyFault.STORAGE, message) from error
         self.outage.over()
         return stored
 

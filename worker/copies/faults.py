@@ -7,12 +7,13 @@ class StorageError(Exception):
     """A storage has refused, or cannot be reached. The message is one line that names the setting at fault.
 
     It contains no credential, and nothing that a server has sent but a code. ``away`` is True if the storage
-    may be back by itself.
+    may be back by itself. ``of_name`` is True if only this name cannot be stored, and others can.
     """
 
-    def __init__(self, message: str, *, away: bool = False) -> None:
+    def __init__(self, message: str, *, away: bool = False, of_name: bool = False) -> None:
         super().__init__(message)
         self.away = away
+        self.of_name = of_name
 
 
 class CopyFault(StrEnum):

@@ -21,6 +21,8 @@ from worker.copies.faults import StorageError
 from worker.copies.locations import PROBE, checked, joined, probe_name
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_OF_A_NAME: Final = frozenset({errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP})
+"""The errors of a name whose place something else has."""
 _ABANDONED_SECONDS: Final = 86_400
 """The age of a staged file that no living worker writes."""
 _PIECE: Final = 256 * 1024
@@ -127,7 +129,8 @@ class Folder:
                 raise StorageError(f"LIMNER_COPY_TO: the disk of {self._root} is full") from None
             place = error.filename2 or error.filename or self._root
             raise StorageError(
-                f"LIMNER_COPY_TO: {place} cannot be written or read ({error.strerror})"
+                f"LIMNER_COPY_TO: {place} cannot be written or read ({error.strerror})",
+                of_name=error.errno in _OF_A_NAME,
             ) from None
 
 

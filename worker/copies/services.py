@@ -11,7 +11,7 @@ from limner._fetch import Fetcher, Limits
 from provider import KieClient, ProviderError
 from worker.copies.names import ObjectNames
 from worker.copies.room import Room
-from worker.copies.storage import make_storage
+from worker.copies.storage import StorageError, make_storage
 
 if TYPE_CHECKING:
     from worker.copies.copier import Copier
@@ -47,11 +47,7 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
     return CopyServices(
         Copier(
             storage=storage,
-            fetcher=Fetcher(
-                Limits(max_bytes=settings.copy_max_mb * 2**20, seconds=settings.copy_seconds),
-                plain_hosts=settings.copy_plain_host_names,
-                proxy=settings.copy_proxy or None,
-            ),
+            fetcher=make_fetcher(settings),
             names=ObjectNames(settings.copy_name),
             fresh_link=fresh_link,
             turns=threading.BoundedSemaphore(settings.copy_concurrency),
@@ -59,3 +55,15 @@ def make_copies(settings: Settings, providers: Mapping[str, KieClient]) -> CopyS
         ),
         Room(settings.copy_concurrency),
     )
+
+
+def make_fetcher(settings: Settings) -> Fetcher:
+    """The fetcher with these settings. Raises StorageError for a host or a proxy that it does not take."""
+    try:
+        return Fetcher(
+            Limits(max_bytes=settings.copy_max_mb * 2**20, seconds=settings.copy_seconds),
+            plain_hosts=settings.copy_plain_host_names,
+            proxy=settings.copy_proxy or None,
+        )
+    except ValueError as error:
+        raise StorageError(f"LIMNER_COPY_PLAIN_HOSTS or LIMNER_COPY_PROXY: {error}") from None

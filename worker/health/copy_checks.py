@@ -5,6 +5,7 @@ from typing import Final
 
 from config import Settings
 from limner.ledger import Ledger
+from worker.copies.services import make_fetcher
 from worker.copies.storage import StorageError, make_storage
 from worker.health.findings import Finding, fail, ok, warn
 
@@ -20,6 +21,7 @@ def check_storage(settings: Settings) -> Iterator[Finding]:
         if storage is None:
             yield ok(CHECK, "LIMNER_COPY_TO is not set; the provider's links are gone after about a day")
             return
+        make_fetcher(settings)
         storage.check()
     except StorageError as error:
         yield fail(

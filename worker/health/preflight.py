@@ -6,6 +6,7 @@ import time
 
 from config import Settings, SettingsError
 from limner.errors import LimnerError, StoreUnavailable
+from worker.copies.services import make_fetcher
 from worker.copies.storage import StorageError, make_storage
 from worker.services import make_ledger, make_provider
 
@@ -39,6 +40,7 @@ def storage_preflight(settings: Settings) -> None:
     """
     try:
         if storage := make_storage(settings):
+            make_fetcher(settings)
             storage.check()
     except StorageError as error:
         if not error.away:

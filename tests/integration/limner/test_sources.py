@@ -64,6 +64,7 @@ def test_an_object_that_is_not_there_is_told_in_one_line(
         pass
     assert str(no.value).startswith(f"{address}")
     assert "\n" not in str(no.value)
+    assert "<" not in str(no.value)
 
 
 def test_a_link_of_the_provider_leads_to_no_object(endpoint: str) -> None:

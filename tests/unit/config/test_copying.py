@@ -205,14 +205,22 @@ def test_another_base_is_refused(url: str) -> None:
         base_url(url)
 
 
-def test_a_proxy_may_have_credentials() -> None:
-    assert proxy_url("http://user:word@proxy:3128/") == "http://user:word@proxy:3128"
+def test_a_proxy_is_a_host_and_a_port() -> None:
+    assert proxy_url("http://proxy:3128/") == "http://proxy:3128"
     assert proxy_url("") == ""
 
 
 @pytest.mark.parametrize(
     "url",
-    ["proxy:3128", "http://proxy", "https://proxy:1", "http://proxy:1/a", "http://proxy:1?a", "http://a b:1"],
+    [
+        "proxy:3128",
+        "http://proxy",
+        "https://proxy:1",
+        "http://proxy:1/a",
+        "http://proxy:1?a",
+        "http://a b:1",
+        "http://user:word@proxy:1",
+    ],
 )
 def test_another_proxy_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"must|is not"):

@@ -50,7 +50,16 @@ def test_the_tries_end_when_no_link_can_be_had_for_two_days(failures: list[Excep
 
 
 @pytest.mark.parametrize(
-    "failures", [[STORAGE], [STORAGE, LINK], [LINK, STORAGE], [ValueError()], [StoreUnavailable("away")]]
+    "failures",
+    [
+        [STORAGE],
+        [STORAGE, LINK],
+        [LINK, STORAGE],
+        [ValueError()],
+        [LINK, ValueError()],
+        [StoreUnavailable("away")],
+        [LINK, StoreUnavailable("away")],
+    ],
 )
 def test_the_tries_never_end_for_a_store_that_is_away(failures: list[Exception]) -> None:
     assert not shortfall(failures, 100 * TWO_DAYS, 9, SETTINGS, Random(1)).give_up

@@ -44,9 +44,10 @@ local function await_copies(job, outcome, detail, patience)
 end
 
 -- Returns the saved record, flat, if a worker must store its result: the job has ended, or its cost became known
--- after its end. Returns {} if the result is stored already, or has to wait for another.
+-- after its end. Returns {} if the result is stored already, or has to wait for another or for copies.
 local function record_to_store(job, what)
-  local changed = what == 'noted' and job.stored and job.state ~= 'succeeded' and ended(job.state)
+  if not ended(job.state) then return {} end
+  local changed = what == 'noted' and job.stored and job.state ~= 'succeeded'
   if not changed and (what == 'noted' or job.stored) then return {} end
   return redis.call('HGETALL', JOB .. job.id)
 end

@@ -39,6 +39,10 @@ def test_a_job_with_images_waits_for_their_copies(bench: Bench) -> None:
     assert [copy.url for copy in record(bench, job_id).copies] == list(TWO)
 
 
+def test_it_has_no_result_to_store_while_it_waits(bench: Bench) -> None:
+    assert made(bench, bench.generating()).record is None
+
+
 def test_a_repeated_report_of_its_task_is_told_the_same(bench: Bench) -> None:
     job_id = copying(bench)
     assert made(bench, job_id).what == "copying"

@@ -250,6 +250,26 @@ def test_a_store_that_is_away_is_a_fault_of_the_storage(place: Place) -> None:
     assert "LIMNER_COPY_TO" in str(caught.value)
 
 
+def test_a_temporary_folder_that_takes_no_file_is_told_by_name(place: Place) -> None:
+    with host(http(ONE, headers=TYPE)) as server, pytest.raises(CopyFailed, match="^TMPDIR: ") as failed:
+        replace(place.copier(), spool_folder=str(place.root / "gone")).copy(
+            RECORD, image_at(f"{server.url}/1.png"), place.plan
+        )
+    assert failed.value.fault is CopyFault.STORAGE
+    assert not objects(place.root)
+
+
+def test_a_name_whose_place_something_else_has_keeps_no_other_image_from_being_stored(place: Place) -> None:
+    place.root.mkdir()
+    (place.root / "taken").write_text("a file")
+    with host(http(ONE, headers=TYPE)) as server:
+        copier, image = place.copier(), image_at(f"{server.url}/1.png")
+        with pytest.raises(CopyFailed, match="Not a directory") as failed:
+            copier.copy(replace(RECORD, folder="taken"), image, place.plan)
+        assert failed.value.fault is CopyFault.STORAGE
+        assert copier.copy(RECORD, image, place.plan).file.name == "j/1.png"
+
+
 def test_a_bug_in_the_storage_leaves_no_temporary_file(place: Place) -> None:
     class Broken(Folder):
         def put(self, *_: object, **__: object) -> None:

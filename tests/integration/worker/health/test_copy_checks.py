@@ -3,15 +3,18 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from config import Settings
 from limner._connection import connect
 from limner.ledger import Ledger
 from worker.health.copy_checks import LATE, check_copies, check_storage
 from worker.health.findings import Verdict
+from worker.health.preflight import storage_preflight
 
 
-def settings(copy_to: str) -> Settings:
-    return Settings(redis_url="redis://127.0.0.1:1/0", copy_to=copy_to)
+def settings(copy_to: str, **others: str) -> Settings:
+    return Settings(redis_url="redis://127.0.0.1:1/0", copy_to=copy_to, **others)  # type: ignore[arg-type]
 
 
 def test_without_a_storage_the_life_of_links_is_told() -> None:
@@ -30,6 +33,15 @@ def test_a_storage_that_does_not_work_is_a_failure(tmp_path: Path) -> None:
     [finding] = check_storage(settings(f"file://{tmp_path}/images"))
     assert finding.verdict is Verdict.FAIL
     assert finding.found.startswith("LIMNER_COPY_TO: ")
+
+
+def test_a_host_that_cannot_be_fetched_from_is_a_failure_at_the_start(tmp_path: Path) -> None:
+    wrong = settings(tmp_path.as_uri(), copy_plain_hosts="127.1")
+    [finding] = check_storage(wrong)
+    assert finding.verdict is Verdict.FAIL
+    assert finding.found.startswith("LIMNER_COPY_PLAIN_HOSTS ")
+    with pytest.raises(SystemExit, match="LIMNER_COPY_PLAIN_HOSTS .*'127.1'"):
+        storage_preflight(wrong)
 
 
 def test_late_and_failed_copies_are_told(valkey_url: str) -> None:
