@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final
 
 from bench import fleets
-from bench.copies.stores import Waiting, copying_fleet
+from bench.copies.stores import USUAL, Waiting, copying_fleet
 from bench.report import quantile, table
 from limner import Limner
 
@@ -72,13 +72,12 @@ _TITLES: Final = {
 
 def _round(*, copies: bool) -> Times:
     times = Times()
-    settings = {"LIMNER_USUAL_SECONDS": '{"TURBO": 1, "BALANCED": 1, "QUALITY": 1}'}
     with ExitStack() as stack:
         witness = fleets.provider(DURATION, file_size="large")
         if copies:
-            fleet, _ = stack.enter_context(copying_fleet(witness, **settings))
+            fleet, _ = stack.enter_context(copying_fleet(witness))
         else:
-            fleet = stack.enter_context(fleets.fleet(DURATION, witness=witness, **settings))
+            fleet = stack.enter_context(fleets.fleet(DURATION, witness=witness, LIMNER_USUAL_SECONDS=USUAL))
         producer = stack.enter_context(Limner(fleet.redis_url))
         begun, jobs = {}, []
         due = time.monotonic()

@@ -49,6 +49,8 @@ def run() -> Iterator[str]:
     ):
         waiting, seen = Waiting(fleet), Seen(psutil.Process(fleet.workers[0].pid))
         first, before = _submit(producer, seen, BEFORE, "before")
+        for job in first:
+            job.result(timeout=120)
         waiting.until(0)
         aside = folder.with_name("aside")
         folder.rename(aside)

@@ -7,17 +7,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import fleets
+from bench.fleets import ROOMY
 from limner import Job, Limner
 from limner._connection import connect
 from limner.ledger import Ledger
 from limner.ledger.layout.keys import COPIES
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet
+from sandbox.local.valkey import EmbeddedValkey
 
 NOT_COPIES = ("-Q", "limner,limner.steps")
 """The arguments of a worker that leaves copies to others."""
 ONLY_COPIES = ("-Q", "limner.copies")
+USUAL = '{"TURBO": 1, "BALANCED": 1, "QUALITY": 1}'
+"""LIMNER_USUAL_SECONDS of a stand-in whose tasks take a second."""
 TICK = 0.02
 
 
@@ -31,10 +34,16 @@ def copying_fleet(
         copying = {
             "LIMNER_COPY_TO": folder.as_uri(),
             "LIMNER_COPY_PLAIN_HOSTS": "127.0.0.1",
-            "LIMNER_USUAL_SECONDS": '{"TURBO": 1, "BALANCED": 1, "QUALITY": 1}',
+            "LIMNER_USUAL_SECONDS": USUAL,
             **settings,
         }
-        with fleets.fleet(0.0, witness=witness, workers=workers, **copying) as fleet:
+        with LocalFleet(
+            workers=workers,
+            settings={**ROOMY, **copying},
+            provider=witness,
+            valkey=EmbeddedValkey(aof=True),
+            log_level="WARNING",
+        ) as fleet:
             yield fleet, folder
 
 

@@ -22,6 +22,8 @@ SHARE: Final = 0.25
 """The share of jobs with such a marker. They meet none of the faults of all the others."""
 _URLS_LATE: Final = 2
 """Seconds."""
+_CALLBACK_LATE: Final = 20
+"""Seconds, more than LIMNER_CALLBACK_PATIENCE_SECONDS of a plan."""
 _WITHOUT_SCHEME: Final = "protocol_relative"
 """A shape that is read as https. The stand-in speaks http, so nobody could fetch such an image from it."""
 
@@ -49,6 +51,8 @@ ODDITIES: Final = (
     f"[fault:create_500_after*1]{_LOST}",
     f"[fault:create_500_after*1]{_LOST}",
     f"[fault:create_500_after*2]{_LOST}",
+    # a task behind a 500 is bought again, and its callback comes later than the fleet waits for it
+    *(2 * (f"[fault:create_500_after*1][fault:callback_late@{_CALLBACK_LATE}]",)),
     # what closes the account, and is not so
     "[fault:create_401*1]",
     "[fault:create_402*1]",

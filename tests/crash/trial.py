@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from celery import states
 
@@ -219,7 +219,8 @@ class _Job:
             return False
         expected = states.SUCCESS if record.state is JobState.SUCCEEDED else states.FAILURE
         result = self._celery.AsyncResult(self.id)
-        return bool(result.state == expected and (not self.way.copies or result.result["copied"]))
+        images: Any = result.result
+        return bool(result.state == expected and (not self.way.copies or images["copied"]))
 
     def _have_it_read_again(self, record: Record, wait: float) -> None:
         accepted = record.accepted_at
