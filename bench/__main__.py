@@ -10,6 +10,7 @@ from bench import (
     accounts,
     backlog,
     callbacks,
+    copies,
     cpu,
     crash_matrix,
     latency,
@@ -37,6 +38,7 @@ BENCHES = {
     "polls": polls.run,
 }
 LONG = {
+    "copies": copies.run,
     "cpu": cpu.run,
     "accounts": accounts.run,
     "crash-matrix": crash_matrix.run,

@@ -22,6 +22,10 @@ SHARE: Final = 0.25
 """The share of jobs with such a marker. They meet none of the faults of all the others."""
 _URLS_LATE: Final = 2
 """Seconds."""
+_CALLBACK_LATE: Final = 20
+"""Seconds, more than LIMNER_CALLBACK_PATIENCE_SECONDS of a plan."""
+_WITHOUT_SCHEME: Final = "protocol_relative"
+"""A shape that is read as https. The stand-in speaks http, so nobody could fetch such an image from it."""
 
 
 def _each(fault: str, variants: Iterable[str], rest: str = "", *, beside: str = "") -> Iterator[str]:
@@ -47,6 +51,8 @@ ODDITIES: Final = (
     f"[fault:create_500_after*1]{_LOST}",
     f"[fault:create_500_after*1]{_LOST}",
     f"[fault:create_500_after*2]{_LOST}",
+    # a task behind a 500 is bought again, and its callback comes later than the fleet waits for it
+    *(2 * (f"[fault:create_500_after*1][fault:callback_late@{_CALLBACK_LATE}]",)),
     # what closes the account, and is not so
     "[fault:create_401*1]",
     "[fault:create_402*1]",
@@ -60,7 +66,7 @@ ODDITIES: Final = (
     *_each("state_words", STATE_WORDS, "*1"),
     *_each("task_fail", FAILURES, "*1"),
     *_each("urls_late", LATE, f"@{_URLS_LATE}"),
-    *_each("url_shape", URL_SHAPES),
+    *_each("url_shape", sorted(URL_SHAPES.keys() - {_WITHOUT_SCHEME})),
     *_each("complete_time", COMPLETE_TIMES),
     *_each("credits_odd", CREDITS),
     *_each("flag_only", ("response", "no_state")),

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from worker.copies.formats import DECODING, FORMATS, Format
+from worker.copies.formats import DECODERS, FORMATS, Format
 from worker.copies.structure import NotAPicture, Reader
 
 __all__ = ["NotAPicture", "Picture", "inspect"]
@@ -41,8 +41,7 @@ def inspect(file: BinaryIO, declared: str | None = None) -> Picture:
     reader = Reader(file, kind.name, size)
     kind.walk(reader)
     # A WebP is read as a whole, and others have headers of any length.
-    with DECODING:
-        width, height = _size(kind, file)
+    width, height = DECODERS.submit(_size, kind, file).result()
     reader.bound(width, height)
     file.seek(0)
     return Picture(content_type=kind.content_type, ext=kind.ext, width=width, height=height)

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 from PIL import Image, ImageCms, ImageOps
 from PIL.ImageFile import ImageFile
 
-from worker.copies.formats import DECODING, FORMATS
+from worker.copies.formats import DECODERS, FORMATS, Format
 from worker.copies.pictures import Picture
 
 logger = logging.getLogger(__name__)
@@ -33,19 +33,22 @@ def thumbnail(file: BinaryIO, picture: Picture) -> bytes | None:
         return None
     try:
         kind = next(kind for kind in FORMATS if kind.ext == picture.ext)
-        with DECODING:
-            file.seek(0)
-            with kind.opened(file) as image:
-                if image.width * image.height > MAX_THUMBNAIL_PIXELS:
-                    raise ValueError("the file is another one")
-                small = _small(image)
-            out = io.BytesIO()
-            small.save(out, "WEBP", quality=80, method=1)  # half the time of method 4, same size
+        return DECODERS.submit(_encoded, kind, file).result()
     except Exception as error:
         logger.info("no thumbnail: %s cannot be decoded (%s)", picture.content_type, type(error).__name__)
         return None
     finally:
         file.seek(0)
+
+
+def _encoded(kind: Format, file: BinaryIO) -> bytes:
+    file.seek(0)
+    with kind.opened(file) as image:
+        if image.width * image.height > MAX_THUMBNAIL_PIXELS:
+            raise ValueError("the file is another one")
+        small = _small(image)
+    out = io.BytesIO()
+    small.save(out, "WEBP", quality=80, method=1)  # half the time of method 4, same size
     return out.getvalue()
 
 
