@@ -54,8 +54,8 @@ class Copier:
     def copy(self, record: Record, copy: Copy, plan: Callable[[ImageFile], bool]) -> Stored:
         """Store one image of a job. ``plan`` puts on record what it is about to become.
 
-        Raises CopyFailed, and StepLost if ``plan`` says no. A temporary file that cannot be written is a fault
-        of the storage.
+        Raises CopyFailed, and StepLost if ``plan`` says no. A temporary file that cannot be written counts as
+        a fault of the storage.
         """
         if failed := self.outage.message():
             raise CopyFailed(CopyFault.STORAGE, failed)

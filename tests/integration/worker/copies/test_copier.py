@@ -251,7 +251,7 @@ def test_a_store_that_is_away_is_a_fault_of_the_storage(place: Place) -> None:
 
 
 def test_a_temporary_folder_that_takes_no_file_is_told_by_name(place: Place) -> None:
-    with host(http(ONE, headers=TYPE)) as server, pytest.raises(CopyFailed, match="^TMPDIR: ") as failed:
+    with host(http(ONE, headers=TYPE)) as server, pytest.raises(CopyFailed, match=r"^TMPDIR: ") as failed:
         replace(place.copier(), spool_folder=str(place.root / "gone")).copy(
             RECORD, image_at(f"{server.url}/1.png"), place.plan
         )

@@ -40,7 +40,7 @@ def test_a_host_that_cannot_be_fetched_from_is_a_failure_at_the_start(tmp_path: 
     [finding] = check_storage(wrong)
     assert finding.verdict is Verdict.FAIL
     assert finding.found.startswith("LIMNER_COPY_PLAIN_HOSTS ")
-    with pytest.raises(SystemExit, match="LIMNER_COPY_PLAIN_HOSTS .*'127.1'"):
+    with pytest.raises(SystemExit, match=r"LIMNER_COPY_PLAIN_HOSTS .*'127.1'"):
         storage_preflight(wrong)
 
 
