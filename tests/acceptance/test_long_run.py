@@ -56,6 +56,7 @@ def test_the_run_had_enough_faults_and_kills_to_break_promises(findings: Finding
     assert findings.deceived
     assert findings.images.total() > 0.8 * SHORT.jobs
     assert findings.images["cancelled jobs"] >= 5
+    assert findings.images["jobs with several paid tasks"]
     assert {"maintenance", "rate_limited", "unauthorized"} <= findings.pauses.keys()
 
 
