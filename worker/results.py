@@ -90,10 +90,10 @@ class ResultStore:
         assert record.read_at  # noqa: S101 - as above
         return self.ahead(record, record.task_id, made.get("urls", ()), made.get("credits"), record.read_at)
 
-    def _encoded(self, job_id: str, result: Any, state: str) -> str:
+    def _encoded(self, job_id: str, result: Any, state: str, **more: Any) -> str:
         # The backend's own encoding has no public name.
         meta = self._backend._get_result_meta(result, state, None, None)  # noqa: SLF001
-        return _text(self._backend.encode({**meta, "task_id": job_id}))
+        return _text(self._backend.encode({**meta, "task_id": job_id, **more}))
 
     def _follow(self, record: Record, finished_at: datetime) -> float:
         age = (finished_at - (record.accepted_at or finished_at)).total_seconds()
@@ -166,7 +166,9 @@ class ResultStore:
             elif again and isinstance(self._backend, BaseKeyValueStoreBackend):
                 # Celery keeps the first success, which lacks what was copied since.
                 key = self._backend.get_key_for_task(job_id)
-                self._backend.set(key, self._encoded(job_id, result, states.SUCCESS))
+                known = self._backend.get_task_meta(job_id, cache=False)
+                sent = known.get("children") if known["status"] == states.SUCCESS else None
+                self._backend.set(key, self._encoded(job_id, result, states.SUCCESS, children=sent or []))
             else:
                 state = states.FAILURE if isinstance(result, LimnerError) else states.SUCCESS
                 self._backend.store_result(job_id, result, state)

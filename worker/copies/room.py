@@ -10,9 +10,9 @@ class Room:
     """The places for copies, and the claims for them that a worker may still make.
 
     A claimed step may be taken by any worker. So a worker claims as many as it finishes, whoever has claimed
-    those: over all workers, the claims are then never more than the places. Half as many again are claimed, and
-    wait for a place, so that the next job is there when a copy ends. A claim of which nothing is heard for
-    ``forget`` seconds does not count any more, since its message may be lost.
+    those: over all workers, the claims are then never more than the places. Half as many again are claimed,
+    and wait for a place, so that the next job is there when a copy ends. A claim of which nothing is heard
+    for ``forget`` seconds does not count any more, since its message may be lost.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """Copies of paid images, by a fleet of real processes, in a folder of this machine."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from celery.result import AsyncResult
 from PIL import Image
 
 from limner import Images, Job, Limner, TextToImage, errors
+from limner._connection import connect
 from limner.status import JobState
 from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually
@@ -127,6 +129,24 @@ def test_a_job_whose_copies_take_long_succeeds_with_links(fleet: LocalFleet, lim
     eventually(lambda: AsyncResult(job.id, app=plain_celery(fleet.redis_url)).get(timeout=WAIT)["copied"])
     assert events(job)[-1] == "copied"
     assert [copy.stored for copy in job.status().copies] == [True]
+
+
+def test_what_is_linked_to_a_job_is_sent_once_and_stays_with_its_result(
+    fleet: LocalFleet, limner: Limner
+) -> None:
+    faults(fleet, file_404=1.0)
+    app = plain_celery(fleet.redis_url)
+    link = app.signature("shop.frame", queue="nobody")
+    sent = app.send_task("limner.create_task", kwargs={"prompt": "a linked kite"}, queue="limner", link=link)
+    assert not sent.get(timeout=WAIT)["copied"]
+    faults(fleet, file_404=0.0)
+    eventually(lambda: limner.get(sent.id).result(WAIT).copied)
+    eventually(lambda: AsyncResult(sent.id, app=app).get(timeout=WAIT)["copied"])
+    with connect(fleet.redis_url) as client:
+        [message] = client.lrange("nobody", 0, -1)
+    result: Any = AsyncResult(sent.id, app=app)
+    [child] = result.children
+    assert child.id == json.loads(message)["headers"]["id"]
 
 
 @pytest.mark.parametrize("fault", ["file_html", "file_truncated"])
