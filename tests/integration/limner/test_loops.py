@@ -32,7 +32,7 @@ async def writes_held(url: str) -> AsyncIterator[None]:
 
 
 def threads() -> int:
-    return sum(thread.name.startswith("limner") for thread in threading.enumerate())
+    return sum(thread.name.startswith("limner_") for thread in threading.enumerate())
 
 
 def waiting(limner: Limner) -> int:

@@ -48,7 +48,7 @@ BUDGETS: Final = {
     "begin_polls": 8,
     "report polled": 9,
     "report task_succeeded": 30,
-    "report task_succeeded, to be copied": 30,
+    "report task_succeeded, to be copied": 29,
     "claim of copies": 18,
     "begin_copies": 6,
     "plan_copy": 5,
