@@ -60,7 +60,7 @@ class Copier:
         if failed := self.outage.message():
             raise CopyFailed(CopyFault.STORAGE, failed)
         try:
-            if copy.file and self.storage.size(copy.file.name) == copy.file.size:
+            if copy.file and self._holds(copy.file):
                 # It was stored before, and only the report of it was lost.
                 return _stored(copy.file, 0)
             with self.turns, tempfile.TemporaryFile(prefix="limner-", dir=self.spool_folder) as spool:
@@ -77,6 +77,10 @@ class Copier:
             raise CopyFailed(CopyFault.STORAGE, message) from error
         self.outage.over()
         return stored
+
+    def _holds(self, file: ImageFile) -> bool:
+        """True if the planned object is there, and consumers would still find it where the plan says."""
+        return file.url == self.storage.url(file.name) and self.storage.size(file.name) == file.size
 
     def _fetch(self, record: Record, copy: Copy, spool: BinaryIO) -> Fetched:
         try:

@@ -151,6 +151,15 @@ def test_a_planned_object_that_is_there_is_not_fetched_again(place: Place) -> No
     assert len(place.plans) == 1
 
 
+def test_a_plan_for_another_place_is_made_anew(place: Place) -> None:
+    with host(http(ONE)) as files:
+        planned = place.copier().copy(RECORD, image_at(f"{files.url}/a.png"), place.plan).file
+        elsewhere = planned.model_copy(update={"url": f"s3://old/{planned.name}"})
+        again = place.copier().copy(RECORD, image_at(f"{files.url}/a.png", elsewhere), lambda _file: True)
+        assert files.connections == 2
+    assert again.file == planned
+
+
 @pytest.mark.parametrize("left", [b"", ONE[:-1]])
 def test_a_planned_object_that_is_missing_or_of_another_size_is_fetched_again(
     place: Place, left: bytes
