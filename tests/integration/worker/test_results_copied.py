@@ -64,7 +64,7 @@ def app(where: str, valkey_url: str, tmp_path: Path) -> Iterator[Celery]:
     backend = f"file://{tmp_path}" if where == "in files" else valkey_url
     app = Celery("backend", backend=backend, set_as_current=False)
     app.conf.update(result_expires=TTL)
-    app.task(name=TASK)(no_task)
+    app.task(name=TASK, shared=False)(no_task)
     yield app
     if where != "in files":
         made: Any = app.backend
