@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from string import Formatter
 from typing import Final, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 Scheme = Literal["file", "s3", "gs", "az"]
 Field = Literal["date", "ext", "job_id", "lane", "number", "sha256", "task_id"]
@@ -217,15 +217,21 @@ def _is_ipv6(address: str) -> bool:
     return "%" not in address
 
 
+def url_parts(url: str) -> SplitResult:
+    """Return the parts of a URL; raises ValueError, also for a port that is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is not a number fails only when it is read
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    return parts
+
+
 def base_url(url: str) -> str:
     """Return an http or https URL without its last slash; raises ValueError for more than host and path."""
     if not url:
         return url
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
+    parts = url_parts(url)
     if parts.scheme not in {"http", "https"}:
         raise ValueError("must begin with http:// or https://")
     if "?" in url or "#" in url or "@" in parts.netloc:
@@ -241,12 +247,8 @@ def proxy_url(url: str) -> str:
     """Return a proxy's URL, http://host:port; raises ValueError, which never contains it."""
     if not url:
         return url
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if parts.scheme != "http" or not parts.hostname or port is None or "@" in parts.netloc:
+    parts = url_parts(url)
+    if parts.scheme != "http" or not parts.hostname or parts.port is None or "@" in parts.netloc:
         raise ValueError("must be http://HOST:PORT, without a login")
     if parts.path.strip("/") or "?" in url or "#" in url:
         raise ValueError("must have nothing after the port")

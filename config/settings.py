@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
@@ -286,7 +286,7 @@ class Settings(BaseSettings):
     @classmethod
     def _celery_url(cls, url: str) -> str:
         # Celery supports more than Redis, so this checks only the parts that every URL has.
-        if url and not (_parts(url).scheme and "://" in url):
+        if url and not (copying.url_parts(url).scheme and "://" in url):
             raise ValueError("is not a URL")
         if url.startswith("sentinel://"):
             # kombu's Sentinel transport is another class, and has the fault that worker/transport.py repairs.
@@ -371,17 +371,8 @@ def celery_url(url: str) -> str:
     return url
 
 
-def _parts(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # a port that is not a number fails only when it is read
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    return parts
-
-
 def _url(url: str, schemes: set[str]) -> str:
-    parts = _parts(url)
+    parts = copying.url_parts(url)
     if parts.scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(sorted(scheme + '://' for scheme in schemes))}")
     if not (parts.path if parts.scheme == "unix" else parts.hostname):

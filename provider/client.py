@@ -185,10 +185,7 @@ class KieClient:
             balance = _unread(answer)
         if isinstance(balance, Decimal):
             return balance
-        cause = balance.cause.value if balance.cause else balance.why.value
-        raise ProviderError(
-            f"no balance from {self._api_url}: {cause} {balance.message}".rstrip(), balance, location
-        )
+        raise self._no("balance", balance, location)
 
     def download_url(self, url: str) -> str:
         """Another link to one of the provider's own files, valid for 20 minutes (contract 4).
@@ -202,8 +199,13 @@ class KieClient:
             link = _unread(answer)
         if isinstance(link, str):
             return link
-        cause = link.cause.value if link.cause else link.why.value
-        raise ProviderError(f"no link from {self._api_url}: {cause} {link.message}".rstrip(), link)
+        raise self._no("link", link)
+
+    def _no(self, what: str, answer: Unreadable, location: str = "") -> ProviderError:
+        cause = answer.cause.value if answer.cause else answer.why.value
+        return ProviderError(
+            f"no {what} from {self._api_url}: {cause} {answer.message}".rstrip(), answer, location
+        )
 
     def _ask(
         self, request: httpcore.Request, may_send: Callable[[], bool] | None = None

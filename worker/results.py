@@ -85,10 +85,8 @@ class ResultStore:
         complete = all(copy.stored for copy in copies if copy.task_id == record.task_id)
         if record.state is not JobState.COPYING or not complete or not record.task_id or not record.read_at:
             return None
-        made, record = record.outcome or {}, replace(record, copies=copies)
-        assert record.task_id  # noqa: S101 - as above
-        assert record.read_at  # noqa: S101 - as above
-        return self.ahead(record, record.task_id, made.get("urls", ()), made.get("credits"), record.read_at)
+        made, copied = record.outcome or {}, replace(record, copies=copies)
+        return self.ahead(copied, record.task_id, made.get("urls", ()), made.get("credits"), record.read_at)
 
     def _encoded(self, job_id: str, result: Any, state: str, **more: Any) -> str:
         # The backend's own encoding has no public name.

@@ -16,7 +16,7 @@ from limner.ledger.layout.keys import DUE, JOB, READY, READY_OF, WAKEUP
 from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
 from limner.ledger.outcomes import EXPIRED
 from limner.ledger.scripts.encoding import of_caps, of_prices, of_quota
-from limner.ledger.scripts.script import Json, Script
+from limner.ledger.scripts.script import Count, Json, Script
 from limner.ledger.store import Reading, Store
 from limner.ledger.wakeup import WakeUp
 
@@ -53,18 +53,8 @@ class ClaimSteps(Script[Claimed | Literal["unknown", "stepped"]]):
         return Claimed([Claim(*step) for step in steps], unreadable, nap, now)
 
 
-class _Counts(Script[int]):
-    """A script that replies with a count."""
-
-    __slots__ = ()
-
-    def read(self, reply: Any) -> int:
-        """The count."""
-        return int(reply)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShiftClock(_Counts):
+class ShiftClock(Count):
     """The call that moves the ledger's times after a step of the server's clock."""
 
     NAME: ClassVar[str] = "shift_clock"
@@ -73,7 +63,7 @@ class ShiftClock(_Counts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GiveBack(_Counts):
+class GiveBack(Count):
     """The call that gives claimed steps back."""
 
     NAME: ClassVar[str] = "give_back"
@@ -81,7 +71,7 @@ class GiveBack(_Counts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Register(_Counts):
+class Register(Count):
     """The call that registers workers with the same settings."""
 
     NAME: ClassVar[str] = "register"
@@ -91,7 +81,7 @@ class Register(_Counts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maintain(_Counts):
+class Maintain(Count):
     """The call that does the housekeeping of a few accounts."""
 
     NAME: ClassVar[str] = "maintain"

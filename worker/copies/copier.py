@@ -1,6 +1,7 @@
 """Copies one image: fetches it, looks at it, and stores it."""
 
 import hashlib
+import io
 import logging
 import tempfile
 import threading
@@ -147,24 +148,18 @@ class Copier:
             self.storage.delete(thumbnail_name(copy.file.name))
         # The image comes last, so that it never lacks its thumbnail.
         if small:
-            self._put_thumbnail(thumbnail_name(name), small)
+            self.storage.put(
+                thumbnail_name(name),
+                io.BytesIO(small),
+                content_type="image/webp",
+                size=len(small),
+                sha256=hashlib.sha256(small).hexdigest(),
+            )
         spool.seek(0)
         self.storage.put(
             name, spool, content_type=picture.content_type, size=fetched.size, sha256=fetched.sha256
         )
         return _stored(file, len(small or b""))
-
-    def _put_thumbnail(self, name: str, small: bytes) -> None:
-        with tempfile.SpooledTemporaryFile(max_size=len(small) + 1) as file:
-            file.write(small)
-            file.seek(0)
-            self.storage.put(
-                name,
-                file,  # type: ignore[arg-type] # a file in all but its type
-                content_type="image/webp",
-                size=len(small),
-                sha256=hashlib.sha256(small).hexdigest(),
-            )
 
 
 def _stored(file: ImageFile, thumbnail_size: int) -> Stored:

@@ -9,7 +9,7 @@ from limner._connection import record_error
 from limner.errors import RecordUnreadable
 from limner.ledger.messages import Adoption, Grant, Milliseconds, Submitted, moment
 from limner.ledger.record import Record, TaskEnd
-from limner.ledger.scripts.script import Json, Script, YesOrNo
+from limner.ledger.scripts.script import Count, Json, Script, YesOrNo
 from limner.status import JobState
 
 
@@ -175,17 +175,13 @@ class HoldCall(YesOrNo):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResubmitCall(Script[int]):
-    """The call that sends a job in doubt again: in_doubt → queued."""
+class ResubmitCall(Count):
+    """The call that sends a job in doubt again: in_doubt → queued; the number of resubmissions."""
 
     NAME: ClassVar[str] = "resubmit"
     job: str
     lease: int | None
     attempt: int | None
-
-    def read(self, reply: Any) -> int:
-        """The number of resubmissions."""
-        return int(reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,15 +249,11 @@ class FailCall(Script[tuple[Record | None, str]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RereadCall(Script[int]):
-    """The call that has the ended tasks of a job polled again."""
+class RereadCall(Count):
+    """The call that has the ended tasks of a job polled again; the number of them, -1 for an unknown job."""
 
     NAME: ClassVar[str] = "reread"
     job: str
-
-    def read(self, reply: Any) -> int:
-        """The number of tasks; -1 for an unknown job."""
-        return int(reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from limner._connection import record_error
 from limner.ledger.messages import Milliseconds, moment
 from limner.ledger.record import Record
 from limner.ledger.scripts.calls import record_of
-from limner.ledger.scripts.script import Json, Script, YesOrNo
+from limner.ledger.scripts.script import Count, Json, Script, YesOrNo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +76,8 @@ class DeliverCall(Script[Record | None]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryCopiesCall(Script[int]):
-    """The call that has a job's images copied now that are not stored yet."""
+class RetryCopiesCall(Count):
+    """The call that has a job's images copied now; the number of them, -1 for an unknown job."""
 
     NAME: ClassVar[str] = "retry_copies"
     job: str
-
-    def read(self, reply: Any) -> int:
-        """The number of images; -1 for an unknown job."""
-        return int(reply)

@@ -75,6 +75,16 @@ class YesOrNo(Script[bool]):
         return bool(reply)
 
 
+class Count(Script[int]):
+    """A script that replies with a number."""
+
+    __slots__ = ()
+
+    def read(self, reply: Any) -> int:
+        """The number."""
+        return int(reply)
+
+
 # The parameter is Any because mypy takes these classes for unhashable.
 @cache
 def _text(script: Any) -> str:
