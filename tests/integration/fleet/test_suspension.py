@@ -25,6 +25,8 @@ NARROW: Final = {
     "LIMNER_RATE_SECONDS": str(SECONDS),
     # So wide that a busy machine, on which a request may travel for a tenth of a second, does not exceed it.
     "LIMNER_RATE_MARGIN_SECONDS": "0.5",
+    # Longer than a worker is suspended: here it is too late for the quota, and in time for its exchange.
+    "LIMNER_REQUEST_TIMEOUT_SECONDS": "30",
     "LIMNER_TROUBLE_JOBS": "1",
 }
 

@@ -82,7 +82,8 @@ def test_a_client_that_waits_for_less_gets_nothing(provider: SandboxProvider, cl
     url = url_of(client, "a kite [fault:file_slow=head@60]")
     with pytest.raises(httpx.ReadTimeout):
         client.get(url, timeout=0.2)
-    until(lambda: provider.summary()["calls"]["files"] == {"file_slow": 1})
+    # The client may give up before the stand-in has counted its request.
+    until(lambda: provider.summary()["calls"].get("files") == {"file_slow": 1})
 
 
 @pytest.mark.parametrize(("variant", "redirects"), [("once", 1), ("relative", 1), ("three", 3), ("four", 4)])
