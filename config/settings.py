@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, Field(repr=False)]
     """The Redis of the ledger: redis://, rediss:// or unix://. It must be durable (AOF) and never evict."""
     broker_url: Annotated[str, Field(repr=False)] = ""
-    """Celery's broker; by default the ledger's Redis."""
+    """Celery's broker; by default the ledger's Redis. It may be a RabbitMQ: amqp:// or amqps://, also several
+    nodes of a cluster, separated by semicolons."""
     result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
     prefix: str = "limner"
@@ -61,6 +62,9 @@ class Settings(BaseSettings):
     queue: str = ""
     """The queue to which plain Celery producers send ``limner.create_task``; by default the prefix. The
     fleet's own steps are in another queue, ``PREFIX.steps``."""
+    intake_queue_type: Literal["classic", "quorum"] = "classic"
+    """The type of that queue on RabbitMQ, if there is none yet. Plain Celery producers declare it as
+    classic, unless they are configured otherwise. The fleet's other queues are quorum queues."""
     remote_control: bool = False
     """True if workers obey Celery's remote control, which Flower's buttons use. Then everybody who can write
     to the broker has it."""
@@ -286,11 +290,24 @@ class Settings(BaseSettings):
     @classmethod
     def _celery_url(cls, url: str) -> str:
         # Celery supports more than Redis, so this checks only the parts that every URL has.
+        if is_rabbitmq(url):
+            for node in url.split(";"):
+                _url(node, {"amqp", "amqps"})
+            return url
         if url and not (copying.url_parts(url).scheme and "://" in url):
             raise ValueError("is not a URL")
+        if url.startswith("pyamqp://"):
+            raise ValueError("must begin with amqp:// or amqps:// for RabbitMQ")
         if url.startswith("sentinel://"):
             # kombu's Sentinel transport is another class, and has the fault that worker/transport.py repairs.
             raise ValueError("Redis Sentinel is not available in this version")
+        return url
+
+    @field_validator("result_url")
+    @classmethod
+    def _result_url(cls, url: str) -> str:
+        if is_rabbitmq(url):
+            raise ValueError("RabbitMQ keeps no results; name a Redis, or leave it out for the ledger's")
         return url
 
     @field_validator("api_url")
@@ -355,12 +372,19 @@ class Settings(BaseSettings):
         return SecretStr(checked_key(key.get_secret_value()))
 
 
+def is_rabbitmq(url: str) -> bool:
+    """True for the URL of a RabbitMQ."""
+    return url.startswith(("amqp://", "amqps://"))
+
+
 def celery_url(url: str) -> str:
     """Return the URL in Celery's form, which differs from redis-py's for two schemes.
 
     A unix socket has a scheme of its own. For ``rediss://`` without ``ssl_cert_reqs``, the broker's side of
     Celery 5.7 connects without checking the certificate, and the result backend does not connect at all.
     """
+    if is_rabbitmq(url):
+        return url
     parts = urlsplit(url)
     if parts.scheme == "unix":
         database = next((pair[3:] for pair in parts.query.split("&") if pair.startswith("db=")), "0")

@@ -180,7 +180,8 @@ class LocalRabbitMQ:
         }
 
     def _launch(self) -> None:
-        assert self._folder is not None
+        if self._folder is None:
+            raise RabbitMQError("The node was stopped and its folder given up: call start().")
         deadline = time.monotonic() + START_SECONDS
         with (self._folder / "node.log").open("ab") as log:
             self._node = Child(
