@@ -44,5 +44,6 @@ def sent_anew(app: Celery, message: Any) -> bool:
     except Exception as error:
         logger.warning("a message that was delivered %d times is not sent anew: %r", count, error)
         return False
+    logger.warning("a message of the queue %s was delivered %d times, and is sent anew", queue, count)
     message.ack()
     return True

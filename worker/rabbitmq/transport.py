@@ -31,6 +31,23 @@ class Blocked(RecoverableConnectionError):
     """The broker takes no messages until its memory or disk has room. The connection stays usable."""
 
 
+class _Patient:
+    """Waits for an answer of the broker for a bounded time."""
+
+    def wait(
+        self, method: Any, callback: Any = None, timeout: float | None = None, returns_tuple: bool = False
+    ) -> Any:
+        """Wait for an answer. Raises a lost connection if it does not come."""
+        known: Any = self
+        connection = known.connection
+        patience = timeout or connection.confirm_seconds
+        try:
+            return super().wait(method, callback, patience, returns_tuple)  # type: ignore[misc]
+        except TimeoutError:
+            connection.collect()
+            raise RecoverableConnectionError(f"RabbitMQ has not answered within {patience:g} s") from None
+
+
 class Message(pyamqp.Message):
     """A message whose body is left compressed, for the inspection, which decompresses up to a limit."""
 
@@ -40,7 +57,7 @@ class Message(pyamqp.Message):
         super().__init__(msg, channel=channel, **options)
 
 
-class Channel(pyamqp.Channel):
+class Channel(_Patient, pyamqp.Channel):
     """A channel whose publishes are confirmed within a bounded time."""
 
     Message = Message
@@ -178,7 +195,7 @@ class Channel(pyamqp.Channel):
         return f"its steps have taken all its places for {age:.0f} s" if age > stuck else None
 
 
-class Connection(pyamqp.Connection):
+class Connection(_Patient, pyamqp.Connection):
     """A connection that knows the broker's alarm."""
 
     Channel = Channel
@@ -225,8 +242,8 @@ def confirmed_together(producer: Any) -> Iterator[None]:
 def properties_of(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
     """The properties of a message; none if they cannot be read.
 
-    py-amqp 5.4.2 raises for text that is no UTF-8. That ends the loop of the consumer, and RabbitMQ delivers the
-    message to the next worker.
+    py-amqp 5.4.2 raises for text that is no UTF-8. That ends the loop of the consumer, and RabbitMQ
+    delivers the message to the next worker.
     """
     try:
         found: tuple[dict[str, Any], int] = decode_properties_basic(buffer, offset)
@@ -239,5 +256,5 @@ def properties_of(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
 def install() -> None:
     """Make these the transports for ``amqp://`` and ``amqps://`` URLs."""
     PROPERTY_CLASSES[Basic.CLASS_ID] = properties_of
-    for alias, transport in (("amqp", Transport), ("pyamqp", Transport), ("amqps", SSLTransport)):
+    for alias, transport in (("amqp", Transport), ("amqps", SSLTransport)):
         TRANSPORT_ALIASES[alias] = f"{__name__}:{transport.__name__}"

@@ -15,6 +15,7 @@ import redis
 from celery import Celery, chain, chord
 from celery.canvas import Signature
 from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 
 from config import Settings
 from limner import Limner, errors
@@ -25,8 +26,11 @@ from sandbox.processes.children import Child
 from tests.conftest import eventually
 from tests.integration.fleet.conftest import ROOMY, quick_provider
 from worker.application import build_app
-from worker.health.celery_checks import check_broker
-from worker.health.findings import Verdict
+from worker.health import rabbitmq_checks
+from worker.health.findings import Finding, Verdict
+from worker.rabbitmq.consumer import Consumer
+from worker.rabbitmq.deliveries import MOST
+from worker.rabbitmq.queues import FoundQueue
 
 pytestmark = pytest.mark.skipif(
     find_programs() is None, reason="the package rabbitmq-server is not installed"
@@ -56,15 +60,20 @@ def app(node: LocalRabbitMQ, fleet: LocalFleet) -> Celery:
 
 def plain(node: LocalRabbitMQ, fleet: LocalFleet, **options: Any) -> Celery:
     """A producer without any of our code."""
-    made = Celery("shop", broker=node.url, backend=fleet.redis_url)
+    made = Celery("shop", broker=plain_url(node), backend=fleet.redis_url)
     made.conf.update(broker_connection_retry_on_startup=True, **options)
     return made
+
+
+def plain_url(node: LocalRabbitMQ) -> str:
+    """The node's URL for kombu's own transport, which has another name than the fleet's in this process."""
+    return node.url.replace("amqp://", "pyamqp://")
 
 
 @contextmanager
 def channel_to(node: LocalRabbitMQ) -> Iterator[Any]:
     """A bare channel, as of a producer in any language."""
-    with Connection(node.url) as connection:
+    with Connection(plain_url(node)) as connection:
         yield connection.default_channel
 
 
@@ -92,7 +101,12 @@ def log_of(fleet: LocalFleet) -> str:
 def queues_of(node: LocalRabbitMQ) -> dict[str, str]:
     """The types of the queues, by name."""
     rows = node.control("list_queues", "name", "type", "--no-table-headers").splitlines()
-    return {name: kind for name, kind in (row.split() for row in rows if row)}
+    return dict(row.split() for row in rows if row)
+
+
+def examined(settings: Settings) -> list[Finding]:
+    """The doctor's findings about the broker."""
+    return list(rabbitmq_checks.check_rabbitmq(settings, build_app(settings), "the node"))
 
 
 # Jobs and messages
@@ -103,6 +117,8 @@ def test_a_job_runs_and_its_steps_are_in_quorum_queues(node: LocalRabbitMQ, limn
     queues = queues_of(node)
     assert queues.pop("limner") == "classic"
     assert (queues.pop("limner.steps"), queues.pop("limner.copies")) == ("quorum", "quorum")
+    # Celery's own consumer would make 28 of them.
+    assert [step for step in Consumer.Blueprint.default_steps if "delayed" in step] == []
     assert [name for name in queues if name.startswith("celery_delayed")] == []
 
 
@@ -240,3 +256,165 @@ def test_odd_messages_cost_neither_a_worker_nor_a_job(
     assert limner.submit("a hen").result(WAIT).urls
     eventually(lambda: len(limner.letters()) >= 20)
     fleet.check()
+
+
+# Outages
+
+
+def test_a_killed_worker_s_messages_go_to_another_one(node: LocalRabbitMQ) -> None:
+    settings = {**ROOMY, "LIMNER_BROKER_URL": node.url, "LIMNER_PREFIX": "killed"}
+    with (
+        LocalFleet(workers=2, settings=settings, provider=quick_provider()) as fleet,
+        Limner(fleet.redis_url, prefix="killed") as limner,
+    ):
+        # No request is under way when the worker is killed, because nobody knows what becomes of those.
+        limner.pause(reason="a test")
+        app = plain(node, fleet)
+        results = [
+            app.send_task("limner.create_task", kwargs={"prompt": f"boat {number}"}, queue="killed")
+            for number in range(200)
+        ]
+        eventually(lambda: events(limner, results[20].id), every=0.001)
+        fleet.kill_worker(0)
+        # RabbitMQ sees at once that the worker is gone: no lease and no time-out has to pass.
+        eventually(lambda: all(events(limner, result.id) for result in results), within=10.0)
+        limner.resume()
+        for result in results:
+            assert result.get(timeout=WAIT)["urls"]
+        assert created(fleet) == 200
+        assert bought_once(fleet)
+
+
+def test_a_restart_of_the_broker_under_load_loses_and_doubles_nothing(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner, app: Celery
+) -> None:
+    jobs = limner.submit_many(f"boat {number}" for number in range(150))
+    asked = [
+        app.send_task("limner.create_task", kwargs={"prompt": f"ship {number}"}, queue=QUEUE)
+        for number in range(50)
+    ]
+    eventually(lambda: created(fleet) >= 40)
+    node.kill()
+    more = limner.submit_many(f"raft {number}" for number in range(50))
+    node.restart()
+    back = time.monotonic()
+    for job in (*jobs, *more):
+        assert job.result(WAIT).urls
+    for result in asked:
+        assert result.get(timeout=WAIT)["urls"]
+    assert time.monotonic() - back < 15.0
+    assert created(fleet) == 250
+    assert bought_once(fleet)
+    fleet.check()
+
+
+def test_a_broker_that_does_not_answer_hangs_nobody(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
+) -> None:
+    before = log_of(fleet).count("has not confirmed 1 messages within 2 s")
+    node.pause()
+    try:
+        job = limner.submit("a boat in the ice")
+        eventually(lambda: log_of(fleet).count("has not confirmed 1 messages within 2 s") > before)
+    finally:
+        node.resume()
+    assert job.result(WAIT).urls
+    assert bought_once(fleet)
+
+
+def test_a_broker_that_is_full_is_told_and_used_again_when_it_has_room(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
+) -> None:
+    settings = Settings(redis_url=fleet.redis_url, broker_url=node.url)
+    sender: Any = build_app(settings)
+    # A connection that was made before the broker's restart is repeated.
+    last: Any = sender.send_task("limner.create_task", kwargs={"prompt": "a fox"}, queue=QUEUE, retry=True)
+    assert last.get(timeout=WAIT)["urls"]
+    node.block()
+    try:
+        # The first message after the alarm makes RabbitMQ tell of it.
+        began = time.monotonic()
+        jobs = limner.submit_many(f"boat {number}" for number in range(20))
+        eventually(lambda: "RabbitMQ takes no messages: its memory or its disk is full" in log_of(fleet))
+        assert time.monotonic() - began < 5.0
+        [finding] = examined(settings)
+        assert finding.verdict is Verdict.FAIL
+        assert "is full" in finding.found
+        with pytest.raises(OperationalError, match="is full"):
+            sender.send_task("limner.create_task", kwargs={"prompt": "a hen"}, queue=QUEUE)
+        assert created(fleet) == 1
+    finally:
+        node.unblock()
+    for job in jobs:
+        assert job.result(WAIT).urls
+    assert bought_once(fleet)
+    fleet.check()
+
+
+def test_a_queue_that_somebody_deletes_is_made_again(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
+) -> None:
+    with channel_to(node) as channel:
+        channel.queue_delete("limner.steps")
+    assert limner.submit("a phoenix").result(WAIT).urls
+    assert queues_of(node)["limner.steps"] == "quorum"
+    fleet.check()
+
+
+# Queues
+
+
+def test_a_fleet_and_its_producers_can_agree_on_quorum_queues(node: LocalRabbitMQ) -> None:
+    options = {"LIMNER_BROKER_URL": node.url, "LIMNER_PREFIX": "safe", "LIMNER_INTAKE_QUEUE_TYPE": "quorum"}
+    with LocalFleet(settings={**ROOMY, **options}, provider=quick_provider()) as fleet:
+        app = plain(node, fleet, task_create_missing_queue_type="quorum")
+        assert app.send_task("limner.create_task", kwargs={"prompt": "a fox"}, queue="safe").get(timeout=WAIT)
+        assert queues_of(node)["safe"] == "quorum"
+        settings = Settings(
+            redis_url=fleet.redis_url, broker_url=node.url, prefix="safe", intake_queue_type="quorum"
+        )
+        [finding] = examined(settings)
+        assert finding.verdict is Verdict.OK
+        assert finding.found.endswith(" takes messages")
+
+
+def test_a_message_that_was_delivered_often_is_sent_anew_and_not_dropped(node: LocalRabbitMQ) -> None:
+    # RabbitMQ 4 limits the deliveries of a quorum queue to 20 by itself.
+    limited = {"x-queue-type": "quorum", "x-delivery-limit": 12}
+    options = {"LIMNER_BROKER_URL": node.url, "LIMNER_PREFIX": "often"}
+    with channel_to(node) as channel:
+        for queue in (Queue("often", queue_arguments=limited), FoundQueue("often")):
+            # The second one finds the first, whose arguments RabbitMQ would otherwise refuse to change.
+            queue(channel).declare()
+        job_id = str(uuid4())
+        body = json.dumps([[], {"prompt": "a fox"}, {}])
+        message = amqp.Message(
+            body,
+            application_headers=call(id=job_id),
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+        )
+        channel.basic_publish(message, exchange="", routing_key="often")
+        for _ in range(MOST + 1):
+            taken: Any = None
+            while taken is None:
+                taken = channel.basic_get("often")
+            channel.basic_reject(taken.delivery_tag, requeue=True)
+        with LocalFleet(settings={**ROOMY, **options}, provider=quick_provider()) as fleet:
+            # A queue of other arguments is used as it is.
+            assert plain(node, fleet).AsyncResult(job_id).get(timeout=WAIT)["urls"]
+            assert f"was delivered {MOST + 1} times" in log_of(fleet)
+            settings = Settings(redis_url=fleet.redis_url, broker_url=node.url, prefix="often")
+            findings = examined(settings)
+            assert [finding.verdict for finding in findings] == [Verdict.OK, Verdict.WARN]
+            assert "the queue often was made with other arguments" in findings[1].found
+
+
+def test_a_wrong_password_is_told_without_the_password(node: LocalRabbitMQ, fleet: LocalFleet) -> None:
+    url = node.url.replace("limner:", "limner:hunter2")
+    settings = Settings(redis_url=fleet.redis_url, broker_url=url)
+    [finding] = examined(settings)
+    assert finding.verdict is Verdict.FAIL
+    assert "refuses this user" in finding.found
+    assert "hunter2" not in str(finding)

@@ -25,6 +25,7 @@ def backend_options(app: Any) -> dict[str, Any]:
         ("rediss://host/0?ssl_ca_certs=/ca", "rediss://host/0?ssl_ca_certs=/ca&ssl_cert_reqs=required"),
         ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
         ("amqp://user:pw@host//", "amqp://user:pw@host//"),
+        ("amqps://one:5671/v;amqps://two:5671/v", "amqps://one:5671/v;amqps://two:5671/v"),
         ("sentinel://host:26379;sentinel://other:26379", "sentinel://host:26379;sentinel://other:26379"),
     ],
 )
