@@ -65,7 +65,7 @@ def build_app(settings: Settings) -> Application:
     control.install()
     app = Application(settings)
     if is_rabbitmq(settings.broker_url):
-        app.amqp_cls = AMQP
+        app.amqp_cls = AMQP  # type: ignore[assignment]
     app.conf.update(celery_options(settings))
     app.steps["worker"].add(DispatcherStep)
     app.steps["consumer"].add(InspectionStep)

@@ -14,7 +14,7 @@ class Consumer(consumer.Consumer):
     are on the ledger, so no message of a fleet is delayed.
     """
 
-    class Blueprint(consumer.Consumer.Blueprint):
+    class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[misc,valid-type]
         """The consumer's parts, without that one."""
 
         default_steps: ClassVar = [

@@ -32,7 +32,7 @@ def sent_anew(app: Celery, message: Any) -> bool:
     }
     try:
         with app.producer_pool.acquire(block=True) as producer:
-            channel = producer.channel
+            channel: Any = producer.channel
             raw = channel.prepare_message(
                 message.body,
                 content_type=message.content_type,

@@ -39,7 +39,7 @@ class Queues(amqp.Queues):
     """Celery's list of queues, all of which are used as they are found."""
 
     def _add(self, queue: Queue) -> Queue:
-        found: Queue = super()._add(FoundQueue(**queue.as_dict()))
+        found: Queue = super()._add(FoundQueue(**queue.as_dict()))  # type: ignore[misc]
         return found
 
 

@@ -80,18 +80,19 @@ class Channel(_Patient, pyamqp.Channel):
     def _do_revive(self) -> None:
         # The server counts anew on a channel that was opened again.
         self._begin()
-        super()._do_revive()
+        super()._do_revive()  # type: ignore[misc]
 
     # Publishing
 
     def basic_publish_confirm(self, msg: Any, exchange: str = "", *args: Any, **options: Any) -> None:
         """Publish a message, and wait until it is confirmed. Raises Blocked or another connection error."""
         patience = options.pop("confirm_timeout", None) or self._patience
-        if not self._confirm_selected:
-            self._confirm_selected = True
+        channel: Any = self
+        if not channel._confirm_selected:  # noqa: SLF001 - py-amqp's own
+            channel._confirm_selected = True  # noqa: SLF001
             self.confirm_select()
-            self.events["basic_ack"].add(self._on_confirmed)
-            self.events["basic_nack"].add(self._on_nacked)
+            channel.events["basic_ack"].add(self._on_confirmed)
+            channel.events["basic_nack"].add(self._on_nacked)
         self._check_alarm()
         if not exchange:
             # A queue that is gone would otherwise swallow the message, and confirm it.
@@ -99,7 +100,7 @@ class Channel(_Patient, pyamqp.Channel):
         options["timeout"] = options.get("timeout") or patience
         self._sent += 1
         self._unconfirmed.add(self._sent)
-        self._basic_publish(msg, exchange, *args, **options)
+        channel._basic_publish(msg, exchange, *args, **options)  # noqa: SLF001
         if not self._gathering:
             self._wait(patience)
 
@@ -162,11 +163,10 @@ class Channel(_Patient, pyamqp.Channel):
 
     # Consuming
 
-    def message_to_python(self, raw_message: Any) -> Message:
+    def message_to_python(self, raw_message: Any) -> Any:
         """The message, which takes a place until it is acknowledged."""
         self._taken.add(raw_message.delivery_tag)
-        message: Message = super().message_to_python(raw_message)
-        return message
+        return super().message_to_python(raw_message)
 
     def basic_ack(self, delivery_tag: int, *args: Any, **options: Any) -> Any:
         """Acknowledge a message."""
@@ -255,6 +255,7 @@ def properties_of(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
 
 def install() -> None:
     """Make these the transports for ``amqp://`` and ``amqps://`` URLs."""
-    PROPERTY_CLASSES[Basic.CLASS_ID] = properties_of
+    readers: Any = PROPERTY_CLASSES
+    readers[Basic.CLASS_ID] = properties_of
     for alias, transport in (("amqp", Transport), ("amqps", SSLTransport)):
         TRANSPORT_ALIASES[alias] = f"{__name__}:{transport.__name__}"

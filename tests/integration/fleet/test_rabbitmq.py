@@ -1,5 +1,6 @@
 """A fleet whose broker is a real RabbitMQ, with its ledger and its results on Redis."""
 
+import gc
 import json
 import os
 import sys
@@ -51,6 +52,8 @@ def fleet(node: LocalRabbitMQ) -> Iterator[LocalFleet]:
     settings = {**ROOMY, "LIMNER_BROKER_URL": node.url, "LIMNER_REMOTE_CONTROL": "true"}
     with LocalFleet(settings=settings, provider=quick_provider()) as running:
         yield running
+        # A result that nobody got to the end unsubscribes when it is collected, and needs its Redis for that.
+        gc.collect()
 
 
 @pytest.fixture

@@ -53,8 +53,11 @@ def test_steps_have_quorum_queues_and_producers_the_type_that_they_declare(
     options = celery_options(load_with(BROKER_URL="amqp://host", INTAKE_QUEUE_TYPE=kind))
     quorum = {"x-queue-type": "quorum"}
     assert [queue.queue_arguments or {} for queue in options["task_queues"]] == [intake, quorum, quorum]
-    other = celery_options(load_with(INTAKE_QUEUE_TYPE=kind))["task_queues"]
-    assert [queue.queue_arguments or {} for queue in other] == [{}, {}, {}]
+
+
+def test_queues_of_redis_have_no_arguments(load_with: Loader) -> None:
+    queues = celery_options(load_with(INTAKE_QUEUE_TYPE="quorum"))["task_queues"]
+    assert [queue.queue_arguments or {} for queue in queues] == [{}, {}, {}]
 
 
 def test_results_are_kept_and_threads_made_as_the_settings_say(load_with: Loader) -> None:
