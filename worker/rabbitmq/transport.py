@@ -7,19 +7,16 @@ reached no queue. Several messages can be confirmed together, which costs one wa
 """
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from amqp.exceptions import RecoverableConnectionError
-from amqp.serialization import PROPERTY_CLASSES, decode_properties_basic
-from amqp.spec import Basic
 from celery.worker.state import reserved_requests
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
-logger = logging.getLogger(__name__)
+from worker.rabbitmq import properties
 
 __all__ = ["Blocked", "Channel", "Message", "SSLTransport", "Transport", "confirmed_together", "install"]
 
@@ -239,23 +236,8 @@ def confirmed_together(producer: Any) -> Iterator[None]:
         yield
 
 
-def properties_of(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
-    """The properties of a message; none if they cannot be read.
-
-    py-amqp 5.4.2 raises for text that is no UTF-8. That ends the loop of the consumer, and RabbitMQ
-    delivers the message to the next worker.
-    """
-    try:
-        found: tuple[dict[str, Any], int] = decode_properties_basic(buffer, offset)
-    except Exception as error:
-        logger.warning("the properties of a message cannot be read: %s", type(error).__name__)
-        return {}, len(buffer)
-    return found
-
-
 def install() -> None:
     """Make these the transports for ``amqp://`` and ``amqps://`` URLs."""
-    readers: Any = PROPERTY_CLASSES
-    readers[Basic.CLASS_ID] = properties_of
+    properties.install()
     for alias, transport in (("amqp", Transport), ("amqps", SSLTransport)):
         TRANSPORT_ALIASES[alias] = f"{__name__}:{transport.__name__}"

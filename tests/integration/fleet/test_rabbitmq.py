@@ -275,7 +275,7 @@ def test_a_killed_worker_s_messages_go_to_another_one(node: LocalRabbitMQ) -> No
         app = plain(node, fleet)
         results = [
             app.send_task("limner.create_task", kwargs={"prompt": f"boat {number}"}, queue="killed")
-            for number in range(200)
+            for number in range(100)
         ]
         eventually(lambda: events(limner, results[20].id), every=0.001)
         fleet.kill_worker(0)
@@ -284,7 +284,7 @@ def test_a_killed_worker_s_messages_go_to_another_one(node: LocalRabbitMQ) -> No
         limner.resume()
         for result in results:
             assert result.get(timeout=WAIT)["urls"]
-        assert created(fleet) == 200
+        assert created(fleet) == 100
         assert bought_once(fleet)
 
 
@@ -305,7 +305,7 @@ def test_a_restart_of_the_broker_under_load_loses_and_doubles_nothing(
         assert job.result(WAIT).urls
     for result in asked:
         assert result.get(timeout=WAIT)["urls"]
-    assert time.monotonic() - back < 15.0
+    assert time.monotonic() - back < 30.0
     assert created(fleet) == 250
     assert bought_once(fleet)
     fleet.check()
