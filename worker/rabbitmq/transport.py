@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from amqp.exceptions import RecoverableConnectionError
+from amqp.exceptions import AccessRefused, NotAllowed, RecoverableConnectionError
 from celery.worker.state import reserved_requests
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
@@ -26,6 +26,10 @@ CONFIRM_SECONDS: Final = 5.0
 
 class Blocked(RecoverableConnectionError):
     """The broker takes no messages until its memory or disk has room. The connection stays usable."""
+
+
+class Refusal(RecoverableConnectionError):
+    """The broker refuses the user or the virtual host, perhaps because a password is being changed."""
 
 
 class _Patient:
@@ -216,13 +220,24 @@ class Connection(_Patient, pyamqp.Connection):
         return super().close(*args, **options)
 
 
-class Transport(pyamqp.Transport):
+class _Persistent:
+    """Takes a refused login for a lost connection. Celery's worker exits with any other error."""
+
+    def establish_connection(self) -> Any:
+        """Connect. Raises Refusal, or a connection error."""
+        try:
+            return super().establish_connection()  # type: ignore[misc]
+        except (AccessRefused, NotAllowed) as error:
+            raise Refusal(f"RabbitMQ refuses this user: {error.reply_text}") from error
+
+
+class Transport(_Persistent, pyamqp.Transport):
     """The transport for ``amqp://``."""
 
     Connection = Connection
 
 
-class SSLTransport(pyamqp.SSLTransport):
+class SSLTransport(_Persistent, pyamqp.SSLTransport):
     """The transport for ``amqps://``."""
 
     Connection = Connection

@@ -414,10 +414,20 @@ def test_a_message_that_was_delivered_often_is_sent_anew_and_not_dropped(node: L
             assert "the queue often was made with other arguments" in findings[1].found
 
 
-def test_a_wrong_password_is_told_without_the_password(node: LocalRabbitMQ, fleet: LocalFleet) -> None:
+def test_a_wrong_password_is_told_and_ends_no_worker(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
+) -> None:
     url = node.url.replace("limner:", "limner:hunter2")
     settings = Settings(redis_url=fleet.redis_url, broker_url=url)
     [finding] = examined(settings)
     assert finding.verdict is Verdict.FAIL
     assert "refuses this user" in finding.found
     assert "hunter2" not in str(finding)
+    # Somebody changes the password of the fleet's user, and changes it back.
+    password = node.url.partition("limner:")[2].partition("@")[0]
+    node.control("change_password", "limner", "another")
+    node.control("close_all_connections", "the test")
+    eventually(lambda: "RabbitMQ refuses this user" in log_of(fleet))
+    node.control("change_password", "limner", password)
+    assert limner.submit("a patient fox").result(WAIT).urls
+    fleet.check()
