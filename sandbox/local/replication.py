@@ -11,7 +11,7 @@ from sandbox.local.commands import connected, says, wait_until
 from sandbox.local.network import Proxy
 from sandbox.local.ports import HOST
 from sandbox.local.sentinel import SERVICE, Sentinel
-from sandbox.local.valkey import EmbeddedValkey, ValkeyError
+from sandbox.local.valkey import AppendFsync, EmbeddedValkey, ValkeyError
 
 __all__ = ["Replicated"]
 
@@ -36,6 +36,7 @@ class Replicated:
         replicas: int = 1,
         sentinels: int = 0,
         appendonly: bool = True,
+        appendfsync: AppendFsync = "everysec",
         sentinel_password: str | None = None,
     ) -> None:
         self._password = secrets.token_hex(16)
@@ -45,6 +46,7 @@ class Replicated:
         self._primary, *self._others = [
             EmbeddedValkey(
                 aof=appendonly,
+                appendfsync=appendfsync,
                 password=self._password,
                 configuration=[f"masterauth {self._password}", *FAST],
             )
@@ -132,14 +134,15 @@ class Replicated:
         primary a replica up to 10 s later. Then its clients lose their connections, and what they wrote there
         in between.
         """
-        old = self._primary
         if self._sentinels:
             says(self._sentinels[0].port, self._sentinel_password, "SENTINEL", "FAILOVER", SERVICE)
             self.wait_until_promoted()
-        else:
-            says(old.port, self._password, "FAILOVER", "TO", HOST, self._candidate().port, "TIMEOUT", 10_000)
-            self.wait_until_promoted()
-            wait_until(lambda: self._role(old) == "slave", "the old primary is a replica")
+            return
+        old, new = self._primary, self._candidate()
+        says(old.port, self._password, "FAILOVER", "TO", HOST, new.port, "TIMEOUT", 10_000)
+        wait_until(lambda: self._role(new) == "master", "the replica is the primary")
+        self._adopt(new)
+        wait_until(lambda: self._role(old) == "slave", "the old primary is a replica")
 
     def kill_primary(self, *, promote: bool = True) -> None:
         """An unplanned failover: the primary is killed (SIGKILL), and what no replica has yet is lost.
@@ -166,25 +169,19 @@ class Replicated:
 
     def promote(self) -> None:
         """Make a replica the primary without asking the present one, and lead the service address to it."""
-        says(self._candidate().port, self._password, "REPLICAOF", "NO", "ONE")
-        self.wait_until_promoted()
+        new = self._candidate()
+        says(new.port, self._password, "REPLICAOF", "NO", "ONE")
+        self._adopt(new)
 
     def wait_until_promoted(self, seconds: float = 30.0) -> None:
-        """Wait until another server is the primary, and lead the service address to it.
+        """Wait until all sentinels that run name another primary, and lead the service address to it.
 
-        With sentinels, wait until all that run say so; they leave 10 s between two failovers. The other
-        replicas follow the new primary then.
+        They leave 10 s between two failovers.
         """
-        wait_until(lambda: self._promoted() is not None, "a replica was promoted", seconds)
-        new = self._promoted()
+        wait_until(lambda: self._named() is not None, "the sentinels have promoted a replica", seconds)
+        new = self._named()
         assert new is not None  # noqa: S101 - a promotion lasts
-        old, self._primary = self._primary, new
-        self._others = [server for server in self._others if server is not new] + [old]
-        self.service_address.retarget(HOST, new.port)
-        if not self._sentinels:
-            for server in self._others[:-1]:
-                if self._role(server) == "slave":
-                    self._follow(server)
+        self._adopt(new)
 
     def rejoin(self) -> None:
         """Make every server that was killed, frozen or stopped a replica of the primary, and wait for it."""
@@ -216,14 +213,27 @@ class Replicated:
             return None
 
     def _candidate(self) -> EmbeddedValkey:
-        for server in self._others:
-            if self._role(server) == "slave":
-                return server
-        raise ValkeyError("There is no replica to promote.")
+        """The replica that has most of what the primary wrote."""
+        replicas = [server for server in self._others if self._role(server) == "slave"]
+        offsets = {server: says(server.port, self._password, "ROLE")[4] for server in replicas}
+        if not offsets:
+            raise ValkeyError("There is no replica to promote.")
+        return max(offsets, key=offsets.__getitem__)
 
-    def _promoted(self) -> EmbeddedValkey | None:
+    def _adopt(self, new: EmbeddedValkey) -> None:
+        """Take a server for the primary. Without sentinels, make the other replicas follow it."""
+        self._others = [*(server for server in self._others if server is not new), self._primary]
+        self._primary = new
+        self.service_address.retarget(HOST, new.port)
+        if not self._sentinels:
+            for server in self._others[:-1]:
+                if self._role(server) == "slave":
+                    self._follow(server)
+
+    def _named(self) -> EmbeddedValkey | None:
+        """The new primary if all running sentinels name the same, and it knows that."""
         for server in self._others:
-            if self._sentinels_agree_on(server) and self._role(server) == "master":
+            if self._role(server) == "master" and self._sentinels_agree_on(server):
                 return server
         return None
 

@@ -16,7 +16,7 @@ from sandbox.local.ports import HOST, answers, free_port
 from sandbox.local.valkey_program import ValkeyError, check_stamp, find_server, version_of
 from sandbox.processes.children import Child
 
-__all__ = ["EmbeddedValkey", "ValkeyError"]
+__all__ = ["AppendFsync", "EmbeddedValkey", "ValkeyError"]
 
 START_SECONDS: Final = 30.0  # the server reads a large append-only file before its first answer
 STOP_SECONDS: Final = 10.0
