@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from celery import bootsteps
 
-from limner.errors import StoreUnavailable
 from worker.dispatcher import TASKS
 from worker.inspection import Inspection, Refused, Sound
 from worker.letters import LetterBox
+from worker.outages import is_outage, outage
 from worker.transport import Channel
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,8 @@ class InspectionStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Inspect what comes from now on."""
         app = parent.app
+        # Celery has connected to the broker.
+        outage.serves("broker")
         if not app.marks.known:
             _read_key(app.marks.renew, app.services.ledger.letters.fleet_key)
         take = partial(inspect, Inspection(app.marks, frozenset(TASKS.values())), app.services.letters)
@@ -99,6 +101,10 @@ def _read_key(renew: Callable[[Callable[[], str]], None], read: Callable[[], str
     while True:
         try:
             return renew(read)
-        except StoreUnavailable as error:
-            logger.warning("the consumer waits for the ledger: %s", error)
+        except Exception as error:
+            # Raised here, it would end the worker.
+            if is_outage(error):
+                outage.failed("ledger", error)
+            else:
+                logger.exception("the consumer waits for the ledger")
         time.sleep(_PAUSE)

@@ -216,6 +216,11 @@ class Transport(kombu_redis.Transport):
 
     Channel = Channel
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whatever the server says, the worker connects again. kombu's list would end it.
+        self.connection_errors = (*self.connection_errors, redis.RedisError)
+
 
 def install() -> None:
     """Make this the transport for ``redis://`` and ``rediss://`` URLs."""
