@@ -36,6 +36,8 @@ _LIBRARIES: Final = ("celery", "kombu", "redis", "amqp")
 _TRACE: Final = "celery.app.trace"
 """The logger of a task's own errors, which may come from any code."""
 _BROKER_LOST: Final = ("Connection to broker lost", "Cannot connect to ", "Connection to Redis lost")
+_ON_LOSS: Final = "on connection loss cancels all currently executed tasks"
+"""Celery's advice with each lost connection, about an option that this fleet sets."""
 _NETWORK: Final = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN, errno.EBADF, errno.ENOTCONN}
 )
@@ -81,7 +83,7 @@ class Outage:
         self._told = 0.0
         self._faults: dict[str, float] = {}
         self._serving: dict[str, float] = {}
-        self._error = ""
+        self._errors: dict[str, str] = {}
         self._unrecorded = 0
         self._left_out = 0
 
@@ -91,14 +93,14 @@ class Outage:
         with self._lock:
             self._faults[component] = now
             self._serving.pop(component, None)
-            self._error = str(error)[:_LONGEST] or type(error).__name__
+            said_of_it = self._errors[component] = str(error)[:_LONGEST] or type(error).__name__
             self._left_out += left_out
             begins = self._began is None
             if begins:
                 self._began = self._told = now
             said = self._said()
         if begins:
-            logger.error("an outage begins (%s): %s; steps wait%s", component, self._error, said)
+            logger.error("an outage begins (%s): %s; steps wait%s", component, said_of_it, said)
             if self._watched:
                 threading.Thread(target=self._watch, name="limner-outage", daemon=True).start()
 
@@ -132,7 +134,8 @@ class Outage:
                 if (serving is not None and now >= serving + SETTLED) or now >= last + FORGOTTEN:
                     del self._faults[component]
                     self._serving.pop(component, None)
-            lasted, away, said, error = now - self._began, sorted(self._faults), self._said(), self._error
+            lasted, away, said = now - self._began, sorted(self._faults), self._said()
+            error = self._errors[max(self._faults, key=self._faults.__getitem__)] if away else ""
             left_out = self._left_out
             minute = MINUTE if self._minute is None else self._minute
             due = bool(away) and now >= self._told + minute
@@ -181,6 +184,8 @@ class Fold(logging.Filter):
 def folded_error(record: logging.LogRecord) -> object | None:
     """The error in a library's line about an outage; None for any other line."""
     library = record.name.partition(".")[0]
+    if record.name == "py.warnings" and _ON_LOSS in record.getMessage():
+        return "Celery has lost its connection to the broker"
     if record.levelno < logging.WARNING or library not in _LIBRARIES:
         return None
     found = [record.exc_info[1]] if record.exc_info else []

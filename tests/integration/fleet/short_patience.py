@@ -1,4 +1,4 @@
-"""A module for a worker's --include, with which it loses its patience with Redis early, and tells outages often."""
+"""A module for a worker's --include: it loses its patience with Redis early, and tells outages often."""
 
 from tasks import commit
 from worker import outages
