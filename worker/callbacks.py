@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from config import Settings, SettingsError, load
-from limner._connection import connect, store_errors
+from limner._redis import connect, store_errors
 from limner.callbacks import Receiver
 from limner.callbacks.asgi import PATH, route
 from limner.errors import LimnerError, StoreUnavailable

@@ -18,7 +18,7 @@ from celery.signals import worker_shutdown
 from kombu.serialization import dumps
 
 from config import Settings
-from limner._connection import record_error
+from limner._redis import record_error
 from limner.errors import LimnerError, RecordUnreadable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.copies.room import Room
@@ -285,7 +285,7 @@ def make_dispatcher(
 ) -> Dispatcher:
     """Make the dispatcher from the settings, of a worker that makes these copies."""
     # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
-    ledger, room = make_ledger(settings, retries=0), copies.room if copies else None
+    ledger, room = make_ledger(settings, repeat=False), copies.room if copies else None
     return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room, rescue)
 
 

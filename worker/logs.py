@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from config import Settings
 from config.settings import secrets_folder
@@ -68,10 +68,15 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
         with contextlib.suppress(ValueError):
             found.append(options.read_key(secrets_folder()).strip())
     urls = (settings.redis_url, settings.broker_url, settings.result_url)
-    passwords = [password for url in urls if (password := urlsplit(url).password)]
-    for password in passwords:
+    for password in [password for url in urls for password in _passwords(url)]:
         found += [text for text in (password, unquote(password)) if len(text) >= _PASSWORD]
     return tuple(dict.fromkeys(found))
+
+
+def _passwords(url: str) -> list[str]:
+    parts = urlsplit(url)
+    given = [value for name, value in parse_qsl(parts.query) if name.endswith("password")]
+    return [*filter(None, [parts.password]), *given]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 
 from config import AccountSettings, Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
 from worker.copies.services import CopyServices, make_copies
@@ -60,9 +60,9 @@ class Services:
         return self.settings.in_doubt_seconds if self.settings.callback_url else 0.0
 
 
-def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
+def make_ledger(settings: Settings, *, repeat: bool = True) -> Ledger:
     """The ledger with these settings."""
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, repeat=repeat)
     request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
         client,

@@ -12,7 +12,7 @@ from typing import Final, Self
 import redis
 from pydantic import SecretStr
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.callbacks.payload import is_id, task_ids_of
 from limner.callbacks.refusal import Refusal
 from limner.callbacks.signature import check

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 
 from config import Settings
+from limner._redis import SCHEMES, parse
 from worker.health.findings import Finding, fail, ok
 
 PATIENCE: Final = 5.0
@@ -17,6 +18,8 @@ _NO_RETRIES: Final = {"max_retries": 0, "interval_start": 0, "interval_step": 0,
 def place(url: str) -> str:
     """The address in a URL, without credentials."""
     parts = urlsplit(url)
+    if parts.scheme in SCHEMES:
+        return str(parse(url))
     return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
 
 

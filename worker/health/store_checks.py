@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 
 from config import Settings
-from limner._connection import address, store_errors
+from limner._redis import address, store_errors
 from limner.errors import RecordUnreadable
 from limner.ledger import Ledger
 from worker.health.findings import Finding, fail, ok, warn

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import celery.beat
 
 from config import Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import RecordUnreadable
 from limner.ledger import Ledger
 from worker.health.beat import LOOK, beat_file

@@ -10,7 +10,7 @@ import pytest
 import redis
 from celery.worker.state import reserved_requests
 
-from config.settings import celery_url
+from config.celery_options import celery_url
 from worker.transport import Channel
 
 # The check runs in its own process, because kombu caches the first transport of each name.
