@@ -36,6 +36,8 @@ _LIBRARIES: Final = ("celery", "kombu", "redis", "amqp")
 _TRACE: Final = "celery.app.trace"
 """The logger of a task's own errors, which may come from any code."""
 _BROKER_LOST: Final = ("Connection to broker lost", "Cannot connect to ", "Connection to Redis lost")
+_ENDS: Final = "Unrecoverable error"
+"""Celery's last line of a worker that ends."""
 _ON_LOSS: Final = "on connection loss cancels all currently executed tasks"
 """Celery's advice with each lost connection, about an option that this fleet sets."""
 _NETWORK: Final = frozenset(
@@ -187,6 +189,8 @@ def folded_error(record: logging.LogRecord) -> object | None:
     if record.name == "py.warnings" and _ON_LOSS in record.getMessage():
         return "Celery has lost its connection to the broker"
     if record.levelno < logging.WARNING or library not in _LIBRARIES:
+        return None
+    if _ENDS in str(record.msg):
         return None
     found = [record.exc_info[1]] if record.exc_info else []
     arguments = record.args if isinstance(record.args, tuple) else ()

@@ -219,11 +219,8 @@ class Transport(kombu_redis.Transport):
     """The Redis transport with this module's channel."""
 
     Channel = Channel
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Whatever the server says, the worker connects again. kombu's list would end it.
-        self.connection_errors = (*self.connection_errors, redis.RedisError)
+    # Whatever the server says, the worker connects again. An error that is not on the list ends it.
+    connection_errors = (*kombu_redis.Transport.connection_errors, redis.RedisError)
 
 
 def install() -> None:

@@ -96,7 +96,7 @@ COMPLAINTS = (
 FAULT_SECONDS = 2.5
 
 
-def test_nothing_that_redis_says_ends_a_process_or_loses_an_answer() -> None:
+def test_nothing_that_redis_says_ends_a_process_or_loses_an_answer(tmp_path: Path) -> None:
     with (
         durable() as valkey,
         GrumblingProxy(valkey.url) as proxy,
@@ -105,6 +105,7 @@ def test_nothing_that_redis_says_ends_a_process_or_loses_an_answer() -> None:
             provider=quick_provider(create_latency=0.3),
             callbacks=True,
             beat=True,
+            log_dir=tmp_path,
         ) as fleet,
         Limner(valkey.url) as limner,
     ):

@@ -163,6 +163,7 @@ def test_lines_of_the_libraries_about_an_outage_are_left_out(
         record("celery.worker.consumer.consumer", 40, "Received unregistered task of type %s", "x"),
         record("celery.app.trace", 40, "Task raised", error=ConnectionRefusedError("of the task's own")),
         record("celery.app.trace", 40, "Task raised", error=KeyError("x")),
+        record("celery.worker", 50, "Unrecoverable error: %r", LOST, error=LOST),
         record("py.warnings", 30, "%s", "DeprecationWarning: of something else"),
         record("worker.letters", 30, "a line of ours", error=LOST),
         record("shop", 40, "a line of somebody else", error=LOST),
