@@ -19,11 +19,7 @@ from kombu.serialization import dumps
 
 from config import Settings
 from limner._redis import record_error
-<<<<<<< HEAD
 from limner.errors import LimnerError, RecordUnreadable
-=======
-from limner.errors import LimnerError, RecordUnreadable, StoreUnavailable
->>>>>>> main
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.copies.room import Room
 from worker.copies.services import CopyServices
@@ -290,11 +286,7 @@ def make_dispatcher(
     """Make the dispatcher from the settings, of a worker that makes these copies."""
     # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
     ledger, room = make_ledger(settings, repeat=False), copies.room if copies else None
-<<<<<<< HEAD
     return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room, rescue)
-=======
-    return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room)
->>>>>>> main
 
 
 class DispatcherStep(bootsteps.StartStopStep):

@@ -114,6 +114,11 @@ class Outage:
             if component in self._faults:
                 self._serving.setdefault(component, self._monotonic())
 
+    @property
+    def lasts(self) -> bool:
+        """True during an outage, in which what only helps is not asked for."""
+        return self._began is not None
+
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
         """Count an answer of the provider that is not on record yet."""

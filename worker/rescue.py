@@ -56,7 +56,9 @@ class Outcome:
     @property
     def advice(self) -> str:
         """The words on what a person can do."""
-        adopt = " or ".join(f"python -m limner adopt {self.job} {task}" for task in self.tasks or ("TASK",))
+        adopt = " or ".join(
+            f"python -m limner resolve {self.job} --adopt {task}" for task in self.tasks or ("TASK",)
+        )
         look = "" if self.tasks else "if the provider's log has a task of it, "
         return f"{look}run {adopt}"
 

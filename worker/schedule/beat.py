@@ -15,11 +15,7 @@ import celery.beat
 
 from config import Settings
 from limner._redis import connect
-<<<<<<< HEAD
 from limner.errors import RecordUnreadable
-=======
-from limner.errors import RecordUnreadable, StoreUnavailable
->>>>>>> main
 from limner.ledger import Ledger
 from worker.health.beat import LOOK, beat_file
 from worker.health.heartbeat import beat

@@ -46,7 +46,10 @@ def test_a_paid_answer_survives_an_outage_beyond_the_patience_and_the_death_of_i
             jobs = limner.submit_many(f"boat {number}" for number in range(5))
             eventually(lambda: created(fleet) == 5)
             fleet.valkey.kill()
-            eventually(lambda: len(lines(worker, "CRITICAL", "python -m limner adopt")) == 5, within=40.0)
+            eventually(
+                lambda: len(lines(worker, "CRITICAL", "python -m limner resolve", "--adopt")) == 5,
+                within=40.0,
+            )
             assert len(list(folder.iterdir())) == 5
             assert "boat" not in "".join(each.read_text() for each in folder.iterdir())
             fleet.kill_worker(0)

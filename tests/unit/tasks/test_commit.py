@@ -97,7 +97,7 @@ def test_what_is_not_on_record_after_the_patience_is_told_and_kept(
     assert PATIENCE <= away.now < PATIENCE + 1
     [line] = [each.getMessage() for each in caplog.records if each.levelno >= logging.CRITICAL]
     [kept] = files(tmp_path)
-    for word in ("job J", "attempt 2", "task T", "python -m limner adopt J T", str(kept)):
+    for word in ("job J", "attempt 2", "task T", "python -m limner resolve J --adopt T", str(kept)):
         assert word in line
 
 
@@ -118,7 +118,7 @@ def test_the_outcome_is_kept_before_the_patience_ends_in_case_the_worker_does(tm
 def test_without_a_folder_the_line_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(StoreUnavailable):
         Away(10**9).put(Rescue(None))
-    assert "once Redis serves again, run python -m limner adopt J T" in caplog.text
+    assert "once Redis serves again, run python -m limner resolve J --adopt T" in caplog.text
 
 
 def test_a_lost_refusal_is_no_paid_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +140,7 @@ def test_a_broken_record_ends_the_patience_and_keeps_the_outcome(
         away.put(Rescue(tmp_path))
     assert away.calls == SURE
     assert len(files(tmp_path)) == 1
-    assert "python -m limner adopt J T" in caplog.text
+    assert "python -m limner resolve J --adopt T" in caplog.text
 
 
 @pytest.mark.parametrize("put", [lambda away: away.put(Rescue(None)), lambda away: patiently(away, "x")])
