@@ -207,6 +207,10 @@ class Settings(BaseSettings):
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
     """The file that a worker touches while it takes tasks; the health check reads its age. Beat has a file of
     its own beside it, with ``-beat`` at the end of its name."""
+    rescue_folder: Path | None = None
+    """The folder in which a worker keeps outcomes of requests that it cannot put on record, because Redis
+    cannot serve. The next worker that sees the folder brings them home. Without it, a line in the log says
+    what a person has to do."""
 
     @property
     def steps_queue(self) -> str:

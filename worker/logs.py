@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from config import Settings
 from config.settings import secrets_folder
 from limner._redaction import redact_extra, redact_said
+from worker.outages import Fold, outage
 
 _EACH_STEP: Final = ("celery.worker.strategy", "celery.app.trace")
 """The loggers that write two lines on each step at INFO: received, and succeeded."""
@@ -96,6 +97,16 @@ class Redacting:
         record: logging.LogRecord = self.made(*arguments, **options)
         redact_said(record, self.secrets)
         return record
+
+
+def fold_outages(**_: Any) -> None:
+    """Have the handlers leave out what the libraries say of an outage, which the process tells itself.
+
+    This is connected to the signals of Celery's handlers as well.
+    """
+    for handler in _handlers():
+        if not any(isinstance(known, Fold) for known in handler.filters):
+            handler.addFilter(Fold(outage))
 
 
 class HideExtra(logging.Filter):
