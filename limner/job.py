@@ -5,7 +5,7 @@ import time
 from enum import StrEnum
 from typing import Final
 
-from limner._connection import cancellations
+from limner._redis import cancellations
 from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, StoreUnavailable, UnknownJob
 from limner.ledger import Adoption, Ledger, Reading, Record
 from limner.loops import EventLoops

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import redis
 import redis.asyncio
 
-from limner._connection import async_store_errors, store_errors
+from limner._redis import async_store_errors, store_errors
 from limner.errors import WaitTimeout
 from limner.status import JobState
 

@@ -11,7 +11,7 @@ from celery import Celery
 from config import Settings
 from config.celery_options import celery_options
 from config.settings import is_rabbitmq
-from worker import control
+from worker import backend, control
 from worker.consumer import InspectionStep
 from worker.dispatcher import Dispatcher, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
@@ -27,6 +27,7 @@ class Application(Celery):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__("limner", set_as_current=False)
+        self.loader.override_backends = dict.fromkeys(("redis", "rediss"), backend.NAME)
         self.settings = settings
         self.marks = Marks()
         """The marks on the messages that the fleet sends to itself."""

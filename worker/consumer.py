@@ -11,10 +11,10 @@ from typing import Any, Final
 from celery import bootsteps
 from celery.utils.saferepr import saferepr
 
-from limner.errors import StoreUnavailable
 from worker.dispatcher import TASKS
 from worker.inspection import Inspection, Refused, Sound
 from worker.letters import MOST_KEPT, LetterBox
+from worker.outages import is_outage, outage
 from worker.rabbitmq import transport as rabbitmq
 from worker.rabbitmq.deliveries import sent_anew
 from worker.transport import Channel
@@ -33,6 +33,8 @@ class InspectionStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Inspect what comes from now on."""
         app = parent.app
+        # Celery has connected to the broker.
+        outage.serves("broker")
         if not app.marks.known:
             _read_key(app.marks.renew, app.services.ledger.letters.fleet_key)
         take = partial(inspect, Inspection(app.marks, frozenset(TASKS.values())), app.services.letters)
@@ -122,6 +124,10 @@ def _read_key(renew: Callable[[Callable[[], str]], None], read: Callable[[], str
     while True:
         try:
             return renew(read)
-        except StoreUnavailable as error:
-            logger.warning("the consumer waits for the ledger: %s", error)
+        except Exception as error:
+            # Raised here, it would end the worker.
+            if is_outage(error):
+                outage.failed("ledger", error)
+            else:
+                logger.exception("the consumer waits for the ledger")
         time.sleep(_PAUSE)

@@ -9,6 +9,7 @@ from celery import Celery
 
 from config import Settings
 from config.settings import is_rabbitmq
+from limner._redis import SCHEMES, parse
 from worker.health.findings import Finding, fail, ok
 from worker.health.rabbitmq_checks import check_rabbitmq
 
@@ -20,6 +21,8 @@ def place(url: str) -> str:
     """The address in a URL, without credentials."""
     # A RabbitMQ may have several addresses.
     parts = urlsplit(url.split(";")[0])
+    if parts.scheme in SCHEMES:
+        return str(parse(url))
     return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
 
 
