@@ -23,6 +23,9 @@ __all__ = ["Blocked", "Channel", "Message", "SSLTransport", "Transport", "confir
 CONFIRM_SECONDS: Final = 5.0
 """The longest wait for a confirmation, unless the transport option ``confirm_seconds`` says another."""
 
+ANSWER_SECONDS: Final = 15.0
+"""The longest wait for any other answer. After a restart, quorum queues answer nothing while they recover."""
+
 
 class Blocked(RecoverableConnectionError):
     """The broker takes no messages until its memory or disk has room. The connection stays usable."""
@@ -41,7 +44,7 @@ class _Patient:
         """Wait for an answer. Raises a lost connection if it does not come."""
         known: Any = self
         connection = known.connection
-        patience = timeout or connection.confirm_seconds
+        patience = timeout or max(ANSWER_SECONDS, connection.confirm_seconds)
         try:
             return super().wait(method, callback, patience, returns_tuple)  # type: ignore[misc]
         except TimeoutError:
