@@ -130,6 +130,8 @@ def _rabbitmq(settings: Settings, timeout: float) -> dict[str, Any]:
             "confirm_seconds": timeout,
         },
         "broker_connection_timeout": timeout,
+        # A worker outlives a right that is missing for a while.
+        "broker_channel_error_retry": True,
         # Both sides notice within 20 s that the other is gone; by default it is four minutes.
         "broker_heartbeat": 10,
     }
