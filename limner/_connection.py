@@ -76,26 +76,41 @@ def _options(timeout: float) -> dict[str, Any]:
 
 
 def connect(
-    url: str, *, timeout: float = DEFAULT_TIMEOUT, setting: str = "LIMNER_REDIS_URL", retries: int = 1
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    setting: str = "LIMNER_REDIS_URL",
+    retries: int = 1,
+    connections: int = _THREADS,
 ) -> "redis.Redis":
     """A client whose calls wait for ``timeout`` seconds at most.
 
     A call on a closed connection is repeated on a new one, ``retries`` times. A call that the server does not
     answer is not repeated. Repeating is harmless: every transition of a job recognises its own repetition.
+    Calls beyond the number of ``connections`` wait for one.
     """
     retry = Retry(ConstantBackoff(_RETRY_PAUSE), retries, _WORTH_A_RETRY)
-    return redis.Redis.from_url(
-        check_url(url, setting), retry=retry, max_connections=_THREADS, **_options(timeout)
+    pool = redis.BlockingConnectionPool.from_url(
+        check_url(url, setting),
+        max_connections=connections,
+        timeout=timeout,
+        retry=retry,
+        **_options(timeout),
     )
+    return redis.Redis.from_pool(pool)
 
 
 def connect_async(
-    url: str, *, timeout: float = DEFAULT_TIMEOUT, setting: str = "LIMNER_REDIS_URL"
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    setting: str = "LIMNER_REDIS_URL",
+    connections: int = _ASYNC_CONNECTIONS,
 ) -> "redis.asyncio.Redis":
     """A client for asyncio, like :func:`connect`. Calls beyond the number of connections wait for one."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         check_url(url, setting),
-        max_connections=_ASYNC_CONNECTIONS,
+        max_connections=connections,
         timeout=timeout,
         retry=AsyncRetry(ConstantBackoff(_RETRY_PAUSE), 1, _WORTH_A_RETRY),
         **_options(timeout),

@@ -1,18 +1,21 @@
 """The event loops that a client serves: connections of each, and threads for calls that block."""
 
 import asyncio
+import contextlib
 import contextvars
-from collections.abc import Callable
+import os
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import redis.asyncio
 
-from limner.waiting import AsyncSide
-
 P = ParamSpec("P")
 T = TypeVar("T")
+_Clients: TypeAlias = AsyncGenerator["redis.asyncio.Redis"]
 
 THREADS: Final = 8
 """Calls that block at once, so that a Redis that hangs takes no thread from the rest of the application."""
@@ -28,18 +31,36 @@ class EventLoops:
 
     def __init__(self, connect: Callable[[], "redis.asyncio.Redis"]) -> None:
         self._connect = connect
-        self._sides: dict[asyncio.AbstractEventLoop, AsyncSide] = {}
+        self._begin()
+        _ALL.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._sides: dict[asyncio.AbstractEventLoop, tuple[Any, _Clients]] = {}
         self._threads = _threads()
 
-    def side(self) -> AsyncSide:
-        """The connections of the running loop."""
+    def client(self) -> Any:
+        """The client of the running loop, whose connections end with that loop."""
+        # redis-py's annotations cannot tell decoded answers from bytes.
         loop = asyncio.get_running_loop()
-        side = self._sides.get(loop)
-        if side is None:
-            # Loops that asyncio.run has closed leave their connections to the garbage collector.
-            self._sides = {other: kept for other, kept in self._sides.items() if not other.is_closed()}
-            side = self._sides[loop] = AsyncSide(self._connect())
-        return side
+        if loop not in self._sides:
+            self._drop_closed()
+            client = self._connect()
+            side = _until_the_end(client)
+            # The first step ties it to the loop, which ends its asynchronous generators before it closes.
+            with contextlib.suppress(StopIteration):
+                side.__anext__().send(None)
+            with self._lock:
+                self._sides[loop] = client, side
+        return self._sides[loop][0]
+
+    def _drop_closed(self) -> None:
+        """Close the connections of loops that were closed without the end of their generators."""
+        with self._lock:
+            closed = [loop for loop in self._sides if loop.is_closed()]
+            sides = [self._sides.pop(loop) for loop in closed]
+        for client, _ in sides:
+            _drop(client)
 
     async def in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Have a thread make a call that blocks; at most THREADS run at once, the others wait.
@@ -52,6 +73,7 @@ class EventLoops:
 
     def close(self) -> ThreadPoolExecutor:
         """Let the threads end, once they have made the calls that were asked for; returns these threads."""
+        self._drop_closed()
         threads, self._threads = self._threads, _threads()
         threads.shutdown(wait=False)
         return threads
@@ -59,6 +81,44 @@ class EventLoops:
     async def aclose(self) -> None:
         """Wait for the calls in threads, and close the running loop's connections."""
         await asyncio.to_thread(self.close().shutdown)
-        side = self._sides.pop(asyncio.get_running_loop(), None)
-        if side:
+        self._drop_closed()
+        with self._lock:
+            _, side = self._sides.pop(asyncio.get_running_loop(), (None, None))
+        if side is not None:
             await side.aclose()
+
+    def forked(self) -> None:
+        """Begin anew in a process that has forked, in which no loop and no thread of the other one runs."""
+        _OTHERS.append(self._sides)
+        self._begin()
+
+
+async def _until_the_end(client: "redis.asyncio.Redis") -> _Clients:
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def _drop(client: Any) -> None:
+    """Close the sockets of a client whose loop has closed, and which nothing else can close any more."""
+    pool = client.connection_pool
+    for connection in (*pool._available_connections, *pool._in_use_connections):  # noqa: SLF001 - no other way
+        writer, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
+        if writer is not None:
+            # A transport closes by a callback of its loop, which does not run any more.
+            with contextlib.suppress(AttributeError, RuntimeError):
+                writer.transport._call_connection_lost(None)  # noqa: SLF001
+
+
+_ALL: "weakref.WeakSet[EventLoops]" = weakref.WeakSet()
+_OTHERS: Final[list[object]] = []
+"""What belongs to the process from which this one was forked: to let it go would close it there."""
+
+
+def _forked() -> None:
+    for loops in list(_ALL):
+        loops.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

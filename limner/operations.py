@@ -36,8 +36,8 @@ class Operations:
         return self._ledger.accounts.statuses()
 
     async def aaccounts(self) -> list[AccountStatus]:
-        """:meth:`accounts` for asynchronous code."""
-        return await self._loops.in_thread(self.accounts)
+        """:meth:`accounts` for asynchronous code; it holds no thread."""
+        return await self._ledger.store.aask(self._loops.client(), self._ledger.accounts.reading())
 
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
@@ -177,40 +177,41 @@ class Operations:
         """The events of all jobs and accounts, from now on, or from the oldest one kept.
 
         A client with a namespace has the events of its own jobs, and of all accounts. With ``follow``, they
-        do not end; without, the newest one is the last. A Redis that is away for a
-        while is waited for, up to half a minute.
+        do not end; without, the newest one is the last. A Redis that is away is waited for, up to half a
+        minute. New events are read five times a second, and no connection is held in between: there may be a
+        follower for each of many clients.
         """
         journal, store = self._ledger.journal, self._ledger.store
-        after = "0" if from_start else store.ask(journal.newest())
-        patience = Patience.until(time.monotonic(), None)
+        after = "0" if from_start else ""
+        patience = Patience(time.monotonic())
         while True:
+            events: list[Event] = []
             try:
-                events = journal.events(after, block=1.0) if follow else store.ask(journal.events_now(after))
+                after = after or store.ask(journal.newest())
+                events = store.ask(journal.events_now(after))
+                patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise
-                time.sleep(Patience.PAUSE)
-                continue
-            patience.seen(time.monotonic())
+            else:
+                if not (events or follow):
+                    return
             for event in events:
                 after = event.id
                 if not event.job_id or self._lists(event.namespace):
                     yield event
-            if not (events or follow):
-                return
+            if not events:
+                time.sleep(Patience.PAUSE)
 
     async def aevents(self, *, from_start: bool = False, follow: bool = True) -> AsyncIterator[Event]:
-        """:meth:`events` for asynchronous code.
-
-        It reads new ones five times a second, and holds no connection and no thread in between: there may
-        be one for each of many clients.
-        """
-        journal, store, client = self._ledger.journal, self._ledger.store, self._loops.side().client
-        after = "0" if from_start else await store.aask(client, journal.newest())
-        patience = Patience.until(time.monotonic(), None)
+        """:meth:`events` for asynchronous code; it holds no thread."""
+        journal, store, client = self._ledger.journal, self._ledger.store, self._loops.client()
+        after = "0" if from_start else ""
+        patience = Patience(time.monotonic())
         while True:
             events: list[Event] = []
             try:
+                after = after or await store.aask(client, journal.newest())
                 events = await store.aask(client, journal.events_now(after))
                 patience.seen(time.monotonic())
             except StoreUnavailable:
