@@ -107,7 +107,9 @@ def _drop(client: Any) -> None:
         writer, connection._writer, connection._reader = connection._writer, None, None  # noqa: SLF001
         if writer is not None:
             # A transport closes by a callback of its loop, which does not run any more.
-            with contextlib.suppress(AttributeError, RuntimeError):
+            with contextlib.suppress(RuntimeError):
+                writer.transport.abort()
+            with contextlib.suppress(AttributeError):
                 writer.transport._call_connection_lost(None)  # noqa: SLF001
 
 

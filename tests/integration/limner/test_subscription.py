@@ -354,7 +354,7 @@ def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> N
                     asyncio.run(aoutcome(childs)),
                     str(asyncio.run(childs.acancel())),
                 ]
-                code = 0 if told == ["Cancelled", "Cancelled", "already_ended"] else 2
+                code = 0 if told == ["Cancelled", "Cancelled", "before_sending"] else 2
                 limner.close()
             finally:
                 os._exit(code)
