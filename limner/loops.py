@@ -115,7 +115,7 @@ def _drop(client: Any) -> None:
 
 _ALL: "weakref.WeakSet[EventLoops]" = weakref.WeakSet()
 _OTHERS: Final[list[object]] = []
-"""What belongs to the process from which this one was forked: to let it go would close it there."""
+"""The property of the process from which this one was forked: to let it go would close it there."""
 
 
 def _forked() -> None:

@@ -57,7 +57,7 @@ class Watches:
     BATCH: ClassVar[int] = 100
     FEW: ClassVar[int] = 20
     """The least records of a recheck."""
-    ROUND: ClassVar[float] = 300.0
+    ROUND: ClassVar[float] = 1800.0
     """The seconds within which each record is read again."""
     STORM: ClassVar[int] = 500
     DISTRUST: ClassVar[float] = 60.0

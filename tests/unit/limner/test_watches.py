@@ -187,7 +187,7 @@ def test_few_waits_are_all_read_again_every_five_seconds(bench: Bench) -> None:
 
 
 def test_many_waits_are_read_again_in_turn(bench: Bench) -> None:
-    jobs = many_waits(bench, 3_000)
+    jobs = many_waits(bench, 18_000)
     found = reads(bench, 0, 60)
     assert len(found) == 11 * 50
     assert found == jobs[: 11 * 50]
