@@ -164,8 +164,8 @@ class Limner(Operations):
     ) -> Job:
         """:meth:`submit` for asynchronous code."""
         new = self._submission(request, idempotency_key, SubmitOptions.checked(**options))
-        jobs, client = self._ledger.jobs, self._loops.client()
-        return self._job(await jobs.store.arun_durably(client, jobs.submission(new)), new)
+        script, store = self._ledger.jobs.submission(new), self._ledger.store
+        return self._job(await self._loops.call(lambda client: store.arun_durably(client, script)), new)
 
     async def asubmit_many(
         self,

@@ -1,7 +1,7 @@
 """One job, as its producer holds it."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, UnknownJob
 from limner.ledger import Adoption, Ledger, Reading, Record
@@ -10,6 +10,8 @@ from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
 from limner.subscription import Subscription
 from limner.waiting import still_waiting, unknown
+
+T = TypeVar("T")
 
 MAX_TASK_ID: Final = 256
 
@@ -66,7 +68,7 @@ class Job:
 
     async def astatus(self) -> JobStatus:
         """:meth:`status` for asynchronous code; it holds no thread."""
-        return await self._ledger.store.aask(self._loops.client(), self._status())
+        return await self._ask(self._status())
 
     def _status(self) -> Reading[JobStatus]:
         record = yield from self._reading()
@@ -213,7 +215,7 @@ class Job:
 
     async def alog(self) -> list[LogEntry]:
         """:meth:`log` for asynchronous code; it holds no thread."""
-        return await self._ledger.store.aask(self._loops.client(), self._log())
+        return await self._ask(self._log())
 
     def _log(self) -> Reading[list[LogEntry]]:
         yield from self._reading()
@@ -240,7 +242,10 @@ class Job:
         return self._ledger.store.ask(self._reading())
 
     async def _aread(self) -> Record:
-        return await self._ledger.store.aask(self._loops.client(), self._reading())
+        return await self._ask(self._reading())
+
+    async def _ask(self, reading: Reading[T]) -> T:
+        return await self._loops.call(lambda client: self._ledger.store.aask(client, reading))
 
 
 def _images_now(record: Record, timeout: float) -> Images:

@@ -6,16 +6,19 @@ import contextvars
 import os
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import redis.asyncio
 
+from limner._connection import address
+from limner.errors import StoreUnavailable
+
 P = ParamSpec("P")
 T = TypeVar("T")
-_Clients: TypeAlias = AsyncGenerator["redis.asyncio.Redis"]
 
 THREADS: Final = 8
 """Calls that block at once, so that a Redis that hangs takes no thread from the rest of the application."""
@@ -36,31 +39,44 @@ class EventLoops:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._sides: dict[asyncio.AbstractEventLoop, tuple[Any, _Clients]] = {}
+        self._sides: dict[asyncio.AbstractEventLoop, _Side] = {}
         self._threads = _threads()
 
-    def client(self) -> Any:
-        """The client of the running loop, whose connections end with that loop."""
-        # redis-py's annotations cannot tell decoded answers from bytes.
+    async def call(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """Have ``ask`` call the running loop's client, once it is this call's turn.
+
+        Any number of calls may wait, for as long as others are answered. Raises StoreUnavailable if none has
+        been for the time-out of a call.
+        """
+        side = self._side()
+        await side.turn()
+        try:
+            answer = await ask(side.client)
+        finally:
+            side.pass_on()
+        side.answered += 1
+        return answer
+
+    def _side(self) -> "_Side":
+        """The connections of the running loop, which end with it."""
         loop = asyncio.get_running_loop()
         if loop not in self._sides:
             self._drop_closed()
-            client = self._connect()
-            side = _until_the_end(client)
+            side = _Side(self._connect())
             # The first step ties it to the loop, which ends its asynchronous generators before it closes.
             with contextlib.suppress(StopIteration):
-                side.__anext__().send(None)
+                side.life.__anext__().send(None)
             with self._lock:
-                self._sides[loop] = client, side
-        return self._sides[loop][0]
+                self._sides[loop] = side
+        return self._sides[loop]
 
     def _drop_closed(self) -> None:
         """Close the connections of loops that were closed without the end of their generators."""
         with self._lock:
             closed = [loop for loop in self._sides if loop.is_closed()]
             sides = [self._sides.pop(loop) for loop in closed]
-        for client, _ in sides:
-            _drop(client)
+        for side in sides:
+            _drop(side.client)
 
     async def in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Have a thread make a call that blocks; at most THREADS run at once, the others wait.
@@ -83,9 +99,9 @@ class EventLoops:
         await asyncio.to_thread(self.close().shutdown)
         self._drop_closed()
         with self._lock:
-            _, side = self._sides.pop(asyncio.get_running_loop(), (None, None))
+            side = self._sides.pop(asyncio.get_running_loop(), None)
         if side is not None:
-            await side.aclose()
+            await side.life.aclose()
 
     def forked(self) -> None:
         """Begin anew in a process that has forked, in which no loop and no thread of the other one runs."""
@@ -93,9 +109,50 @@ class EventLoops:
         self._begin()
 
 
-async def _until_the_end(client: "redis.asyncio.Redis") -> _Clients:
+class _Side:
+    """The client of one loop. A call waits for its turn here, as the pool would give up too early."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        # redis-py's annotations cannot tell decoded answers from bytes.
+        self.client: Any = client
+        self.life = _until_the_end(client)
+        self.answered = 0
+        self._free: int = self.client.connection_pool.max_connections
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    async def turn(self) -> None:
+        """Wait for a turn, behind the calls that came before."""
+        if self._free:
+            self._free -= 1
+            return
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting[mine] = None
+        try:
+            while not mine.done():
+                before = self.answered
+                await asyncio.wait({mine}, timeout=self.client.connection_pool.timeout)
+                if not mine.done() and self.answered == before:
+                    raise StoreUnavailable(
+                        f"Redis at {address(self.client)} has answered none of the calls before this one"
+                    )
+        except BaseException:
+            if mine.done():
+                self.pass_on()
+            else:
+                del self._waiting[mine]
+            raise
+
+    def pass_on(self) -> None:
+        """Give the turn to the next call."""
+        if self._waiting:
+            self._waiting.popitem(last=False)[0].set_result(None)
+        else:
+            self._free += 1
+
+
+async def _until_the_end(client: "redis.asyncio.Redis") -> AsyncGenerator[None]:
     try:
-        yield client
+        yield
     finally:
         await client.aclose()
 

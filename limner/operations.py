@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Ledger, doubt_of
+from limner.ledger import Ledger, Reading, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
 from limner.status import BrokenRecord, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
+
+T = TypeVar("T")
 
 MAX_REASON_LENGTH = 500
 WEEK = 7
@@ -37,7 +40,7 @@ class Operations:
 
     async def aaccounts(self) -> list[AccountStatus]:
         """:meth:`accounts` for asynchronous code; it holds no thread."""
-        return await self._ledger.store.aask(self._loops.client(), self._ledger.accounts.reading())
+        return await self._ask(self._ledger.accounts.reading())
 
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
@@ -205,14 +208,14 @@ class Operations:
 
     async def aevents(self, *, from_start: bool = False, follow: bool = True) -> AsyncIterator[Event]:
         """:meth:`events` for asynchronous code; it holds no thread."""
-        journal, store, client = self._ledger.journal, self._ledger.store, self._loops.client()
+        journal = self._ledger.journal
         after = "0" if from_start else ""
         patience = Patience(time.monotonic())
         while True:
             events: list[Event] = []
             try:
-                after = after or await store.aask(client, journal.newest())
-                events = await store.aask(client, journal.events_now(after))
+                after = after or await self._ask(journal.newest())
+                events = await self._ask(journal.events_now(after))
                 patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
@@ -226,6 +229,9 @@ class Operations:
                     yield event
             if not events:
                 await asyncio.sleep(Patience.PAUSE)
+
+    async def _ask(self, reading: Reading[T]) -> T:
+        return await self._loops.call(lambda client: self._ledger.store.aask(client, reading))
 
     def _lists(self, namespace: str) -> bool:
         return not self._namespace or namespace == self._namespace
