@@ -14,7 +14,7 @@ from bench.commandstats import Stats
 from bench.ledger_path import Path, roomy
 from bench.report import quantile, table
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger.layout.constants import MOST_VISITS
 from sandbox.local.valkey import EmbeddedValkey
 

@@ -20,7 +20,7 @@ import psutil
 
 from bench.report import quantile, table
 from limner import Limner, TextToImage
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger, Quota
 from limner.submission import prepare
 from sandbox.kie.server import SandboxProvider

@@ -16,7 +16,7 @@ import psutil
 from bench import fleets
 from bench.report import quantile, table
 from limner import TextToImage
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger, Quota
 from limner.submission import prepare
 from sandbox.kie.callbacks import signature

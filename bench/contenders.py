@@ -19,7 +19,7 @@ import psutil
 
 from bench import fleets
 from limner import Job, Limner
-from limner._connection import connect
+from limner._redis import connect
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.valkey import EmbeddedValkey
 from sandbox.processes.children import Child

@@ -14,7 +14,7 @@ import psutil
 from bench.commandstats import Stats
 from bench.contenders import PACE, Load, Others, Running, limner
 from bench.report import quantile, table
-from limner._connection import connect
+from limner._redis import connect
 from sandbox.local.valkey import EmbeddedValkey
 
 JOBS: Final = int(os.environ.get("BENCH_CPU_JOBS", "1000"))

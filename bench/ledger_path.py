@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 
 from limner import TextToImage
-from limner._connection import connect
+from limner._redis import connect
 from limner.accounts import MAIN
 from limner.ledger import (
     BackendResult,

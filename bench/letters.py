@@ -17,7 +17,7 @@ from kombu.utils import json as kombu_json
 from bench.odd_letters import Thrower, real_messages
 from bench.report import table
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet

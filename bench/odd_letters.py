@@ -15,7 +15,7 @@ from celery import Celery
 from kombu import Producer
 from kombu.serialization import dumps
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from worker.inspection import STEP
 from worker.marks import Marks

@@ -14,7 +14,7 @@ import psutil
 from bench import fleets
 from bench.report import quantile, table
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey

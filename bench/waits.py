@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bench.report import quantile, table
 from limner import Job, JobFailed, Limner
-from limner._connection import connect
+from limner._redis import connect
 from sandbox.local.valkey import EmbeddedValkey
 
 LOOP_WAITS: Final = 10_000

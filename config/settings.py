@@ -21,6 +21,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from config import copying
 from config.accounts import MAIN, AccountName, AccountOptions, AccountSettings, Count, Seconds, checked_key
+from limner._redis import SCHEMES, Kind, parse
 
 PREFIX: Final = "LIMNER_"
 ENV_FILE: Final = ".env"
@@ -50,9 +51,11 @@ class Settings(BaseSettings):
     )
 
     redis_url: Annotated[str, Field(repr=False)]
-    """The Redis of the ledger: redis://, rediss:// or unix://. It must be durable (AOF) and never evict."""
+    """The Redis of the ledger: redis://, rediss://, unix://, redis+sentinel://HOST,HOST/SERVICE/0 or
+    redis+cluster://HOST,HOST. It must be durable (AOF) and never evict."""
     broker_url: Annotated[str, Field(repr=False)] = ""
-    """Celery's broker; by default the ledger's Redis."""
+    """Celery's broker; by default the ledger's Redis. It may be a RabbitMQ: amqp:// or amqps://, also several
+    nodes of a cluster, separated by semicolons."""
     result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
     prefix: str = "limner"
@@ -61,6 +64,9 @@ class Settings(BaseSettings):
     queue: str = ""
     """The queue to which plain Celery producers send ``limner.create_task``; by default the prefix. The
     fleet's own steps are in another queue, ``PREFIX.steps``."""
+    intake_queue_type: Literal["classic", "quorum"] = "classic"
+    """The type of that queue on RabbitMQ, if there is none yet. Plain Celery producers declare it as
+    classic, unless they are configured otherwise. The fleet's other queues are quorum queues."""
     remote_control: bool = False
     """True if workers obey Celery's remote control, which Flower's buttons use. Then everybody who can write
     to the broker has it."""
@@ -201,6 +207,10 @@ class Settings(BaseSettings):
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
     """The file that a worker touches while it takes tasks; the health check reads its age. Beat has a file of
     its own beside it, with ``-beat`` at the end of its name."""
+    rescue_folder: Path | None = None
+    """The folder in which a worker keeps outcomes of requests that it cannot put on record, because Redis
+    cannot serve. The next worker that sees the folder brings them home. Without it, a line in the log says
+    what a person has to do."""
 
     @property
     def steps_queue(self) -> str:
@@ -224,7 +234,11 @@ class Settings(BaseSettings):
         if self.queue in (self.steps_queue, self.copies_queue):
             raise ValueError(f"{PREFIX}QUEUE: is the queue of the fleet's own steps")
         for name in ("broker_url", "result_url"):
-            object.__setattr__(self, name, celery_url(getattr(self, name) or self.redis_url))
+            if not getattr(self, name) and parse(self.redis_url).kind is Kind.CLUSTER:
+                raise ValueError(
+                    f"{PREFIX}{name.upper()}: not set, and Celery cannot use the Redis Cluster of the ledger"
+                )
+            object.__setattr__(self, name, getattr(self, name) or self.redis_url)
         if self.backoff_max_seconds < self.backoff_seconds:
             raise ValueError(f"{PREFIX}BACKOFF_MAX_SECONDS: is less than {PREFIX}BACKOFF_SECONDS")
         if self.pause_max_seconds < self.pause_seconds:
@@ -274,23 +288,38 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, url: str) -> str:
-        url = _url(url, {"redis", "rediss", "unix"})
-        parts = urlsplit(url)
-        database = parts.path.strip("/")
-        # If the name is not a number, redis-py silently uses database 0.
-        if parts.scheme != "unix" and database and not database.isdecimal():
-            raise ValueError("the database after the host must be a number, such as /0")
-        return url
+        if parse(url).kind is not Kind.SOCKET and not urlsplit(url.strip()).netloc:
+            raise ValueError("names no host")
+        return url.strip()
 
     @field_validator("broker_url", "result_url")
     @classmethod
     def _celery_url(cls, url: str) -> str:
+        if not url:
+            return url
+        url = url.strip()
+        if is_rabbitmq(url):
+            for node in url.split(";"):
+                _url(node, {"amqp", "amqps"})
+            return url
         # Celery supports more than Redis, so this checks only the parts that every URL has.
-        if url and not (copying.url_parts(url).scheme and "://" in url):
+        scheme = copying.url_parts(url).scheme
+        if not scheme or "://" not in url:
             raise ValueError("is not a URL")
-        if url.startswith("sentinel://"):
+        if scheme == "pyamqp":
+            raise ValueError("must begin with amqp:// or amqps:// for RabbitMQ")
+        if scheme == "sentinel":
             # kombu's Sentinel transport is another class, and has the fault that worker/transport.py repairs.
-            raise ValueError("Redis Sentinel is not available in this version")
+            raise ValueError("names Sentinels as in redis+sentinel://host:26379,host:26379/mymaster/0")
+        if scheme in SCHEMES and parse(url).kind is Kind.CLUSTER:
+            raise ValueError("is a Redis Cluster, which Celery cannot use")
+        return url
+
+    @field_validator("result_url")
+    @classmethod
+    def _result_url(cls, url: str) -> str:
+        if is_rabbitmq(url):
+            raise ValueError("RabbitMQ keeps no results; name a Redis, or leave it out for the ledger's")
         return url
 
     @field_validator("api_url")
@@ -355,28 +384,17 @@ class Settings(BaseSettings):
         return SecretStr(checked_key(key.get_secret_value()))
 
 
-def celery_url(url: str) -> str:
-    """Return the URL in Celery's form, which differs from redis-py's for two schemes.
-
-    A unix socket has a scheme of its own. For ``rediss://`` without ``ssl_cert_reqs``, the broker's side of
-    Celery 5.7 connects without checking the certificate, and the result backend does not connect at all.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        database = next((pair[3:] for pair in parts.query.split("&") if pair.startswith("db=")), "0")
-        return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
-    if parts.scheme == "rediss" and "ssl_cert_reqs=" not in parts.query:
-        query = "&".join(filter(None, [parts.query, "ssl_cert_reqs=required"]))
-        return parts._replace(query=query).geturl()
-    return url
+def is_rabbitmq(url: str) -> bool:
+    """True for the URL of a RabbitMQ."""
+    return url.startswith(("amqp://", "amqps://"))
 
 
 def _url(url: str, schemes: set[str]) -> str:
     parts = copying.url_parts(url)
     if parts.scheme not in schemes:
         raise ValueError(f"must begin with {' or '.join(sorted(scheme + '://' for scheme in schemes))}")
-    if not (parts.path if parts.scheme == "unix" else parts.hostname):
-        raise ValueError("names no host" if parts.scheme != "unix" else "names no socket")
+    if not parts.hostname:
+        raise ValueError("names no host")
     return url
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self, Unpack
 
-from limner._connection import DEFAULT_TIMEOUT, address, connect, connect_async
+from limner._redis import DEFAULT_TIMEOUT, address, connect, connect_async
 from limner.configuration import (
     DAY,
     DEFAULT_PREFIX,

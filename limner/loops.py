@@ -14,7 +14,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import redis.asyncio
 
-from limner._connection import address
+from limner._redis import address
 from limner.errors import StoreUnavailable
 
 P = ParamSpec("P")

@@ -20,7 +20,7 @@ from celery.exceptions import BackendError
 from celery.utils.functional import maybe_list
 from kombu.exceptions import OperationalError
 
-from limner._connection import refuses
+from limner._redis import cannot_serve
 from limner.errors import InvalidRequest, LimnerError
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def _is_away(error: Exception) -> bool:
     A server that serves may refuse one command for good, as when a queue's key has another type.
     """
     cause = error.__cause__ if isinstance(error, OperationalError) else error
-    refused = isinstance(cause, redis.ResponseError) and not refuses(cause)
+    refused = isinstance(cause, redis.ResponseError) and not cannot_serve(cause)
     return isinstance(error, BROKER_ERRORS) and not refused
 
 

@@ -14,6 +14,7 @@ from celery import Celery, states
 from celery.backends.base import BaseKeyValueStoreBackend
 from pydantic import ValidationError
 
+from limner._redis import same_database
 from limner.errors import LimnerError, StoreUnavailable
 from limner.ledger import BackendResult, Ledger, Record, Stored
 from limner.status import JobState
@@ -192,9 +193,4 @@ def beside(ledger: "redis.Redis", backend: Any) -> bool:
     pool = getattr(getattr(backend, "client", None), "connection_pool", None)
     if pool is None:
         return False
-    ours, theirs = ledger.connection_pool.connection_kwargs, pool.connection_kwargs
-    return all((ours.get(name) or usual) == (theirs.get(name) or usual) for name, usual in _DATABASE.items())
-
-
-_DATABASE = {"host": "localhost", "port": 6379, "path": "", "db": 0, "username": "", "password": ""}
-"""The settings that identify a database and a user, with redis-py's defaults."""
+    return same_database(ledger.connection_pool, pool)

@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 
 from config import AccountSettings, Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import USUAL, Durability, Leases, Ledger, Money
 from provider import KieClient, Timeouts
 from worker.copies.services import CopyServices, make_copies
@@ -22,6 +22,7 @@ from worker.limits.retries import RetryPolicy
 from worker.logs import secrets_of
 from worker.polling.learned import PollPolicies
 from worker.polling.policies import LatePolls, PollPolicy
+from worker.rescue import Rescue
 from worker.results import ResultStore, beside
 
 POLLS_IN_A_MESSAGE = 8
@@ -50,6 +51,8 @@ class Services:
     """Takes messages that no job can be made of."""
     copies: CopyServices | None
     """Copies images, in a worker that does."""
+    rescue: Rescue
+    """Keeps outcomes of requests while Redis cannot serve."""
 
     @property
     def grace(self) -> float:
@@ -57,9 +60,9 @@ class Services:
         return self.settings.in_doubt_seconds if self.settings.callback_url else 0.0
 
 
-def make_ledger(settings: Settings, *, retries: int = 1) -> Ledger:
+def make_ledger(settings: Settings, *, repeat: bool = True) -> Ledger:
     """The ledger with these settings."""
-    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, retries=retries)
+    client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, repeat=repeat)
     request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
         client,
@@ -138,4 +141,5 @@ def make_services(settings: Settings, app: Celery) -> Services:
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
         letters=LetterBox(ledger.letters.put, secrets_of(settings)),
         copies=make_copies(settings, providers) if copies_images(settings, app) else None,
+        rescue=Rescue(settings.rescue_folder),
     )

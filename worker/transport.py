@@ -2,8 +2,10 @@
 
 The fix: when the connection drops while a message is unacknowledged, kombu 5.7.0 asks the closed connection
 for its parameters and the worker exits, ``AttributeError: 'NoneType' object has no attribute 'hostname'``.
-Raised as a lost connection, the same failure is one that Celery survives. The same applies to a server that
-refuses to write, because it was demoted to a replica, lacks replicas, or has a full disk.
+Raised as a lost connection, the same failure is one that Celery survives.
+
+The connections: the broker's URL has the dialect of all our URLs, Sentinels included, and its connections are
+those of :mod:`limner._redis`. A server that cannot serve is a lost connection, whatever it said.
 
 The inspection: kombu builds a message of whatever lies in the queue, and Celery believes it. What stumbles
 over an odd one is the consumer's loop, and so the worker. A worker's channel inspects each message before
@@ -27,9 +29,8 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from kombu.utils import json as kombu_json
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
-from limner._connection import refuses
+from limner._redis import CLASSES, Address, Serving, make_pool
 from worker.inspection import STEP, Sound
 
 __all__ = ["Channel", "Transport", "install"]
@@ -37,29 +38,26 @@ __all__ = ["Channel", "Transport", "install"]
 logger = logging.getLogger(__name__)
 
 
-class _Refusals:
-    """Raises a server's refusal to serve as a lost connection."""
+class _Watched(Serving):
+    """A connection whose socket kombu watches: it may not be replaced behind kombu's back."""
 
-    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
-        try:
-            return super().parse_response(connection, command_name, **options)  # type: ignore[misc]
-        except ResponseError as error:
-            if not refuses(error):
-                raise
-            connection.disconnect()
-            raise RedisConnectionError(f"the broker refuses to serve: {error}") from error
+    channel: Any = None
 
+    def _renew(self) -> None:
+        raise RedisConnectionError("the connection to the broker is gone")
 
-class _Pipeline(_Refusals, redis.client.Pipeline):
-    pass
+    def disconnect(self: Any, *args: Any, **options: Any) -> None:
+        """Close the connection, and stop watching it."""
+        super().disconnect(*args, **options)  # type: ignore[misc]
+        if self.channel is not None and self.channel._registered:  # noqa: SLF001 - kombu's own
+            self.channel._on_connection_disconnect(self)  # noqa: SLF001 - kombu's own
 
 
-class Client(_Refusals, redis.Redis):
-    """The client of the broker. kombu makes one for each channel."""
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Any:
-        """A pipeline that handles refusals like the client."""
-        return _Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+def _classes(channel: Any = None) -> dict[str, type]:
+    """The classes of a channel's connections; without it, of those that are not watched."""
+    return {
+        name: type(kind.__name__, (_Watched, kind), {"channel": channel}) for name, kind in CLASSES.items()
+    }
 
 
 class QoS(kombu_redis.QoS):
@@ -138,7 +136,10 @@ class Channel(kombu_redis.Channel):
     inspect: Callable[[bytes, str], Sound | None] | None = None
     bindings_prefix = ""
     """The beginning of the keys in which kombu keeps the bindings of queues."""
-    from_transport_options = (*kombu_redis.Channel.from_transport_options, "bindings_prefix")
+    address: Address | None = None
+    """The broker. Without it, kombu's own URL says where it is: another app of this process may have one."""
+    socket_timeout: Any = None
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "bindings_prefix", "address")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -200,21 +201,28 @@ class Channel(kombu_redis.Channel):
             return f"messages that nobody works on have taken all its places for {age:.0f} s"
         return f"its steps have taken all its places for {age:.0f} s" if age > stuck else None
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+    def _get_pool(self, asynchronous: bool = False) -> Any:
         if self.connection is None or getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the connection to the broker is closed")
-        parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]
-        return parameters
-
-    def _get_client(self) -> Any:
-        client: Any = super()._get_client()  # type: ignore[misc]
-        return Client if client is redis.Redis else client
+        if self.address is None:
+            return super()._get_pool(asynchronous)  # type: ignore[misc]
+        self.keyprefix_fanout = self.keyprefix_fanout.format(db=self.address.database)
+        return make_pool(
+            self.address,
+            timeout=self.socket_timeout,
+            # A repeated publish could send twice; those who publish know whether that matters.
+            repeat=False,
+            decode=False,
+            classes=_classes(self if asynchronous else None),
+        )
 
 
 class Transport(kombu_redis.Transport):
     """The Redis transport with this module's channel."""
 
     Channel = Channel
+    # Whatever the server says, the worker connects again. An error that is not on the list ends it.
+    connection_errors = (*kombu_redis.Transport.connection_errors, redis.RedisError)
 
 
 def install() -> None:

@@ -18,7 +18,7 @@ from bench.copies.stores import NOT_COPIES, ONLY_COPIES, Waiting, copying_fleet,
 from bench.fleets import provider
 from bench.report import table
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 
 COPIES: Final = 32

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.fleets import ROOMY
 from limner import Job, Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from limner.ledger.layout.keys import COPIES
 from sandbox.kie.server import SandboxProvider

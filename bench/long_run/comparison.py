@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bench.long_run.forger import FORGED
 from bench.long_run.plan import FAULT_ATTEMPTS, WITHHELD
-from limner._connection import store_errors
+from limner._redis import store_errors
 from limner.ledger import Ledger, Record
 from limner.status import Copy, JobState, Task, TaskState
 

@@ -19,7 +19,7 @@ from bench.long_run.plan import HMAC_KEY, Kill, Plan
 from bench.long_run.rescue import Held, held, standstill
 from bench.long_run.watch import Watch
 from limner import Limner, StoreUnavailable
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import Cancelled
 from limner.job import cancel
 from limner.ledger import Ledger

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from typing import Final
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from limner.status import JobState

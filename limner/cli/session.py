@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import redis
 import typer
 
-from limner._connection import check_url
+from limner._redis import check_url
 from limner.cli.exits import ExitCode
 from limner.cli.output import Output
 from limner.client import Limner

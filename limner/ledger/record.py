@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal, Self
 
-from limner._connection import record_error
+from limner._redis import record_error
 from limner.errors import Charged, JobFailed, RecordUnreadable
 from limner.ledger.layout.constants import MAIN, VERSION
 from limner.models import ImageFile, Images

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 import redis
 from redis.exceptions import NoScriptError
 
-from limner._connection import async_store_errors, store_errors
+from limner._redis import async_store_errors, store_errors
 from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.errors import NotDurable
 from limner.ledger.layout.keys import MARK, prefix_of

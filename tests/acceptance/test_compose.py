@@ -18,7 +18,7 @@ import redis
 
 from config import Settings
 from limner import Limner, TextToImage
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.local.fleet import CHECKOUT
 from sandbox.processes.children import Child

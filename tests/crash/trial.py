@@ -19,7 +19,7 @@ from typing import Any, Final
 from celery import states
 
 from limner import JobState, Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from limner.ledger.record import Record
 from limner.models import TextToImage

@@ -50,7 +50,7 @@ def test_an_example_imports_public_names_only(example: str) -> None:
         ("from limner import errors", []),
         ("from limner import ledger", ["limner ledger"]),
         ("from limner.ledger import Ledger", ["limner.ledger Ledger"]),
-        ("import limner._connection", ["limner._connection"]),
+        ("import limner._redis", ["limner._redis"]),
     ],
 )
 def test_a_private_name_is_found(code: str, found: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 
 from config import Settings, SettingsError
-from limner._connection import store_errors
+from limner._redis import store_errors
 from limner.ledger import Ledger
 from worker.health.findings import Finding, ok, warn
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import redis
 
 from config import Settings
-from limner._connection import address, store_errors
+from limner._redis import address, store_errors
 from limner.errors import RecordUnreadable
 from limner.ledger import Ledger
 from worker.health.findings import Finding, fail, ok, warn
@@ -41,6 +41,9 @@ def version(facts: Mapping[str, Any]) -> str:
 def durability(wanted: str, facts: Mapping[str, Any], fsync: str | None) -> Iterator[Finding]:
     """The risks of a server with these facts, with that ``appendfsync`` (None if it is not told)."""
     at_risk = risks(dict(facts))
+    if not facts:
+        yield warn("redis", at_risk[0], "ask whoever runs it")
+        return
     for risk in at_risk:
         found, _, consequence = risk.partition(": ")[2].partition(": ")
         yield warn("redis", f"LIMNER_REDIS_URL: {found}", consequence)

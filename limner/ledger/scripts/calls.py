@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from limner._connection import record_error
+from limner._redis import record_error
 from limner.errors import RecordUnreadable
 from limner.ledger.messages import Adoption, Grant, Milliseconds, Submitted, moment
 from limner.ledger.record import Record, TaskEnd

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from limner._connection import record_error
+from limner._redis import record_error
 from limner.ledger.messages import Milliseconds, moment
 from limner.ledger.record import Record
 from limner.ledger.scripts.calls import record_of

@@ -8,7 +8,7 @@ from celery import Celery
 from kombu import Producer
 
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from limner import JobState, Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider

@@ -13,7 +13,7 @@ from celery.result import AsyncResult
 from PIL import Image
 
 from limner import Images, Job, Limner, TextToImage, errors
-from limner._connection import connect
+from limner._redis import connect
 from limner.status import JobState
 from sandbox.local.fleet import LocalFleet
 from tests.conftest import eventually

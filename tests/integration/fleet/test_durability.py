@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from limner import Limner, errors
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Durability, Ledger, Quota
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from limner import Job, Limner, errors
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from limner.pauses import EndsBy, Pause
 from sandbox.kie.server import SandboxProvider

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger, Quota
 
 QUOTA = Quota(20, 10.0, 10, 1.0, 100)

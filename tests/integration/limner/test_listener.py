@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.listener import Heard, Listener
 from sandbox.local.valkey import EmbeddedValkey
 from tests.conftest import eventually

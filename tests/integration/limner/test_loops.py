@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from limner import Cancellation, JobState, Limner, StoreUnavailable
-from limner._connection import connect_async
+from limner._redis import connect_async
 from limner.loops import THREADS, EventLoops
 from sandbox.local.valkey import EmbeddedValkey
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from limner import IdempotencyConflict, Limner, UnknownJob
-from limner._connection import connect
+from limner._redis import connect
 from limner.job import Job
 from tests.integration.limner.ledger.conftest import Bench
 

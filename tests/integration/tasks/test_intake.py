@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from kombu.utils import json as kombu_json
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.accounts import MAIN
 from limner.client import Limner
 from limner.errors import InvalidRequest

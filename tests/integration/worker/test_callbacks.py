@@ -20,7 +20,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.callbacks.asgi import BODY_BYTES, BODY_SECONDS, route
 from limner.callbacks.receiver import Receiver
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import InvalidRequest, StoreUnavailable
 from limner.ledger import Ledger
 from limner.models import TextToImage

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 from celery import Celery
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import Cancelled
 from limner.ledger import COMPLETE, Grant, Record, Shortfall, Stored
 from limner.models import ImageFile, Images

@@ -1,63 +1,39 @@
-"""Celery's URLs for the Redis of the ledger."""
-
-from typing import Any
-from urllib.parse import unquote
+"""The URLs that Celery gets: they choose its transport and backend, and hold no credentials."""
 
 import pytest
-from celery import Celery
-from redis.connection import SSLConnection, UnixDomainSocketConnection
 
-from config.settings import celery_url
+from config.celery_options import celery_options, celery_url
 from tests.unit.config.conftest import Loader
-
-
-def backend_options(app: Any) -> dict[str, Any]:
-    return dict(app.backend.connparams)
 
 
 @pytest.mark.parametrize(
     ("url", "celery"),
     [
-        ("redis://:pw@host:6380/3", "redis://:pw@host:6380/3"),
+        ("redis://:pw@host:6380/3", "redis://host:6380/3"),
+        ("redis://host?client_name=shop&health_check_interval=30", "redis://host:6379/0"),
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
-        ("unix://:pw@/run/redis.sock?db=2", "redis+socket://:pw@/run/redis.sock?virtual_host=2"),
-        ("rediss://host/0", "rediss://host/0?ssl_cert_reqs=required"),
-        ("rediss://host/0?ssl_ca_certs=/ca", "rediss://host/0?ssl_ca_certs=/ca&ssl_cert_reqs=required"),
-        ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
+        ("unix://:pw@/run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        (
+            "redis+socket://:pw@/run/redis.sock?virtual_host=2",
+            "redis+socket:///run/redis.sock?virtual_host=2",
+        ),
+        ("rediss://:pw@host/0", "rediss://host:6379/0?ssl_cert_reqs=required"),
+        ("rediss://host/0?ssl_cert_reqs=CERT_NONE", "rediss://host:6379/0?ssl_cert_reqs=required"),
+        ("redis+sentinel://:pw@a:1,b:2/mymaster/3?sentinel_password=q", "redis://mymaster/3"),
         ("amqp://user:pw@host//", "amqp://user:pw@host//"),
-        ("sentinel://host:26379;sentinel://other:26379", "sentinel://host:26379;sentinel://other:26379"),
+        ("amqps://one:5671/v;amqps://two:5671/v", "amqps://one:5671/v;amqps://two:5671/v"),
     ],
 )
-def test_only_the_urls_of_sockets_and_tls_change(url: str, celery: str) -> None:
+def test_celery_s_url_of_a_redis_has_no_credentials_and_no_options(url: str, celery: str) -> None:
     assert celery_url(url) == celery
 
 
 def test_broker_and_results_default_to_the_ledger_s_redis(load_with: Loader) -> None:
     settings = load_with(REDIS_URL="unix:///run/redis.sock?db=1", RESULT_URL="redis://other/4")
-    assert settings.broker_url == "redis+socket:///run/redis.sock?virtual_host=1"
+    assert settings.broker_url == "unix:///run/redis.sock?db=1"
     assert settings.result_url == "redis://other/4"
 
 
-def test_a_separate_broker_can_have_a_redis_py_url(load_with: Loader) -> None:
-    settings = load_with(BROKER_URL="unix:///run/broker.sock", RESULT_URL="rediss://other")
-    assert settings.broker_url == "redis+socket:///run/broker.sock?virtual_host=0"
-    assert settings.result_url == "rediss://other?ssl_cert_reqs=required"
-
-
-def test_celery_connects_to_the_socket_with_database_and_password() -> None:
-    url = celery_url("unix://:pw@/run/redis.sock?db=2")
-    backend = backend_options(Celery(backend=url))
-    assert backend["connection_class"] is UnixDomainSocketConnection
-    assert (backend["path"], backend["db"], backend["password"]) == ("/run/redis.sock", 2, "pw")
-
-
-def test_celery_verifies_the_certificate_of_a_tls_server() -> None:
-    url = celery_url("rediss://127.0.0.1/0?ssl_ca_certs=%2Fca.pem")
-    app = Celery(broker=url, backend=url)
-    backend = backend_options(app)
-    assert backend["connection_class"] is SSLConnection
-    assert backend["ssl_cert_reqs"].name == "CERT_REQUIRED"
-    broker = app.connection_for_write().ssl
-    assert isinstance(broker, dict)
-    assert broker["ssl_cert_reqs"].name == "CERT_REQUIRED"
-    assert unquote(broker["ssl_ca_certs"]) == "/ca.pem"
+def test_no_option_of_celery_shows_a_password(load_with: Loader) -> None:
+    settings = load_with(REDIS_URL="redis+sentinel://:hunter2@host/mymaster/0?sentinel_password=hunter3")
+    assert "hunter" not in repr(celery_options(settings))

@@ -15,7 +15,6 @@ from limner.configuration import Durability, checked_durability, checked_seconds
         "",
         "localhost",
         "http://localhost:6379",
-        "redis+socket:///tmp/x",
         "redis://localhost:port",
         "redis://localhost:99999999",
         "redis://localhost/main",

@@ -1,18 +1,19 @@
 """The check that the result backend is in the ledger's database, by two URLs and without a connection."""
 
+from types import SimpleNamespace
+
 import pytest
 from celery import Celery
 
-from config.settings import celery_url
-from limner._connection import connect
+from limner._redis import connect, make_pool, parse
 from worker.results import beside
 
 
 def together(ledger: str, results: str) -> bool:
     """The result of the check for a worker with these two URLs."""
-    app = Celery("results", backend=celery_url(results), set_as_current=False)
+    backend = SimpleNamespace(client=SimpleNamespace(connection_pool=make_pool(parse(results), timeout=1)))
     with connect(ledger) as client:
-        return beside(client, app.backend)
+        return beside(client, backend)
 
 
 PLACES = [
@@ -23,6 +24,7 @@ PLACES = [
     "rediss://:secret@redis.internal:7000/3",
     "unix:///run/redis.sock?db=2",
     "unix://:secret@/run/redis.sock?db=2",
+    "redis+sentinel://:secret@one:26379,other:26379/mymaster/0",
 ]
 
 
@@ -82,4 +84,6 @@ def test_a_socket_is_not_beside_a_tcp_port() -> None:
 
 @pytest.mark.parametrize("results", ["cache+memory://", "rpc://"])
 def test_a_backend_other_than_redis_is_not_beside(results: str) -> None:
-    assert not together("redis://127.0.0.1:6379/0", results)
+    app = Celery("results", backend=results, set_as_current=False)
+    with connect("redis://127.0.0.1:6379/0") as client:
+        assert not beside(client, app.backend)

@@ -10,7 +10,7 @@ import pytest
 import redis
 from celery.worker.state import reserved_requests
 
-from config.settings import celery_url
+from config.celery_options import celery_url
 from worker.transport import Channel
 
 # The check runs in its own process, because kombu caches the first transport of each name.
@@ -28,6 +28,13 @@ sys.exit(not isinstance(Connection(sys.argv[1]).transport, Transport))
 )
 def test_every_form_of_a_redis_url_gets_our_transport(url: str) -> None:
     assert subprocess.run([sys.executable, "-c", CHECK, celery_url(url)], check=False).returncode == 0
+
+
+def test_a_channel_whose_connection_is_closed_says_so() -> None:
+    made: Any = Channel.__new__(Channel)
+    made.connection = None
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        made._get_pool()
 
 
 class Request:

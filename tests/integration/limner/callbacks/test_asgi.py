@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from starlette.applications import Starlette
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.callbacks import Receiver
 from limner.callbacks.asgi import BODY_BYTES, PATH, route
 from limner.callbacks.receiver import LONG_BODY

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from limner import InvalidRequest, Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Closing, Grant, Ledger, Money, Quota
 from tests.integration.limner.ledger import speaking
 from tests.repository import ROOT

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import redis
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import GenerationFailed
 from limner.ledger import Claim, Ledger, Quota
 from limner.status import JobState

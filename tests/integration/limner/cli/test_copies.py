@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.cli.app import main
 from limner.errors import InvalidState, UnknownJob
 from limner.ledger import COMPLETE, Grant, Ledger, Quota, Shortfall, Stored

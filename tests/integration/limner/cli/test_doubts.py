@@ -2,7 +2,7 @@
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Grant, Ledger, Quota
 from tests.integration.limner.cli.conftest import Run
 

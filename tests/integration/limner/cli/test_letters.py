@@ -2,7 +2,7 @@
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.cli.app import main
 from limner.ledger import Ledger, Unfit
 from tests.integration.limner.cli.conftest import Run

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from tests.integration.limner.cli.conftest import Run
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Claim, Claimed, Grant, Ledger, Quota, Submission, TaskEnd
 from limner.models import TextToImage
 from limner.submission import prepare

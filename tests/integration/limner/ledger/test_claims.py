@@ -153,7 +153,7 @@ def test_higher_priority_goes_first_and_age_decides_among_equals(bench: Bench) -
 
 
 def test_concurrent_dispatchers_never_get_the_same_step(bench: Bench, valkey_url: str) -> None:
-    from limner._connection import connect
+    from limner._redis import connect
 
     jobs = {bench.submit(f"fox {number}") for number in range(300)}
     wide = Quota(1000, 10.0, 10, 1.0, 1000)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Claimed, Closing, Ledger, Quota
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new

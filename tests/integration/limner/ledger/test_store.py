@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from limner._connection import connect, connect_async
+from limner._redis import connect, connect_async
 from limner.configuration import Durability
 from limner.errors import NotDurable, StoreUnavailable
 from limner.ledger.layout.keys import MARK

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import StoreUnavailable
 from limner.ledger.layout.keys import WAKEUP
 from limner.ledger.wakeup import WakeUp

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from config import Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 

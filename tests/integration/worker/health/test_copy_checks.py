@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from config import Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from worker.health.copy_checks import LATE, check_copies, check_storage
 from worker.health.findings import Verdict

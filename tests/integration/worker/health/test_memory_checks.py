@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from config import Settings
 from limner import Limner
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.local.fleet import LocalFleet
 from tests.integration.fleet.conftest import ROOMY, quick_provider

@@ -8,7 +8,7 @@ import redis
 from pydantic import SecretStr
 
 from config import Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.ledger import Ledger, Quota
 from tests.integration.worker.health.conftest import MakeSettings
 from worker.health.findings import Verdict

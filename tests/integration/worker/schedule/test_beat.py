@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from config import Settings
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from sandbox.local.valkey import EmbeddedValkey

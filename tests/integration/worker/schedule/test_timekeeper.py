@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from limner._connection import connect
+from limner._redis import connect
 from limner.errors import StoreUnavailable
 from limner.ledger import Ledger, Quota
 from limner.models import TextToImage

@@ -1,0 +1,193 @@
+"""Clients and pools for an address."""
+
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+import redis
+import redis.asyncio
+
+from limner._redis.addresses import Address, Kind, parse
+from limner._redis.connections import (
+    IDLE_SECONDS,
+    AsyncSocket,
+    AsyncTcp,
+    AsyncTls,
+    Socket,
+    Tcp,
+    Tls,
+)
+from limner._redis.patience import AsyncPatience, Patience
+from limner._redis.places import Master, Place, SlotOwner
+from limner.errors import ConfigurationError
+
+DEFAULT_TIMEOUT: Final = 5.0
+_THREADS: Final = 10_000
+"""The most connections of a client that is not told another number."""
+_ASYNC_CONNECTIONS: Final = 32
+_LEDGER_TAG: Final = "{main}"
+"""The hash tag of a ledger's keys, which puts all of them into one slot of a Cluster."""
+CLASSES: Final = {"tcp": Tcp, "tls": Tls, "socket": Socket}
+_ASYNC_CLASSES: Final = {"tcp": AsyncTcp, "tls": AsyncTls, "socket": AsyncSocket}
+_KEEPALIVE: Final = {
+    getattr(socket, name): value
+    for name, value in {
+        # A probe after 15 s of silence, then one each 5 s, and the end after 3 that were not answered.
+        "TCP_KEEPIDLE": 15,
+        "TCP_KEEPALIVE": 15,
+        "TCP_KEEPINTVL": 5,
+        "TCP_KEEPCNT": 3,
+    }.items()
+    if hasattr(socket, name)
+}
+"""Linux and macOS have different names for the first."""
+
+
+def address_of(url: str, setting: str) -> Address:
+    """The address in a URL; raises ConfigurationError, which names the setting and does not show the URL."""
+    try:
+        return parse(url)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{setting}: not the URL of a Redis: {error}. One looks like redis://:password@host:6379/0, "
+            "rediss://…, unix:///path, redis+sentinel://host:26379/mymaster/0 or redis+cluster://host:6379, "
+            "with special characters of the password percent-encoded"
+        ) from None
+
+
+def check_url(url: str, setting: str) -> str:
+    """The URL without surrounding space; raises ConfigurationError if it is not the URL of a Redis."""
+    address_of(url, setting)
+    return url.strip()
+
+
+def connect(
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    setting: str = "LIMNER_REDIS_URL",
+    repeat: bool = True,
+    connections: int | None = None,
+) -> "redis.Redis":
+    """A client of the Redis at ``url``, whose calls take about ``timeout`` seconds at most.
+
+    A call on a connection that is gone, or on which the server cannot serve, is repeated on a new one until
+    its time is over, unless ``repeat`` is False. A client has at most ``connections``; a call beyond them
+    waits for one. Raises ConfigurationError, which names the setting.
+    """
+    at = address_of(url, setting)
+    return redis.Redis.from_pool(make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
+
+
+def connect_async(
+    url: str,
+    *,
+    timeout: float = DEFAULT_TIMEOUT,
+    setting: str = "LIMNER_REDIS_URL",
+    connections: int = _ASYNC_CONNECTIONS,
+) -> "redis.asyncio.Redis":
+    """A client for asyncio, like :func:`connect`."""
+    at = address_of(url, setting)
+    options = _options(at, timeout)
+    make: Any = redis.asyncio.BlockingConnectionPool
+    pool = make(
+        connection_class=_ASYNC_CLASSES[_class_of(at)],
+        max_connections=at.connections or connections,
+        timeout=timeout,
+        retry=AsyncPatience(timeout),
+        retry_on_error=[redis.ConnectionError],
+        decode_responses=True,
+        **options,
+    )
+    pool.address = at
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def make_pool(
+    at: Address,
+    *,
+    timeout: float,
+    repeat: bool = True,
+    connections: int | None = None,
+    decode: bool = True,
+    classes: Mapping[str, type] = CLASSES,
+) -> "redis.ConnectionPool":
+    """A pool of connections to an address, of these ``classes``."""
+    options = _options(at, timeout)
+    if repeat:
+        # redis-py 5 repeats a call only if both the retry and the connection list its error.
+        options |= {"retry": Patience(timeout), "retry_on_error": [redis.ConnectionError]}
+    make: Any = redis.BlockingConnectionPool
+    pool: redis.ConnectionPool = make(
+        connection_class=classes[_class_of(at)],
+        max_connections=at.connections or connections or _THREADS,
+        timeout=timeout,
+        decode_responses=decode,
+        **options,
+    )
+    pool.address = at  # type: ignore[attr-defined]
+    return pool
+
+
+def same_database(one: Any, other: Any) -> bool:
+    """True if two pools of ours lead to one database, with the same user."""
+    ours, theirs = getattr(one, "address", None), getattr(other, "address", None)
+    return bool(ours and theirs) and all(
+        getattr(ours, name) == getattr(theirs, name)
+        for name in ("kind", "hosts", "path", "service", "database", "login")
+    )
+
+
+def address(client: "redis.Redis | redis.asyncio.Redis") -> str:
+    """The address of a client's server, without credentials."""
+    pool: Any = client.connection_pool
+    if known := getattr(pool, "address", None):
+        return str(known)
+    options = pool.connection_kwargs
+    return options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+
+
+def _class_of(at: Address) -> str:
+    return "socket" if at.kind is Kind.SOCKET else "tls" if at.tls else "tcp"
+
+
+def _options(at: Address, timeout: float) -> dict[str, Any]:
+    """The options of each connection."""
+    options: dict[str, Any] = {
+        "db": at.database,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # For subscriptions, whose connections are not tried before a use.
+        "health_check_interval": round(IDLE_SECONDS),
+        **at.login,
+        **_of_network(at),
+        **at.options,
+    }
+    if at.idle_seconds:
+        options["idle_seconds"] = at.idle_seconds
+    if at.kind is Kind.SOCKET:
+        return options | {"path": at.path}
+    options |= {"host": at.hosts[0].name, "port": at.hosts[0].port}
+    if place := _place(at, timeout):
+        options["place"] = place
+    return options
+
+
+def _of_network(at: Address) -> dict[str, Any]:
+    if at.kind is Kind.SOCKET:
+        return {}
+    return {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
+
+
+def _place(at: Address, timeout: float) -> Place | None:
+    asking: dict[str, Any] = {
+        **{name: value for name, value in at.options.items() if name.startswith("ssl_")},
+        "socket_timeout": timeout,
+        "socket_connect_timeout": min(timeout, 1.0),
+        "ssl": at.tls,
+    }
+    if at.kind is Kind.SENTINEL:
+        return Master(at.hosts, at.service, asking | dict(at.sentinel_login))
+    if at.kind is Kind.CLUSTER:
+        return SlotOwner(at.hosts, _LEDGER_TAG, asking | dict(at.login))
+    return None
