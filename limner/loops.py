@@ -180,4 +180,6 @@ def _forked() -> None:
         loops.forked()
 
 
-os.register_at_fork(after_in_child=_forked)
+# Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

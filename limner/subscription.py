@@ -287,6 +287,8 @@ def _each(act: Callable[[Subscription], Any]) -> None:
         act(subscription)
 
 
-os.register_at_fork(after_in_child=lambda: _each(Subscription.forked))
+# Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _each(Subscription.forked))
 # The thread is a daemon, which keeps no process alive; its connection is to be closed properly.
 atexit.register(_each, Subscription.close)
