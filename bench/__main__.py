@@ -26,6 +26,7 @@ from bench import (
     reads,
     signals,
     submits,
+    waits,
 )
 from bench.report import machine
 
@@ -51,6 +52,7 @@ LONG = {
     "pauses": pauses.run,
     "reads": reads.run,
     "signals": signals.run,
+    "waits": waits.run,
 }
 """Benches that take minutes, or most of an hour, and so run only by name."""
 WITH_OPTIONS = {"outages": outages, "neighbour": neighbour}

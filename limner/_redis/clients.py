@@ -76,7 +76,7 @@ def connect(
     waits for one. Raises ConfigurationError, which names the setting.
     """
     at = address_of(url, setting)
-    return redis.Redis(connection_pool=make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
+    return redis.Redis.from_pool(make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
 
 
 def connect_async(

@@ -75,6 +75,16 @@ class Jobs:
             fields, time = pipe.execute()
         return Record.from_hash(job_id, fields, self.store.moment(time)) if fields else None
 
+    def read_many(self, job_ids: Sequence[str]) -> list[Record | RecordUnreadable | None]:
+        """Their records, in one round trip: None for an unknown job, an error for a record that is broken."""
+        with self.store.pipeline() as pipe:
+            pipe.time()
+            for job_id in job_ids:
+                pipe.hgetall(self.key(job_id))
+            time, *found = pipe.execute()
+        at = self.store.moment(time)
+        return [_record(job_id, fields, at) for job_id, fields in zip(job_ids, found, strict=True)]
+
     def key(self, job_id: str) -> str:
         """The record's key, for asynchronous readers; only the scripts write there."""
         return JOB(self.store.prefix, job_id)
@@ -407,6 +417,13 @@ class Jobs:
                 follow=to_ms(follow),
             )
         )
+
+
+def _record(job_id: str, fields: Mapping[str, str], read_at: datetime) -> Record | RecordUnreadable | None:
+    try:
+        return Record.from_hash(job_id, fields, read_at) if fields else None
+    except RecordUnreadable as error:
+        return error
 
 
 def _readable(job_id: str, fields: Mapping[str, str]) -> Record | None:

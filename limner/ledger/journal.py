@@ -22,8 +22,12 @@ class Journal:
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The job's log, oldest entry first. It has the last 200 entries at most."""
-        with self.store.client() as client:
-            return [log_entry(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
+        return self.store.ask(self.reading_of_log(job_id))
+
+    def reading_of_log(self, job_id: str) -> Reading[list[LogEntry]]:
+        """The same as a reading."""
+        [entries] = yield lambda pipe: pipe.lrange(LOG(self.store.prefix, job_id), 0, -1)
+        return [log_entry(text) for text in entries]
 
     def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
         """The events after the given id. Waits up to ``block`` seconds for the first one.

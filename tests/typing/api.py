@@ -220,6 +220,8 @@ def clients() -> None:
     with Limner.from_env() as client:
         assert_type(client, Limner)
     Limner("redis://", durability="replica", prefix="shop").close()
+    Limner("redis://", connections=8).close()
+    Limner("redis://", connections="8")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Limner()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(Receiver.from_env(), Receiver)
     assert_type(limner.__version__, str)
