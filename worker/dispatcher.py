@@ -48,6 +48,9 @@ LEAST_GAP = 0.005
 """Seconds between two claims of a busy dispatcher. One claim for many steps costs less than many claims."""
 FIRST_BEHIND, MOST_BEHIND = 0.005, 0.2
 """Seconds by which a dispatcher that found nothing wakes later next time. So few of many wake in vain."""
+BATCH = 25
+"""The most steps of a kind in a claim. Redis serves nobody else during one, which takes 3 to 4 ms for so many
+to send and to poll."""
 MAINTAIN_GAP = 2.0
 """Seconds between two rounds of the ledger's housekeeping."""
 
@@ -154,7 +157,7 @@ class Dispatcher(threading.Thread):
         self._stopped.wait(max(0.0, self._claim_again - time.monotonic()))
         self._claim_again = time.monotonic() + LEAST_GAP
         copies = self._room.claims() if self._room else 0
-        claimed = self._ledger.queue.claim(*self._quotas, money=self._money, copies=copies)
+        claimed = self._ledger.queue.claim(*self._quotas, money=self._money, batch=BATCH, copies=copies)
         if self._room:
             self._room.claimed(sum(step.step == "copy" for step in claimed.steps))
         if claimed.stepped:

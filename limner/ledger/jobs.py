@@ -24,6 +24,7 @@ from limner.ledger.messages import (
 )
 from limner.ledger.news import report
 from limner.ledger.outcomes import failed
+from limner.ledger.pieces import PIECE, hashes, members
 from limner.ledger.record import Record, TaskEnd
 from limner.ledger.scripts.calls import (
     AcceptedCall,
@@ -96,15 +97,21 @@ class Jobs:
         read are left out.
         """
         index = DOUBTS(self.store.prefix)
+        records, gone = [], []
         with self.store.client() as client:
-            job_ids = client.zrange(index, 0, -1)
-            with client.pipeline(transaction=False) as pipe:
-                for job_id in job_ids:
-                    pipe.hgetall(self.key(job_id))
-                found = list(zip(job_ids, pipe.execute(), strict=True))
-            if gone := [job_id for job_id, fields in found if not fields]:
-                client.zrem(index, *gone)
-        return [record for job_id, fields in found if fields and (record := _readable(job_id, fields))]
+            for piece in members(client, index):
+                with client.pipeline(transaction=False) as pipe:
+                    for job_id, _ in piece:
+                        pipe.hgetall(self.key(job_id))
+                    found = pipe.execute()
+                for (job_id, _), fields in zip(piece, found, strict=True):
+                    if not fields:
+                        gone.append(job_id)
+                    elif record := _readable(job_id, fields):
+                        records.append(record)
+            for start in range(0, len(gone), PIECE):
+                client.zrem(index, *gone[start : start + PIECE])
+        return records
 
     # Records that cannot be read
 
@@ -116,10 +123,9 @@ class Jobs:
     def broken(self) -> list[BrokenRecord]:
         """The jobs that are set apart, those first that have been so for longest."""
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
-            pipe.zrange(APART(prefix), 0, -1, withscores=True)
-            pipe.hgetall(APART_FAULTS(prefix))
-            found, faults = pipe.execute()
+        with self.store.client() as client:
+            found = [each for piece in members(client, APART(prefix)) for each in piece]
+            [faults] = hashes(client, [APART_FAULTS(prefix)])
         return [BrokenRecord(job_id, faults.get(job_id, ""), moment(round(at))) for job_id, at in found]
 
     def put_back(self, job_id: str, *, drop: bool = False) -> bool:

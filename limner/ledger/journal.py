@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, UNMATCHED_CALLBACKS
 from limner.ledger.messages import Adoption, moment, to_ms
+from limner.ledger.pieces import entries
 from limner.ledger.record import log_entry, stream_event
 from limner.ledger.store import Reading, Store
 from limner.status import Event, LogEntry, UnmatchedCallback
@@ -59,11 +60,10 @@ class Journal:
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks for unknown jobs, the newest last. Their tasks may have been paid for."""
         with self.store.client() as client:
-            entries = client.xrange(UNMATCHED_CALLBACKS(self.store.prefix))
-        return [
-            UnmatchedCallback(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
-            for entry, fields in entries
-        ]
+            return [
+                UnmatchedCallback(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
+                for entry, fields in entries(client, UNMATCHED_CALLBACKS(self.store.prefix))
+            ]
 
     def keep_unmatched(self, job_id: str, task_id: str) -> None:
         """Record an unmatched callback, one for an unknown job, and count it."""
@@ -81,13 +81,13 @@ class Journal:
         """
         key = UNMATCHED_CALLBACKS(self.store.prefix)
         with self.store.client() as client:
-            entries = [entry for entry, fields in client.xrange(key) if fields["job"] == job_id]
-            if entries:
-                client.xdel(key, *entries)
+            found = [entry for entry, fields in entries(client, key) if fields["job"] == job_id]
+            if found:
+                client.xdel(key, *found)
                 counts = CALLBACKS(self.store.prefix)
-                if client.hincrby(counts, Adoption.UNKNOWN_JOB, -len(entries)) <= 0:
+                if client.hincrby(counts, Adoption.UNKNOWN_JOB, -len(found)) <= 0:
                     client.hdel(counts, Adoption.UNKNOWN_JOB)
-        return bool(entries)
+        return bool(found)
 
     def count_callback(self, outcome: str) -> None:
         """Count a callback that named no attempt."""
@@ -102,5 +102,5 @@ class Journal:
 
 
 def _events(answer: Any) -> list[Event]:
-    entries = answer[0][1] if answer else []
-    return [stream_event(entry_id, fields) for entry_id, fields in entries]
+    found = answer[0][1] if answer else []
+    return [stream_event(entry_id, fields) for entry_id, fields in found]

@@ -30,6 +30,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("hash", "HMGET K f"),
     ("hash", "HGETALL K"),
     ("hash", "HKEYS K"),
+    ("hash", "HSCAN K 0"),
     ("hash", "HVALS K"),
     ("hash", "HLEN K"),
     ("hash", "HINCRBY K f 1"),
@@ -43,6 +44,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("set", "SADD K a"),
     ("set", "SISMEMBER K a"),
     ("set", "SMEMBERS K"),
+    ("set", "SRANDMEMBER K 1"),
     ("set", "SCARD K"),
     ("set", "SREM K b"),
     ("sorted", "ZADD K 1 a"),
@@ -60,6 +62,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("stream", "XRANGE K - +"),
     ("stream", "XREAD COUNT 1 STREAMS K 0"),
     ("stream", "XDEL K 1-1"),
+    ("stream", "XTRIM K MINID 1"),
 )
 """A command of the ledger, and the kind of its key, which takes the place of K."""
 _AFTER: Final = ("TIME", "PING", "INFO server")

@@ -80,6 +80,7 @@ MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now
 MONEY: Final = Key(
     "money:", "hash", "the amounts spent and the copies made on a day; days are counted from 1970", "DAY"
 )
+MONEY_LANES: Final = Key("money:lanes:", "hash", "the amount that each lane spent on such a day", "DAY")
 KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
 TAKEN: Final = Key("taken:", "string", "the time and the digest of the job that a message has become", "ID")
 TASK_OF: Final = Key("task:", "string", "the id of the job that the provider's task is certainly of", "TASK")
@@ -93,6 +94,9 @@ FLEET_KEY: Final = Key("fleet-key", "string", "the key of the marks on the fleet
 WAKEUP: Final = Key("wakeup", "list", "an entry wakes one sleeping dispatcher")
 EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
+)
+EVENTS_EXCESS: Final = Key(
+    "events:excess", "hash", "the bytes of large events, by which the stream is bounded as well"
 )
 ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID")
 MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")

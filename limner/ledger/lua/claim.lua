@@ -36,7 +36,7 @@ local function due(index, most)
 end
 
 -- A job that was not sent in time expires. A job on the wire returns to this index if it is refused.
-local late = due(EXPIRING, A.batch)
+local late = due(EXPIRING, math.min(A.batch, MOST_EXPIRED))
 for i = 1, #late, 2 do
   local id = late[i]
   local job, fault = load(id)
@@ -70,6 +70,7 @@ for i = 1, #entries, 2 do
     set_aside(id, fault)
   elseif not job then
     redis.call('ZREM', DUE, id)
+    redis.call('DEL', LOG .. id)
   elseif job.state == 'queued' and job.starts and job.starts > NOW then
     -- It was set apart, and is put back before its start.
     redis.call('ZADD', DUE, job.starts, id)
@@ -104,7 +105,8 @@ for _, id in ipairs(uncopied) do
 end
 
 local spent_caps = due(OVER_BUDGET, MOST_CAPS)
-for i = 1, #spent_caps, 2 do try_over_budget(spent_caps[i], A.prices, A.caps) end
+local tried = math.ceil(TRY_OVER_BUDGET / math.max(1, #spent_caps / 2))
+for i = 1, #spent_caps, 2 do try_over_budget(spent_caps[i], A.prices, A.caps, tried) end
 
 -- The claim visits the accounts that have something due, and accounts that may send jobs of the common queue.
 local capacities, free, common = {}, 0, redis.call('ZCARD', READY)
@@ -186,7 +188,7 @@ local function send(id, capacity)
     -- Without a readable record, nothing says which of the two queues holds the job.
     redis.call('ZREM', READY, id)
     redis.call('ZREM', ready_of(capacity.account), id)
-    if fault then set_aside(id, fault) end
+    if fault then set_aside(id, fault) else redis.call('DEL', LOG .. id) end
     return false
   end
   dequeue(job)
@@ -215,7 +217,8 @@ local function send(id, capacity)
     try_with('probe', id, capacity.account, A.lease)
     capacity.closed = NOW + A.lease
   end
-  turns[job.priority] = math.max(turns[job.priority] or 0, job.turn)
+  local last = turns[job.priority] or {turn = 0, sent = 0}
+  turns[job.priority] = {turn = math.max(last.turn, job.turn), sent = last.sent + 1}
   return true
 end
 
@@ -226,7 +229,7 @@ while total > 0 do
     capacity.free, capacity.slots, total = capacity.free - 1, capacity.slots - 1, total - 1
   end
 end
-for priority, turn in pairs(turns) do turn_over(priority, turn) end
+for priority, last in pairs(turns) do turn_over(priority, last.turn, last.sent) end
 
 local function poll(job, capacity)
   job.polling = NOW
