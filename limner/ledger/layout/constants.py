@@ -7,7 +7,7 @@ from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 from limner.status import JobState
 
-VERSION: Final = 8
+VERSION: Final = 9
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
@@ -126,6 +126,9 @@ LONGEST_SILENCE: Final = 60_000
 """After so long without a claim, though a worker that claims each second lives, the clock was stepped."""
 REGISTRATION_KEPT: Final = 3_600_000
 """A registration that has not claimed for so long is forgotten."""
+
+QUIET: Final = 3000
+"""Nothing is sent for so long after another server has taken over. Each worker claims within that time."""
 
 LARGE_UNIT: Final = 10**9
 """The weights of a histogram of durations are divided when a new one is larger."""
