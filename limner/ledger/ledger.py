@@ -10,6 +10,7 @@ import redis
 from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
+from limner.ledger.check import Check
 from limner.ledger.copies import Copies
 from limner.ledger.durations import USUAL
 from limner.ledger.estimates import Estimates
@@ -70,8 +71,11 @@ class Ledger:
         """Copies of images."""
         self.accounts = Accounts(self.store)
         """Quotas and pauses."""
-        losses = Losses(self.store, self.leases, self.jobs, self.memory)
-        self.queue = Queue(self.store, self.leases, self.accounts, losses, steady or clock or time.monotonic)
+        self.losses = Losses(self.store, self.leases, self.jobs, self.memory)
+        """Losses of the ledger's data."""
+        self.queue = Queue(
+            self.store, self.leases, self.accounts, self.losses, steady or clock or time.monotonic
+        )
         """Claims, and the positions of waiting jobs."""
         self.budget = Budget(self.store)
         """Spending, and money that is held."""
@@ -83,6 +87,8 @@ class Ledger:
         """Statuses of jobs."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""
+        self.check = Check(self.store)
+        """The walk that finds what contradicts itself."""
         self.letters = Letters(self.store)
         """Messages that were set aside, and the key of the fleet's own."""
 

@@ -2,11 +2,13 @@
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Final, Literal
 
 from limner.ledger.jobs import Jobs
+from limner.ledger.layout.keys import EPOCH
 from limner.ledger.memory import Memory, Seen, Sent
-from limner.ledger.messages import Adoption, Leases, Loss, Milliseconds, Money, to_ms
+from limner.ledger.messages import Adoption, Leases, Loss, Milliseconds, Money, moment, to_ms
 from limner.ledger.scripts.encoding import of_prices
 from limner.ledger.scripts.script import Json, Script
 from limner.ledger.store import Store
@@ -51,6 +53,16 @@ class RecallCall(Script[Recalled]):
 
 
 @dataclass(frozen=True, slots=True)
+class LastLoss:
+    """A loss of data that workers have found."""
+
+    what: str
+    at: datetime
+    unexplained: int
+    """The lost attempts that no worker remembers: jobs from before may be in doubt over them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """The losses of the data of an account group. Raises StoreUnavailable."""
 
@@ -91,6 +103,15 @@ class Losses:
                 prices=of_prices(money),
             )
         )
+
+    def last(self) -> LastLoss | None:
+        """The last loss that workers have found."""
+        with self.store.client() as client:
+            found = client.hmget(EPOCH(self.store.prefix), "found", "found_as", "lost", "known")
+        at, what, lost, known = found
+        if not at:
+            return None
+        return LastLoss(what or "", moment(int(at)), max(0, int(lost or 0) - int(known or 0)))
 
     def _answer(self, sent: Sent) -> bool:
         """Write an answer again. Returns True if its job is gone."""

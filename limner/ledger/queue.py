@@ -38,6 +38,7 @@ LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
 REGISTER_EVERY: Final = 60.0
 """Seconds after which a worker registers again: another worker may have registered other limits meanwhile."""
 _REGISTERED_AT_ONCE: Final = 100
+_WORDS: Final[tuple[Literal["unknown", "stepped", "behind"], ...]] = ("unknown", "stepped", "behind")
 _TRIES: Final = 4
 """Calls of a claim: what it answers instead of steps is done at most once each."""
 
@@ -72,9 +73,9 @@ class ClaimSteps(Script[Leased | Literal["unknown", "stepped", "behind"]]):
 
     def read(self, reply: Any) -> Leased | Literal["unknown", "stepped", "behind"]:
         """The leased steps; a word if the worker has to do something before (``claim.lua``)."""
-        match reply:
-            case "unknown" | "stepped" | "behind":
-                return reply
+        for word in _WORDS:
+            if reply == word:
+                return word
         steps, unreadable, wait, now, epoch, moves, attempts = reply
         nap = LONGEST_NAP if wait < 0 else wait / 1000
         claimed = Claimed([Claim(*step) for step in steps], unreadable, nap, now)

@@ -1,4 +1,4 @@
--- Uses: record, wakeup, journal, quota, pauses, ready, money, epoch.
+-- Uses: record, wakeup, journal, quota, pauses, ready, money, tasks, epoch.
 -- A worker has seen another epoch, or a later state of this one: the data was emptied, or has gone back. It tells what
 -- it remembers, and the attempts that are lost go on record again, as on the wire: their answers follow.
 -- Arguments: epoch, moves and attempts, as the worker saw them last; fresh, the id of a new epoch; sent, the attempts
@@ -48,6 +48,11 @@ local function restore(id, attempt, token, account)
     dequeue(job)
     dequeue_poll(job)
     leave_lane(job)
+    -- It was sent once more, so an earlier doubt had been decided.
+    if job.doubtful then
+      leave_attempt_doubtful(job, job.doubtful)
+      clear_doubt(job)
+    end
     enter_flight(job, account)
     job.lease, job.state, job.sent, job.polling, job.held = job.lease + 1, 'sending', NOW, nil, nil
     job.deadline, job.ready_since = job.deadline or NOW + USUAL_TIME, nil

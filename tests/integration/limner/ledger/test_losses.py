@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import redis
 
-from limner.ledger import Claim, Claimed, Grant, Ledger, Loss, Memory
+from limner.ledger import Claim, Claimed, Grant, Ledger, Loss
 from tests.integration.limner.ledger.conftest import Bench
 
 WINDOW = 11.0
@@ -249,14 +249,3 @@ def test_a_callback_for_an_attempt_that_is_lost_is_kept(
     assert bench.ledger.jobs.called_back(job_id, f"token {job_id}", "t1") == "bad_token"
     [kept] = bench.ledger.journal.unmatched_callbacks()
     assert (kept.job_id, kept.task_id) == (job_id, "t1")
-
-
-def test_a_worker_remembers_ten_minutes() -> None:
-    now = 0.0
-    memory = Memory(clock=lambda: now)
-    memory.began("a", 1, "token", "main", "epoch", 1)
-    now = 599.0
-    memory.began("b", 1, "token", "main", "epoch", 2)
-    assert [each.job_id for each in memory.sent()] == ["a", "b"]
-    now = 601.0
-    assert [each.job_id for each in memory.sent()] == ["b"]
