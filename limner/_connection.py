@@ -69,6 +69,8 @@ def _options(timeout: float) -> dict[str, Any]:
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
         "decode_responses": True,
+        # What is no UTF-8 was written by somebody else, and must not stop a worker that meets it.
+        "encoding_errors": "backslashreplace",
         "health_check_interval": 30,
         # redis-py 5 repeats a call only if both the retry and the connection list its error.
         "retry_on_error": [*_WORTH_A_RETRY],

@@ -153,6 +153,9 @@ class Check:
         replies = self._replies(ask)
         for key, kind, left in zip(keys, replies[::2], replies[1::2], strict=True):
             family = _family(key)
+            if kind == "none" and "\\x" in key:
+                told = "has a name that is no text, so nobody of the fleet has written it"
+                yield Finding("no_text", key, told, "find out who has written it")
             if kind == "none":
                 continue
             if family is None:
@@ -237,6 +240,9 @@ class Check:
         for member, state, slot, score in zip(
             members, replies[::3], replies[1::3], replies[2::3], strict=True
         ):
+            if score is None and "\\x" in member:
+                told = f"is in {key} and no text, so nobody of the fleet has written it"
+                findings.append(Finding("no_text", member, told, "find out who has written it"))
             if score is None or isinstance(state, Exception):
                 continue
             if state is None:

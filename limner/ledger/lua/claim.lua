@@ -9,7 +9,7 @@
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
 -- register first, 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times; and 'behind' if the
 -- ledger has lost what the worker has seen: it calls recall.lua.
-local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
+local last_claim = sane(redis.call('ZSCORE', REGISTRATIONS, A.registration), 0, FOR_EVER - 1)
 if not last_claim then return 'unknown' end
 local epoch = current_epoch()
 if not epoch.id then return 'unknown' end

@@ -8,7 +8,8 @@ local function over_budget(job, amount, caps)
   local function used(suffix)
     local held = redis.call('HGET', MONEY_HELD, 'held' .. suffix)
     local spent = redis.call('HGET', money_of(NOW), 'spent' .. suffix)
-    return (tonumber(spent) or 0) + (tonumber(held) or 0)
+    -- What cannot be counted with is counted anew.
+    return (sane(spent, 0, LARGEST - 1) or 0) + (sane(held, 0, LARGEST - 1) or 0)
   end
   if caps.day and used('') + amount > caps.day then return 'day', amount > caps.day end
   local cap = caps.lanes and job.lane and caps.lanes[job.lane] or caps.lane

@@ -72,6 +72,6 @@ def test_another_epoch_begins_anew(memory: Memory) -> None:
 
 def test_a_forked_child_has_seen_nothing(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as child:
-        child.setattr(module.os, "getpid", lambda: -1)
+        child.setattr("os.getpid", lambda: -1)
         assert memory.seen() == Seen()
     assert memory.seen() == Seen("first", 5, 2)
