@@ -29,6 +29,7 @@ from limner.ledger.layout.keys import (
     DOUBTS,
     DUE,
     EPOCH_KNOWN,
+    EVENTS,
     EXPIRING,
     IN_FLIGHT,
     JOB,
@@ -52,6 +53,8 @@ from limner.ledger.record import Record
 from limner.ledger.store import Store
 from limner.status import Contradiction
 
+_WALKS: Final = 3
+"""Walks for the sums until nothing happens during one. A busy ledger's sums are not compared."""
 _STEP: Final = 100
 """Jobs, keys or entries that are read at a time."""
 _EXPIRE: Final = (TAKEN, TASK_OF, MONEY, TROUBLES, UNMATCHED_CALLBACKS, LETTERS, EPOCH_KNOWN)
@@ -68,6 +71,8 @@ _TYPES: Final = {"sorted set": "zset"}
 class _Sums:
     """The sums over all records of what is counted elsewhere: unsent jobs by lane, and held money."""
 
+    since: str
+    """The last event before the walk."""
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By the key and the field that has the count."""
     partial: bool = False
@@ -88,7 +93,7 @@ class Check:
 
     def run(self, *, repair: bool = False) -> Iterator[Contradiction]:
         """What contradicts itself. With ``repair``, what is safe to be repaired is repaired."""
-        first = _Sums()
+        first = _Sums(self._last_event())
         for keys in self._keys():
             findings = [*self._of_keys(keys)]
             strange = {each.subject for each in findings if each.kind == "wrong_type"}
@@ -256,23 +261,28 @@ class Check:
                 findings.append(Finding("not_queued", member, f"is {state} and in {key}", WAIT))
         return findings
 
-    def _of_sums(self, first: _Sums) -> Iterator[Contradiction]:
-        """What the sums over all records contradict. Jobs go on, so only what stays the same is told."""
-        wrong = {} if first.partial else self._wrong(first)
-        if not wrong:
+    def _of_sums(self, sums: _Sums) -> Iterator[Contradiction]:
+        """What the sums over all records contradict. They are compared if nothing has happened meanwhile."""
+        wrong = self._wrong(sums)
+        for _ in range(_WALKS):
+            if sums.partial or self._last_event() == sums.since:
+                break
+            sums = _Sums(self._last_event())
+            for keys in self._keys():
+                if jobs := [key.removeprefix(JOB.name) for key in keys if _family(key) is JOB]:
+                    self._of_jobs(jobs, sums)
+            wrong = self._wrong(sums)
+        else:
             return
-        again = _Sums()
-        for keys in self._keys():
-            if jobs := [key.removeprefix(JOB.name) for key in keys if _family(key) is JOB]:
-                self._of_jobs(jobs, again)
-        still = self._wrong(again)
-        for (key, name), off in wrong.items():
-            if still.get((key, name)) == off:
-                told = f"{name or 'the empty lane'} is off by {off:+d} from what the records say"
-                advice = (
-                    "it only delays or hurries the turns" if key != MONEY_HELD.name else "see operations.md"
-                )
-                yield Contradiction("sum", key, told, advice, repaired=False)
+        for (key, name), off in () if sums.partial else wrong.items():
+            told = f"{name or 'the empty lane'} is off by {off:+d} from what the records say"
+            advice = "see docs/operations.md" if key == MONEY_HELD.name else "it only delays or hurries turns"
+            yield Contradiction("sum", key, told, advice, repaired=False)
+
+    def _last_event(self) -> str:
+        with self.store.client() as client:
+            found = client.xrevrange(EVENTS(self.store.prefix), count=1)
+        return found[0][0] if found else ""
 
     def _wrong(self, sums: _Sums) -> dict[tuple[str, str], int]:
         """By how much each count is off, by its key and its field."""

@@ -198,7 +198,7 @@ class Grant:
     """The earlier attempts that met a server fault. The provider may have made a task for each."""
     epoch: str = ""
     """The epoch of the ledger."""
-    number: int = 0
+    number: int = field(default=0, compare=False)
     """The attempt's number in it; 0 in a repeated grant."""
 
 
