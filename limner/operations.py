@@ -11,7 +11,7 @@ from limner.ledger import Ledger, Reading, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import BrokenRecord, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
+from limner.status import BrokenRecord, Contradiction, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
 
@@ -125,6 +125,18 @@ class Operations:
     async def adrop_broken(self, job_id: str) -> bool:
         """:meth:`drop_broken` for asynchronous code."""
         return await self._loops.in_thread(self.drop_broken, job_id)
+
+    def check(self, *, repair: bool = False) -> list[Contradiction]:
+        """What contradicts itself in the ledger, found by a walk through all of it in small steps.
+
+        Jobs go on meanwhile. With ``repair``, what is safe to be repaired is repaired, such as a job that no
+        index has: it is due again. Nothing else is changed.
+        """
+        return list(self._ledger.check.run(repair=repair))
+
+    async def acheck(self, *, repair: bool = False) -> list[Contradiction]:
+        """:meth:`check` for asynchronous code."""
+        return await self._loops.in_thread(self.check, repair=repair)
 
     def copies(self, *, failed: bool = False) -> list[PendingCopy]:
         """The jobs whose images are still to be copied, the next one first; at most 10,000.

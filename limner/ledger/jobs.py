@@ -2,13 +2,14 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from limner.errors import JobFailed, RecordTooNew, RecordUnreadable
 from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import APART, APART_FAULTS, DOUBTS, JOB
+from limner.ledger.memory import Memory
 from limner.ledger.messages import (
     FREE,
     Adoption,
@@ -65,6 +66,7 @@ class Jobs:
     store: Store
     leases: Leases
     journal: Journal
+    memory: Memory = field(default_factory=Memory)
 
     # Reading
 
@@ -178,11 +180,15 @@ class Jobs:
         held; a job that would break a cap waits, or fails. Calling again with the same token returns the same
         grant. Raises NotDurable, after which nothing may be sent.
         """
+        seen = self.memory.seen()
         [granted] = self.store.run_durably(
             BeginCall(
                 job=job_id,
                 lease=lease,
                 token=token,
+                epoch=seen.epoch,
+                moves=seen.moves,
+                attempts=seen.attempts,
                 send_lease=to_ms(self.leases.send),
                 store_lease=0,
                 deadline=to_ms(deadline),
@@ -190,6 +196,8 @@ class Jobs:
                 caps=of_caps(money),
             )
         )
+        if isinstance(granted, Grant):
+            self.memory.began(job_id, granted.attempt, token, granted.account, granted.epoch, granted.number)
         return granted
 
     def renew(self, job_id: str, attempt: int, token: str) -> bool:
@@ -208,10 +216,14 @@ class Jobs:
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
+        self.memory.accepted(job_id, attempt, task_id)
         adoption, news = self.store.run(
             AcceptedCall(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in))
         )
         report(news)
+        if adoption is Adoption.UNKNOWN_JOB:
+            # The ledger was emptied meanwhile. The task may be paid for.
+            self.journal.keep_unmatched(job_id, task_id)
         return adoption
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
@@ -221,6 +233,9 @@ class Jobs:
             self.journal.keep_unmatched(job_id, task_id)
             return Adoption.UNKNOWN_JOB
         if not attempt:
+            if self._has_gap(job_id):
+                # The token may be the one of an attempt that Redis has lost.
+                self.journal.keep_unmatched(job_id, task_id)
             return self._bad_token()
         return self.store.run(AdoptCall(job=job_id, attempt=attempt, task_id=task_id, by="callback"))
 
@@ -247,6 +262,10 @@ class Jobs:
             if hmac.compare_digest(secret.encode(), given):
                 found = attempt
         return found
+
+    def _has_gap(self, job_id: str) -> bool:
+        with self.store.client() as client:
+            return client.hget(self.key(job_id), "gap") is not None
 
     def _bad_token(self) -> Adoption:
         self.journal.count_callback(Adoption.BAD_TOKEN)
@@ -279,6 +298,8 @@ class Jobs:
         """
         if uncounted is None and pause is not None and not doubtful:
             uncounted = delay
+        if not doubtful:
+            self.memory.refused(job_id, attempt)
         done, news = self.store.run(
             RetryCall(
                 job=job_id,
@@ -375,6 +396,8 @@ class Jobs:
         is what its answer says about the whole account. Returns the record of the end, whose result is to be
         stored; None if the step is stale or an earlier attempt's task is still open.
         """
+        if attempt and certain:
+            self.memory.refused(job_id, attempt)
         record, news = self.store.run(
             FailCall(
                 job=job_id,

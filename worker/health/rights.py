@@ -26,6 +26,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("text", "PERSIST K"),
     ("number", "INCR K"),
     ("hash", "HSET K f 1"),
+    ("hash", "HSETNX K f 1"),
     ("hash", "HGET K f"),
     ("hash", "HMGET K f"),
     ("hash", "HGETALL K"),

@@ -151,5 +151,8 @@ LONGEST_SILENCE: Final = 60_000
 REGISTRATION_KEPT: Final = 3_600_000
 """A registration that has not claimed for so long is forgotten."""
 
+QUIET: Final = 3000
+"""Nothing is sent for so long after another server has taken over. Each worker claims within that time."""
+
 LARGE_UNIT: Final = 10**9
 """The weights of a histogram of durations are divided when a new one is larger."""

@@ -102,6 +102,8 @@ ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID"
 MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")
 DAMAGED: Final = Key("damaged:", "any", "a key that had another type than the ledger's", "KEY")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each entry of the schedule")
+EPOCH: Final = Key("epoch", "hash", "what shows that the data was emptied, or has gone back")
+EPOCH_KNOWN: Final = Key("epoch:known", "set", "the lost attempts that workers have named, by number")
 
 LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")
 

@@ -1,14 +1,19 @@
--- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock.
+-- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock, epoch.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
--- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, copy_lease,
+-- Arguments: registration; epoch, or nothing, moves and attempts, as the worker saw them last; expected, the time by the
+-- worker's own clock, or nothing; lease, poll_lease, copy_lease,
 -- store_lease (milliseconds); copies, the most jobs whose images are to be copied; batch, the most steps of another
 -- kind (of polls, for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
--- Reply: {steps, unreadable, wait, time}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
+-- Reply: {steps, unreadable, wait, time, epoch, moves, attempts}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
 -- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
--- register first, and 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times.
-local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
+-- register first, 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times; and 'behind' if the
+-- ledger has lost what the worker has seen: it calls recall.lua.
+local last_claim = sane(redis.call('ZSCORE', REGISTRATIONS, A.registration), 0, FOR_EVER - 1)
 if not last_claim then return 'unknown' end
+local epoch = current_epoch()
+if not epoch.id then return 'unknown' end
+if is_behind(epoch) then return 'behind' end
 if step_of_clock(last_claim, A.expected) ~= 0 then return 'stepped' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
 
@@ -119,7 +124,7 @@ end
 
 local function visit(account, key)
   if capacities[account] then return capacities[account] end
-  local capacity = capacity_of(account, key, ask, polls[account])
+  local capacity = capacity_of(account, key, ask, polls[account], epoch)
   if not capacity then return nil end
   capacities[account], capacities[#capacities + 1] = capacity, capacity
   free = free + math.max(0, capacity.free)
@@ -194,6 +199,11 @@ local function send(id, capacity)
   dequeue(job)
   if job.state ~= 'queued' then
     -- The entry is stale: the job is in another index by now.
+    save(job)
+    return false
+  end
+  if may_have_been_sent(job, epoch) then
+    doubt_over_gap(job, epoch)
     save(job)
     return false
   end
@@ -294,4 +304,6 @@ if A.copies > 0 then first_time(COPIES, after(NOW)) end
 -- Accounts that are due already and were not visited belong to other workers, or have nothing to do.
 first_time(ACTIVE, after(NOW))
 if common then first_time(OPEN, after(NOW)) end
-return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1, NOW}
+if #steps > 0 then epoch.moves = redis.call('HINCRBY', EPOCH, 'moves', 1) end
+return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1, NOW, epoch.id, epoch.moves,
+  epoch.attempts}

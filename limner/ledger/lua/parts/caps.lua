@@ -7,7 +7,8 @@ local function over_budget(job, amount, caps)
   if not caps or amount == 0 then return nil end
   local function used(held, days, spent)
     held, spent = redis.call('HGET', MONEY_HELD, held), redis.call('HGET', days .. day_of(NOW), spent)
-    return (tonumber(spent) or 0) + (tonumber(held) or 0)
+    -- What cannot be counted with is counted anew.
+    return (sane(spent, 0, LARGEST - 1) or 0) + (sane(held, 0, LARGEST - 1) or 0)
   end
   if caps.day and used('held', MONEY, 'spent') + amount > caps.day then return 'day', amount > caps.day end
   local cap = caps.lanes and job.lane and caps.lanes[job.lane] or caps.lane
