@@ -90,5 +90,10 @@ LASTING: Final = (
         "20 short values",
         "their number is fixed",
     ),
+    Lasting(
+        (keys.EPOCH, keys.EPOCH_KNOWN),
+        "12 short values, and a number for each attempt of a loss of data",
+        "the numbers are forgotten a day after the last one is known",
+    ),
     Lasting((keys.TICKS,), "an entry for each of the schedule", "beat removes the others when it starts"),
 )
