@@ -27,6 +27,8 @@ from worker.inspection import STEP
 from worker.limits.quota import money, quotas
 from worker.marks import Marks
 from worker.outages import is_outage, outage
+from worker.rabbitmq.queues import make_ready
+from worker.rabbitmq.transport import Blocked, confirmed_together
 from worker.rescue import Rescue
 from worker.services import POLLS_IN_A_MESSAGE, copies_images, make_ledger
 
@@ -218,16 +220,20 @@ class Dispatcher(threading.Thread):
         try:
             if self._producer is None:
                 self._producer = self._app.amqp.Producer(self._app.connection_for_write())
-            with self._producer.batch():
+                settings = self._app.settings
+                make_ready(self._app, self._producer, (settings.steps_queue, settings.copies_queue))
+            with confirmed_together(self._producer):
                 for message in messages(steps):
                     self._publish(message)
             outage.serves("sending")
         except Exception as error:
-            if is_outage(error):
+            if is_outage(error) or isinstance(error, Blocked):
                 outage.failed("sending", error)
             else:
                 logger.warning("%d steps could not be sent: %r", len(steps), error)
-            self._drop_producer()
+            # A connection that is held up tells when the broker takes messages again.
+            if not isinstance(error, Blocked):
+                self._drop_producer()
             self._unsent += steps
             self._stopped.wait(_OUTAGE_PAUSE)
 

@@ -67,7 +67,8 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
         # A receiver may have no file of a key. A worker does not start without it.
         with contextlib.suppress(ValueError):
             found.append(options.read_key(secrets_folder()).strip())
-    urls = (settings.redis_url, settings.broker_url, settings.result_url)
+    # A RabbitMQ may have several addresses.
+    urls = (settings.redis_url, *settings.broker_url.split(";"), settings.result_url)
     for password in [password for url in urls for password in _passwords(url)]:
         found += [text for text in (password, unquote(password)) if len(text) >= _PASSWORD]
     return tuple(dict.fromkeys(found))
