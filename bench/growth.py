@@ -242,7 +242,7 @@ def _lanes() -> Iterator[str]:
         measure(f"claim of {CLAIM}", 10, lambda: _claims(ledger, 10))
         # The last to be submitted wait the longest.
         last = jobs[-500:]
-        measure("cancel", 500, lambda: [_cancel(ledger, job) for job in last])
+        measure("cancel", 500, lambda: _cancel(ledger, last))
         some = jobs[-1500:-1000]
         measure("position", 500, lambda: [ledger.store.ask(ledger.queue.position(job)) for job in some])
         measure("forecast", 500, lambda: [ledger.store.ask(ledger.queue.turn(job)) for job in some])
@@ -267,8 +267,9 @@ def _claims(ledger: Ledger, count: int) -> None:
         assert len(ledger.queue.claim(roomy(), money=MONEY, batch=CLAIM).steps) >= CLAIM
 
 
-def _cancel(ledger: Ledger, job_id: str) -> None:
-    ledger.jobs.cancel(job_id, InDoubt("unsent"), InDoubt("sent"))
+def _cancel(ledger: Ledger, jobs: list[str]) -> None:
+    for job_id in jobs:
+        ledger.jobs.cancel(job_id, InDoubt("unsent"), InDoubt("sent"))
 
 
 def _shift(jobs: int) -> list[object]:

@@ -91,17 +91,17 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
         refused += _script(client, f"{ledger.prefix}{name}:script")
     forbidden = sorted(command for command, error in refused if isinstance(error, NoPermissionError))
     denied = [command for command in forbidden if command not in OPTIONAL]
-    if missed := [command for command in forbidden if command in OPTIONAL]:
-        yield warn(
-            CHECK,
-            f"LIMNER_REDIS_URL: its user may not use {', '.join(missed)}",
-            "jobs run without it; waits are told later, and events or facts about the server are missing",
-        )
     if denied:
         yield fail(
             CHECK,
-            f"LIMNER_REDIS_URL: its user may not use {', '.join(denied)}",
+            f"LIMNER_REDIS_URL: its user may not use {', '.join(forbidden)}",
             f"allow this user ~{ledger.prefix}* &{ledger.prefix}* and these commands (ACL SETUSER)",
+        )
+    elif forbidden:
+        yield warn(
+            CHECK,
+            f"LIMNER_REDIS_URL: its user may not use {', '.join(forbidden)}",
+            "jobs run without it; waits are told later, and events or facts about the server are missing",
         )
     for command, error in refused:
         if command not in forbidden:
