@@ -99,8 +99,8 @@ def under_load(
     provider: SandboxProvider,
     disturb: Callable[[], None],
     *,
-    before: float = 4.0,
-    after: float = 6.0,
+    before: float = 3.0,
+    after: float = 5.0,
     rate: float = RATE,
 ) -> Outcome:
     """Submit ``rate`` jobs a second, disturb, go on, and wait for the end of every job.
