@@ -221,6 +221,8 @@ class Transport(kombu_redis.Transport):
     """The Redis transport with this module's channel."""
 
     Channel = Channel
+    # Whatever the server says, the worker connects again. An error that is not on the list ends it.
+    connection_errors = (*kombu_redis.Transport.connection_errors, redis.RedisError)
 
 
 def install() -> None:
