@@ -17,7 +17,7 @@ RATE: Final = 60.0
 """Jobs a second."""
 PRODUCERS: Final = 40
 """Threads that submit, so that one that waits for Redis delays no other."""
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds after the load for which submits are repeated, and then as many in which all jobs must end."""
 PAUSE: Final = 0.2
 
