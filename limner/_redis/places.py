@@ -39,7 +39,7 @@ class Master:
     def find(self) -> Host:
         """The master that a Sentinel names."""
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
-            [tuple(host) for host in self._hosts], **self._options
+            [tuple(host) for host in self._hosts], sentinel_kwargs=self._options
         )
         try:
             self.latest = Host(*sentinel.discover_master(self._service))
@@ -51,7 +51,7 @@ class Master:
     async def afind(self) -> Host:
         """:meth:`find` for asynchronous code."""
         sentinel: Any = AsyncSentinel(  # type: ignore[no-untyped-call]
-            [tuple(host) for host in self._hosts], **self._options
+            [tuple(host) for host in self._hosts], sentinel_kwargs=self._options
         )
         try:
             self.latest = Host(*await sentinel.discover_master(self._service))
