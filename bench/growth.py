@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from bench.ledger_path import MONEY, REQUEST, Path, messages, roomy
 from bench.report import quantile, table
+from limner.accounts import MAIN
 from limner.errors import InDoubt
 from limner.ledger import Claim, Ledger, Quota
-from limner.ledger.layout.keys import EVENTS, MONEY_LANES
+from limner.ledger.layout.keys import EVENTS, MONEY_LANES, WINDOW_ANSWER, WINDOW_CREATE, WINDOW_POLL
 from limner.ledger.messages import to_ms
 from limner.ledger.scripts.calls import AcceptedCall, BeginCall
 from limner.ledger.scripts.encoding import of_caps, of_prices
@@ -33,12 +34,21 @@ CLAIM: Final = 25
 SHIFTED: Final = 10_000
 SUBMITTED_AT_ONCE: Final = 500
 WEEK: Final = 7 * 86_400
+WINDOWS: Final = (WINDOW_CREATE, WINDOW_ANSWER, WINDOW_POLL)
 SLOW: Final = 5
 """Milliseconds that no script may take."""
 
-BYTES: Final = {"waiting": 1250, "ended": 4000, "lane": 200, "lane of the day": 80, "event": 300}
+BYTES: Final = {
+    "waiting": 1300,
+    "ended": 3900,
+    "lane": 200,
+    "lane of the day": 80,
+    "event": 200,
+    "permit": 110,
+}
 """The formula: bytes of a waiting job, of an ended one with its result, of a lane with waiting jobs, of a
-lane with spending of the day, and of an event. The request of a job has a line, and there are no metadata."""
+lane with spending of the day, of an event, and of a permit in a window. The request of a job has a line, and
+there are no metadata."""
 
 
 def run() -> Iterator[str]:
@@ -61,17 +71,18 @@ class Sight:
     lanes: int = 0
     lanes_of_day: int = 0
     events: int = 0
+    permits: int = 0
 
     @property
     def formula(self) -> int:
         """The bytes that the formula gives."""
-        counts = (self.waiting, self.ended, self.lanes, self.lanes_of_day, self.events)
+        counts = (self.waiting, self.ended, self.lanes, self.lanes_of_day, self.events, self.permits)
         return sum(count * each for count, each in zip(counts, BYTES.values(), strict=True))
 
     def row(self) -> list[object]:
         """The row of the table."""
         ratio = self.measured / self.formula if self.formula else ""
-        counts = (self.waiting, self.ended, self.lanes, self.events)
+        counts = (self.waiting, self.ended, self.lanes, self.events, self.permits)
         return [
             self.moment,
             *(f"{count:,}" for count in counts),
@@ -97,7 +108,17 @@ def _growth() -> Iterator[str]:
         sights.append(_sight(path, ledger, empty, "all have ended", ended=JOBS))
         _let_expire(path)
         sights.append(_sight(path, ledger, empty, "a week later"))
-    head = ("moment", "waiting", "ended", "lanes", "events", "measured, MB", "formula, MB", "ratio")
+    head = (
+        "moment",
+        "waiting",
+        "ended",
+        "lanes",
+        "events",
+        "permits",
+        "measured, MB",
+        "formula, MB",
+        "ratio",
+    )
     yield from table(head, [sight.row() for sight in sights])
     yield f"\nIt took {time.monotonic() - began:.0f} s.\n"
 
@@ -109,6 +130,8 @@ def _sight(path: Path, ledger: Ledger, empty: int, moment: str, **counts: int) -
         _used(path) - empty,
         lanes_of_day=path.client.hlen(MONEY_LANES(ledger.prefix, today)),
         events=path.client.xlen(EVENTS(ledger.prefix)),
+        # Nobody does the housekeeping, which would remove them.
+        permits=sum(path.client.zcard(window(ledger.prefix, MAIN)) for window in WINDOWS),
         **counts,
     )
 
