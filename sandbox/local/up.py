@@ -18,7 +18,8 @@ from dotenv import dotenv_values
 
 from sandbox.kie.server import ProviderDied, SandboxProvider
 from sandbox.local.fleet import CHECKOUT, PREFIX, FleetError, LocalFleet
-from sandbox.local.valkey import HOST, EmbeddedValkey, ValkeyError
+from sandbox.local.ports import HOST
+from sandbox.local.valkey import EmbeddedValkey, ValkeyError
 from sandbox.processes.interrupts import Interrupted, interruptible
 
 __all__ = ["up", "user_settings"]

@@ -1,26 +1,23 @@
 """A real Valkey server from a wheel or the PATH, for the demo, the tests and users' own CI."""
 
 import atexit
-import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 import signal
-import socket
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
+from sandbox.local.folders import locked, temporary_folder
+from sandbox.local.ports import HOST, answers, free_port
 from sandbox.local.valkey_program import ValkeyError, check_stamp, find_server, version_of
 from sandbox.processes.children import Child
 
-__all__ = ["EmbeddedValkey", "ValkeyError"]
+__all__ = ["AppendFsync", "EmbeddedValkey", "ValkeyError"]
 
-HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0  # the server reads a large append-only file before its first answer
 STOP_SECONDS: Final = 10.0
 PORT_ATTEMPTS: Final = 8
@@ -48,12 +45,15 @@ class EmbeddedValkey:
         appendfsync: AppendFsync = "everysec",
         port: int | None = None,
         password: str | None = None,
+        configuration: Sequence[str] = (),
     ) -> None:
+        """``configuration`` are further lines of the server's configuration, such as ``maxclients 20``."""
         self._data_dir = data_dir
         self._aof = data_dir is not None if aof is None else aof
         self._appendfsync = appendfsync
         self._fixed_port = port
         self._password = password or secrets.token_hex(16)
+        self._configuration_lines = tuple(configuration)
         self._owner = os.getpid()
         self._folder: Path | None = None
         self._port: int | None = None
@@ -71,6 +71,15 @@ class EmbeddedValkey:
         return self._port
 
     @property
+    def password(self) -> str:
+        return self._password
+
+    @property
+    def running(self) -> bool:
+        """False before the start and after the server has ended."""
+        return self._child is not None and self._child.running
+
+    @property
     def pid(self) -> int:
         return self._live().pid
 
@@ -84,10 +93,10 @@ class EmbeddedValkey:
 
     def start(self) -> Self:
         """Start the server and wait until it answers. Raises :class:`ValkeyError` on failure."""
-        if self._child is not None and self._child.running:
+        if self.running:
             raise ValkeyError("The server is already running.")
         if self._folder is None:
-            self._folder = self._data_dir or _temporary_folder()
+            self._folder = self._data_dir or temporary_folder()
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         atexit.register(self.stop)
         try:
@@ -140,12 +149,12 @@ class EmbeddedValkey:
             check_stamp(folder, version)
         deadline = time.monotonic() + START_SECONDS
         for _ in range(PORT_ATTEMPTS):
-            port = self._fixed_port or self._port or _free_port()
-            with _locked(folder) as lock, (folder / "server.log").open("ab") as log:
+            port = self._fixed_port or self._port or free_port()
+            with locked(folder) as lock, (folder / "server.log").open("ab") as log:
                 self._child = Child(
                     [binary, "-"], stdin=self._configuration(folder, port), output=log, pass_fds=[lock]
                 )
-            if self._answers(port, deadline):
+            if answers(port, self._password, lambda: self._live().running, deadline):
                 self._port = port
                 return
             self._child.kill()
@@ -165,78 +174,7 @@ class EmbeddedValkey:
                 f"appendfsync {self._appendfsync}",
                 "maxmemory-policy noeviction",
                 "loglevel warning",
+                *self._configuration_lines,
                 "",
             ]
         )
-
-    def _answers(self, port: int, deadline: float) -> bool:
-        # Only our own server knows the password, so a successful AUTH also proves that the port is ours.
-        while self._live().running and time.monotonic() < deadline:
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection((HOST, port), timeout=1) as connection,
-            ):
-                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
-                replies = connection.makefile("rb")
-                if (replies.readline(), replies.readline()) == (b"+OK\r\n", b"+PONG\r\n"):
-                    return self._live().running
-            time.sleep(0.005)
-        return False
-
-
-def _temporary_folder() -> Path:
-    # A killed owner could not remove its folder. The name has its pid, so the next owner can remove it.
-    for folder in Path(tempfile.gettempdir()).glob("limner-valkey-*-*"):
-        with contextlib.suppress(OSError, ValueError):  # not ours, or just removed by another process
-            if not _alive(int(folder.name.split("-")[2])) and not _in_use(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"limner-valkey-{os.getpid()}-"))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _in_use(folder: Path) -> bool:
-    # Containers that share a temporary folder do not see each other's pids, but they do see the locks.
-    with (folder / "server.lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[int]:
-    # Only the server inherits and keeps the lock, so it lasts exactly as long as the server. Two servers
-    # never append to the same file.
-    lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + 5  # a killed server's rewrite child may hold it a moment longer
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise ValkeyError(f"{folder} is in use by another server.") from None
-                time.sleep(0.02)
-        yield lock
-    finally:
-        os.close(lock)
-
-
-def _free_port() -> int:
-    # The kernel does not give a port with a connection in TIME_WAIT to a request for any free port, but a
-    # server can bind it by its number. So servers that start at the same time do not take each other's ports.
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        with socket.create_connection((HOST, port)):
-            accepted, _ = listener.accept()
-            accepted.close()  # the side that closes first keeps the TIME_WAIT
-    return port
