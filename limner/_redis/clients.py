@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, Final
 
 import redis
@@ -41,6 +42,17 @@ _KEEPALIVE: Final = {
     if hasattr(socket, name)
 }
 """Linux and macOS have different names for the first."""
+_SILENT: Final[Mapping[str, Any]] = {
+    # The default differs between releases of redis-py, and some proxies do not know HELLO.
+    "protocol": 2,
+    # Servers and proxies refuse CLIENT SETINFO in many ways, and it only helps.
+    **(
+        {"driver_info": None}
+        if "driver_info" in signature(redis.Connection.__mro__[1].__init__).parameters
+        else {"lib_name": None, "lib_version": None}
+    ),
+}
+"""Options for a handshake that all servers understand."""
 
 
 def address_of(url: str, setting: str) -> Address:
@@ -76,7 +88,8 @@ def connect(
     waits for one. Raises ConfigurationError, which names the setting.
     """
     at = address_of(url, setting)
-    return redis.Redis(connection_pool=make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
+    # The client owns the pool: closing the one closes the connections of the other.
+    return redis.Redis.from_pool(make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
 
 
 def connect_async(
@@ -161,14 +174,16 @@ def _options(at: Address, timeout: float) -> dict[str, Any]:
         "health_check_interval": round(IDLE_SECONDS),
         **at.login,
         **_of_network(at),
+        **_SILENT,
         **at.options,
+        **_of_tls(at),
     }
     if at.idle_seconds:
-        options["idle_seconds"] = at.idle_seconds
+        options |= {"idle_seconds": at.idle_seconds, "health_check_interval": at.idle_seconds}
     if at.kind is Kind.SOCKET:
         return options | {"path": at.path}
     options |= {"host": at.hosts[0].name, "port": at.hosts[0].port}
-    if place := _place(at, timeout):
+    if place := _place(at):
         options["place"] = place
     return options
 
@@ -179,15 +194,23 @@ def _of_network(at: Address) -> dict[str, Any]:
     return {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
 
 
-def _place(at: Address, timeout: float) -> Place | None:
-    asking: dict[str, Any] = {
-        **{name: value for name, value in at.options.items() if name.startswith("ssl_")},
-        "socket_timeout": timeout,
-        "socket_connect_timeout": min(timeout, 1.0),
-        "ssl": at.tls,
-    }
+def _of_tls(at: Address) -> dict[str, Any]:
+    if not at.tls:
+        return {}
+    given = {name: value for name, value in at.options.items() if name.startswith("ssl_")}
+    # redis-py compares the name of the server by default only from version 6 on.
+    named = given.get("ssl_check_hostname", True) and given.get("ssl_cert_reqs") != "none"
+    return given | {"ssl_check_hostname": named}
+
+
+def _place(at: Address) -> Place | None:
+    asking = {**_SILENT, **_of_tls(at)}
+    if "socket_connect_timeout" in at.options:
+        asking |= dict.fromkeys(
+            ("socket_timeout", "socket_connect_timeout"), at.options["socket_connect_timeout"]
+        )
     if at.kind is Kind.SENTINEL:
-        return Master(at.hosts, at.service, asking | dict(at.sentinel_login))
+        return Master(at.hosts, at.service, at.tls, asking | dict(at.sentinel_login))
     if at.kind is Kind.CLUSTER:
-        return SlotOwner(at.hosts, _LEDGER_TAG, asking | dict(at.login))
+        return SlotOwner(at.hosts, _LEDGER_TAG, at.tls, asking | dict(at.login))
     return None
