@@ -3,10 +3,13 @@
 import socket
 from collections.abc import Mapping
 from inspect import signature
+from pathlib import Path
 from typing import Any, Final
 
 import redis
 import redis.asyncio
+from redis.asyncio import connection as asyncio_connection
+from redis.connection import AbstractConnection
 
 from limner._redis.addresses import Address, Kind, parse
 from limner._redis.connections import (
@@ -42,13 +45,14 @@ _KEEPALIVE: Final = {
     if hasattr(socket, name)
 }
 """Linux and macOS have different names for the first."""
+_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _SILENT: Final[Mapping[str, Any]] = {
     # The default differs between releases of redis-py, and some proxies do not know HELLO.
     "protocol": 2,
     # Servers and proxies refuse CLIENT SETINFO in many ways, and it only helps.
     **(
         {"driver_info": None}
-        if "driver_info" in signature(redis.Connection.__mro__[1].__init__).parameters
+        if "driver_info" in signature(AbstractConnection).parameters
         else {"lib_name": None, "lib_version": None}
     ),
 }
@@ -58,13 +62,15 @@ _SILENT: Final[Mapping[str, Any]] = {
 def address_of(url: str, setting: str) -> Address:
     """The address in a URL; raises ConfigurationError, which names the setting and does not show the URL."""
     try:
-        return parse(url)
+        at = parse(url)
+        _check_tls(at)
     except ValueError as error:
         raise ConfigurationError(
             f"{setting}: not the URL of a Redis: {error}. One looks like redis://:password@host:6379/0, "
             "rediss://…, unix:///path, redis+sentinel://host:26379/mymaster/0 or redis+cluster://host:6379, "
             "with special characters of the password percent-encoded"
         ) from None
+    return at
 
 
 def check_url(url: str, setting: str) -> str:
@@ -201,6 +207,19 @@ def _of_tls(at: Address) -> dict[str, Any]:
     # redis-py compares the name of the server by default only from version 6 on.
     named = given.get("ssl_check_hostname", True) and given.get("ssl_cert_reqs") != "none"
     return given | {"ssl_check_hostname": named}
+
+
+def _check_tls(at: Address) -> None:
+    if not at.tls:
+        return
+    known = {*signature(redis.SSLConnection).parameters} & {
+        *signature(asyncio_connection.SSLConnection).parameters
+    }
+    for name, value in at.options.items():
+        if name.startswith("ssl_") and name not in known:
+            raise ValueError(f"its option {name} needs a newer redis-py than {redis.__version__}")
+        if name in _FILES and not Path(value).exists():
+            raise ValueError(f"its option {name} names no file that exists")
 
 
 def _place(at: Address) -> Place | None:

@@ -41,7 +41,7 @@ class Serving:
     def connect(self: Any) -> None:
         """Connect unless it is connected. redis-py 5 repeats only the first step, and not the handshake."""
         if not self._sock:
-            self.retry.call_with_retry(super().connect, self._drop)
+            self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
 
     def _drop(self: Any, _: Exception) -> None:
         self.disconnect()
@@ -121,7 +121,7 @@ class AsyncServing:
     async def connect(self: Any) -> None:
         """Connect unless it is connected."""
         if not self.is_connected:
-            await self.retry.call_with_retry(super().connect, self._drop)
+            await self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
 
     async def _drop(self: Any, _: Exception) -> None:
         await self.disconnect(nowait=True)
