@@ -1,11 +1,12 @@
 """Celery's options. Each that differs from its default has its reason beside it."""
 
+import ssl
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from kombu import Exchange, Queue
 
-from config.settings import Settings
+from config.settings import Settings, is_rabbitmq
 from limner._redis import SCHEMES, Kind, parse
 
 LINKED_QUEUE: Final = "celery"
@@ -74,7 +75,7 @@ def _names(settings: Settings) -> dict[str, Any]:
         "task_default_queue": settings.queue,
         "task_queues": [
             # Only the names count: messages go to a queue by its name, through no exchange.
-            Queue(name, Exchange(name), routing_key=name)
+            Queue(name, Exchange(name), routing_key=name, queue_arguments=_arguments(settings, name))
             for name in (settings.queue, settings.steps_queue, settings.copies_queue)
         ],
         "event_exchange": f"{settings.prefix}.events",
@@ -84,7 +85,18 @@ def _names(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _arguments(settings: Settings, queue: str) -> dict[str, str] | None:
+    """The arguments with which RabbitMQ makes a queue of this name, where there is none."""
+    if not is_rabbitmq(settings.broker_url):
+        return None
+    # Plain producers declare the queue to which they send, and RabbitMQ refuses arguments other than its own.
+    kind = settings.intake_queue_type if queue == settings.queue else "quorum"
+    return {"x-queue-type": "quorum"} if kind == "quorum" else None
+
+
 def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
+    if is_rabbitmq(settings.broker_url):
+        return _rabbitmq(settings, timeout)
     if urlsplit(settings.broker_url).scheme not in SCHEMES:
         return {}
     return {
@@ -105,3 +117,23 @@ def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
             "visibility_timeout": 300,
         },
     }
+
+
+def _rabbitmq(settings: Settings, timeout: float) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        # Without its part for delayed messages.
+        "worker_consumer": "worker.rabbitmq.consumer:Consumer",
+        "broker_transport_options": {
+            # A step that RabbitMQ has not confirmed is claimed again at once, not when its lease expires.
+            "confirm_publish": True,
+            # An option of worker/rabbitmq/transport.py.
+            "confirm_seconds": timeout,
+        },
+        "broker_connection_timeout": timeout,
+        # Both sides notice within 20 s that the other is gone; by default it is four minutes.
+        "broker_heartbeat": 10,
+    }
+    if settings.broker_url.startswith("amqps:"):
+        # By default the certificate is not compared with the name of the host.
+        options["broker_use_ssl"] = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+    return options

@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     """The Redis of the ledger: redis://, rediss://, unix://, redis+sentinel://HOST,HOST/SERVICE/0 or
     redis+cluster://HOST,HOST. It must be durable (AOF) and never evict."""
     broker_url: Annotated[str, Field(repr=False)] = ""
-    """Celery's broker; by default the ledger's Redis."""
+    """Celery's broker; by default the ledger's Redis. It may be a RabbitMQ: amqp:// or amqps://, also several
+    nodes of a cluster, separated by semicolons."""
     result_url: Annotated[str, Field(repr=False)] = ""
     """Celery's result backend; by default the ledger's Redis."""
     prefix: str = "limner"
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
     queue: str = ""
     """The queue to which plain Celery producers send ``limner.create_task``; by default the prefix. The
     fleet's own steps are in another queue, ``PREFIX.steps``."""
+    intake_queue_type: Literal["classic", "quorum"] = "classic"
+    """The type of that queue on RabbitMQ, if there is none yet. Plain Celery producers declare it as
+    classic, unless they are configured otherwise. The fleet's other queues are quorum queues."""
     remote_control: bool = False
     """True if workers obey Celery's remote control, which Flower's buttons use. Then everybody who can write
     to the broker has it."""
@@ -203,6 +207,10 @@ class Settings(BaseSettings):
     heartbeat_file: Path = Path(tempfile.gettempdir()) / "limner-heartbeat"
     """The file that a worker touches while it takes tasks; the health check reads its age. Beat has a file of
     its own beside it, with ``-beat`` at the end of its name."""
+    rescue_folder: Path | None = None
+    """The folder in which a worker keeps outcomes of requests that it cannot put on record, because Redis
+    cannot serve. The next worker that sees the folder brings them home. Without it, a line in the log says
+    what a person has to do."""
 
     @property
     def steps_queue(self) -> str:
@@ -290,15 +298,28 @@ class Settings(BaseSettings):
         if not url:
             return url
         url = url.strip()
-        scheme = copying.url_parts(url).scheme
+        if is_rabbitmq(url):
+            for node in url.split(";"):
+                _url(node, {"amqp", "amqps"})
+            return url
         # Celery supports more than Redis, so this checks only the parts that every URL has.
+        scheme = copying.url_parts(url).scheme
         if not scheme or "://" not in url:
             raise ValueError("is not a URL")
+        if scheme == "pyamqp":
+            raise ValueError("must begin with amqp:// or amqps:// for RabbitMQ")
         if scheme == "sentinel":
             # kombu's Sentinel transport is another class, and has the fault that worker/transport.py repairs.
             raise ValueError("names Sentinels as in redis+sentinel://host:26379,host:26379/mymaster/0")
         if scheme in SCHEMES and parse(url).kind is Kind.CLUSTER:
             raise ValueError("is a Redis Cluster, which Celery cannot use")
+        return url
+
+    @field_validator("result_url")
+    @classmethod
+    def _result_url(cls, url: str) -> str:
+        if is_rabbitmq(url):
+            raise ValueError("RabbitMQ keeps no results; name a Redis, or leave it out for the ledger's")
         return url
 
     @field_validator("api_url")
@@ -361,6 +382,11 @@ class Settings(BaseSettings):
         if key is None:
             return None
         return SecretStr(checked_key(key.get_secret_value()))
+
+
+def is_rabbitmq(url: str) -> bool:
+    """True for the URL of a RabbitMQ."""
+    return url.startswith(("amqp://", "amqps://"))
 
 
 def _url(url: str, schemes: set[str]) -> str:

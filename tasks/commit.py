@@ -1,11 +1,17 @@
-"""Recording outside events, with patience while Redis is away."""
+"""Recording outside events, with patience while Redis cannot serve."""
 
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Final, Generic, TypeVar
 
-from limner.errors import NotDurable, StoreUnavailable
+import redis
+
+from limner.errors import LimnerError, NotDurable, RecordUnreadable, StoreUnavailable
+from worker.outages import outage
+from worker.rescue import Outcome, Rescue
 
 logger = logging.getLogger(__name__)
 
@@ -16,31 +22,123 @@ PATIENCE = 120.0
 SHORT_PATIENCE = 10.0
 """The patience in seconds for a step that a lease repeats. Waiting for a restart of Redis is quicker."""
 PAUSE = 0.25
+KEEP_AFTER: Final = 1.0
+"""Seconds until the outcome of a request is kept in a file as well: the worker may not outlive the outage."""
+SURE: Final = 4
+"""So many times in a row, a record must be unreadable. A single reply may be broken instead of the record."""
 
 
 def patiently(
     transition: Callable[[], Result],
     what: str,
     *,
-    patience: float = PATIENCE,
+    patience: float | None = None,
+    component: str = "ledger",
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """Repeat a transition while Redis is away, for up to ``patience`` seconds.
+    """Repeat a transition while Redis cannot serve, for up to ``patience`` seconds (PATIENCE).
 
-    Until the provider's answer is on record, only this thread has it. Once the patience is used up,
-    ``what`` names the lost transition in the log (as critical after the long patience), and StoreUnavailable
-    is raised.
+    ``component`` is what the outage is told of. Once the patience is used up, ``what`` names the lost
+    transition in the log, and StoreUnavailable is raised.
     """
-    deadline = monotonic() + patience
-    while True:
+    trial = _Trial(transition, component, monotonic() + (PATIENCE if patience is None else patience))
+    while not trial.over(monotonic()):
+        sleep(PAUSE)
+    if trial.error is None:
+        return trial.result
+    logger.warning("not on record, because Redis could not serve for too long: %s", what)
+    raise _as_unavailable(trial.error)
+
+
+def put_outcome(
+    transition: Callable[[], Result],
+    outcome: Outcome,
+    rescue: Rescue,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Result:
+    """Put the outcome of a request on record, with PATIENCE.
+
+    Until it is there, only this thread has it. So no error ends the patience but that of a record that cannot
+    be read. The outcome is kept in a file meanwhile, if there is a folder for it. Once the patience is used
+    up, a line tells a person what to do, and StoreUnavailable is raised.
+    """
+    began = monotonic()
+    trial = _Trial(transition, "ledger", began + PATIENCE, paid=True)
+    kept: Path | None = None
+    tried_to_keep = False
+    with outage.unrecorded() if outcome.may_be_paid else nullcontext():
+        while not trial.over(monotonic()):
+            if not tried_to_keep and monotonic() >= began + KEEP_AFTER:
+                kept, tried_to_keep = rescue.keep(outcome), True
+            sleep(PAUSE)
+    if trial.error is None:
+        if kept:
+            rescue.forget(outcome)
+        return trial.result
+    kept = kept or rescue.keep(outcome)
+    rescue.give_up(outcome)
+    if kept:
+        hint = f"{kept} keeps it, and a worker brings it home; otherwise {outcome.advice}"
+    else:
+        hint = f"once Redis serves again, {outcome.advice}"
+    level = logging.CRITICAL if outcome.may_be_paid else logging.ERROR
+    logger.log(level, "%s is not on record: %s; %s", outcome, trial.error, hint)
+    if isinstance(trial.error, RecordUnreadable):
+        raise trial.error
+    raise _as_unavailable(trial.error)
+
+
+class _Trial(Generic[Result]):
+    """The trials of one transition."""
+
+    def __init__(
+        self, transition: Callable[[], Result], component: str, deadline: float, *, paid: bool = False
+    ) -> None:
+        self._transition = transition
+        self._component = component
+        self._deadline = deadline
+        self._paid = paid
+        self._unreadable = 0
+        self.result: Result
+        self.error: Exception | None = None
+
+    def over(self, now: float) -> bool:
+        """Try once; True if it was the last time. Raises what no repetition helps with."""
         try:
-            return transition()
+            self.result = self._transition()
         except NotDurable:
             raise
-        except StoreUnavailable:
-            if monotonic() >= deadline:
-                level = logging.CRITICAL if patience >= PATIENCE else logging.WARNING
-                logger.log(level, "not on record, because Redis has been away for too long: %s", what)
+        except RecordUnreadable as error:
+            self._unreadable += 1
+            if not self._paid:
                 raise
-            sleep(PAUSE)
+            self.error = error
+            return self._unreadable >= SURE
+        except (StoreUnavailable, redis.RedisError, OSError) as error:
+            self._failed(error)
+        except Exception as error:
+            # An answer of a broken server may make any code stumble.
+            if not self._paid or isinstance(error, LimnerError):
+                raise
+            self._failed(error)
+        else:
+            self.error = None
+            outage.serves(self._component)
+            return True
+        self._unreadable = 0
+        return now >= self._deadline
+
+    def _failed(self, error: Exception) -> None:
+        self.error = error
+        outage.failed(self._component, error)
+
+
+def _as_unavailable(error: Exception) -> StoreUnavailable:
+    if isinstance(error, StoreUnavailable):
+        return error
+    unavailable = StoreUnavailable(f"Redis could not serve: {error}")
+    unavailable.__cause__ = error
+    return unavailable

@@ -16,7 +16,7 @@ from limner.errors import NotDurable, StoreUnavailable
 from limner.ledger import Grant, kind_of
 from limner.models import TextToImage
 from limner.status import JobState
-from tasks.commit import patiently
+from tasks.commit import patiently, put_outcome
 from tasks.decisions import (
     AfterCreate,
     Fail,
@@ -33,6 +33,7 @@ from tasks.leave import Leave
 from tasks.step import step
 from tasks.stopwatch import Stopwatch
 from worker.inspection import FAULT, STEP
+from worker.rescue import Outcome
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -140,12 +141,11 @@ def put_on_record(services: Services, job_id: str, grant: Grant, decision: After
     # Operators need to see in the log what went wrong. That an account is closed, the ledger says.
     level = logging.INFO if isinstance(decision, Follow) else logging.WARNING
     logger.log(level, "job %s attempt %d on account %s: %s", job_id, attempt, grant.account, decision)
+    outcome = outcome_of(services, job_id, attempt, decision)
     match decision:
         case Follow(task_id, poll_in):
-            patiently(
-                partial(jobs.accepted, job_id, attempt, task_id, poll_in=poll_in),
-                f"job {job_id} is the provider's task {task_id}",
-            )
+            accepted = partial(jobs.accepted, job_id, attempt, task_id, poll_in=poll_in)
+            put_outcome(accepted, outcome, services.rescue)
         case SendAgain():
             retry = partial(
                 jobs.retry,
@@ -158,15 +158,29 @@ def put_on_record(services: Services, job_id: str, grant: Grant, decision: After
                 unsent=decision.unsent,
                 doubtful=decision.doubtful,
             )
-            patiently(retry, f"attempt {attempt} of job {job_id} was refused")
+            put_outcome(retry, outcome, services.rescue)
         case LeaveInDoubt(error, pause, task_ids):
             doubt = partial(
                 jobs.doubt, job_id, attempt, error, grace=services.grace, pause=pause, task_ids=task_ids
             )
-            named = f"; its task may be {', '.join(task_ids)}" if task_ids else ""
-            patiently(doubt, f"attempt {attempt} of job {job_id} is in doubt{named}")
+            put_outcome(doubt, outcome, services.rescue)
         case Fail(error, pause):
-            end(services, job_id, error, [JobState.SENDING], attempt=attempt, pause=pause)
+            end(services, job_id, error, [JobState.SENDING], attempt=attempt, pause=pause, outcome=outcome)
+
+
+def outcome_of(services: Services, job_id: str, attempt: int, decision: AfterCreate) -> Outcome:
+    """The outcome of an attempt, as it is kept while Redis cannot serve: without the provider's words."""
+    match decision:
+        case Follow(task_id, poll_in):
+            return Outcome(job_id, attempt, "accepted", (task_id,), delay=poll_in)
+        case SendAgain(delay=delay, unsent=unsent, doubtful=doubtful):
+            return Outcome(job_id, attempt, "refused", delay=delay, unsent=unsent, doubtful=doubtful)
+        case LeaveInDoubt(task_ids=task_ids):
+            return Outcome(job_id, attempt, "doubt", task_ids, grace=services.grace)
+        case Fail(error):
+            # The provider would refuse it again, which costs nothing.
+            what: Literal["refused", "doubt"] = "refused" if error.charged == "no" else "doubt"
+            return Outcome(job_id, attempt, what, grace=services.grace)
 
 
 def take_back(services: Services, job_id: str, token: str, reason: Reason) -> None:

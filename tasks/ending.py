@@ -6,7 +6,8 @@ from functools import partial
 from limner.errors import JobFailed
 from limner.ledger import Closing, Record
 from limner.status import JobState
-from tasks.commit import SHORT_PATIENCE, patiently
+from tasks.commit import SHORT_PATIENCE, patiently, put_outcome
+from worker.rescue import Outcome
 from worker.services import Services
 
 
@@ -19,8 +20,12 @@ def end(
     lease: int | None = None,
     attempt: int | None = None,
     pause: Closing | None = None,
+    outcome: Outcome | None = None,
 ) -> None:
-    """End a job in an error, if its lease or attempt still holds, and store the error as its result."""
+    """End a job in an error, if its lease or attempt still holds, and store the error as its result.
+
+    ``outcome`` is that of the request whose answer ends it.
+    """
     fail = partial(
         services.ledger.jobs.fail,
         job_id,
@@ -31,7 +36,11 @@ def end(
         certain=error.charged == "no",
         pause=pause,
     )
-    if ended := patiently(fail, f"job {job_id} failed: {error}"):
+    if outcome:
+        ended = put_outcome(fail, outcome, services.rescue)
+    else:
+        ended = patiently(fail, f"job {job_id} failed: {error}")
+    if ended:
         store(services, ended)
 
 
@@ -41,4 +50,5 @@ def store(services: Services, ended: Record) -> None:
         partial(services.results.store, ended, services.ledger),
         f"the result of job {ended.job_id}",
         patience=SHORT_PATIENCE,
+        component="results",
     )

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+import redis
+
 from limner.errors import RecordUnreadable, StoreUnavailable
 from tasks.stopwatch import Stopwatch
 
@@ -39,7 +41,7 @@ class Leave:
             try:
                 if not self._renew():
                     return False
-            except (StoreUnavailable, RecordUnreadable) as error:
+            except (StoreUnavailable, redis.RedisError, RecordUnreadable) as error:
                 logger.warning("a request is not sent: %s", error)
                 return False
             self._stopwatch = began

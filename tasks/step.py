@@ -6,11 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import redis
 from celery import Celery, Task, shared_task
 from celery.backends.base import DisabledBackend
 
-from limner.errors import RecordUnreadable, StoreUnavailable
+from limner.errors import NotDurable, RecordUnreadable, StoreUnavailable
 from worker.inspection import STEP
+from worker.outages import outage
 from worker.services import Services
 
 logger = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ def step(name: str, **options: Any) -> Callable[[Callable[..., None]], Any]:
 def leave_alone(services: Services, job_id: str, fault: RecordUnreadable) -> None:
     """Set a job apart whose record cannot be read, and log it once."""
     # Without Redis, the job's lease brings it back, and the fault with it.
-    with contextlib.suppress(StoreUnavailable):
+    with contextlib.suppress(StoreUnavailable, redis.RedisError):
         if services.ledger.jobs.set_apart(job_id, fault):
             logger.warning("job %s is left alone: %s", job_id, fault)
 
@@ -94,8 +96,11 @@ def shell(run: Callable[..., None]) -> Callable[..., None]:
         job_id = arguments[0] if arguments and task.request.get(STEP) else task.request.id
         try:
             run(task.app.services, task.request, *arguments, **parameters)
-        except StoreUnavailable as error:
+        except NotDurable as error:
             logger.warning("job %s waits for its lease to be over: %s", job_id, error)
+        except (StoreUnavailable, redis.RedisError) as error:
+            outage.failed("ledger", error)
+            logger.debug("job %s waits for its lease to be over: %s", job_id, error)
         except RecordUnreadable as error:
             leave_alone(task.app.services, job_id, error)
 

@@ -1,6 +1,7 @@
 """Fixtures and helpers for tests of every kind."""
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -27,6 +28,14 @@ def valkey_url(_server: EmbeddedValkey) -> str:
     with redis.Redis.from_url(_server.url) as client:
         client.flushall()
     return _server.url
+
+
+@pytest.fixture(autouse=True)
+def _no_outage_of_another_test() -> Iterator[None]:
+    """Forget an outage that a test has reported in this process, and would tell in the next one's log."""
+    yield
+    if outages := sys.modules.get("worker.outages"):
+        vars(outages.outage).update(vars(outages.Outage()))
 
 
 def eventually(condition: Callable[[], object], *, within: float = 20.0, every: float = 0.02) -> None:

@@ -10,11 +10,14 @@ from celery import Celery
 
 from config import Settings
 from config.celery_options import celery_options
+from config.settings import is_rabbitmq
 from worker import backend, control
 from worker.consumer import InspectionStep
 from worker.dispatcher import Dispatcher, DispatcherStep
 from worker.health.heartbeat import HeartbeatStep
 from worker.marks import Marks
+from worker.rabbitmq.queues import AMQP
+from worker.rabbitmq.transport import install as install_rabbitmq
 from worker.services import Services, make_services
 from worker.transport import install
 
@@ -59,8 +62,11 @@ def build_app(settings: Settings) -> Application:
     It is not the current app of the process until its maker says so.
     """
     install()
+    install_rabbitmq()
     control.install()
     app = Application(settings)
+    if is_rabbitmq(settings.broker_url):
+        app.amqp_cls = AMQP  # type: ignore[assignment]
     app.conf.update(celery_options(settings))
     app.steps["worker"].add(DispatcherStep)
     app.steps["consumer"].add(InspectionStep)

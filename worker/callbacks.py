@@ -8,6 +8,7 @@ import sys
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+import redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -33,8 +34,8 @@ def make_app(settings: Settings) -> Starlette:
         try:
             with store_errors(client):
                 client.ping()
-        except StoreUnavailable as error:
-            return PlainTextResponse(f"{error}\n", 503)
+        except (StoreUnavailable, redis.RedisError) as error:
+            return PlainTextResponse(f"{error}\n", 503, {"Retry-After": "10"})
         return PlainTextResponse("ok\n")
 
     # A proxy in front may keep or remove the path of the public URL.

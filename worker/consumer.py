@@ -9,11 +9,14 @@ from functools import partial
 from typing import Any, Final
 
 from celery import bootsteps
+from celery.utils.saferepr import saferepr
 
-from limner.errors import StoreUnavailable
 from worker.dispatcher import TASKS
 from worker.inspection import Inspection, Refused, Sound
-from worker.letters import LetterBox
+from worker.letters import MOST_KEPT, LetterBox
+from worker.outages import is_outage, outage
+from worker.rabbitmq import transport as rabbitmq
+from worker.rabbitmq.deliveries import sent_anew
 from worker.transport import Channel
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ class InspectionStep(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Inspect what comes from now on."""
         app = parent.app
+        # Celery has connected to the broker.
+        outage.serves("broker")
         if not app.marks.known:
             _read_key(app.marks.renew, app.services.ledger.letters.fleet_key)
         take = partial(inspect, Inspection(app.marks, frozenset(TASKS.values())), app.services.letters)
@@ -37,8 +42,11 @@ class InspectionStep(bootsteps.StartStopStep):
         if isinstance(channel, Channel):
             channel.inspect = take
         else:
+            anew = None
+            if isinstance(channel, rabbitmq.Channel):
+                channel.places, anew = parent.initial_prefetch_count, partial(sent_anew, app)
             make_handler = type(parent).create_task_handler
-            parent.create_task_handler = lambda: guarded(make_handler(parent), take)
+            parent.create_task_handler = lambda: guarded(make_handler(parent), take, anew)
 
     def shutdown(self, parent: Any) -> None:
         """Write the letters that wait."""
@@ -63,11 +71,18 @@ def inspect(inspection: Inspection, box: LetterBox, item: bytes, queue: str) -> 
 
 
 def guarded(
-    handle: Callable[[Any], None], take: Callable[[bytes, str], Sound | None]
+    handle: Callable[[Any], None],
+    take: Callable[[bytes, str], Sound | None],
+    sent_anew: Callable[[Any], bool] | None = None,
 ) -> Callable[[Any], None]:
-    """A handler that inspects the messages of a broker other than Redis, whose channel is not ours."""
+    """A handler that inspects the messages of a broker other than Redis.
+
+    ``sent_anew`` tells of a message that is done with, because it was sent anew.
+    """
 
     def inspected(message: Any) -> None:
+        if sent_anew is not None and sent_anew(message):
+            return
         sound = take(_as_item(message), str(message.delivery_info.get("routing_key") or ""))
         if sound is None:
             message.ack()
@@ -83,15 +98,25 @@ def guarded(
 def _as_item(message: Any) -> bytes:
     """The message as it would lie in a queue of Redis."""
     body = message.body if isinstance(message.body, bytes) else str(message.body or "").encode()
-    # The broker's library has decompressed it.
+    # kombu has decompressed it, unless it is a message of RabbitMQ, whose class is ours.
     headers = {name: value for name, value in message.headers.items() if name != "compression"}
+    if compression := getattr(message, "compression", None):
+        headers["compression"] = compression
     envelope = {
         "body": base64.b64encode(body).decode(),
         "content-type": message.content_type,
         "headers": headers,
-        "properties": {"body_encoding": "base64", "priority": message.properties.get("priority")},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_info": {"redelivered": message.delivery_info.get("redelivered")},
+            **{name: message.properties.get(name) for name in ("priority", "correlation_id", "timestamp")},
+        },
     }
-    return json.dumps(envelope, default=str).encode()
+    try:
+        return json.dumps(envelope, default=str).encode()
+    except (TypeError, ValueError, RecursionError):
+        # AMQP has tables that JSON has not. The inspection refuses it, and keeps this text.
+        return f"no JSON: {saferepr(envelope, MOST_KEPT)}".encode(errors="replace")
 
 
 def _read_key(renew: Callable[[Callable[[], str]], None], read: Callable[[], str]) -> None:
@@ -99,6 +124,10 @@ def _read_key(renew: Callable[[Callable[[], str]], None], read: Callable[[], str
     while True:
         try:
             return renew(read)
-        except StoreUnavailable as error:
-            logger.warning("the consumer waits for the ledger: %s", error)
+        except Exception as error:
+            # Raised here, it would end the worker.
+            if is_outage(error):
+                outage.failed("ledger", error)
+            else:
+                logger.exception("the consumer waits for the ledger")
         time.sleep(_PAUSE)

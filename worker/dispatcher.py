@@ -19,13 +19,17 @@ from kombu.serialization import dumps
 
 from config import Settings
 from limner._redis import record_error
-from limner.errors import LimnerError, RecordUnreadable, StoreUnavailable
+from limner.errors import LimnerError, RecordUnreadable
 from limner.ledger import LONGEST_NAP, Claim, Ledger, Money, Quota
 from worker.copies.room import Room
 from worker.copies.services import CopyServices
 from worker.inspection import STEP
 from worker.limits.quota import money, quotas
 from worker.marks import Marks
+from worker.outages import is_outage, outage
+from worker.rabbitmq.queues import make_ready
+from worker.rabbitmq.transport import Blocked, confirmed_together
+from worker.rescue import Rescue
 from worker.services import POLLS_IN_A_MESSAGE, copies_images, make_ledger
 
 logger = logging.getLogger(__name__)
@@ -84,6 +88,7 @@ class Dispatcher(threading.Thread):
         money: Money,
         marks: Marks,
         room: Room | None = None,
+        rescue: Rescue | None = None,
     ) -> None:
         super().__init__(name="limner-dispatcher", daemon=True)
         self._app: Any = app
@@ -94,6 +99,7 @@ class Dispatcher(threading.Thread):
         self._marks = marks
         self._room = room
         """The room for copies in this worker; None if it makes none."""
+        self._rescue = rescue
         self._renew_at = 0.0
         self.ticked_at = time.monotonic()
         """The time (``time.monotonic``) of the last tick, by which a dispatcher that stands still is seen."""
@@ -117,15 +123,17 @@ class Dispatcher(threading.Thread):
                 if nap > 0 and not self._stopped.is_set():
                     self._sleep(nap)
                 self._back()
-            except (StoreUnavailable, RecordUnreadable) as error:
-                self._gone(error)
-            except Exception:
+            except RecordUnreadable as error:
+                self._still(error)
+            except Exception as error:
                 # Without its dispatcher, the worker would claim nothing while its heartbeat goes on.
-                logger.exception("the dispatcher stumbled and goes on")
-                self._stopped.wait(_OUTAGE_PAUSE)
-        self._wakeup.close()
-        if self._producer is not None:
-            self._producer.connection.release()
+                if is_outage(error):
+                    outage.failed("ledger", error)
+                else:
+                    logger.exception("the dispatcher stumbled and goes on")
+                self._pause()
+        self._close_wakeup()
+        self._drop_producer()
 
     def _sleep(self, nap: float) -> None:
         woken = self._wakeup.wait(min(nap + self._behind, LONGEST_NAP))
@@ -137,6 +145,8 @@ class Dispatcher(threading.Thread):
         if (now := time.monotonic()) >= self._renew_at:
             self._marks.renew(self._ledger.letters.fleet_key)
             self._renew_at = now + MAINTAIN_GAP
+            if self._rescue:
+                self._rescue.bring_home(self._ledger)
         if self._unsent:
             # If some were sent after all, their messages are stale and do nothing.
             self._ledger.queue.give_back(self._unsent)
@@ -195,7 +205,8 @@ class Dispatcher(threading.Thread):
         try:
             if count := self._ledger.queue.give_back(steps):
                 logger.info("%d claimed steps are given back", count)
-        except StoreUnavailable as error:
+        except Exception as error:
+            # The worker is about to end, in order.
             logger.warning("claimed steps wait for their lease: %s", error)
 
     def _remember(self, steps: list[Claim]) -> None:
@@ -209,12 +220,20 @@ class Dispatcher(threading.Thread):
         try:
             if self._producer is None:
                 self._producer = self._app.amqp.Producer(self._app.connection_for_write())
-            with self._producer.batch():
+                settings = self._app.settings
+                make_ready(self._app, self._producer, (settings.steps_queue, settings.copies_queue))
+            with confirmed_together(self._producer):
                 for message in messages(steps):
                     self._publish(message)
+            outage.serves("sending")
         except Exception as error:
-            logger.warning("%d steps could not be sent: %r", len(steps), error)
-            self._drop_producer()
+            if is_outage(error) or isinstance(error, Blocked):
+                outage.failed("sending", error)
+            else:
+                logger.warning("%d steps could not be sent: %r", len(steps), error)
+            # A connection that is held up tells when the broker takes messages again.
+            if not isinstance(error, Blocked):
+                self._drop_producer()
             self._unsent += steps
             self._stopped.wait(_OUTAGE_PAUSE)
 
@@ -241,26 +260,39 @@ class Dispatcher(threading.Thread):
             if producer is not None:
                 producer.connection.release()
 
-    def _gone(self, error: LimnerError) -> None:
+    def _still(self, error: LimnerError) -> None:
         if not self._away:
             logger.error("the dispatcher stands still: %s", error)
         self._away = True
-        self._wakeup.close()
+        self._pause()
+
+    def _pause(self) -> None:
+        self._close_wakeup()
         self._stopped.wait(_OUTAGE_PAUSE)
 
+    def _close_wakeup(self) -> None:
+        # A connection that is broken already may not be closed in order.
+        with contextlib.suppress(Exception):
+            self._wakeup.close()
+
     def _back(self) -> None:
+        outage.serves("ledger")
         if self._away:
             logger.info("the dispatcher goes on")
         self._away = False
 
 
 def make_dispatcher(
-    app: Celery, settings: Settings, marks: Marks, copies: CopyServices | None = None
+    app: Celery,
+    settings: Settings,
+    marks: Marks,
+    copies: CopyServices | None = None,
+    rescue: Rescue | None = None,
 ) -> Dispatcher:
     """Make the dispatcher from the settings, of a worker that makes these copies."""
     # After a lost reply, a repeated claim would lease further steps while the first ones stay leased.
     ledger, room = make_ledger(settings, repeat=False), copies.room if copies else None
-    return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room)
+    return Dispatcher(app, ledger, quotas(settings), money(settings), marks, room, rescue)
 
 
 class DispatcherStep(bootsteps.StartStopStep):
@@ -276,7 +308,9 @@ class DispatcherStep(bootsteps.StartStopStep):
         """Start the dispatcher."""
         app = parent.app
         copies = app.services.copies if copies_images(app.settings, app) else None
-        self.dispatcher = app.dispatcher = make_dispatcher(app, app.settings, app.marks, copies)
+        self.dispatcher = app.dispatcher = make_dispatcher(
+            app, app.settings, app.marks, copies, app.services.rescue
+        )
         self.dispatcher.start()
         # stop() would be too early to give steps back: the pool still takes messages until it has drained.
         worker_shutdown.connect(self._drained, weak=False)

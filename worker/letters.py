@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from limner._redaction import hidden
-from limner.errors import LimnerError
 from limner.ledger import Unfit
+from worker.outages import is_outage, outage
 
 logger = logging.getLogger(__name__)
 
@@ -103,12 +103,17 @@ class LetterBox(threading.Thread):
         self._last = unfit[-1].why
         try:
             self._put(*unfit)
-        except LimnerError as error:
-            logger.debug("letters wait for the ledger: %s", error)
+        except Exception as error:
+            # Without its thread, letters would pile up unseen.
+            if is_outage(error):
+                outage.failed("letters", error)
+            else:
+                logger.debug("letters wait for the ledger: %s", error)
             with self._news:
                 self._waiting.extendleft(reversed(taken))
                 self._news.wait_for(lambda: self._stopped, PAUSE)
             return False
+        outage.serves("letters")
         return True
 
     def _unfit(self, waiting: _Waiting) -> Unfit:

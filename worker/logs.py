@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from config import Settings
 from config.settings import secrets_folder
 from limner._redaction import redact_extra, redact_said
+from worker.outages import Fold, outage
 
 _EACH_STEP: Final = ("celery.worker.strategy", "celery.app.trace")
 """The loggers that write two lines on each step at INFO: received, and succeeded."""
@@ -66,7 +67,8 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
         # A receiver may have no file of a key. A worker does not start without it.
         with contextlib.suppress(ValueError):
             found.append(options.read_key(secrets_folder()).strip())
-    urls = (settings.redis_url, settings.broker_url, settings.result_url)
+    # A RabbitMQ may have several addresses.
+    urls = (settings.redis_url, *settings.broker_url.split(";"), settings.result_url)
     for password in [password for url in urls for password in _passwords(url)]:
         found += [text for text in (password, unquote(password)) if len(text) >= _PASSWORD]
     return tuple(dict.fromkeys(found))
@@ -95,6 +97,16 @@ class Redacting:
         record: logging.LogRecord = self.made(*arguments, **options)
         redact_said(record, self.secrets)
         return record
+
+
+def fold_outages(**_: Any) -> None:
+    """Have the handlers leave out what the libraries say of an outage, which the process tells itself.
+
+    This is connected to the signals of Celery's handlers as well.
+    """
+    for handler in _handlers():
+        if not any(isinstance(known, Fold) for known in handler.filters):
+            handler.addFilter(Fold(outage))
 
 
 class HideExtra(logging.Filter):

@@ -16,7 +16,7 @@ from config import SettingsError, load
 from worker.application import build_app, consume_only_own_queues
 from worker.health.accounts import check_accounts
 from worker.health.preflight import preflight, storage_preflight
-from worker.logs import cover_handlers, hide_secrets, quieten
+from worker.logs import cover_handlers, fold_outages, hide_secrets, quieten
 from worker.services import copies_images
 
 try:
@@ -31,6 +31,8 @@ app.set_current()
 after_setup_logger.connect(quieten, weak=False)
 after_setup_logger.connect(cover_handlers, weak=False)
 after_setup_task_logger.connect(cover_handlers, weak=False)
+after_setup_logger.connect(fold_outages, weak=False)
+after_setup_task_logger.connect(fold_outages, weak=False)
 
 
 @worker_init.connect(weak=False)

@@ -22,6 +22,7 @@ from worker.limits.retries import RetryPolicy
 from worker.logs import secrets_of
 from worker.polling.learned import PollPolicies
 from worker.polling.policies import LatePolls, PollPolicy
+from worker.rescue import Rescue
 from worker.results import ResultStore, beside
 
 POLLS_IN_A_MESSAGE = 8
@@ -50,6 +51,8 @@ class Services:
     """Takes messages that no job can be made of."""
     copies: CopyServices | None
     """Copies images, in a worker that does."""
+    rescue: Rescue
+    """Keeps outcomes of requests while Redis cannot serve."""
 
     @property
     def grace(self) -> float:
@@ -138,4 +141,5 @@ def make_services(settings: Settings, app: Celery) -> Services:
         readers=ThreadPoolExecutor(settings.concurrency * POLLS_IN_A_MESSAGE, "limner-poll"),
         letters=LetterBox(ledger.letters.put, secrets_of(settings)),
         copies=make_copies(settings, providers) if copies_images(settings, app) else None,
+        rescue=Rescue(settings.rescue_folder),
     )

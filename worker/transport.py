@@ -136,9 +136,9 @@ class Channel(kombu_redis.Channel):
     inspect: Callable[[bytes, str], Sound | None] | None = None
     bindings_prefix = ""
     """The beginning of the keys in which kombu keeps the bindings of queues."""
-    address: Address
-    """The broker."""
-    socket_timeout: float
+    address: Address | None = None
+    """The broker. Without it, kombu's own URL says where it is: another app of this process may have one."""
+    socket_timeout: Any = None
     from_transport_options = (*kombu_redis.Channel.from_transport_options, "bindings_prefix", "address")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -204,6 +204,8 @@ class Channel(kombu_redis.Channel):
     def _get_pool(self, asynchronous: bool = False) -> Any:
         if self.connection is None or getattr(self.connection, "client", None) is None:
             raise RedisConnectionError("the connection to the broker is closed")
+        if self.address is None:
+            return super()._get_pool(asynchronous)  # type: ignore[misc]
         self.keyprefix_fanout = self.keyprefix_fanout.format(db=self.address.database)
         return make_pool(
             self.address,
@@ -219,6 +221,8 @@ class Transport(kombu_redis.Transport):
     """The Redis transport with this module's channel."""
 
     Channel = Channel
+    # Whatever the server says, the worker connects again. An error that is not on the list ends it.
+    connection_errors = (*kombu_redis.Transport.connection_errors, redis.RedisError)
 
 
 def install() -> None:

@@ -70,6 +70,8 @@ class _Endpoint:
             reply = await self._in_thread(work, AGAIN)
         # What is left of the body is not waited for.
         headers = {"Connection": "close"} if cut else {}
+        if reply.retry_after is not None:
+            headers["Retry-After"] = str(reply.retry_after)
         return Response(reply.body, reply.status, headers, media_type="application/json")
 
     async def _in_thread(self, work: Callable[[], Answer], otherwise: Answer) -> Answer:

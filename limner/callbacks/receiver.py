@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+import redis
 from pydantic import SecretStr
 
 from limner._redis import connect
@@ -32,15 +33,17 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a callback: an HTTP status, and a body in JSON."""
+    """The answer to a callback: an HTTP status, a body in JSON, and the time after which to try again."""
 
     status: int
     body: bytes
+    retry_after: int | None = None
+    """Seconds, for the header Retry-After."""
 
 
 SUCCESS: Final = Reply(200, b'{"code":200,"msg":"success"}')
 """The answer to every callback, good or bad, so that a sender learns nothing from it."""
-AGAIN: Final = Reply(503, b'{"code":503,"msg":"try again"}')
+AGAIN: Final = Reply(503, b'{"code":503,"msg":"try again"}', retry_after=10)
 """Makes the provider deliver the callback again (contract 3.3)."""
 _REFUSED: Final = {
     Refusal.OVERSIZED: Reply(413, b'{"code":413,"msg":"too large"}'),
@@ -84,6 +87,7 @@ class Receiver:
         self._key = hmac_key
         self._now = now
         self._warnings = _Seldom(now)
+        self._outage = _Outage()
         self._long = threading.Lock()
 
     @classmethod
@@ -114,7 +118,7 @@ class Receiver:
         """True if the token is right, so that a long body is worth reading. It blocks for a call to Redis."""
         try:
             return self._is_path(job_id, token) and bool(self._ledger.jobs.attempt_of(job_id, token))
-        except (StoreUnavailable, RecordUnreadable):
+        except (StoreUnavailable, RecordUnreadable, redis.RedisError):
             return False
 
     def _outcome(
@@ -164,9 +168,18 @@ class Receiver:
     def _answer(self, job_id: str, cut: Refusal | None, act: Callable[[], Adoption | Refusal]) -> Reply:
         try:
             outcome = act()
-        except (StoreUnavailable, RecordUnreadable) as error:
+        except RecordUnreadable as error:
             self._note(job_id, type(error).__name__, logging.WARNING, f"put off: {error}")
             return AGAIN
+        except (StoreUnavailable, redis.RedisError) as error:
+            self._outage.failed(error)
+            return AGAIN
+        except Exception:
+            # An answer of a broken server may make any code stumble. The callback must not be lost by that.
+            if (left_out := self._warnings.due("stumbled")) is not None:
+                logger.exception("callback for job %.200r: put off (%d like it not logged)", job_id, left_out)
+            return AGAIN
+        self._outage.serves()
         self._note(job_id, outcome, *_NOTES[outcome])
         if isinstance(outcome, Refusal):
             return _REFUSED.get(outcome, SUCCESS)
@@ -178,6 +191,43 @@ class Receiver:
             logger.log(level, "callback for job %.200r: %s", job_id, text)
         elif (left_out := self._warnings.due(kind)) is not None:
             logger.log(level, "callback for job %.200r: %s (%d like it not logged)", job_id, text, left_out)
+
+
+class _Outage:
+    """Tells an outage of the ledger: when it begins, once in QUIET_SECONDS, and when it ends."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._began: float | None = None
+        self._told, self._count = 0.0, 0
+
+    def failed(self, error: Exception) -> None:
+        """Report a callback that the ledger could not take."""
+        now = self._monotonic()
+        with self._lock:
+            self._count += 1
+            if self._began is None:
+                self._began = self._told = now
+                logger.error("an outage begins: callbacks are put off: %s", error)
+            elif now >= self._told + QUIET_SECONDS:
+                self._told = now
+                logger.error(
+                    "the outage lasts for %.0f s, %d callbacks were put off: %s",
+                    now - self._began,
+                    self._count,
+                    error,
+                )
+
+    def serves(self) -> None:
+        """Report a callback that the ledger has taken."""
+        if self._began is None:
+            return
+        with self._lock:
+            began, self._began, count, self._count = self._began, None, self._count, 0
+        if began is not None:
+            lasted = self._monotonic() - began
+            logger.error("the outage is over after %.0f s, %d callbacks were put off", lasted, count)
 
 
 class _Seldom:

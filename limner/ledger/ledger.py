@@ -95,7 +95,14 @@ class Ledger:
             return not client.exists(*(key(self.prefix) for key in keys))
 
     def server_info(self) -> dict[str, Any]:
-        """The server's INFO."""
+        """The server's INFO; empty if the user has no right to it, or the server does not know it."""
         with self.store.client() as client:
-            info: dict[str, Any] = client.info()
+            try:
+                info: dict[str, Any] = client.info()
+            except redis.exceptions.BusyLoadingError:
+                raise
+            except redis.ResponseError as error:
+                if isinstance(error, redis.exceptions.NoPermissionError) or "unknown command" in str(error):
+                    return {}
+                raise
         return info

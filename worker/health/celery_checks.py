@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from celery import Celery
 
 from config import Settings
+from config.settings import is_rabbitmq
 from limner._redis import SCHEMES, parse
 from worker.health.findings import Finding, fail, ok
+from worker.health.rabbitmq_checks import check_rabbitmq
 
 PATIENCE: Final = 5.0
 _NO_RETRIES: Final = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
@@ -17,7 +19,8 @@ _NO_RETRIES: Final = {"max_retries": 0, "interval_start": 0, "interval_step": 0,
 
 def place(url: str) -> str:
     """The address in a URL, without credentials."""
-    parts = urlsplit(url)
+    # A RabbitMQ may have several addresses.
+    parts = urlsplit(url.split(";")[0])
     if parts.scheme in SCHEMES:
         return str(parse(url))
     return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
@@ -27,6 +30,9 @@ def check_broker(settings: Settings, app: Celery) -> Iterator[Finding]:
     """Send a message to a queue of its own, and take it."""
     name = f"limner-doctor-{secrets.token_hex(8)}"
     where = place(settings.broker_url)
+    if is_rabbitmq(settings.broker_url):
+        yield from check_rabbitmq(settings, app, where)
+        return
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0)

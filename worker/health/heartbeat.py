@@ -10,6 +10,7 @@ from typing import Any, Final
 from celery import bootsteps
 
 from worker.health.__main__ import LOST
+from worker.rabbitmq import transport as rabbitmq
 from worker.transport import Channel
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,8 @@ def fault_of(consumer: Any) -> str | None:
     """The fault of a worker whose consumer's loop runs, or None."""
     app, channel = consumer.app, consumer.task_consumer.channel
     dispatcher, settings = app.dispatcher, app.settings
-    taking = channel.fault(STILL, STUCK) if isinstance(channel, Channel) else None
+    known = isinstance(channel, Channel | rabbitmq.Channel)
+    taking = channel.fault(STILL, STUCK) if known else None
     # A tick lasts as long as a call to Redis at most.
     claiming = dispatcher.fault(STILL + settings.redis_timeout_seconds) if dispatcher else None
     return unread(consumer) or taking or claiming

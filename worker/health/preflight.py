@@ -14,6 +14,10 @@ logger = logging.getLogger(__name__)
 
 PATIENCE = 15.0
 """Seconds that a worker waits for Redis at its start. Later it waits without a limit."""
+UNKNOWN = (
+    "LIMNER_REDIS_URL: its user may not use INFO, so nobody can tell whether this Redis keeps an append-only "
+    "file and evicts no keys"
+)
 
 
 def preflight(settings: Settings) -> None:
@@ -63,8 +67,11 @@ def _facts(settings: Settings) -> dict[str, object]:
 
 
 def unkept(durability: str, facts: dict[str, object]) -> str | None:
-    """The reason why a Redis with these facts cannot provide that durability, or None."""
-    if durability == "server":
+    """The reason why a Redis with these facts cannot provide that durability, or None.
+
+    Without facts nothing is proven, and each attempt will find out.
+    """
+    if durability == "server" or not facts:
         return None
     if not facts.get("aof_enabled"):
         return f"{durability} needs a Redis with an append-only file (appendonly yes)"
@@ -79,6 +86,8 @@ def unkept(durability: str, facts: dict[str, object]) -> str | None:
 
 def risks(facts: dict[str, object]) -> list[str]:
     """The risks of a Redis with these facts (its INFO), one sentence each."""
+    if not facts:
+        return [UNKNOWN]
     found = []
     if not facts.get("aof_enabled"):
         found.append(

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError, NoScriptError
 
 from limner._redis import store_errors
 from limner.ledger import Ledger
-from worker.health.findings import Finding, fail, ok
+from worker.health.findings import Finding, fail, ok, warn
 
 CHECK: Final = "rights"
 
@@ -64,6 +64,9 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
 """A command of the ledger, and the kind of its key, which takes the place of K."""
 _AFTER: Final = ("TIME", "PING", "INFO server")
 
+OPTIONAL: Final = frozenset({"INFO", "PUBLISH", "SUBSCRIBE", "XADD", "XRANGE", "XREAD", "XDEL"})
+"""The commands without which jobs run all the same."""
+
 TRIED: Final = frozenset(command.split()[0] for command in (*(text for _, text in _TRIES), *_AFTER)) | {
     "DEL",
     "PUBLISH",
@@ -82,7 +85,14 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
     with store_errors(client):
         refused = [*_commands(client, ledger.prefix + name, waits=waits), *_messages(client, ledger, name)]
         refused += _script(client, f"{ledger.prefix}{name}:script")
-    denied = sorted(command for command, error in refused if isinstance(error, NoPermissionError))
+    forbidden = sorted(command for command, error in refused if isinstance(error, NoPermissionError))
+    denied = [command for command in forbidden if command not in OPTIONAL]
+    if missed := [command for command in forbidden if command in OPTIONAL]:
+        yield warn(
+            CHECK,
+            f"LIMNER_REDIS_URL: its user may not use {', '.join(missed)}",
+            "jobs run without it; waits are told later, and events or facts about the server are missing",
+        )
     if denied:
         yield fail(
             CHECK,
@@ -90,7 +100,7 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
             f"allow this user ~{ledger.prefix}* &{ledger.prefix}* and these commands (ACL SETUSER)",
         )
     for command, error in refused:
-        if command not in denied:
+        if command not in forbidden:
             # One refusal to write says it all.
             yield fail(CHECK, f"LIMNER_REDIS_URL: {command} is refused: {str(error)[:200]}", "see its log")
             return

@@ -41,6 +41,9 @@ def version(facts: Mapping[str, Any]) -> str:
 def durability(wanted: str, facts: Mapping[str, Any], fsync: str | None) -> Iterator[Finding]:
     """The risks of a server with these facts, with that ``appendfsync`` (None if it is not told)."""
     at_risk = risks(dict(facts))
+    if not facts:
+        yield warn("redis", at_risk[0], "ask whoever runs it")
+        return
     for risk in at_risk:
         found, _, consequence = risk.partition(": ")[2].partition(": ")
         yield warn("redis", f"LIMNER_REDIS_URL: {found}", consequence)

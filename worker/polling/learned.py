@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Final
 
 from limner.ledger import Durations, Kind
+from worker.outages import is_outage, outage
 from worker.polling.policies import Callbacks, PollPolicy
 
 log = logging.getLogger(__name__)
@@ -250,6 +251,9 @@ class PollPolicies:
         return fresh.policy
 
     def _ask(self, kind: Kind, known: Learned, now: float) -> _Held | None:
+        if outage.lasts:
+            # The answer of a request may wait for this policy, and must not wait for Redis twice.
+            return None
         try:
             durations = self._durations(kind)
             c = price(durations, reads_per_second=self._reads_per_second, in_flight=self._in_flight())
@@ -258,7 +262,10 @@ class PollPolicies:
             return self._hold(durations, c, now)
         except Exception as error:
             # Whatever is wrong with the learned data, an older policy is better than no poll.
-            log.warning("the poll policy of %s is not renewed: %s", kind, error)
+            if is_outage(error):
+                outage.failed("ledger", error)
+            else:
+                log.warning("the poll policy of %s is not renewed: %s", kind, error)
             return None
 
     def _hold(self, durations: Durations, c: float, now: float) -> _Held:

@@ -15,10 +15,11 @@ import celery.beat
 
 from config import Settings
 from limner._redis import connect
-from limner.errors import RecordUnreadable, StoreUnavailable
+from limner.errors import RecordUnreadable
 from limner.ledger import Ledger
 from worker.health.beat import LOOK, beat_file
 from worker.health.heartbeat import beat
+from worker.outages import is_outage, outage
 from worker.schedule.file import Entry, ScheduleError, read_schedule
 from worker.schedule.ticks import Tick, due, iso, resume
 
@@ -153,11 +154,19 @@ class Scheduler(celery.beat.Scheduler):
         """Submit what is due; returns the seconds until there is more to do."""
         try:
             upcoming = self._timekeeper.run(int(time.time()))
-        except (StoreUnavailable, RecordUnreadable) as error:
+        except RecordUnreadable as error:
             if not self._away:
-                logger.warning("the schedule stands still: %s", error)
+                logger.error("the schedule stands still: %s", error)  # noqa: TRY400 - no traceback is needed
             self._away = True
             return OUTAGE_PAUSE
+        except Exception as error:
+            # Raised here, it would end beat.
+            if is_outage(error):
+                outage.failed("schedule", error)
+            else:
+                logger.exception("the schedule stumbled and goes on")
+            return OUTAGE_PAUSE
+        outage.serves("schedule")
         if self._away:
             logger.warning("the schedule goes on")
         self._away = False

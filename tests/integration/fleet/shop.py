@@ -1,7 +1,7 @@
 """A user's own Celery app, without any of our code. Its worker takes the tasks that are linked to jobs.
 
-``celery -A tests.integration.fleet.shop worker -Q shop,celery`` starts it, with its Redis in SHOP_REDIS. Each
-task keeps its id and its arguments there.
+``celery -A tests.integration.fleet.shop worker -Q shop,celery`` starts it, with its Redis in SHOP_REDIS, and
+its broker in SHOP_BROKER if that is another server. Each task keeps its id and its arguments in the Redis.
 """
 
 import json
@@ -11,8 +11,15 @@ from typing import Any
 import redis
 from celery import Celery
 
-app = Celery("shop", broker=os.environ.get("SHOP_REDIS"), backend=os.environ.get("SHOP_REDIS"))
-app.conf.update(task_default_queue="shop", worker_pool="threads", broker_connection_retry_on_startup=True)
+results = os.environ.get("SHOP_REDIS")
+app = Celery("shop", broker=os.environ.get("SHOP_BROKER") or results, backend=results)
+app.conf.update(
+    task_default_queue="shop",
+    worker_pool="threads",
+    broker_connection_retry_on_startup=True,
+    # Arguments of its queues that no other app knows, in a broker that has them.
+    task_queue_max_priority=7 if os.environ.get("SHOP_BROKER") else None,
+)
 
 
 def _keep(task: Any, *arguments: Any) -> None:

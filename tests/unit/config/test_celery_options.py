@@ -1,6 +1,7 @@
 """The options of Celery that follow from the settings."""
 
 import importlib.util
+import ssl
 
 import pytest
 from celery.app.defaults import DEFAULTS
@@ -21,7 +22,37 @@ def test_a_redis_that_hangs_hangs_no_publish(load_with: Loader, url: str) -> Non
 
 
 def test_another_broker_gets_no_options_of_redis(load_with: Loader) -> None:
-    assert "broker_transport_options" not in celery_options(load_with(BROKER_URL="amqp://user@host//"))
+    options = celery_options(load_with(BROKER_URL="amqp://user@host//"))["broker_transport_options"]
+    assert options == {"confirm_publish": True, "confirm_seconds": 5.0}
+    assert "broker_transport_options" not in celery_options(load_with(BROKER_URL="sqs://"))
+
+
+def test_a_rabbitmq_that_hangs_hangs_nobody(load_with: Loader) -> None:
+    options = celery_options(load_with(BROKER_URL="amqp://host", REDIS_TIMEOUT_SECONDS="3"))
+    assert (
+        options["broker_transport_options"]["confirm_seconds"] == options["broker_connection_timeout"] == 3.0
+    )
+    assert options["broker_heartbeat"] == 10
+
+
+def test_a_certificate_is_checked(load_with: Loader) -> None:
+    options = celery_options(load_with(BROKER_URL="amqps://host"))
+    assert options["broker_use_ssl"] == {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+    assert "broker_use_ssl" not in celery_options(load_with(BROKER_URL="amqp://host"))
+
+
+@pytest.mark.parametrize(("kind", "intake"), [("classic", {}), ("quorum", {"x-queue-type": "quorum"})])
+def test_steps_have_quorum_queues_and_producers_the_type_that_they_declare(
+    load_with: Loader, kind: str, intake: object
+) -> None:
+    options = celery_options(load_with(BROKER_URL="amqp://host", INTAKE_QUEUE_TYPE=kind))
+    quorum = {"x-queue-type": "quorum"}
+    assert [queue.queue_arguments or {} for queue in options["task_queues"]] == [intake, quorum, quorum]
+
+
+def test_queues_of_redis_have_no_arguments(load_with: Loader) -> None:
+    queues = celery_options(load_with(INTAKE_QUEUE_TYPE="quorum"))["task_queues"]
+    assert [queue.queue_arguments or {} for queue in queues] == [{}, {}, {}]
 
 
 def test_results_are_kept_and_threads_made_as_the_settings_say(load_with: Loader) -> None:

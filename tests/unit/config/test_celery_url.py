@@ -21,6 +21,7 @@ from tests.unit.config.conftest import Loader
         ("rediss://host/0?ssl_cert_reqs=CERT_NONE", "rediss://host:6379/0?ssl_cert_reqs=required"),
         ("redis+sentinel://:pw@a:1,b:2/mymaster/3?sentinel_password=q", "redis://mymaster/3"),
         ("amqp://user:pw@host//", "amqp://user:pw@host//"),
+        ("amqps://one:5671/v;amqps://two:5671/v", "amqps://one:5671/v;amqps://two:5671/v"),
     ],
 )
 def test_celery_s_url_of_a_redis_has_no_credentials_and_no_options(url: str, celery: str) -> None:

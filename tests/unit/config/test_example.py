@@ -60,4 +60,5 @@ def test_only_these_settings_have_no_value() -> None:
         "copy_region",
         "copy_plain_hosts",
         "copy_proxy",
+        "rescue_folder",
     }

@@ -25,6 +25,7 @@ from worker.limits.backoff import Backoff
 from worker.limits.pauses import Pauses
 from worker.limits.retries import RetryPolicy
 from worker.polling.policies import LatePolls, ProviderAdvice
+from worker.rescue import Rescue
 from worker.results import ResultStore
 from worker.services import Services
 
@@ -114,6 +115,7 @@ class Desk:
             readers=AtOnce(),
             letters=letters,
             copies=None,
+            rescue=Rescue(None),
         )
 
 

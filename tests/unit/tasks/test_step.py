@@ -48,7 +48,8 @@ def test_a_step_that_redis_cuts_short_is_left_to_its_lease(
     def run(*_: Any) -> None:
         raise error("away")
 
-    shell(run)(TASK, "job-1", 7)
+    with caplog.at_level("DEBUG"):
+        shell(run)(TASK, "job-1", 7)
     assert "job job-1 waits for its lease to be over: away" in caplog.text
 
 

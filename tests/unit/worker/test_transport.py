@@ -30,6 +30,13 @@ def test_every_form_of_a_redis_url_gets_our_transport(url: str) -> None:
     assert subprocess.run([sys.executable, "-c", CHECK, celery_url(url)], check=False).returncode == 0
 
 
+def test_a_channel_whose_connection_is_closed_says_so() -> None:
+    made: Any = Channel.__new__(Channel)
+    made.connection = None
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        made._get_pool()
+
+
 class Request:
     """A message in hand, as Celery's worker counts it."""
 

@@ -31,7 +31,8 @@ local function finish(job, state, outcome, detail, event, result)
   else
     schedule(job, NOW + A.store_lease)
   end
-  redis.call('PUBLISH', ENDED .. job.id, state)
+  -- Whoever waits reads as well, so that the end may not fail for want of a right to publish.
+  redis.pcall('PUBLISH', ENDED .. job.id, state)
 end
 
 -- Lets the job wait for the copies of its images: generating -> copying. If they take longer than `patience`

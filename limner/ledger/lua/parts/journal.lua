@@ -1,17 +1,19 @@
 -- Uses: record.
--- The journal: each event goes to the job's log, and most go to the event stream as well.
+-- The journal: each event goes to the job's log, and most go to the event stream as well. A transition must not fail
+-- because its event cannot be told.
 
 -- Appends an event to the job's log.
 local function note(job, event, detail)
   local entry = detail or {}
   entry.at, entry.event = NOW, event
   local text, log = cjson.encode(entry), LOG .. job.id
-  if redis.call('RPUSH', log, text) > KEEP_LOG then redis.call('LTRIM', log, -KEEP_LOG, -1) end
+  local kept = redis.pcall('RPUSH', log, text)
+  if type(kept) == 'number' and kept > KEEP_LOG then redis.pcall('LTRIM', log, -KEEP_LOG, -1) end
   return text
 end
 
 local function publish(id, event, text, metadata, namespace)
-  redis.call('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*', 'job', id, 'event', event, 'at', int(NOW),
+  redis.pcall('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*', 'job', id, 'event', event, 'at', int(NOW),
     'detail', text, 'metadata', metadata, 'namespace', namespace)
 end
 

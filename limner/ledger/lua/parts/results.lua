@@ -52,6 +52,6 @@ local function store_result(job, result)
   if job.attempt ~= result.attempt then return false end
   local text = result.head .. iso(NOW) .. result.tail
   redis.call('SETEX', result.key, result.expires, text)
-  redis.call('PUBLISH', result.key, text)
+  redis.pcall('PUBLISH', result.key, text)
   return true
 end
