@@ -50,6 +50,8 @@ class _Known:
             "socket_timeout": STEP_SECONDS,
             "socket_connect_timeout": STEP_SECONDS,
             **options,
+            # Replies have other shapes in the protocol 3.
+            "protocol": 2,
             "decode_responses": True,
         }
         self.latest: Host | None = None
