@@ -37,11 +37,17 @@ class Serving:
         self._place = place
         self._idle_seconds = idle_seconds
         self._state = _State()
+        self._connecting = False
 
     def connect(self: Any) -> None:
         """Connect unless it is connected. redis-py 5 repeats only the first step, and not the handshake."""
         if not self._sock:
-            self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
+            # The handshake must not be disturbed by a trial.
+            self._connecting = True
+            try:
+                self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
+            finally:
+                self._connecting = False
 
     def _drop(self: Any, _: Exception) -> None:
         self.disconnect()
@@ -51,8 +57,7 @@ class Serving:
             self.host, self.port = self._place.find()
         self._state = _State()
         connected = super()._connect()  # type: ignore[misc]
-        # What follows is the handshake, before which the server answers nothing else.
-        self._state.begin()
+        self._state.answered()
         return connected
 
     def send_command(self: Any, *args: Any, **options: Any) -> None:
@@ -117,11 +122,16 @@ class AsyncServing:
         self._place = place
         self._idle_seconds = idle_seconds
         self._state = _State()
+        self._connecting = False
 
     async def connect(self: Any) -> None:
         """Connect unless it is connected."""
         if not self.is_connected:
-            await self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
+            self._connecting = True
+            try:
+                await self.retry.call_with_retry(super().connect, self._drop)  # type: ignore[misc]
+            finally:
+                self._connecting = False
 
     async def _drop(self: Any, _: Exception) -> None:
         await self.disconnect(nowait=True)
@@ -131,7 +141,7 @@ class AsyncServing:
             self.host, self.port = await self._place.afind()
         self._state = _State()
         await super()._connect()  # type: ignore[misc]
-        self._state.begin()
+        self._state.answered()
 
     async def send_command(self: Any, *args: Any, **options: Any) -> None:
         """Send a command."""
@@ -177,12 +187,9 @@ class _State:
     """The times of a connection to one server (``time.monotonic``), and what it has asked for."""
 
     def __init__(self) -> None:
-        self.answered_at = self._connected_at = 0.0
+        self.answered_at = 0.0
         self.watches = False
         self._pinged_at: float | None = None
-
-    def begin(self) -> None:
-        self.answered_at = self._connected_at = time.monotonic()
 
     def answered(self) -> None:
         self.answered_at = time.monotonic()
@@ -194,10 +201,6 @@ class _State:
         elif command[0] == "PING" and self._pinged_at is None:
             # On a subscription nothing else is answered, and redis-py does not miss the answer.
             self._pinged_at = time.monotonic()
-
-    def is_new(self) -> bool:
-        """True during the handshake, which must not be disturbed."""
-        return time.monotonic() - self._connected_at < _TRIAL
 
     def is_silent(self, seconds: float | None) -> bool:
         return self._pinged_at is not None and time.monotonic() - self._pinged_at > (seconds or _TRIAL)
@@ -215,10 +218,9 @@ def _refusal(error: redis.ResponseError, place: Place | None) -> CannotServe:
 
 
 def _is_fresh(connection: Any) -> bool:
-    state = connection._state  # noqa: SLF001 - of this module
-    if state.is_new():
+    if connection._connecting:  # noqa: SLF001 - of this module
         return True
-    idle = time.monotonic() - state.answered_at
+    idle = time.monotonic() - connection._state.answered_at  # noqa: SLF001 - of this module
     return idle <= connection._idle_seconds and not _is_elsewhere(connection)  # noqa: SLF001 - of this module
 
 
