@@ -136,6 +136,17 @@ class AsyncServing:
     async def _drop(self: Any, _: Exception) -> None:
         await self.disconnect(nowait=True)
 
+    async def disconnect(self: Any, nowait: bool = False, **options: Any) -> None:
+        """Close the connection. A server that does not say farewell over TLS is not waited for long."""
+        if nowait or asyncio.current_task() is None:
+            await super().disconnect(nowait, **options)  # type: ignore[misc]
+            return
+        try:
+            async with asyncio.timeout(_TRIAL):
+                await super().disconnect(**options)  # type: ignore[misc]
+        except (TimeoutError, redis.TimeoutError):
+            pass
+
     async def _connect(self: Any) -> None:
         if self._place is not None:
             self.host, self.port = await self._place.afind()

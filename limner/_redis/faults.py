@@ -116,7 +116,7 @@ def is_final(error: BaseException) -> bool:
     """True if trying again on a new connection cannot help: the settings of the connection are wrong."""
     return (
         isinstance(error, redis.AuthenticationError)
-        or _about_certificate(error)
+        or _about_certificate(error) is not None
         or (isinstance(error, CannotServe) and _plain(error).startswith(_OF_SETTINGS))
     )
 
@@ -132,8 +132,8 @@ def cause(error: BaseException) -> str:
         return f"is not to be found: {words}"
     if isinstance(error, redis.AuthenticationError):
         return "refused the credentials"
-    if _about_certificate(error):
-        return f"has a certificate that is not trusted: {words}"
+    if origin := _about_certificate(error):
+        return f"has a certificate that is not trusted: {str(origin)[:_LONGEST]}"
     if isinstance(error, _POOL_EMPTY) or words in _POOL_WORDS:
         return "was not asked: all connections of this client are in use"
     if isinstance(error, redis.BusyLoadingError):
@@ -171,8 +171,9 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-def _about_certificate(error: BaseException) -> bool:
-    return any(
-        isinstance(each, ssl.SSLCertVerificationError) or any(word in str(each) for word in _CERTIFICATE)
-        for each in _chain(error)
-    )
+def _about_certificate(error: BaseException) -> BaseException | None:
+    """The refusal of a certificate that led to an error."""
+    for each in reversed(_chain(error)):
+        if isinstance(each, ssl.SSLCertVerificationError) or any(word in str(each) for word in _CERTIFICATE):
+            return each
+    return None
