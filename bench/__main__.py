@@ -13,6 +13,7 @@ from bench import (
     copies,
     cpu,
     crash_matrix,
+    growth,
     latency,
     ledger,
     letters,
@@ -26,6 +27,7 @@ from bench import (
     reads,
     signals,
     submits,
+    waits,
 )
 from bench.report import machine
 
@@ -42,6 +44,7 @@ LONG = {
     "cpu": cpu.run,
     "accounts": accounts.run,
     "crash-matrix": crash_matrix.run,
+    "growth": growth.run,
     "letters": letters.run,
     "long-run": long_run.run,
     "quota": quota.run,
@@ -51,6 +54,7 @@ LONG = {
     "pauses": pauses.run,
     "reads": reads.run,
     "signals": signals.run,
+    "waits": waits.run,
 }
 """Benches that take minutes, or most of an hour, and so run only by name."""
 WITH_OPTIONS = {"outages": outages, "neighbour": neighbour}

@@ -112,6 +112,9 @@ def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
             "address": parse(settings.broker_url),
             # By default kombu sets no time-out, and then a Redis that hangs blocks a publish for ever.
             "socket_timeout": timeout,
+            # A request for messages that is not answered for 3 to 5 s is given up, with its connection: the
+            # server is frozen, or a device between forgot the flow. kombu's default is 26 to 51 s.
+            "health_check_interval": 2,
             # After this time the broker delivers a message of a dead worker again. Only messages of plain
             # Celery producers need it: the dispatcher sends all others anew when their lease expires.
             "visibility_timeout": 300,
@@ -130,6 +133,8 @@ def _rabbitmq(settings: Settings, timeout: float) -> dict[str, Any]:
             "confirm_seconds": timeout,
         },
         "broker_connection_timeout": timeout,
+        # A worker outlives a right that is missing for a while.
+        "broker_channel_error_retry": True,
         # Both sides notice within 20 s that the other is gone; by default it is four minutes.
         "broker_heartbeat": 10,
     }

@@ -46,6 +46,7 @@ from limner.pauses import EndsBy, Pause
 from limner.spending import DaySpend, Spending, Standing
 from limner.status import (
     BrokenRecord,
+    Contradiction,
     Copy,
     Doubt,
     Event,
@@ -66,6 +67,7 @@ __all__ = [
     "Cancellation",
     "Cancelled",
     "ConfigurationError",
+    "Contradiction",
     "Copy",
     "DaySpend",
     "DeadlineExceeded",

@@ -1,9 +1,10 @@
 """The producer's side: submit a request, wait for its images."""
 
+import asyncio
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Final, Self, Unpack
 
 from limner._redis import DEFAULT_TIMEOUT, address, connect, connect_async
 from limner.configuration import (
@@ -16,7 +17,7 @@ from limner.configuration import (
     prefix_of_env,
     redis_url_of_env,
 )
-from limner.errors import InvalidRequest
+from limner.errors import ConfigurationError, InvalidRequest
 from limner.job import Job
 from limner.ledger import Ledger, Submission, Submitted
 from limner.loops import EventLoops
@@ -25,8 +26,11 @@ from limner.namespaces import checked_namespace, namespace_of_env
 from limner.operations import Operations
 from limner.options import SubmitKeywords, SubmitOptions
 from limner.submission import check_account, conflict, encodable, of_prompt, submission_of
+from limner.subscription import Subscription
 
 __all__ = ["Limner"]
+
+CONNECTIONS: Final = 3
 
 
 class Limner(Operations):
@@ -36,18 +40,20 @@ class Limner(Operations):
     its own (``LIMNER_PREFIX``). ``timeout`` bounds every call to Redis, in seconds. ``idempotency_seconds``
     is for how long after a job's end its idempotency key still leads to it.
     ``durability`` is what a submit waits for: "server", "disk" or "replica", see
-    :class:`~limner.configuration.Durability`. Creating it connects to nothing. Raises
-    :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
+    :class:`~limner.configuration.Durability`. ``connections`` bounds those of calls to Redis: the blocking
+    calls of all threads share so many, and each event loop has one fewer; further calls wait. One more is for
+    all waits. With a Redis far away, more make more calls at once. Creating a client connects to nothing.
+    Raises :class:`~limner.errors.ConfigurationError`, which names the argument or setting.
 
     With a ``namespace``, idempotency keys, lanes, events and doubts are apart from those of clients with
     another one, whose jobs are unknown here. A client without one has keys and lanes of its own as well, and
     sees the jobs of all. It is no security boundary: whoever has the Redis has everything.
 
     Each method that blocks has a twin for asynchronous code, whose name begins with ``a`` and which never
-    blocks the event loop. ``asubmit`` and ``aevents``, and a job's ``aresult`` and ``astatus``, call Redis
-    asynchronously. The others have one of eight threads of this client make the blocking call. If they
-    are cancelled before a thread is free, the call is not made; later, it is made all the same. ``aclose``
-    waits for such calls.
+    blocks the event loop. ``asubmit``, ``aaccounts`` and ``aevents``, and a job's ``aresult``, ``astatus``
+    and ``alog``, hold no thread. The others have one of eight threads of this client make the blocking call.
+    If they are cancelled before a thread is free, the call is not made; later, it is made all the same.
+    ``aclose`` waits for such calls.
     """
 
     def __init__(
@@ -59,17 +65,23 @@ class Limner(Operations):
         timeout: float = DEFAULT_TIMEOUT,
         idempotency_seconds: float = DAY,
         durability: str = Durability.SERVER,
+        connections: int = CONNECTIONS,
     ) -> None:
         seconds = checked_seconds(timeout, "timeout")
         self._namespace = checked_namespace(namespace)
         self._idempotency_seconds = checked_seconds(idempotency_seconds, "idempotency_seconds")
-        self._redis = connect(redis_url, timeout=seconds)
+        if isinstance(connections, bool) or not isinstance(connections, int) or connections < 1:
+            raise ConfigurationError(f"connections: must be a whole number from 1 on, not {connections!r}")
+        self._redis = connect(redis_url, timeout=seconds, connections=connections)
         self._ledger = Ledger(
             self._redis,
             prefix=checked_name(prefix, "prefix"),
             durability=checked_durability(durability),
         )
-        self._loops = EventLoops(lambda: connect_async(redis_url, timeout=seconds))
+        # The reads of waits take one of the connections of threads.
+        of_loop = max(1, connections - 1)
+        self._loops = EventLoops(lambda: connect_async(redis_url, timeout=seconds, connections=of_loop))
+        self._waits = Subscription(self._ledger, lambda: connect(redis_url, timeout=seconds, connections=1))
 
     @classmethod
     def from_env(cls) -> Self:
@@ -152,8 +164,8 @@ class Limner(Operations):
     ) -> Job:
         """:meth:`submit` for asynchronous code."""
         new = self._submission(request, idempotency_key, SubmitOptions.checked(**options))
-        jobs, client = self._ledger.jobs, self._loops.side().client
-        return self._job(await jobs.store.arun_durably(client, jobs.submission(new)), new)
+        script, store = self._ledger.jobs.submission(new), self._ledger.store
+        return self._job(await self._loops.call(lambda client: store.arun_durably(client, script)), new)
 
     async def asubmit_many(
         self,
@@ -177,15 +189,20 @@ class Limner(Operations):
         """
         if not isinstance(job_id, str) or not job_id or not encodable(job_id):
             raise InvalidRequest("job_id: must be a text")
-        return Job(job_id, self._ledger, self._loops, namespace=self._namespace)
+        return Job(job_id, self._ledger, self._loops, self._waits, namespace=self._namespace)
 
     def close(self) -> None:
-        """Close the connections of the blocking calls."""
+        """Close the connections of blocking calls and of waits; waits under way end in StoreUnavailable."""
         self._loops.close()
+        self._waits.close()
         self._redis.close()
 
     async def aclose(self) -> None:
-        """Wait for the calls that threads make, and close all connections that this event loop uses."""
+        """Wait for the calls that threads make, and close all connections that this event loop uses.
+
+        Its waits end in StoreUnavailable.
+        """
+        await asyncio.to_thread(self._waits.close, asyncio.get_running_loop())
         await self._loops.aclose()
         self._redis.close()
 
@@ -221,4 +238,11 @@ class Limner(Operations):
         if submitted.outcome == "conflict":
             raise conflict(submitted, new, "idempotency_key")
         created = submitted.outcome == "created"
-        return Job(submitted.job_id, self._ledger, self._loops, created=created, namespace=self._namespace)
+        return Job(
+            submitted.job_id,
+            self._ledger,
+            self._loops,
+            self._waits,
+            created=created,
+            namespace=self._namespace,
+        )

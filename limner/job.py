@@ -1,17 +1,17 @@
 """One job, as its producer holds it."""
 
-import asyncio
-import time
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
-from limner._redis import cancellations
-from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, StoreUnavailable, UnknownJob
+from limner.errors import Cancelled, InDoubt, InvalidRequest, InvalidState, UnknownJob
 from limner.ledger import Adoption, Ledger, Reading, Record
 from limner.loops import EventLoops
 from limner.models import Images
 from limner.status import JobState, JobStatus, LogEntry
-from limner.waiting import AsyncSide, Patience, still_waiting, wait_in_thread
+from limner.subscription import Subscription
+from limner.waiting import still_waiting, unknown
+
+T = TypeVar("T")
 
 MAX_TASK_ID: Final = 256
 
@@ -39,6 +39,7 @@ class Job:
         job_id: str,
         ledger: Ledger,
         loops: EventLoops,
+        waits: Subscription,
         *,
         created: bool | None = None,
         namespace: str = "",
@@ -49,6 +50,7 @@ class Job:
         of a job that was not submitted here."""
         self._ledger = ledger
         self._loops = loops
+        self._waits = waits
         self._namespace = namespace
 
     def __repr__(self) -> str:
@@ -66,7 +68,7 @@ class Job:
 
     async def astatus(self) -> JobStatus:
         """:meth:`status` for asynchronous code; it holds no thread."""
-        return await self._ledger.store.aask(self._loops.side().client, self._status())
+        return await self._ask(self._status())
 
     def _status(self) -> Reading[JobStatus]:
         record = yield from self._reading()
@@ -75,50 +77,19 @@ class Job:
     def result(self, timeout: float | None = None) -> Images:
         """Block until the job has ended, and return its images or raise its JobFailed.
 
-        Raises :class:`~limner.errors.WaitTimeout` after ``timeout`` seconds; the job continues. A
-        Redis that is away for a while during the wait is waited for, up to half a minute.
+        Raises :class:`~limner.errors.WaitTimeout` after ``timeout`` seconds; the job continues. A Redis that
+        is away is waited for, up to half a minute, if the time lasts. All waits of a client, in any number of
+        threads and event loops, share one connection.
         """
-        patience = Patience.until(time.monotonic(), timeout)
-        record = self._read()
-        while not record.state.ended:
-            if patience.over(time.monotonic()):
-                raise still_waiting(self.id, record.state, timeout)
-            try:
-                wait_in_thread(
-                    self._ledger.store.redis, self._ledger.journal.channel(self.id), self._has_ended, patience
-                )
-                record = self._read()
-                patience.seen(time.monotonic())
-            except StoreUnavailable:
-                if patience.lost(time.monotonic()):
-                    raise
-                time.sleep(Patience.PAUSE)
-        return _images(record)
+        if timeout is not None and timeout <= 0:
+            return _images_now(self._read(), timeout)
+        return _images(self._waits.wait(self.id, timeout, self._namespace))
 
     async def aresult(self, timeout: float | None = None) -> Images:
-        """:meth:`result` for asynchronous code. All waits of an event loop share one connection."""
-        patience = Patience.until(time.monotonic(), timeout)
-        side = self._loops.side()
-        before = cancellations()
-        record = await self._aread(side)
-        while not record.state.ended:
-            if cancellations() > before:
-                # The end of a watch may have lost it, too.
-                raise asyncio.CancelledError
-            if patience.over(time.monotonic()):
-                raise still_waiting(self.id, record.state, timeout)
-            try:
-                async with side.watch(self._ledger.journal.channel(self.id)) as watch:
-                    record = await self._aread(side)
-                    if not record.state.ended:
-                        await watch.ended_within(patience.nap(time.monotonic()))
-                        record = await self._aread(side)
-                patience.seen(time.monotonic())
-            except StoreUnavailable:
-                if patience.lost(time.monotonic()):
-                    raise
-                await asyncio.sleep(Patience.PAUSE)
-        return _images(record)
+        """:meth:`result` for asynchronous code; it holds no thread."""
+        if timeout is not None and timeout <= 0:
+            return _images_now(await self._aread(), timeout)
+        return _images(await self._waits.await_(self.id, timeout, self._namespace))
 
     wait = aresult
     """The same as :meth:`aresult`."""
@@ -240,15 +211,18 @@ class Job:
 
     def log(self) -> list[LogEntry]:
         """Every attempt, answer, wait and poll, oldest first; raises UnknownJob. Bounded to the last 200."""
-        self._read()
-        return self._ledger.journal.log(self.id)
+        return self._ledger.store.ask(self._log())
 
     async def alog(self) -> list[LogEntry]:
-        """:meth:`log` for asynchronous code."""
-        return await self._loops.in_thread(self.log)
+        """:meth:`log` for asynchronous code; it holds no thread."""
+        return await self._ask(self._log())
+
+    def _log(self) -> Reading[list[LogEntry]]:
+        yield from self._reading()
+        return (yield from self._ledger.journal.reading_of_log(self.id))
 
     def _unknown(self) -> UnknownJob:
-        return UnknownJob(f"no job {self.id}: it never was, or its result has expired")
+        return unknown(self.id)
 
     def _reading(self) -> Reading[Record]:
         key = self._ledger.jobs.key(self.id)
@@ -267,11 +241,17 @@ class Job:
     def _read(self) -> Record:
         return self._ledger.store.ask(self._reading())
 
-    async def _aread(self, side: AsyncSide) -> Record:
-        return await self._ledger.store.aask(side.client, self._reading())
+    async def _aread(self) -> Record:
+        return await self._ask(self._reading())
 
-    def _has_ended(self) -> bool:
-        return self._read().state.ended
+    async def _ask(self, reading: Reading[T]) -> T:
+        return await self._loops.call(lambda client: self._ledger.store.aask(client, reading))
+
+
+def _images_now(record: Record, timeout: float) -> Images:
+    if not record.state.ended:
+        raise still_waiting(record.job_id, record.state, timeout)
+    return _images(record)
 
 
 def _images(record: Record) -> Images:

@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import TypeVar
 
 from limner.accounts import MAIN, AccountStatus
 from limner.errors import InvalidRequest, StoreUnavailable
-from limner.ledger import Ledger, doubt_of
+from limner.ledger import Ledger, Reading, doubt_of
 from limner.loops import EventLoops
 from limner.options import duration
 from limner.spending import KEEP_DAYS, Spending
-from limner.status import BrokenRecord, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
+from limner.status import BrokenRecord, Contradiction, Doubt, Event, Letter, PendingCopy, UnmatchedCallback
 from limner.submission import encodable
 from limner.waiting import Patience
+
+T = TypeVar("T")
 
 MAX_REASON_LENGTH = 500
 WEEK = 7
@@ -36,8 +39,8 @@ class Operations:
         return self._ledger.accounts.statuses()
 
     async def aaccounts(self) -> list[AccountStatus]:
-        """:meth:`accounts` for asynchronous code."""
-        return await self._loops.in_thread(self.accounts)
+        """:meth:`accounts` for asynchronous code; it holds no thread."""
+        return await self._ask(self._ledger.accounts.reading())
 
     def pause(self, account: str = MAIN, seconds: float | None = None, reason: str = "") -> None:
         """Send nothing of an account for so many seconds, or until somebody resumes it.
@@ -123,6 +126,18 @@ class Operations:
         """:meth:`drop_broken` for asynchronous code."""
         return await self._loops.in_thread(self.drop_broken, job_id)
 
+    def check(self, *, repair: bool = False) -> list[Contradiction]:
+        """What contradicts itself in the ledger, found by a walk through all of it in small steps.
+
+        Jobs go on meanwhile. With ``repair``, what is safe to be repaired is repaired, such as a job that no
+        index has: it is due again. Nothing else is changed.
+        """
+        return list(self._ledger.check.run(repair=repair))
+
+    async def acheck(self, *, repair: bool = False) -> list[Contradiction]:
+        """:meth:`check` for asynchronous code."""
+        return await self._loops.in_thread(self.check, repair=repair)
+
     def copies(self, *, failed: bool = False) -> list[PendingCopy]:
         """The jobs whose images are still to be copied, the next one first; at most 10,000.
 
@@ -177,41 +192,42 @@ class Operations:
         """The events of all jobs and accounts, from now on, or from the oldest one kept.
 
         A client with a namespace has the events of its own jobs, and of all accounts. With ``follow``, they
-        do not end; without, the newest one is the last. A Redis that is away for a
-        while is waited for, up to half a minute.
+        do not end; without, the newest one is the last. A Redis that is away is waited for, up to half a
+        minute. New events are read five times a second, and no connection is held in between: there may be a
+        follower for each of many clients.
         """
         journal, store = self._ledger.journal, self._ledger.store
-        after = "0" if from_start else store.ask(journal.newest())
-        patience = Patience.until(time.monotonic(), None)
+        after = "0" if from_start else ""
+        patience = Patience(time.monotonic())
         while True:
+            events: list[Event] = []
             try:
-                events = journal.events(after, block=1.0) if follow else store.ask(journal.events_now(after))
+                after = after or store.ask(journal.newest())
+                events = store.ask(journal.events_now(after))
+                patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
                     raise
-                time.sleep(Patience.PAUSE)
-                continue
-            patience.seen(time.monotonic())
+            else:
+                if not (events or follow):
+                    return
             for event in events:
                 after = event.id
                 if not event.job_id or self._lists(event.namespace):
                     yield event
-            if not (events or follow):
-                return
+            if not events:
+                time.sleep(Patience.PAUSE)
 
     async def aevents(self, *, from_start: bool = False, follow: bool = True) -> AsyncIterator[Event]:
-        """:meth:`events` for asynchronous code.
-
-        It reads new ones five times a second, and holds no connection and no thread in between: there may
-        be one for each of many clients.
-        """
-        journal, store, client = self._ledger.journal, self._ledger.store, self._loops.side().client
-        after = "0" if from_start else await store.aask(client, journal.newest())
-        patience = Patience.until(time.monotonic(), None)
+        """:meth:`events` for asynchronous code; it holds no thread."""
+        journal = self._ledger.journal
+        after = "0" if from_start else ""
+        patience = Patience(time.monotonic())
         while True:
             events: list[Event] = []
             try:
-                events = await store.aask(client, journal.events_now(after))
+                after = after or await self._ask(journal.newest())
+                events = await self._ask(journal.events_now(after))
                 patience.seen(time.monotonic())
             except StoreUnavailable:
                 if patience.lost(time.monotonic()):
@@ -225,6 +241,9 @@ class Operations:
                     yield event
             if not events:
                 await asyncio.sleep(Patience.PAUSE)
+
+    async def _ask(self, reading: Reading[T]) -> T:
+        return await self._loops.call(lambda client: self._ledger.store.aask(client, reading))
 
     def _lists(self, namespace: str) -> bool:
         return not self._namespace or namespace == self._namespace

@@ -186,6 +186,21 @@ class BrokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Something in the ledger that contradicts itself."""
+
+    kind: str
+    """The kind of the contradiction, such as ``in_no_index``."""
+    subject: str
+    """The job's id, or the name of a key."""
+    what: str
+    advice: str
+    """What to do about it."""
+    repaired: bool
+    """True if it was repaired now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """A message that no job could be made of, and that was set aside. Times are UTC."""
 

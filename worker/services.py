@@ -11,7 +11,7 @@ from celery import Celery
 
 from config import AccountSettings, Settings
 from limner._redis import connect
-from limner.ledger import USUAL, Durability, Leases, Ledger, Money
+from limner.ledger import USUAL, Durability, Leases, Ledger, Memory, Money
 from provider import KieClient, Timeouts
 from worker.copies.services import CopyServices, make_copies
 from worker.letters import LetterBox
@@ -60,8 +60,8 @@ class Services:
         return self.settings.in_doubt_seconds if self.settings.callback_url else 0.0
 
 
-def make_ledger(settings: Settings, *, repeat: bool = True) -> Ledger:
-    """The ledger with these settings."""
+def make_ledger(settings: Settings, *, repeat: bool = True, memory: Memory | None = None) -> Ledger:
+    """The ledger with these settings. The ledgers of one worker share its memory."""
     client = connect(settings.redis_url, timeout=settings.redis_timeout_seconds, repeat=repeat)
     request = settings.request_timeout_seconds + LEASE_MARGIN
     return Ledger(
@@ -70,6 +70,7 @@ def make_ledger(settings: Settings, *, repeat: bool = True) -> Ledger:
         leases=Leases(poll=request, send=request),
         durability=Durability(settings.durability),
         assumed={**USUAL, **{str(speed): usual for speed, usual in settings.usual_seconds.items()}},
+        memory=memory,
     )
 
 

@@ -178,6 +178,8 @@ def _options(at: Address, timeout: float) -> dict[str, Any]:
         "socket_connect_timeout": timeout,
         # For subscriptions, whose connections are not tried before a use.
         "health_check_interval": round(IDLE_SECONDS),
+        # What is no UTF-8 was written by somebody else, and must not stop a worker that meets it.
+        "encoding_errors": "backslashreplace",
         **at.login,
         **_of_network(at),
         **_SILENT,

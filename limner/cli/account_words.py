@@ -56,6 +56,8 @@ ACCOUNT_EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "resumed": _resumed,
     "resuming": _resuming,
     "credits": _balance,
+    "rolled_back": lambda _: "the ledger has gone back to an older state: Redis has lost its last writes",
+    "emptied": lambda _: "the ledger was emptied, or is another one",
 }
 
 

@@ -11,6 +11,7 @@ import typer
 
 import limner
 from limner.cli.accounts import pause, quota, resume, spend
+from limner.cli.check import check
 from limner.cli.copies import copies
 from limner.cli.doctor import doctor
 from limner.cli.doubts import broken, callbacks, doubts, resolve
@@ -72,7 +73,7 @@ def shared(
 for body in (
     *(submit, status, wait, save, cancel, explain, tail),
     *(quota, pause, resume, spend),
-    *(doubts, resolve, broken, letters, callbacks, copies),
+    *(doubts, resolve, broken, check, letters, callbacks, copies),
 ):
     app.command(epilog=_EXIT_CODES)(command(body))
 app.command(epilog=_EXIT_CODES)(doctor)

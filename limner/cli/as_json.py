@@ -16,6 +16,7 @@ from limner.models import Images
 from limner.spending import DaySpend, Standing
 from limner.status import (
     BrokenRecord,
+    Contradiction,
     Doubt,
     Event,
     JobState,
@@ -39,6 +40,7 @@ def fields_of(
         JobStatus
         | Doubt
         | BrokenRecord
+        | Contradiction
         | Letter
         | PendingCopy
         | UnmatchedCallback

@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
     OK = 0, "done"
     JOB_FAILED = (
         1,
-        "a job that was waited for has failed, has expired or was cancelled; `doctor` found a failure",
+        "a job that was waited for has failed, expired or was cancelled; `doctor` or `check` found a failure",
     )
     BAD_INPUT = 2, "bad input; the message names the field, and nothing was stored"
     TIMEOUT = 3, "the time to wait is over, and the job goes on"

@@ -153,6 +153,7 @@ _EVENTS: Final[Mapping[str, Callable[[Detail], str]]] = {
     "adopted": _adopted,
     "accepted_unnamed": _accepted_unnamed,
     "wrong_ids": _wrong_ids,
+    "restored": lambda detail: f"attempt {detail.get('attempt')}, which Redis had lost, is on record again",
     "set_apart": lambda detail: f"its record cannot be read: {detail.get('fault')}",
     "held": lambda _: "held: python -m limner resolve decides",
     "resubmitted": _resubmitted,

@@ -8,6 +8,7 @@ from limner.ledger.copies import COMPLETE, Shortfall, Stored
 from limner.ledger.durations import USUAL, Durations, Kind, kind_of
 from limner.ledger.ledger import Ledger
 from limner.ledger.letters import Unfit
+from limner.ledger.memory import Memory
 from limner.ledger.messages import (
     Adoption,
     Caps,
@@ -16,6 +17,7 @@ from limner.ledger.messages import (
     Closing,
     Grant,
     Leases,
+    Loss,
     Money,
     Quota,
     Step,
@@ -51,6 +53,8 @@ __all__ = [
     "Kind",
     "Leases",
     "Ledger",
+    "Loss",
+    "Memory",
     "Money",
     "Polled",
     "Quota",

@@ -138,18 +138,24 @@ class Accounts:
 
     def statuses(self) -> list[AccountStatus]:
         """The statuses of all accounts, sorted by name, in a fixed number of round trips."""
-        now, limits = self.store.ask(self._limits())
+        return self.store.ask(self.reading())
+
+    def reading(self) -> Reading[list[AccountStatus]]:
+        """The statuses of all accounts as a reading."""
+        now, limits = yield from self._limits()
         if not limits:
             return []
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
+
+        def of_each(pipe: Any) -> None:
             pipe.zcard(READY(prefix))
             for each in limits:
                 pipe.zrangebyscore(WINDOW_CREATE(prefix, each.name), each.edge(now), "+inf", withscores=True)
                 pipe.zcard(IN_FLIGHT(prefix, each.name))
                 pipe.zcard(READY_OF(prefix, each.name))
                 pipe.zcard(READY_POLLS(prefix, each.name))
-            common, *answers = pipe.execute()
+
+        common, *answers = yield of_each
         return [
             _status(each, now, common, *answers[at : at + 4])
             for each, at in zip(limits, range(0, len(answers), 4), strict=True)

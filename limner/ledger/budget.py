@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from limner.ledger.layout.constants import DAY
-from limner.ledger.layout.keys import MONEY, MONEY_HELD, OVER_BUDGET, OVER_BUDGET_OF
+from limner.ledger.layout.keys import MONEY, MONEY_HELD, MONEY_LANES, OVER_BUDGET, OVER_BUDGET_OF
+from limner.ledger.pieces import hashes, members
 from limner.ledger.store import Store
 from limner.spending import DaySpend, Spending, Standing
 
@@ -23,22 +24,23 @@ class Budget:
         with self.store.client() as client:
             today = int(self.store.now(client.time()) * 1000 // DAY)
             wanted = range(today - days + 1, today + 1)
+            keys = [MONEY_HELD(prefix)]
+            keys += [key(prefix, day) for key in (MONEY, MONEY_LANES) for day in wanted]
+            held, *spent = hashes(client, keys)
+            waiting: dict[str, int] = {}
             with client.pipeline(transaction=False) as pipe:
-                pipe.hgetall(MONEY_HELD(prefix))
-                pipe.zrange(OVER_BUDGET(prefix), 0, -1)
-                for day in wanted:
-                    pipe.hgetall(MONEY(prefix, day))
-                held, caps, *spent = pipe.execute()
-                for cap in caps:
-                    pipe.zcard(OVER_BUDGET_OF(prefix, cap))
-                counts = pipe.execute() if caps else []
+                for piece in members(client, OVER_BUDGET(prefix)):
+                    for cap, _ in piece:
+                        pipe.zcard(OVER_BUDGET_OF(prefix, cap))
+                    waiting.update(zip((cap for cap, _ in piece), pipe.execute(), strict=True))
+        books = zip(wanted, spent[:days], spent[days:], strict=True)
         return Spending(
-            days=tuple(_day(day, fields) for day, fields in zip(wanted, spent, strict=True)),
-            standing=_standing(held, dict(zip(caps, counts, strict=True))),
+            days=tuple(_day(day, fields, lanes) for day, fields, lanes in books),
+            standing=_standing(held, waiting),
         )
 
 
-def _day(day: int, fields: Mapping[str, str]) -> DaySpend:
+def _day(day: int, fields: Mapping[str, str], lanes: Mapping[str, str]) -> DaySpend:
     return DaySpend(
         date=datetime.fromtimestamp(day * DAY / 1000, UTC).date(),
         spent=_credits(fields.get("spent", "0")),
@@ -46,7 +48,7 @@ def _day(day: int, fields: Mapping[str, str]) -> DaySpend:
         copied_objects=int(fields.get("copied_objects", 0)),
         copied_bytes=int(fields.get("copied_bytes", 0)),
         by_account=_split(fields, "spent:account:"),
-        by_lane=_split(fields, "spent:lane:"),
+        by_lane=_split(lanes, ""),
     )
 
 

@@ -2,13 +2,14 @@
 
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from limner.errors import JobFailed, RecordTooNew, RecordUnreadable
 from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import APART, APART_FAULTS, DOUBTS, JOB
+from limner.ledger.memory import Memory
 from limner.ledger.messages import (
     FREE,
     Adoption,
@@ -24,6 +25,7 @@ from limner.ledger.messages import (
 )
 from limner.ledger.news import report
 from limner.ledger.outcomes import failed
+from limner.ledger.pieces import PIECE, hashes, members
 from limner.ledger.record import Record, TaskEnd
 from limner.ledger.scripts.calls import (
     AcceptedCall,
@@ -64,6 +66,7 @@ class Jobs:
     store: Store
     leases: Leases
     journal: Journal
+    memory: Memory = field(default_factory=Memory)
 
     # Reading
 
@@ -74,6 +77,16 @@ class Jobs:
             pipe.time()
             fields, time = pipe.execute()
         return Record.from_hash(job_id, fields, self.store.moment(time)) if fields else None
+
+    def read_many(self, job_ids: Sequence[str]) -> list[Record | RecordUnreadable | None]:
+        """Their records, in one round trip: None for an unknown job, an error for a record that is broken."""
+        with self.store.pipeline() as pipe:
+            pipe.time()
+            for job_id in job_ids:
+                pipe.hgetall(self.key(job_id))
+            time, *found = pipe.execute()
+        at = self.store.moment(time)
+        return [_record(job_id, fields, at) for job_id, fields in zip(job_ids, found, strict=True)]
 
     def key(self, job_id: str) -> str:
         """The record's key, for asynchronous readers; only the scripts write there."""
@@ -86,15 +99,21 @@ class Jobs:
         read are left out.
         """
         index = DOUBTS(self.store.prefix)
+        records, gone = [], []
         with self.store.client() as client:
-            job_ids = client.zrange(index, 0, -1)
-            with client.pipeline(transaction=False) as pipe:
-                for job_id in job_ids:
-                    pipe.hgetall(self.key(job_id))
-                found = list(zip(job_ids, pipe.execute(), strict=True))
-            if gone := [job_id for job_id, fields in found if not fields]:
-                client.zrem(index, *gone)
-        return [record for job_id, fields in found if fields and (record := _readable(job_id, fields))]
+            for piece in members(client, index):
+                with client.pipeline(transaction=False) as pipe:
+                    for job_id, _ in piece:
+                        pipe.hgetall(self.key(job_id))
+                    found = pipe.execute()
+                for (job_id, _), fields in zip(piece, found, strict=True):
+                    if not fields:
+                        gone.append(job_id)
+                    elif record := _readable(job_id, fields):
+                        records.append(record)
+            for start in range(0, len(gone), PIECE):
+                client.zrem(index, *gone[start : start + PIECE])
+        return records
 
     # Records that cannot be read
 
@@ -106,10 +125,9 @@ class Jobs:
     def broken(self) -> list[BrokenRecord]:
         """The jobs that are set apart, those first that have been so for longest."""
         prefix = self.store.prefix
-        with self.store.pipeline() as pipe:
-            pipe.zrange(APART(prefix), 0, -1, withscores=True)
-            pipe.hgetall(APART_FAULTS(prefix))
-            found, faults = pipe.execute()
+        with self.store.client() as client:
+            found = [each for piece in members(client, APART(prefix)) for each in piece]
+            [faults] = hashes(client, [APART_FAULTS(prefix)])
         return [BrokenRecord(job_id, faults.get(job_id, ""), moment(round(at))) for job_id, at in found]
 
     def put_back(self, job_id: str, *, drop: bool = False) -> bool:
@@ -162,11 +180,15 @@ class Jobs:
         held; a job that would break a cap waits, or fails. Calling again with the same token returns the same
         grant. Raises NotDurable, after which nothing may be sent.
         """
+        seen = self.memory.seen()
         [granted] = self.store.run_durably(
             BeginCall(
                 job=job_id,
                 lease=lease,
                 token=token,
+                epoch=seen.epoch,
+                moves=seen.moves,
+                attempts=seen.attempts,
                 send_lease=to_ms(self.leases.send),
                 store_lease=0,
                 deadline=to_ms(deadline),
@@ -174,6 +196,8 @@ class Jobs:
                 caps=of_caps(money),
             )
         )
+        if isinstance(granted, Grant):
+            self.memory.began(job_id, granted.attempt, token, granted.account, granted.epoch, granted.number)
         return granted
 
     def renew(self, job_id: str, attempt: int, token: str) -> bool:
@@ -192,10 +216,14 @@ class Jobs:
 
         Of a job that has ended, or that has another task already, this one is followed as well.
         """
+        self.memory.accepted(job_id, attempt, task_id)
         adoption, news = self.store.run(
             AcceptedCall(job=job_id, attempt=attempt, task_id=task_id, delay=to_ms(poll_in))
         )
         report(news)
+        if adoption is Adoption.UNKNOWN_JOB:
+            # The ledger was emptied meanwhile. The task may be paid for.
+            self.journal.keep_unmatched(job_id, task_id)
         return adoption
 
     def called_back(self, job_id: str, token: str, task_id: str) -> Adoption:
@@ -205,6 +233,9 @@ class Jobs:
             self.journal.keep_unmatched(job_id, task_id)
             return Adoption.UNKNOWN_JOB
         if not attempt:
+            if self._has_gap(job_id):
+                # The token may be the one of an attempt that Redis has lost.
+                self.journal.keep_unmatched(job_id, task_id)
             return self._bad_token()
         return self.store.run(AdoptCall(job=job_id, attempt=attempt, task_id=task_id, by="callback"))
 
@@ -231,6 +262,10 @@ class Jobs:
             if hmac.compare_digest(secret.encode(), given):
                 found = attempt
         return found
+
+    def _has_gap(self, job_id: str) -> bool:
+        with self.store.client() as client:
+            return client.hget(self.key(job_id), "gap") is not None
 
     def _bad_token(self) -> Adoption:
         self.journal.count_callback(Adoption.BAD_TOKEN)
@@ -263,6 +298,8 @@ class Jobs:
         """
         if uncounted is None and pause is not None and not doubtful:
             uncounted = delay
+        if not doubtful:
+            self.memory.refused(job_id, attempt)
         done, news = self.store.run(
             RetryCall(
                 job=job_id,
@@ -359,6 +396,8 @@ class Jobs:
         is what its answer says about the whole account. Returns the record of the end, whose result is to be
         stored; None if the step is stale or an earlier attempt's task is still open.
         """
+        if attempt and certain:
+            self.memory.refused(job_id, attempt)
         record, news = self.store.run(
             FailCall(
                 job=job_id,
@@ -407,6 +446,13 @@ class Jobs:
                 follow=to_ms(follow),
             )
         )
+
+
+def _record(job_id: str, fields: Mapping[str, str], read_at: datetime) -> Record | RecordUnreadable | None:
+    try:
+        return Record.from_hash(job_id, fields, read_at) if fields else None
+    except RecordUnreadable as error:
+        return error
 
 
 def _readable(job_id: str, fields: Mapping[str, str]) -> Record | None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from limner.ledger.layout.keys import CALLBACKS, ENDED, EVENTS, LOG, UNMATCHED_CALLBACKS
 from limner.ledger.messages import Adoption, moment, to_ms
+from limner.ledger.pieces import entries
 from limner.ledger.record import log_entry, stream_event
 from limner.ledger.store import Reading, Store
 from limner.status import Event, LogEntry, UnmatchedCallback
@@ -22,8 +23,12 @@ class Journal:
 
     def log(self, job_id: str) -> list[LogEntry]:
         """The job's log, oldest entry first. It has the last 200 entries at most."""
-        with self.store.client() as client:
-            return [log_entry(text) for text in client.lrange(LOG(self.store.prefix, job_id), 0, -1)]
+        return self.store.ask(self.reading_of_log(job_id))
+
+    def reading_of_log(self, job_id: str) -> Reading[list[LogEntry]]:
+        """The same as a reading."""
+        [entries] = yield lambda pipe: pipe.lrange(LOG(self.store.prefix, job_id), 0, -1)
+        return [log_entry(text) for text in entries]
 
     def events(self, after: str = "$", *, block: float = 1.0, count: int = 100) -> list[Event]:
         """The events after the given id. Waits up to ``block`` seconds for the first one.
@@ -55,11 +60,10 @@ class Journal:
     def unmatched_callbacks(self) -> list[UnmatchedCallback]:
         """The callbacks for unknown jobs, the newest last. Their tasks may have been paid for."""
         with self.store.client() as client:
-            entries = client.xrange(UNMATCHED_CALLBACKS(self.store.prefix))
-        return [
-            UnmatchedCallback(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
-            for entry, fields in entries
-        ]
+            return [
+                UnmatchedCallback(fields["job"], fields["task"], moment(int(entry.partition("-")[0])))
+                for entry, fields in entries(client, UNMATCHED_CALLBACKS(self.store.prefix))
+            ]
 
     def keep_unmatched(self, job_id: str, task_id: str) -> None:
         """Record an unmatched callback, one for an unknown job, and count it."""
@@ -77,13 +81,13 @@ class Journal:
         """
         key = UNMATCHED_CALLBACKS(self.store.prefix)
         with self.store.client() as client:
-            entries = [entry for entry, fields in client.xrange(key) if fields["job"] == job_id]
-            if entries:
-                client.xdel(key, *entries)
+            found = [entry for entry, fields in entries(client, key) if fields["job"] == job_id]
+            if found:
+                client.xdel(key, *found)
                 counts = CALLBACKS(self.store.prefix)
-                if client.hincrby(counts, Adoption.UNKNOWN_JOB, -len(entries)) <= 0:
+                if client.hincrby(counts, Adoption.UNKNOWN_JOB, -len(found)) <= 0:
                     client.hdel(counts, Adoption.UNKNOWN_JOB)
-        return bool(entries)
+        return bool(found)
 
     def count_callback(self, outcome: str) -> None:
         """Count a callback that named no attempt."""
@@ -98,5 +102,5 @@ class Journal:
 
 
 def _events(answer: Any) -> list[Event]:
-    entries = answer[0][1] if answer else []
-    return [stream_event(entry_id, fields) for entry_id, fields in entries]
+    found = answer[0][1] if answer else []
+    return [stream_event(entry_id, fields) for entry_id, fields in found]

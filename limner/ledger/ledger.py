@@ -10,6 +10,7 @@ import redis
 from limner.configuration import DEFAULT_PREFIX, Durability
 from limner.ledger.accounts import Accounts
 from limner.ledger.budget import Budget
+from limner.ledger.check import Check
 from limner.ledger.copies import Copies
 from limner.ledger.durations import USUAL
 from limner.ledger.estimates import Estimates
@@ -18,6 +19,8 @@ from limner.ledger.journal import Journal
 from limner.ledger.layout.keys import ACCOUNTS, LAYOUT, TURNS_NOW
 from limner.ledger.learned import Learned
 from limner.ledger.letters import Letters
+from limner.ledger.losses import Losses
+from limner.ledger.memory import Memory
 from limner.ledger.messages import Leases
 from limner.ledger.queue import Queue
 from limner.ledger.scripts.script import YesOrNo
@@ -39,7 +42,8 @@ class Ledger:
     ``clock`` returns the time in seconds since the epoch. Without it, the ledger uses the Redis server's
     clock, and the clocks of the machines do not matter. ``steady`` is a clock that nobody sets, by default
     this machine's, and shows a step of the other one. ``durability`` applies to new jobs and attempts.
-    ``assumed`` has the durations of tasks before anything is learned, in seconds by rendering speed.
+    ``assumed`` has the durations of tasks before anything is learned, in seconds by rendering speed. The
+    ledgers of one worker share a ``memory``.
     """
 
     def __init__(
@@ -53,18 +57,25 @@ class Ledger:
         clock: Callable[[], float] | None = None,
         steady: Callable[[], float] | None = None,
         assumed: Mapping[str, float] = USUAL,
+        memory: Memory | None = None,
     ) -> None:
         self.leases = leases or Leases()
         self.store = Store(client, prefix=prefix, group=group, durability=durability, clock=clock)
         self.journal = Journal(self.store)
         """Logs and events."""
-        self.jobs = Jobs(self.store, self.leases, self.journal)
+        self.memory = memory or Memory()
+        """What this process has seen of the ledger, and the attempts that it has sent."""
+        self.jobs = Jobs(self.store, self.leases, self.journal, self.memory)
         """Records, and the transitions between a job's states."""
         self.copies = Copies(self.store, self.leases)
         """Copies of images."""
         self.accounts = Accounts(self.store)
         """Quotas and pauses."""
-        self.queue = Queue(self.store, self.leases, self.accounts, steady or clock or time.monotonic)
+        self.losses = Losses(self.store, self.leases, self.jobs, self.memory)
+        """Losses of the ledger's data."""
+        self.queue = Queue(
+            self.store, self.leases, self.accounts, self.losses, steady or clock or time.monotonic
+        )
         """Claims, and the positions of waiting jobs."""
         self.budget = Budget(self.store)
         """Spending, and money that is held."""
@@ -76,6 +87,8 @@ class Ledger:
         """Statuses of jobs."""
         self.ticks = Ticks(self.store)
         """The progress of the schedule."""
+        self.check = Check(self.store)
+        """The walk that finds what contradicts itself."""
         self.letters = Letters(self.store)
         """Messages that were set aside, and the key of the fleet's own."""
 

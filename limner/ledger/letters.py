@@ -8,6 +8,7 @@ from typing import Final
 
 from limner.ledger.layout.keys import FLEET_KEY, LETTERS
 from limner.ledger.messages import moment
+from limner.ledger.pieces import entries
 from limner.ledger.store import Store
 from limner.status import Letter
 
@@ -54,18 +55,17 @@ class Letters:
     def all(self) -> list[Letter]:
         """The letters, the oldest first."""
         with self.store.client() as client:
-            entries = client.xrange(LETTERS(self.store.prefix))
-        return [
-            Letter(
-                id=entry,
-                why=fields["why"],
-                at=moment(int(entry.partition("-")[0])),
-                queue=fields["queue"],
-                size=int(fields["size"]),
-                head=fields["head"],
-            )
-            for entry, fields in entries
-        ]
+            return [
+                Letter(
+                    id=entry,
+                    why=fields["why"],
+                    at=moment(int(entry.partition("-")[0])),
+                    queue=fields["queue"],
+                    size=int(fields["size"]),
+                    head=fields["head"],
+                )
+                for entry, fields in entries(client, LETTERS(self.store.prefix))
+            ]
 
     def drop(self, *ids: str) -> int:
         """Drop these letters, or all of them; returns the number of those dropped."""

@@ -159,6 +159,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss of data of the ledger, and what this worker has done about it."""
+
+    what: Literal["rolled_back", "emptied", "known"]
+    """``known`` if another worker has found it before."""
+    restored: int
+    """The number of lost attempts that are on record again."""
+    unknown: int
+    """The number of tasks of jobs that are gone; they are kept with the unmatched callbacks."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """The steps granted, and the seconds until there is more to do."""
 
@@ -170,6 +182,8 @@ class Claimed:
     """The time of the claim by the ledger's clock."""
     stepped: float = 0.0
     """Seconds by which that clock was found to be stepped. The ledger's times were moved with it."""
+    loss: "Loss | None" = None
+    """A loss of data that this claim has found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +196,10 @@ class Grant:
     account: str = MAIN
     faults: int = 0
     """The earlier attempts that met a server fault. The provider may have made a task for each."""
+    epoch: str = ""
+    """The epoch of the ledger."""
+    number: int = field(default=0, compare=False)
+    """The attempt's number in it; 0 in a repeated grant."""
 
 
 class Adoption(StrEnum):

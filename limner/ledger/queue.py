@@ -13,7 +13,20 @@ from limner.ledger.forecast import Capacity
 from limner.ledger.layout.constants import LONGEST_NAP as LONGEST_NAP_MS
 from limner.ledger.layout.constants import MOST_MAINTAINED, TURNS, VERSION
 from limner.ledger.layout.keys import DUE, JOB, READY, READY_OF, WAKEUP
-from limner.ledger.messages import FREE, Claim, Claimed, Leases, Milliseconds, Money, Quota, moment, to_ms
+from limner.ledger.losses import Losses, fresh_epoch
+from limner.ledger.memory import Seen
+from limner.ledger.messages import (
+    FREE,
+    Claim,
+    Claimed,
+    Leases,
+    Loss,
+    Milliseconds,
+    Money,
+    Quota,
+    moment,
+    to_ms,
+)
 from limner.ledger.outcomes import EXPIRED
 from limner.ledger.scripts.encoding import of_caps, of_prices, of_quota
 from limner.ledger.scripts.script import Count, Json, Script
@@ -25,14 +38,28 @@ LONGEST_NAP: Final = LONGEST_NAP_MS / 1000
 REGISTER_EVERY: Final = 60.0
 """Seconds after which a worker registers again: another worker may have registered other limits meanwhile."""
 _REGISTERED_AT_ONCE: Final = 100
+_WORDS: Final[tuple[Literal["unknown", "stepped", "behind"], ...]] = ("unknown", "stepped", "behind")
+_TRIES: Final = 4
+"""Calls of a claim: what it answers instead of steps is done at most once each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """The reply of a claim that leases steps."""
+
+    claimed: Claimed
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimSteps(Script[Claimed | Literal["unknown", "stepped"]]):
+class ClaimSteps(Script[Leased | Literal["unknown", "stepped", "behind"]]):
     """The call that leases the steps that may happen now."""
 
     NAME: ClassVar[str] = "claim"
     registration: str
+    epoch: str | None
+    moves: int
+    attempts: int
     expected: Milliseconds | None
     lease: Milliseconds
     poll_lease: Milliseconds
@@ -44,13 +71,15 @@ class ClaimSteps(Script[Claimed | Literal["unknown", "stepped"]]):
     prices: Json | None
     caps: Json | None
 
-    def read(self, reply: Any) -> Claimed | Literal["unknown", "stepped"]:
-        """The leased steps; a word if the worker has to register first, or to correct the ledger's times."""
-        if isinstance(reply, str):
-            return "unknown" if reply == "unknown" else "stepped"
-        steps, unreadable, wait, now = reply
+    def read(self, reply: Any) -> Leased | Literal["unknown", "stepped", "behind"]:
+        """The leased steps; a word if the worker has to do something before (``claim.lua``)."""
+        for word in _WORDS:
+            if reply == word:
+                return word
+        steps, unreadable, wait, now, epoch, moves, attempts = reply
         nap = LONGEST_NAP if wait < 0 else wait / 1000
-        return Claimed([Claim(*step) for step in steps], unreadable, nap, now)
+        claimed = Claimed([Claim(*step) for step in steps], unreadable, nap, now)
+        return Leased(claimed, Seen(epoch, int(moves), int(attempts)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +105,7 @@ class Register(Count):
 
     NAME: ClassVar[str] = "register"
     registration: str
+    fresh: str
     quotas: Json
     last: bool
 
@@ -112,6 +142,7 @@ class Queue:
     store: Store
     leases: Leases
     accounts: Accounts
+    losses: Losses
     steady: Callable[[], float] = time.monotonic
     """A clock that nobody sets, in seconds. It shows a step of the ledger's clock."""
     _seen: tuple[Milliseconds, float] | None = field(default=None, init=False)
@@ -133,9 +164,33 @@ class Queue:
         """
         if quotas != self._quotas or time.monotonic() >= self._register_at:
             self._register(quotas)
-        claim = ClaimSteps(
+        loss: Loss | None = None
+        stepped, expected = 0.0, self._expected()
+        for _ in range(_TRIES):
+            claimed = self.store.run(self._claim(money, batch, copies, expected))
+            if isinstance(claimed, Leased):
+                self.losses.memory.see(claimed.seen)
+                self._seen = claimed.claimed.now, self.steady()
+                return replace(claimed.claimed, stepped=stepped, loss=loss)
+            if claimed == "stepped":
+                shift = ShiftClock(registration=self._registration, expected=self._expected())
+                stepped += self.store.run(shift) / 1000
+            elif claimed == "unknown":
+                # The ledger was emptied, or this worker has not claimed for an hour.
+                self._register(quotas)
+            else:
+                loss = self.losses.recall(money)
+            expected = None
+        return Claimed([], [], LONGEST_NAP, loss=loss)
+
+    def _claim(self, money: Money, batch: int, copies: int, expected: Milliseconds | None) -> ClaimSteps:
+        seen = self.losses.memory.seen()
+        return ClaimSteps(
             registration=self._registration,
-            expected=self._expected(),
+            epoch=seen.epoch,
+            moves=seen.moves,
+            attempts=seen.attempts,
+            expected=expected,
             lease=to_ms(self.leases.step),
             poll_lease=to_ms(self.leases.poll),
             copy_lease=to_ms(self.leases.copy),
@@ -146,19 +201,6 @@ class Queue:
             prices=of_prices(money),
             caps=of_caps(money),
         )
-        claimed, stepped = self.store.run(claim), 0.0
-        if claimed == "stepped":
-            shift = ShiftClock(registration=self._registration, expected=self._expected())
-            stepped = self.store.run(shift) / 1000
-            claimed = self.store.run(replace(claim, expected=None))
-        if claimed == "unknown":
-            # The ledger was emptied, or this worker has not claimed for an hour.
-            self._register(quotas)
-            claimed = self.store.run(replace(claim, expected=None))
-        if not isinstance(claimed, Claimed):
-            return Claimed([], [], LONGEST_NAP)
-        self._seen = claimed.now, self.steady()
-        return replace(claimed, stepped=stepped)
 
     def _expected(self) -> Milliseconds | None:
         """The time that the ledger's clock shows if nobody has set it since the last claim."""
@@ -179,7 +221,14 @@ class Queue:
         # A registration that breaks off counts as none.
         self._quotas = ()
         for number, part in enumerate(parts or [[]], start=1):
-            self.store.run(Register(registration=registration, quotas=part, last=number >= len(parts)))
+            self.store.run(
+                Register(
+                    registration=registration,
+                    fresh=fresh_epoch(),
+                    quotas=part,
+                    last=number >= len(parts),
+                )
+            )
         self._quotas, self._registration = quotas, registration
         self._register_at = time.monotonic() + REGISTER_EVERY
 

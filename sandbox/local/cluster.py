@@ -95,11 +95,11 @@ class Cluster:
         source = self._owner(slot)
         return SlotMove(self, slot, source, target or self._after(source))
 
-    def move_slot(self, key: str, target: EmbeddedValkey | None = None) -> None:
-        """Move the key's slot from beginning to end, key by key, while it is in use."""
+    def move_slot(self, key: str, target: EmbeddedValkey | None = None, *, keys: int = 10) -> None:
+        """Move the key's slot from beginning to end, some ``keys`` at a time, while it is in use."""
         move = self.slot_move(key, target)
         move.start()
-        while move.move():
+        while move.move(keys):
             pass
         move.finish()
 

@@ -66,10 +66,6 @@ class Replicated:
         return list(self._others)
 
     @property
-    def sentinels(self) -> list[Sentinel]:
-        return list(self._sentinels)
-
-    @property
     def url(self) -> str:
         """The URL of the present primary itself."""
         return self._primary.url

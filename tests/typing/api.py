@@ -16,6 +16,7 @@ from limner import (
     AccountStatus,
     BrokenRecord,
     Cancellation,
+    Contradiction,
     Doubt,
     Durability,
     EndsBy,
@@ -180,6 +181,7 @@ def operate(client: Limner) -> None:
     assert_type(client.spend(days=7), Spending)
     assert_type(client.doubts(), list[Doubt])
     assert_type(client.broken(), list[BrokenRecord])
+    assert_type(client.check(repair=True), list[Contradiction])
     assert_type(client.copies(), list[PendingCopy])
     assert_type([copy.last_error for copy in client.copies(failed=True)], list[str | None])
     assert_type(client.get("job-1").retry_copies(), int)
@@ -202,6 +204,7 @@ async def aoperate() -> None:
         assert_type(await client.aspend(7), Spending)
         assert_type(await client.adoubts(), list[Doubt])
         assert_type(await client.abroken(), list[BrokenRecord])
+        assert_type(await client.acheck(), list[Contradiction])
         assert_type(await client.aretry_broken("job-1"), bool)
         assert_type(await client.adrop_broken("job-1"), bool)
         assert_type(await client.acopies(failed=True), list[PendingCopy])
@@ -220,6 +223,8 @@ def clients() -> None:
     with Limner.from_env() as client:
         assert_type(client, Limner)
     Limner("redis://", durability="replica", prefix="shop").close()
+    Limner("redis://", connections=8).close()
+    Limner("redis://", connections="8")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     Limner()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     assert_type(Receiver.from_env(), Receiver)
     assert_type(limner.__version__, str)

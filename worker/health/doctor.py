@@ -19,7 +19,7 @@ from worker.health.findings import Finding, Verdict, fail, ok, warn
 from worker.health.memory_checks import check_memory
 from worker.health.provider_checks import check_provider, check_provider_clock
 from worker.health.rights import check_rights
-from worker.health.store_checks import check_clock, check_layout, check_server
+from worker.health.store_checks import check_clock, check_layout, check_losses, check_server
 from worker.services import make_ledger, make_provider
 
 SETTINGS: Final = "settings"
@@ -50,6 +50,7 @@ def _checks(settings: Settings, ledger: Ledger, *, reachable: bool, has_keys: bo
         yield "memory", partial(check_memory, settings, ledger)
         yield "rights", partial(check_rights, ledger, waits=settings.durability != "server")
         yield "ledger", partial(check_layout, ledger)
+        yield "losses", partial(check_losses, ledger)
         yield "clock", partial(check_clock, ledger)
     yield "broker", partial(check_broker, settings, app)
     yield "results", partial(check_backend, settings, app)

@@ -5,41 +5,46 @@ import secrets
 from collections.abc import Iterator
 from typing import Any, Final
 
-from amqp.exceptions import AccessRefused, AMQPError, NotAllowed, NotFound, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, NotFound, PreconditionFailed
 from celery import Celery
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
 from config import Settings
 from worker.health.findings import Finding, fail, ok, warn
-from worker.rabbitmq.transport import Blocked
+from worker.rabbitmq.transport import Blocked, Refusal
 
 CHECK: Final = "broker"
 
 
 def check_rabbitmq(settings: Settings, app: Celery, where: str) -> Iterator[Finding]:
     """Send a message to a queue of its own, take it, and look at the fleet's queues."""
-    setting = f"LIMNER_BROKER_URL: {where}"
     connection: Any = app.connection_for_write()
     try:
         connection.ensure_connection(max_retries=1, interval_start=0)
         _send_and_take(connection)
         found = list(_other_queues(settings, app, connection))
-    except Blocked:
-        yield fail(CHECK, f"{setting} takes no messages: its memory or its disk is full", "make room there")
-    except (AccessRefused, NotAllowed):
-        advice = "check user, password and virtual host, and the rights of the user"
-        yield fail(CHECK, f"{setting} refuses this user", advice)
     except (AMQPError, OperationalError, OSError) as error:
-        # Messages of foreign libraries may quote a whole URL.
-        kind = type(error.__cause__ or error).__name__
-        yield fail(CHECK, f"{setting} cannot be used ({kind})", "check the URL, and that it runs")
+        yield _away(f"LIMNER_BROKER_URL: {where}", error)
     else:
         yield ok(CHECK, f"{where} takes messages")
         yield from found
     finally:
         with contextlib.suppress(AMQPError, OSError):
             connection.release()
+
+
+def _away(setting: str, error: BaseException) -> Finding:
+    if isinstance(error, OperationalError):
+        error = error.__cause__ or error
+    if isinstance(error, Blocked):
+        said, advice = "takes no messages: its memory or its disk is full", "make room there"
+    elif isinstance(error, Refusal | AccessRefused):
+        said, advice = "refuses this user", "check user, password and virtual host, and the user's rights"
+    else:
+        # Messages of foreign libraries may quote a whole URL.
+        said, advice = f"cannot be used ({type(error).__name__})", "check the URL, and that it runs"
+    return fail(CHECK, f"{setting} {said}", advice)
 
 
 def _send_and_take(connection: Connection) -> None:

@@ -26,10 +26,12 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("text", "PERSIST K"),
     ("number", "INCR K"),
     ("hash", "HSET K f 1"),
+    ("hash", "HSETNX K f 1"),
     ("hash", "HGET K f"),
     ("hash", "HMGET K f"),
     ("hash", "HGETALL K"),
     ("hash", "HKEYS K"),
+    ("hash", "HSCAN K 0"),
     ("hash", "HVALS K"),
     ("hash", "HLEN K"),
     ("hash", "HINCRBY K f 1"),
@@ -43,6 +45,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("set", "SADD K a"),
     ("set", "SISMEMBER K a"),
     ("set", "SMEMBERS K"),
+    ("set", "SRANDMEMBER K 1"),
     ("set", "SCARD K"),
     ("set", "SREM K b"),
     ("sorted", "ZADD K 1 a"),
@@ -60,6 +63,7 @@ _TRIES: Final[tuple[tuple[str, str], ...]] = (
     ("stream", "XRANGE K - +"),
     ("stream", "XREAD COUNT 1 STREAMS K 0"),
     ("stream", "XDEL K 1-1"),
+    ("stream", "XTRIM K MINID 1"),
 )
 """A command of the ledger, and the kind of its key, which takes the place of K."""
 _AFTER: Final = ("TIME", "PING", "INFO server")
@@ -87,17 +91,17 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
         refused += _script(client, f"{ledger.prefix}{name}:script")
     forbidden = sorted(command for command, error in refused if isinstance(error, NoPermissionError))
     denied = [command for command in forbidden if command not in OPTIONAL]
-    if missed := [command for command in forbidden if command in OPTIONAL]:
-        yield warn(
-            CHECK,
-            f"LIMNER_REDIS_URL: its user may not use {', '.join(missed)}",
-            "jobs run without it; waits are told later, and events or facts about the server are missing",
-        )
     if denied:
         yield fail(
             CHECK,
-            f"LIMNER_REDIS_URL: its user may not use {', '.join(denied)}",
+            f"LIMNER_REDIS_URL: its user may not use {', '.join(forbidden)}",
             f"allow this user ~{ledger.prefix}* &{ledger.prefix}* and these commands (ACL SETUSER)",
+        )
+    elif forbidden:
+        yield warn(
+            CHECK,
+            f"LIMNER_REDIS_URL: its user may not use {', '.join(forbidden)}",
+            "jobs run without it; waits are told later, and events or facts about the server are missing",
         )
     for command, error in refused:
         if command not in forbidden:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import redis
@@ -16,6 +17,8 @@ from worker.health.preflight import risks, unkept
 MOST_APART: Final = 2.0
 """Seconds between two clocks that nobody needs to know of."""
 NEARLY_FULL: Final = 0.9
+SHOWN: Final = timedelta(days=1)
+"""The time for which a loss of data is shown."""
 
 
 def check_server(settings: Settings, ledger: Ledger) -> Iterator[Finding]:
@@ -88,6 +91,19 @@ def check_layout(ledger: Ledger) -> Iterator[Finding]:
         yield fail("ledger", str(error))
     else:
         yield ok("ledger", "its layout is the one of this version")
+
+
+def check_losses(ledger: Ledger) -> Iterator[Finding]:
+    """The losses of the ledger's data within the last day. Raises StoreUnavailable."""
+    loss = ledger.losses.last()
+    if loss is None or datetime.now(UTC) - loss.at > SHOWN:
+        yield ok("losses", "no loss of the ledger's data was found within a day")
+        return
+    what = "was emptied" if loss.what == "emptied" else "has gone back to an older state"
+    told = f"the ledger {what}, as was found at {loss.at:%Y-%m-%d %H:%M} UTC"
+    if loss.unexplained:
+        told += f"; nobody remembers {loss.unexplained} attempts that are lost with it"
+    yield warn("losses", told, "look at `python -m limner doubts` and `callbacks`; see docs/operations.md")
 
 
 def check_clock(ledger: Ledger) -> Iterator[Finding]:

@@ -7,28 +7,32 @@ reached no queue. Several messages can be confirmed together, which costs one wa
 """
 
 import contextlib
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from amqp.exceptions import RecoverableConnectionError
-from amqp.serialization import PROPERTY_CLASSES, decode_properties_basic
-from amqp.spec import Basic
+from amqp.exceptions import AccessRefused, NotAllowed, RecoverableConnectionError
 from celery.worker.state import reserved_requests
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
-logger = logging.getLogger(__name__)
+from worker.rabbitmq import properties
 
 __all__ = ["Blocked", "Channel", "Message", "SSLTransport", "Transport", "confirmed_together", "install"]
 
 CONFIRM_SECONDS: Final = 5.0
 """The longest wait for a confirmation, unless the transport option ``confirm_seconds`` says another."""
 
+ANSWER_SECONDS: Final = 15.0
+"""The longest wait for any other answer. After a restart, quorum queues answer nothing while they recover."""
+
 
 class Blocked(RecoverableConnectionError):
     """The broker takes no messages until its memory or disk has room. The connection stays usable."""
+
+
+class Refusal(RecoverableConnectionError):
+    """The broker refuses the user or the virtual host, perhaps because a password is being changed."""
 
 
 class _Patient:
@@ -40,7 +44,7 @@ class _Patient:
         """Wait for an answer. Raises a lost connection if it does not come."""
         known: Any = self
         connection = known.connection
-        patience = timeout or connection.confirm_seconds
+        patience = timeout or max(ANSWER_SECONDS, connection.confirm_seconds)
         try:
             return super().wait(method, callback, patience, returns_tuple)  # type: ignore[misc]
         except TimeoutError:
@@ -219,13 +223,24 @@ class Connection(_Patient, pyamqp.Connection):
         return super().close(*args, **options)
 
 
-class Transport(pyamqp.Transport):
+class _Persistent:
+    """Takes a refused login for a lost connection. Celery's worker exits with any other error."""
+
+    def establish_connection(self) -> Any:
+        """Connect. Raises Refusal, or a connection error."""
+        try:
+            return super().establish_connection()  # type: ignore[misc]
+        except (AccessRefused, NotAllowed) as error:
+            raise Refusal(f"RabbitMQ refuses this user: {error.reply_text}") from error
+
+
+class Transport(_Persistent, pyamqp.Transport):
     """The transport for ``amqp://``."""
 
     Connection = Connection
 
 
-class SSLTransport(pyamqp.SSLTransport):
+class SSLTransport(_Persistent, pyamqp.SSLTransport):
     """The transport for ``amqps://``."""
 
     Connection = Connection
@@ -239,23 +254,8 @@ def confirmed_together(producer: Any) -> Iterator[None]:
         yield
 
 
-def properties_of(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
-    """The properties of a message; none if they cannot be read.
-
-    py-amqp 5.4.2 raises for text that is no UTF-8. That ends the loop of the consumer, and RabbitMQ
-    delivers the message to the next worker.
-    """
-    try:
-        found: tuple[dict[str, Any], int] = decode_properties_basic(buffer, offset)
-    except Exception as error:
-        logger.warning("the properties of a message cannot be read: %s", type(error).__name__)
-        return {}, len(buffer)
-    return found
-
-
 def install() -> None:
     """Make these the transports for ``amqp://`` and ``amqps://`` URLs."""
-    readers: Any = PROPERTY_CLASSES
-    readers[Basic.CLASS_ID] = properties_of
+    properties.install()
     for alias, transport in (("amqp", Transport), ("amqps", SSLTransport)):
         TRANSPORT_ALIASES[alias] = f"{__name__}:{transport.__name__}"

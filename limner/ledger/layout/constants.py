@@ -7,7 +7,7 @@ from limner.accounts import MAIN as MAIN
 from limner.spending import KEEP_DAYS as KEEP_DAYS
 from limner.status import JobState
 
-VERSION: Final = 8
+VERSION: Final = 9
 """The layout of the ledger and of its records. Another one is left to those who can read it."""
 LARGEST: Final = 2**53
 """No time, count or amount reaches it: beyond, Lua's numbers are not exact."""
@@ -30,13 +30,25 @@ DAY: Final = 86_400_000
 KEEP_LOG: Final = 200
 """Entries of a job's log."""
 KEEP_EVENTS: Final = 100_000
-"""Entries of the event stream, or some more."""
+KEEP_EVENT_SECONDS: Final = 30 * 86_400
+"""Entries of the event stream, or some more, and their age."""
+USUAL_EVENT: Final = 192
+"""Bytes of detail, metadata and namespace that an event may have without counting for the next bound."""
+EVENT_PIECE: Final = 2**20
+KEEP_PIECES: Final = 16
+"""The bytes beyond that in all events: so many pieces of that size, and one more."""
 
 LONGEST_NAP: Final = 1000
 """No dispatcher sleeps longer without asking what is due."""
 
 TURNS: Final = 10**14
 """A priority has so many turns: the place in the queue is (9 - priority) x TURNS + turn."""
+TURN_ROOM: Final = 10
+ROOM_A_LANE: Final = 4
+"""A turn has room for so many jobs, and for so many for each lane that has more than one job waiting. New
+lanes then get later turns, although jobs of this one still wait."""
+MOST_PASSED: Final = 200
+"""Lanes that a claim forgets at most, since no later turn of theirs is known."""
 
 SHORTEST_MARGIN: Final = 10
 LONGEST_MARGIN: Final = 5000
@@ -56,10 +68,10 @@ TRY_NEWER_EVERY: Final = 20_000
 """After so long, a record that could not be read is tried again, and one of a newer version."""
 MOST_APART: Final = 100_000
 """Jobs in the list of those that are set apart."""
-MOST_TRIED: Final = 1000
+MOST_TRIED: Final = 200
 """The jobs that are tried again at once when workers register that are new."""
 KEEP_DROPPED: Final = 30 * DAY
-"""The time to live of a record that a person has dropped."""
+"""The time to live of a record that a person has dropped, and of a key that was moved away."""
 AUDIT: Final = 60_000
 """After so long, a slot in flight is compared with the record of the job that holds it."""
 MOST_AUDITED: Final = 100
@@ -106,10 +118,22 @@ MOST_UNCOPIED: Final = 100_000
 KEEP_UNCOPIED: Final = 14 * DAY
 """The shortest time to live of a record whose images could not be copied: nobody keeps them for longer."""
 
-TRY_OVER_BUDGET: Final = 100
+MOST_LANES: Final = 100_000
+"""Lanes whose spending of a day is known, and fields of what is held and doubtful. Beyond, an amount counts
+in all and by account only."""
+MANY_LANES: Final = 1000
+KEEP_LANES_DAYS: Final = 3
+"""The spending by lane of a day with more lanes is kept for so many days."""
+
+TRY_OVER_BUDGET: Final = 50
 TRY_OVER_BUDGET_EVERY: Final = 60_000
-"""The jobs over budget that are tried at a time for a cap, and how often."""
+"""The jobs over budget that a claim tries at most, and how often they are tried."""
 MOST_CAPS: Final = 10
+"""The caps whose jobs a claim tries at most."""
+MOST_EXPIRED: Final = 25
+"""The jobs that expire in one claim at most."""
+MOST_NAMED: Final = 100
+"""The accounts that a refusal names at most."""
 
 CLAIMED_EVERY: Final = 5000
 """Between two updates of when a registration last claimed."""
@@ -126,6 +150,9 @@ LONGEST_SILENCE: Final = 60_000
 """After so long without a claim, though a worker that claims each second lives, the clock was stepped."""
 REGISTRATION_KEPT: Final = 3_600_000
 """A registration that has not claimed for so long is forgotten."""
+
+QUIET: Final = 3000
+"""Nothing is sent for so long after another server has taken over. Each worker claims within that time."""
 
 LARGE_UNIT: Final = 10**9
 """The weights of a histogram of durations are divided when a new one is larger."""

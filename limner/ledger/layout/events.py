@@ -68,4 +68,7 @@ EVENTS: Final = (
     ),
     EventType("resumed", "the account is open again", of_account=True),
     EventType("credits", "the provider has reported the account's balance", of_account=True),
+    EventType("restored", "an attempt that Redis had lost is on record again"),
+    EventType("rolled_back", "the ledger has gone back to an older state", of_account=True),
+    EventType("emptied", "the ledger was emptied, or is another one", of_account=True),
 )

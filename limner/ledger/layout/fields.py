@@ -100,6 +100,7 @@ FIELDS: Final = (
     Field("imageless", Kind.TIME, "when a task first succeeded without an image that can be read"),
     Field("raw", Kind.TEXT, "the beginning of the provider's answer, if it was not understood"),
     Field("last_error", Kind.JSON, "the last refusal, or the reason why there was no answer"),
+    Field("gap", Kind.TEXT, "the loss of data over which it was put in doubt"),
     Field("doubtful", Kind.COUNT, "the attempt that is in doubt"),
     Field(
         "proven", Kind.COUNT, "the attempt that a callback has proved accepted without a task id to be read"

@@ -80,6 +80,7 @@ MONEY_HELD: Final = Key("money:held", "hash", "the amounts held and doubtful now
 MONEY: Final = Key(
     "money:", "hash", "the amounts spent and the copies made on a day; days are counted from 1970", "DAY"
 )
+MONEY_LANES: Final = Key("money:lanes:", "hash", "the amount that each lane spent on such a day", "DAY")
 KEY: Final = Key("key:", "string", "the id of the job of an idempotency key", "DIGEST")
 TAKEN: Final = Key("taken:", "string", "the time and the digest of the job that a message has become", "ID")
 TASK_OF: Final = Key("task:", "string", "the id of the job that the provider's task is certainly of", "TASK")
@@ -94,10 +95,15 @@ WAKEUP: Final = Key("wakeup", "list", "an entry wakes one sleeping dispatcher")
 EVENTS: Final = Key(
     "events", "stream", f"every transition, with the job's metadata; the last {KEEP_EVENTS:,} or so"
 )
+EVENTS_EXCESS: Final = Key(
+    "events:excess", "hash", "the bytes of large events, by which the stream is bounded as well"
+)
 ENDED: Final = Key("ended:", "channel", "a message when the job has ended", "ID")
 MARK: Final = Key("mark", "string", "written before WAITAOF, which then waits for all earlier writes")
 DAMAGED: Final = Key("damaged:", "any", "a key that had another type than the ledger's", "KEY")
 TICKS: Final = Key("ticks", "hash", "the last tick that beat has submitted, for each entry of the schedule")
+EPOCH: Final = Key("epoch", "hash", "what shows that the data was emptied, or has gone back")
+EPOCH_KNOWN: Final = Key("epoch:known", "set", "the lost attempts that workers have named, by number")
 
 LAYOUT: Final = Key("layout", "string", "the version of the layout; another one is refused")
 

@@ -1,14 +1,19 @@
--- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock.
+-- Uses: record, quota, pauses, ready, money, ends, caps, capacity, apart, clock, epoch.
 -- Takes what may happen now, and leases each step to the caller, which has registered its accounts (register.lua).
--- Arguments: registration; expected, the time by the worker's own clock, or nothing; lease, poll_lease, copy_lease,
+-- Arguments: registration; epoch, or nothing, moves and attempts, as the worker saw them last; expected, the time by the
+-- worker's own clock, or nothing; lease, poll_lease, copy_lease,
 -- store_lease (milliseconds); copies, the most jobs whose images are to be copied; batch, the most steps of another
 -- kind (of polls, for each account); expired, the outcome of a job that expires; prices and caps, or nothing.
--- Reply: {steps, unreadable, wait, time}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
+-- Reply: {steps, unreadable, wait, time, epoch, moves, attempts}. `steps` are {id, step, lease} triples; a step `credits` is about an account and
 -- not a job. `unreadable` has an error text for each record that is set apart now. `wait` is in milliseconds, until
 -- there is more to do; -1 means that only a wake-up can bring more. The reply is 'unknown' if the caller has to
--- register first, and 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times.
-local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
+-- register first, 'stepped' if the server's clock was stepped: shift_clock.lua corrects the times; and 'behind' if the
+-- ledger has lost what the worker has seen: it calls recall.lua.
+local last_claim = sane(redis.call('ZSCORE', REGISTRATIONS, A.registration), 0, FOR_EVER - 1)
 if not last_claim then return 'unknown' end
+local epoch = current_epoch()
+if not epoch.id then return 'unknown' end
+if is_behind(epoch) then return 'behind' end
 if step_of_clock(last_claim, A.expected) ~= 0 then return 'stepped' end
 if NOW - last_claim >= CLAIMED_EVERY then redis.call('ZADD', REGISTRATIONS, NOW, A.registration) end
 
@@ -36,7 +41,7 @@ local function due(index, most)
 end
 
 -- A job that was not sent in time expires. A job on the wire returns to this index if it is refused.
-local late = due(EXPIRING, A.batch)
+local late = due(EXPIRING, math.min(A.batch, MOST_EXPIRED))
 for i = 1, #late, 2 do
   local id = late[i]
   local job, fault = load(id)
@@ -70,6 +75,7 @@ for i = 1, #entries, 2 do
     set_aside(id, fault)
   elseif not job then
     redis.call('ZREM', DUE, id)
+    redis.call('DEL', LOG .. id)
   elseif job.state == 'queued' and job.starts and job.starts > NOW then
     -- It was set apart, and is put back before its start.
     redis.call('ZADD', DUE, job.starts, id)
@@ -95,6 +101,7 @@ for _, id in ipairs(uncopied) do
     set_aside(id, fault, COPIES)
   elseif not job or not job.copies then
     redis.call('ZREM', COPIES, id)
+    if not job then redis.call('DEL', LOG .. id) end
   else
     job.copy_lease = (job.copy_lease or 0) + 1
     redis.call('ZADD', COPIES, NOW + A.copy_lease, id)
@@ -104,7 +111,8 @@ for _, id in ipairs(uncopied) do
 end
 
 local spent_caps = due(OVER_BUDGET, MOST_CAPS)
-for i = 1, #spent_caps, 2 do try_over_budget(spent_caps[i], A.prices, A.caps) end
+local tried = math.ceil(TRY_OVER_BUDGET / math.max(1, #spent_caps / 2))
+for i = 1, #spent_caps, 2 do try_over_budget(spent_caps[i], A.prices, A.caps, tried) end
 
 -- The claim visits the accounts that have something due, and accounts that may send jobs of the common queue.
 local capacities, free, common = {}, 0, redis.call('ZCARD', READY)
@@ -117,7 +125,7 @@ end
 
 local function visit(account, key)
   if capacities[account] then return capacities[account] end
-  local capacity = capacity_of(account, key, ask, polls[account])
+  local capacity = capacity_of(account, key, ask, polls[account], epoch)
   if not capacity then return nil end
   capacities[account], capacities[#capacities + 1] = capacity, capacity
   free = free + math.max(0, capacity.free)
@@ -186,12 +194,17 @@ local function send(id, capacity)
     -- Without a readable record, nothing says which of the two queues holds the job.
     redis.call('ZREM', READY, id)
     redis.call('ZREM', ready_of(capacity.account), id)
-    if fault then set_aside(id, fault) end
+    if fault then set_aside(id, fault) else redis.call('DEL', LOG .. id) end
     return false
   end
   dequeue(job)
   if job.state ~= 'queued' then
     -- The entry is stale: the job is in another index by now.
+    save(job)
+    return false
+  end
+  if may_have_been_sent(job, epoch) then
+    doubt_over_gap(job, epoch)
     save(job)
     return false
   end
@@ -215,7 +228,8 @@ local function send(id, capacity)
     try_with('probe', id, capacity.account, A.lease)
     capacity.closed = NOW + A.lease
   end
-  turns[job.priority] = math.max(turns[job.priority] or 0, job.turn)
+  local last = turns[job.priority] or {turn = 0, sent = 0}
+  turns[job.priority] = {turn = math.max(last.turn, job.turn), sent = last.sent + 1}
   return true
 end
 
@@ -226,7 +240,7 @@ while total > 0 do
     capacity.free, capacity.slots, total = capacity.free - 1, capacity.slots - 1, total - 1
   end
 end
-for priority, turn in pairs(turns) do turn_over(priority, turn) end
+for priority, last in pairs(turns) do turn_over(priority, last.turn, last.sent) end
 
 local function poll(job, capacity)
   job.polling = NOW
@@ -291,4 +305,6 @@ if A.copies > 0 then first_time(COPIES, after(NOW)) end
 -- Accounts that are due already and were not visited belong to other workers, or have nothing to do.
 first_time(ACTIVE, after(NOW))
 if common then first_time(OPEN, after(NOW)) end
-return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1, NOW}
+if #steps > 0 then epoch.moves = redis.call('HINCRBY', EPOCH, 'moves', 1) end
+return {steps, unreadable, wake < FOR_EVER and math.max(0, math.floor(wake - NOW)) or -1, NOW, epoch.id, epoch.moves,
+  epoch.attempts}

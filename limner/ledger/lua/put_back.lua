@@ -18,4 +18,8 @@ redis.call('ZREM', COPIES, A.job)
 redis.call('ZREM', COPIES_FAILED, A.job)
 redis.call('PEXPIRE', JOB .. A.job, KEEP_DROPPED)
 redis.call('PEXPIRE', LOG .. A.job, KEEP_DROPPED)
+local key = redis.pcall('HGET', JOB .. A.job, 'key')
+if type(key) == 'string' and redis.call('GET', KEY .. key) == A.job then
+  redis.call('PEXPIRE', KEY .. key, KEEP_DROPPED)
+end
 return 1

@@ -1,9 +1,12 @@
--- Uses: layout, record, wakeup.
+-- Uses: layout, record, wakeup, epoch.
 -- Registers workers with the same settings: the limits of their accounts, and the names of their keys.
--- Arguments: registration; quotas, or a part of them; last, true with the last part.
+-- Arguments: registration; fresh, the id of an epoch, if there is none yet; quotas, or a part of them; last, true with
+-- the last part.
 -- Reply: the number of accounts; an error if the ledger has another layout.
 local refusal = other_layout()
 if refusal then return refusal end
+if not current_epoch().id then redis.call('HSET', EPOCH, 'id', A.fresh, 'moves', 0, 'attempts', 0) end
+redis.call('HINCRBY', EPOCH, 'moves', 1)
 for _, quota in ipairs(A.quotas) do
   local given = {'creates', quota.creates, 'creates_span', quota.creates_span, 'polls', quota.polls,
     'polls_span', quota.polls_span, 'max_in_flight', quota.max_in_flight, 'first_margin', quota.margin}

@@ -3,7 +3,7 @@
 -- all jobs that have a time to wait for. A job in a ready queue needs no move, since its deadline stands still there.
 -- Arguments: registration; expected, the time by the worker's own clock, or nothing.
 -- Reply: the step in milliseconds; 0 if there was none, or if another worker has moved the times already.
-local last_claim = tonumber(redis.call('ZSCORE', REGISTRATIONS, A.registration))
+local last_claim = sane(redis.call('ZSCORE', REGISTRATIONS, A.registration), 0, FOR_EVER - 1)
 local step = last_claim and step_of_clock(last_claim, A.expected) or 0
 if step == 0 then return 0 end
 

@@ -27,7 +27,7 @@ if A.remember then
   if A.too_old then return {'too_old', A.job} end
 end
 if A.account and redis.call('SISMEMBER', ACCOUNTS, A.account) == 0 then
-  local names = redis.call('SMEMBERS', ACCOUNTS)
+  local names = redis.call('SRANDMEMBER', ACCOUNTS, MOST_NAMED)
   table.sort(names)
   if #names > 0 then return {'no_account', table.concat(names, ', ')} end
 end

@@ -21,6 +21,7 @@ _WORD: Final = re.compile(r"\w+")
 _FIELD: Final = re.compile(r"\bjob\.(\w+)")
 HEAD_KEYS: Final = ("JOB", "DAMAGED")
 """The keys that the head of each script names."""
+_HEAD_CONSTANTS: Final = ("LARGEST", "KEEP_DROPPED")
 _LUA: Final = files("limner.ledger") / "lua"
 
 
@@ -88,7 +89,8 @@ def _head() -> str:
     text = _COMMENT.sub("", (_LUA / "head" / "head.lua").read_text("utf-8"))
     values = [f"P .. '{KEYS[name].name}'" for name in HEAD_KEYS]
     lines = [f"local {name} = {value}\n" for name, value in zip(HEAD_KEYS, values, strict=True)]
-    return "".join([_CLOCK, f"local LARGEST = {constants.LARGEST}\n", *lines, text])
+    lines += [f"local {name} = {getattr(constants, name)}\n" for name in _HEAD_CONSTANTS]
+    return "".join([_CLOCK, *lines, text])
 
 
 _CLOCK: Final = """\

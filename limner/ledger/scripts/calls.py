@@ -80,6 +80,9 @@ class BeginCall(Script[Grant | Literal["stale", "late"]]):
     job: str
     lease: int
     token: str
+    epoch: str | None
+    moves: int
+    attempts: int
     send_lease: Milliseconds
     store_lease: Milliseconds
     deadline: Milliseconds

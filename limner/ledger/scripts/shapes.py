@@ -153,6 +153,7 @@ _COST: Final[Mapping[str, Shape]] = {"credits": TEXT, "cost": AMOUNT, "said": TE
 _TASK: Final[Mapping[str, Shape]] = {"job": TEXT, "task_id": TEXT, "ttl": LIFE}
 
 SHAPES: Final[Mapping[str, Shape]] = {
+    "sent": Each(Tuple((TEXT, ATTEMPT, TEXT, TEXT, COUNT, FLAG))),
     "steps": Each(Tuple((TEXT, TEXT, LEASE))),
     "polls": Each(Tuple((TEXT, LEASE))),
     "come_from": Each(FLAG, keyed=True),

@@ -101,6 +101,16 @@ def log_of(fleet: LocalFleet) -> str:
     return "\n".join(worker.log.read_text() for worker in fleet.workers)
 
 
+def outages(fleet: LocalFleet) -> int:
+    """The outages of the worker, once none lasts. Only the first error of one is told at once."""
+
+    def begun() -> int:
+        return log_of(fleet).count("an outage begins")
+
+    eventually(lambda: begun() == log_of(fleet).count("the outage is over"), within=40.0)
+    return begun()
+
+
 def queues_of(node: LocalRabbitMQ) -> dict[str, str]:
     """The types of the queues, by name."""
     rows = node.control("list_queues", "name", "type", "--no-table-headers").splitlines()
@@ -275,7 +285,7 @@ def test_a_killed_worker_s_messages_go_to_another_one(node: LocalRabbitMQ) -> No
         app = plain(node, fleet)
         results = [
             app.send_task("limner.create_task", kwargs={"prompt": f"boat {number}"}, queue="killed")
-            for number in range(200)
+            for number in range(100)
         ]
         eventually(lambda: events(limner, results[20].id), every=0.001)
         fleet.kill_worker(0)
@@ -284,7 +294,7 @@ def test_a_killed_worker_s_messages_go_to_another_one(node: LocalRabbitMQ) -> No
         limner.resume()
         for result in results:
             assert result.get(timeout=WAIT)["urls"]
-        assert created(fleet) == 200
+        assert created(fleet) == 100
         assert bought_once(fleet)
 
 
@@ -305,7 +315,7 @@ def test_a_restart_of_the_broker_under_load_loses_and_doubles_nothing(
         assert job.result(WAIT).urls
     for result in asked:
         assert result.get(timeout=WAIT)["urls"]
-    assert time.monotonic() - back < 15.0
+    assert time.monotonic() - back < 30.0
     assert created(fleet) == 250
     assert bought_once(fleet)
     fleet.check()
@@ -314,11 +324,11 @@ def test_a_restart_of_the_broker_under_load_loses_and_doubles_nothing(
 def test_a_broker_that_does_not_answer_hangs_nobody(
     node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
 ) -> None:
-    before = log_of(fleet).count("has not confirmed 1 messages within 2 s")
+    outages(fleet)
     node.pause()
     try:
         job = limner.submit("a boat in the ice")
-        eventually(lambda: log_of(fleet).count("has not confirmed 1 messages within 2 s") > before)
+        eventually(lambda: "RabbitMQ has not confirmed 1 messages within 2 s" in log_of(fleet))
     finally:
         node.resume()
     assert job.result(WAIT).urls
@@ -333,6 +343,7 @@ def test_a_broker_that_is_full_is_told_and_used_again_when_it_has_room(
     # A connection that was made before the broker's restart is repeated.
     last: Any = sender.send_task("limner.create_task", kwargs={"prompt": "a fox"}, queue=QUEUE, retry=True)
     assert last.get(timeout=WAIT)["urls"]
+    outages(fleet)
     node.block()
     try:
         # The first message after the alarm makes RabbitMQ tell of it.
@@ -414,10 +425,21 @@ def test_a_message_that_was_delivered_often_is_sent_anew_and_not_dropped(node: L
             assert "the queue often was made with other arguments" in findings[1].found
 
 
-def test_a_wrong_password_is_told_without_the_password(node: LocalRabbitMQ, fleet: LocalFleet) -> None:
+def test_a_wrong_password_is_told_and_ends_no_worker(
+    node: LocalRabbitMQ, fleet: LocalFleet, limner: Limner
+) -> None:
     url = node.url.replace("limner:", "limner:hunter2")
     settings = Settings(redis_url=fleet.redis_url, broker_url=url)
     [finding] = examined(settings)
     assert finding.verdict is Verdict.FAIL
     assert "refuses this user" in finding.found
     assert "hunter2" not in str(finding)
+    # Somebody changes the password of the fleet's user, and changes it back.
+    password = node.url.partition("limner:")[2].partition("@")[0]
+    before = outages(fleet)
+    node.control("change_password", "limner", "another")
+    node.control("close_all_connections", "the test")
+    eventually(lambda: log_of(fleet).count("an outage begins") > before)
+    node.control("change_password", "limner", password)
+    assert limner.submit("a patient fox").result(WAIT).urls
+    fleet.check()

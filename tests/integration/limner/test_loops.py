@@ -2,14 +2,18 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import redis
 
 from limner import Cancellation, JobState, Limner, StoreUnavailable
-from limner.loops import THREADS
+from limner._redis import connect_async
+from limner.loops import THREADS, EventLoops
+from sandbox.local.valkey import EmbeddedValkey
 
 PATIENCE = 15.0
 
@@ -111,5 +115,59 @@ def test_a_call_in_a_thread_raises_what_the_blocking_one_does() -> None:
             for ask in asked:
                 with pytest.raises(StoreUnavailable):
                     await ask()
+
+    asyncio.run(backend())
+
+
+def test_any_number_of_calls_waits_for_as_long_as_others_are_answered(valkey_url: str) -> None:
+    loops = EventLoops(lambda: connect_async(valkey_url, timeout=1.0, connections=1))
+
+    async def slowly(client: Any) -> bool:
+        await asyncio.sleep(0.2)
+        answer: bool = await client.ping()
+        return answer
+
+    async def backend() -> None:
+        began = time.monotonic()
+        assert all(await asyncio.gather(*(loops.call(slowly) for _ in range(10))))
+        # The pool itself would have given up.
+        assert time.monotonic() - began > 1.0
+        await loops.aclose()
+
+    asyncio.run(backend())
+
+
+def test_calls_that_wait_end_with_a_redis_that_answers_nobody() -> None:
+    async def backend() -> None:
+        with EmbeddedValkey() as valkey:
+            async with Limner(valkey.url, timeout=0.5) as limner:
+                job = await limner.asubmit("a")
+                valkey.pause()
+                try:
+                    began = time.monotonic()
+                    calls = (job.astatus() for _ in range(100))
+                    told = await asyncio.gather(*calls, return_exceptions=True)
+                    assert {type(error) for error in told} == {StoreUnavailable}
+                    assert time.monotonic() - began < 5.0
+                finally:
+                    valkey.resume()
+                assert (await job.astatus()).state is JobState.QUEUED
+
+    asyncio.run(backend())
+
+
+def test_a_call_that_is_cancelled_passes_its_turn_on(valkey_url: str) -> None:
+    async def backend() -> None:
+        async with Limner(valkey_url, connections=2) as limner:
+            job = await limner.asubmit("a")
+            for number in range(50):
+                calls = [asyncio.create_task(job.astatus()) for _ in range(10)]
+                for call in calls[number % 10 : 10 : 3]:
+                    await asyncio.sleep(0.0005 * (number % 7))
+                    call.cancel()
+                done, pending = await asyncio.wait(calls, timeout=PATIENCE)
+                assert not pending
+                assert all(call.cancelled() or call.result() for call in done)
+            assert (await asyncio.wait_for(job.astatus(), PATIENCE)).position == 1
 
     asyncio.run(backend())

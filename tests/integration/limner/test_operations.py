@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -101,3 +102,22 @@ def test_a_follower_bears_an_outage_and_not_a_long_one(monkeypatch: pytest.Monke
                     await asyncio.wait_for(follower, PATIENCE)
 
     asyncio.run(backend())
+
+
+def test_followers_that_begin_while_redis_is_away_wait_for_it() -> None:
+    with EmbeddedValkey(aof=True) as valkey, Limner(valkey.url, timeout=0.5) as limner:
+        old = limner.submit("before")
+        valkey.kill()
+
+        def follow() -> str:
+            return next(limner.events(from_start=True)).job_id
+
+        def follow_asynchronously() -> str:
+            return asyncio.run(collect(limner.aevents(from_start=True), 1))[0]
+
+        with ThreadPoolExecutor(2) as pool:
+            followers = [pool.submit(follow), pool.submit(follow_asynchronously)]
+            done, _ = wait(followers, timeout=1.0)
+            assert not done
+            valkey.restart()
+            assert [follower.result(PATIENCE) for follower in followers] == [old.id] * 2

@@ -14,7 +14,6 @@ from celery.result import AsyncResult
 from pydantic import SecretStr
 
 from config import Settings
-from config.celery_options import celery_options
 from limner import Images
 from limner.ledger import Claim, Grant
 from limner.ledger.record import Record
@@ -24,6 +23,7 @@ from limner.submission import prepare
 from tasks import check_status
 from tests.conftest import eventually
 from tests.integration.provider.raw import Conversation, RawServer, http
+from worker.application import build_app
 from worker.limits.quota import quotas
 from worker.services import POLLS_IN_A_MESSAGE, Services, make_services
 
@@ -192,8 +192,7 @@ def world(
             result_ttl_seconds=3600,
             generation_attempts=1,
         )
-        app = Celery("results", set_as_current=False)
-        app.conf.update(celery_options(settings))
+        app = build_app(settings)
         services = make_services(settings, app)
         world = World(services, app, provider)
         run = services.ledger.store.run

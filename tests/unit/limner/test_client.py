@@ -5,14 +5,16 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import limner
-from limner import InvalidRequest, Job, Limner, errors
+from limner import ConfigurationError, InvalidRequest, Job, Limner, errors
 
 NOWHERE = "redis://127.0.0.1:1/0"
+API = (Path(__file__).parents[2] / "typing" / "api.py").read_text("utf-8")
 NO_TWIN = {"get", "from_env"}
 """They ask nothing of Redis."""
 PUBLIC = [
@@ -63,6 +65,17 @@ def test_a_method_that_blocks_has_a_twin_with_the_same_parameters(owner: type, n
     assert is_async(twin)
     assert inspect.signature(twin).parameters == inspect.signature(blocking).parameters
     assert inspect.getdoc(twin)
+
+
+@pytest.mark.parametrize(("owner", "name"), PUBLIC)
+def test_the_typed_example_calls_every_method(owner: type, name: str) -> None:
+    assert f".{name}(" in API, f"tests/typing/api.py does not call {owner.__name__}.{name}"
+
+
+@pytest.mark.parametrize("connections", [0, -1, True, 2.5, "3"])
+def test_a_number_of_connections_is_a_whole_one_from_1_on(connections: Any) -> None:
+    with pytest.raises(ConfigurationError, match="connections: must be a whole number from 1 on"):
+        Limner(NOWHERE, connections=connections)
 
 
 def test_the_old_name_of_a_wait_is_the_same_method() -> None:

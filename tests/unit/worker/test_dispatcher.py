@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from limner.ledger import Claim, Claimed, Leases, Money, Quota
+from limner.ledger import Claim, Claimed, Leases, Loss, Money, Quota
 from worker import dispatcher
 from worker.dispatcher import (
     FIRST_BEHIND,
@@ -208,6 +208,24 @@ def test_a_step_of_the_clock_is_told_with_its_size(
     queue.stepped = -3600.25
     run(queue, time, seconds=3)
     assert caplog.text.count("the clock of Redis was stepped by -3600.2 s") == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("rolled_back", "has gone back to an older state"),
+        ("emptied", "was emptied, or is another one"),
+        ("known", "another worker has found before"),
+    ],
+)
+def test_a_loss_of_data_is_told_as_an_error(
+    what: Literal["rolled_back", "emptied", "known"], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatcher.tell_loss(Loss(what, restored=3, unknown=2))
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert told in caplog.text
+    assert "On record again: 3 attempts; tasks of jobs that are gone: 2" in caplog.text
 
 
 def gaps(times: list[float]) -> list[float]:

@@ -13,6 +13,7 @@ function redis.call(command, key, ...)
   if string.find(reply.err, 'WRONGTYPE', 1, true) and string.sub(key, 1, #JOB) ~= JOB then
     server.log(server.LOG_WARNING, 'limner: ' .. key .. ' has a wrong type and is moved to ' .. DAMAGED .. key)
     server.call('RENAME', key, DAMAGED .. key)
+    server.call('PEXPIRE', DAMAGED .. key, KEEP_DROPPED)
   elseif command == 'HINCRBY' then
     local field, amount = ...
     server.call('HSET', key, field, math.max(0, tonumber(amount)))

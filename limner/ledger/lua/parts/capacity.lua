@@ -1,4 +1,4 @@
--- Uses: quota, pauses, ready.
+-- Uses: quota, pauses, ready, epoch.
 -- Capacity: the accounts that a claim visits, and what each of them can take now.
 --
 -- Two indexes say which accounts to visit, so that the cost of a claim depends on what it finds and not on the number
@@ -9,7 +9,7 @@
 -- Returns the account's capacity. Calls `ask` for an account whose balance has to be read first. Returns nil for an
 -- account without limits, and for one whose key is refused, unless it has polls (`polls_due`) or its check is due: it
 -- stays in the indexes for workers with another key.
-local function capacity_of(account, key, ask, polls_due)
+local function capacity_of(account, key, ask, polls_due, epoch)
   local at, way = closed_until(account, key)
   if way == 'key' and at > NOW and not polls_due and redis.call('ZCARD', READY_POLLS .. account) == 0 then return nil end
   local limits = limits_of(account)
@@ -23,6 +23,11 @@ local function capacity_of(account, key, ask, polls_due)
   local used = counted(WINDOW_CREATE .. account, create_edge(limits))
   local capacity = {account = account, limits = limits, slots = slots, next = 1}
   capacity.free = math.min(limits.limit - used, slots, limits.ramp or limits.limit)
+  local quiet = quiet_until(epoch, limits)
+  if quiet > NOW then
+    capacity.free, capacity.closed = 0, math.max(quiet, at or 0)
+    return capacity
+  end
   if not at then
     if capacity.free > 0 and stalled(account, limits) then capacity.free, capacity.stalled = 0, true end
     return capacity

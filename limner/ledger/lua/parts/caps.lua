@@ -5,14 +5,15 @@
 -- whole cap.
 local function over_budget(job, amount, caps)
   if not caps or amount == 0 then return nil end
-  local function used(suffix)
-    local held = redis.call('HGET', MONEY_HELD, 'held' .. suffix)
-    local spent = redis.call('HGET', money_of(NOW), 'spent' .. suffix)
-    return (tonumber(spent) or 0) + (tonumber(held) or 0)
+  local function used(held, days, spent)
+    held, spent = redis.call('HGET', MONEY_HELD, held), redis.call('HGET', days .. day_of(NOW), spent)
+    -- What cannot be counted with is counted anew.
+    return (sane(spent, 0, LARGEST - 1) or 0) + (sane(held, 0, LARGEST - 1) or 0)
   end
-  if caps.day and used('') + amount > caps.day then return 'day', amount > caps.day end
+  if caps.day and used('held', MONEY, 'spent') + amount > caps.day then return 'day', amount > caps.day end
   local cap = caps.lanes and job.lane and caps.lanes[job.lane] or caps.lane
-  if cap and job.lane and used(':lane:' .. job.lane) + amount > cap then return 'lane', amount > cap end
+  if not cap or not job.lane then return nil end
+  if used('held:lane:' .. job.lane, MONEY_LANES, job.lane) + amount > cap then return 'lane', amount > cap end
 end
 
 -- The time of the next try: the day's spending starts anew, or held money may have been released.
@@ -38,10 +39,10 @@ local function over_the_cap(job, cap, always, caps)
   redis.call('ZADD', OVER_BUDGET, 'NX', try_over_budget_at(), name)
 end
 
--- Moves jobs for which the cap has money again back to their positions in the ready queue.
-local function try_over_budget(name, prices, caps)
+-- Moves jobs for which the cap has money again back to their positions in the ready queue, of the first `most`.
+local function try_over_budget(name, prices, caps, most)
   local waiting, promised, left = OVER_BUDGET_OF .. name, 0, false
-  for _, id in ipairs(redis.call('ZRANGE', waiting, 0, TRY_OVER_BUDGET - 1)) do
+  for _, id in ipairs(redis.call('ZRANGE', waiting, 0, most - 1)) do
     local job, fault = load(id)
     if not job and not fault then
       redis.call('ZREM', waiting, id)

@@ -12,9 +12,21 @@ local function note(job, event, detail)
   return text
 end
 
+-- Counts the bytes by which an event exceeds a usual one. With every EVENT_PIECE of them, the stream forgets the events
+-- up to the one that was noted KEEP_PIECES pieces ago.
+local function bound_events(entry, excess)
+  if redis.call('HINCRBY', EVENTS_EXCESS, 'bytes', excess) < EVENT_PIECE then return end
+  local piece = redis.call('HINCRBY', EVENTS_EXCESS, 'pieces', 1) % KEEP_PIECES
+  local oldest = redis.call('HGET', EVENTS_EXCESS, int(piece))
+  redis.call('HSET', EVENTS_EXCESS, 'bytes', 0, int(piece), entry)
+  if oldest then redis.pcall('XTRIM', EVENTS, 'MINID', '~', oldest) end
+end
+
 local function publish(id, event, text, metadata, namespace)
-  redis.pcall('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*', 'job', id, 'event', event, 'at', int(NOW),
+  local entry = redis.pcall('XADD', EVENTS, 'MAXLEN', '~', KEEP_EVENTS, '*', 'job', id, 'event', event, 'at', int(NOW),
     'detail', text, 'metadata', metadata, 'namespace', namespace)
+  local excess = #text + #metadata + #namespace - USUAL_EVENT
+  if excess > 0 and type(entry) == 'string' then bound_events(entry, excess) end
 end
 
 -- Appends an event to the job's log and to the stream.

@@ -5,11 +5,15 @@
 local function other_layout()
   local layout = redis.pcall('GET', LAYOUT)
   if type(layout) == 'table' then return redis.error_reply('BROKEN the layout of the ledger is no text') end
-  if tonumber(layout) == VERSION then return nil end
+  local version = tonumber(layout)
+  if version == VERSION then return nil end
+  if layout and not (version and version == version) then
+    return redis.error_reply('BROKEN the layout of the ledger is no number')
+  end
   if not layout and redis.call('EXISTS', TURNS_NOW, ACCOUNTS) == 0 then
     redis.call('SET', LAYOUT, VERSION)
     return nil
   end
-  local age = layout and tonumber(layout) > VERSION and 'NEWER' or 'OLDER'
+  local age = layout and version > VERSION and 'NEWER' or 'OLDER'
   return redis.error_reply(age .. ' the ledger has layout ' .. (layout or 'of before 5') .. ', known is ' .. VERSION)
 end

@@ -3,15 +3,32 @@
 -- until its end is known. Then it is spent, at the provider's figure, or released. If its end stays unknown, it
 -- becomes doubtful.
 --
--- `money:held` has what is held and doubtful now. `money:DAY` has what was spent on a day (UTC, counted from 1970).
--- Both have it in all, by account and by lane.
+-- `money:held` has what is held and doubtful now, in all, by account and by lane. `money:DAY` has what was spent on a
+-- day (UTC, counted from 1970), in all and by account, and `money:lanes:DAY` has it by lane.
 
-local function money_of(at) return MONEY .. int(math.floor(at / DAY)) end
+local function day_of(at) return int(math.floor(at / DAY)) end
 
-local function book(key, what, amount, job, account)
-  redis.call('HINCRBY', key, what, amount)
-  redis.call('HINCRBY', key, what .. ':account:' .. account, amount)
-  if job.lane then redis.call('HINCRBY', key, what .. ':lane:' .. job.lane, amount) end
+local function money_of(at) return MONEY .. day_of(at) end
+
+-- Adds to what is held or doubtful. A lane without any is forgotten.
+local function book(what, amount, job, account)
+  redis.call('HINCRBY', MONEY_HELD, what, amount)
+  redis.call('HINCRBY', MONEY_HELD, what .. ':account:' .. account, amount)
+  if not job.lane then return end
+  local lane = what .. ':lane:' .. job.lane
+  local left = redis.call('HINCRBY', MONEY_HELD, lane, amount)
+  local first = left == tonumber(amount)
+  if left <= 0 or first and redis.call('HLEN', MONEY_HELD) > MOST_LANES then redis.call('HDEL', MONEY_HELD, lane) end
+end
+
+-- Adds to what the lane has spent on the day. A day of many lanes has them for a shorter time, and no more than
+-- MOST_LANES of them.
+local function spend_of_lane(lane, amount)
+  local lanes = MONEY_LANES .. day_of(NOW)
+  if redis.call('HINCRBY', lanes, lane, amount) ~= tonumber(amount) then return end
+  local count = redis.call('HLEN', lanes)
+  if count > MOST_LANES then redis.call('HDEL', lanes, lane) end
+  redis.call('PEXPIRE', lanes, (count > MANY_LANES and KEEP_LANES_DAYS or KEEP_DAYS) * DAY)
 end
 
 local function account_of(job, attempt)
@@ -34,7 +51,7 @@ end
 local function hold(job, attempt, amount)
   job.cost = amount
   set_of_attempt(job, 'hold', attempt, amount)
-  book(MONEY_HELD, 'held', int(amount), job, account_of(job, attempt))
+  book('held', int(amount), job, account_of(job, attempt))
 end
 
 -- Releases the attempt's held or doubtful money. Returns the amount, or nil if there was none.
@@ -45,7 +62,7 @@ local function release(job, attempt)
   local amount = amount_of(job, field, attempt)
   set_of_attempt(job, field, attempt, nil)
   if not amount then return nil end
-  book(MONEY_HELD, what, int(-amount), job, account_of(job, attempt))
+  book(what, int(-amount), job, account_of(job, attempt))
   return amount
 end
 
@@ -60,7 +77,9 @@ local function spend(job, attempt, amount)
   local held = release(job, attempt)
   amount = amount or held or job.cost or 0
   local key = money_of(NOW)
-  book(key, 'spent', int(amount), job, account_of(job, attempt))
+  redis.call('HINCRBY', key, 'spent', int(amount))
+  redis.call('HINCRBY', key, 'spent:account:' .. account_of(job, attempt), int(amount))
+  if job.lane then spend_of_lane(job.lane, int(amount)) end
   if redis.call('HINCRBY', key, 'tasks', 1) == 1 then redis.call('PEXPIRE', key, KEEP_DAYS * DAY) end
 end
 
@@ -70,8 +89,8 @@ local function leave_attempt_doubtful(job, attempt)
   if not amount then return end
   set_of_attempt(job, 'hold', attempt, nil)
   set_of_attempt(job, 'doubt', attempt, amount)
-  book(MONEY_HELD, 'held', int(-amount), job, account_of(job, attempt))
-  book(MONEY_HELD, 'doubtful', int(amount), job, account_of(job, attempt))
+  book('held', int(-amount), job, account_of(job, attempt))
+  book('doubtful', int(amount), job, account_of(job, attempt))
 end
 
 -- The same for all attempts except those in `waiting`.

@@ -117,7 +117,10 @@ end
 -- Audits a few of the slots that are due for it.
 local function audit_flight(account)
   local flight, gone = IN_FLIGHT .. account, 0
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)) do
+  local slots = redis.call('ZRANGEBYSCORE', flight, '-inf', NOW, 'LIMIT', 0, MOST_AUDITED)
+  -- No audit is as late as that.
+  if #slots == 0 then slots = redis.call('ZRANGEBYSCORE', flight, after(NOW + 2 * AUDIT), '+inf', 'LIMIT', 0, MOST_AUDITED) end
+  for _, id in ipairs(slots) do
     if redis.pcall('HGET', JOB .. id, 'slot') == account then
       redis.call('ZADD', flight, NOW + AUDIT, id)
     else
@@ -131,6 +134,10 @@ local function forget_permits(account, limits)
   redis.call('ZREMRANGEBYSCORE', WINDOW_CREATE .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
   redis.call('ZREMRANGEBYSCORE', WINDOW_ANSWER .. account, '-inf', NOW - limits.creates_span - REMEMBERED)
   redis.call('ZREMRANGEBYSCORE', WINDOW_POLL .. account, '-inf', NOW - limits.polls_span - REMEMBERED)
+  -- No permit counts from a later time on: somebody else has written it.
+  for _, window in ipairs({WINDOW_CREATE, WINDOW_ANSWER, WINDOW_POLL}) do
+    redis.call('ZREMRANGEBYSCORE', window .. account, after(NOW + LONGEST_SILENCE), '+inf')
+  end
 end
 
 -- Learns from an answer that accepts the request: corrects the permit's time, lowers the margin, and widens the ramp.

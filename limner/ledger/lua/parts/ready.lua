@@ -9,7 +9,7 @@
 -- priority goes first, and among equals the lowest turn. Turns are start tags of fair queueing (Goyal, Vin and Cheng
 -- 1996): the next job of a lane gets the turn after the lane's last one, but no turn that has passed already. So
 -- lanes share the turns equally, however many jobs each has, and the jobs of a lane go in the order of submission. A
--- job keeps its turn through all attempts.
+-- job keeps its turn through all attempts. A turn that very many new lanes share is cut short (`turn_over`).
 --
 -- A job that is to be polled waits in the poll queue of its account. Its score is the time at which it will be
 -- overdue by the pause that its policy allowed between two polls. So of two jobs, the one goes first that is later in
@@ -45,12 +45,25 @@ local function leave_lane(job)
   end
 end
 
--- Advances the current turn of a priority. Lanes without a later turn need not be remembered.
-local function turn_over(priority, turn)
-  local now = sane(redis.call('HGET', TURNS_NOW, priority), 0, TURNS) or 0
-  if turn <= now then return end
-  redis.call('HSET', TURNS_NOW, priority, int(turn))
-  redis.call('ZREMRANGEBYSCORE', LANES .. priority, '-inf', int(turn))
+-- Advances the current turn of a priority after `sent` jobs of it, of which the last has that turn. A turn that more
+-- jobs share than it has room for ends for new lanes before its last job is sent. Otherwise a tenant who uses a new
+-- lane for each job would have all of them go before the next job of a lane with a backlog. The room is several times
+-- the number of lanes with a backlog, so new lanes still get most of the permits.
+local function turn_over(priority, turn, sent)
+  local known = redis.call('HMGET', TURNS_NOW, priority, 'sent:' .. priority)
+  local now, lanes = sane(known[1], 0, TURNS) or 0, LANES .. priority
+  if turn > now then
+    now, sent = turn, 0
+  else
+    sent = sent + (sane(known[2], 0, TURNS) or 0)
+    local room = TURN_ROOM
+    if sent >= room then room = math.max(room, ROOM_A_LANE * redis.call('ZCOUNT', lanes, int(now + 2), '+inf')) end
+    now, sent = now + math.floor(sent / room), sent % room
+  end
+  redis.call('HSET', TURNS_NOW, priority, int(now), 'sent:' .. priority, int(sent))
+  -- Lanes without a later turn need not be remembered. The rest of them goes with later claims.
+  local passed = math.min(redis.call('ZCOUNT', lanes, '-inf', int(now)), MOST_PASSED)
+  if passed > 0 then redis.call('ZREMRANGEBYRANK', lanes, 0, passed - 1) end
 end
 
 local function score_of(job)

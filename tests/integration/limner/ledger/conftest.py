@@ -12,6 +12,7 @@ from limner._redis import connect
 from limner.ledger import Claim, Claimed, Grant, Ledger, Quota, Submission, TaskEnd
 from limner.models import TextToImage
 from limner.submission import prepare
+from tests.growth import unbounded
 from tests.integration.limner.ledger import speaking
 
 START = 1_800_000_000.0
@@ -97,4 +98,6 @@ def new(prompt: str = "a fox", **options: object) -> Submission:
 @pytest.fixture
 def bench(valkey_url: str) -> Iterator[Bench]:
     with connect(valkey_url) as client:
-        yield Bench(client)
+        bench = Bench(client)
+        yield bench
+        assert unbounded(client, bench.ledger.prefix) == []

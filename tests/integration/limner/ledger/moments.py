@@ -14,6 +14,7 @@ from limner.ledger import (
     Caps,
     Claim,
     Closing,
+    Ledger,
     Money,
     Polled,
     Quota,
@@ -25,6 +26,7 @@ from limner.ledger import (
     TaskSucceeded,
 )
 from limner.ledger.durations import DurationSample
+from limner.ledger.layout.keys import EPOCH, JOB
 from limner.ledger.queue import ShiftClock
 from limner.ledger.scripts.script import Script
 from limner.models import ImageFile
@@ -154,6 +156,20 @@ def paused(bench: Bench, *, broke: bool = True) -> str:
     bench.ledger.jobs.retry(job_id, 1, ERROR, delay=1.0, pause=closing)
     bench.now += 6.0
     return job_id
+
+
+def gone_back(bench: Bench, *, emptied: bool = False) -> Script[Any]:
+    """The ledger has lost the beginning of an attempt, or everything."""
+    step = claimed(bench)
+    lost = bench.client.dump(JOB(bench.ledger.prefix, step.job_id))
+    begin(bench, step)
+    if emptied:
+        bench.client.delete(EPOCH(bench.ledger.prefix))
+        Ledger(bench.client, clock=lambda: bench.now).queue.claim(QUOTA, money=MONEY)
+    else:
+        bench.client.restore(JOB(bench.ledger.prefix, step.job_id), 0, lost, replace=True)
+        bench.client.hset(EPOCH(bench.ledger.prefix), "attempts", 0)
+    return caught(bench, lambda it: it.ledger.queue.losses.recall(MONEY))
 
 
 def probing(bench: Bench) -> str:
@@ -492,6 +508,8 @@ MOMENTS: Final[dict[str, Callable[[Bench], Script[Any]]]] = {
     "deliver": of_job(overdue, lambda it, job, lease: it.ledger.copies.deliver(job, lease)),
     "retry_copies": of_job(not_copied, lambda it, job, _: it.ledger.copies.retry(job)),
     "cancel while copying": of_job(awaiting, lambda it, job, _: it.ledger.jobs.cancel(job, UNSENT, SENT)),
+    "recall": lambda bench: gone_back(bench),
+    "recall of an emptied ledger": lambda bench: gone_back(bench, emptied=True),
     "reread": of_job(imageless_ended, lambda it, job, _: it.ledger.jobs.reread(job)),
 }
 """By the name of the script, and a word on the moment."""

@@ -26,7 +26,7 @@ from tests.integration.limner.ledger.conftest import Bench
 MONEY: Final = Money({"TURBO": Decimal("3.5"), "BALANCED": Decimal(7), "QUALITY": Decimal(10)})
 """Prices without caps, as in a fleet without settings about money."""
 ROOMY: Final = Quota(10_000, 10.0, 10_000, 1.0, 10_000, margin=0.25, key="k")
-OURS: Final = ("evalsha", "info", "config|resetstat", "config", "ping")
+OURS: Final = ("evalsha", "config|resetstat", "config", "ping")
 """Commands that the test itself sends; no script calls them."""
 BATCH: Final = 20
 FILE: Final = ImageFile(
@@ -41,26 +41,26 @@ FILE: Final = ImageFile(
 
 BUDGETS: Final = {
     "submit": 13,
-    "claim of 1": 36,
-    "begin": 16,
+    "claim of 1": 40,
+    "begin": 19,
     "accepted": 14,
-    "claim of a poll": 31,
+    "claim of a poll": 34,
     "begin_polls": 8,
     "report polled": 9,
     "report task_succeeded": 30,
     "report task_succeeded, to be copied": 29,
-    "claim of copies": 18,
+    "claim of copies": 21,
     "begin_copies": 6,
     "plan_copy": 5,
     "report_copies": 25,
-    "claim with room for copies": 14,
-    "claim of 20": 150,
-    "claim of 20 polls": 107,
+    "claim with room for copies": 16,
+    "claim of 20": 154,
+    "claim of 20 polls": 110,
 }
-ONE_POLL: Final = 93.85
-TWO_POLLS: Final = 116.2
+ONE_POLL: Final = 97.2
+TWO_POLLS: Final = 119.7
 """The calls of a job by its number of polls, if twenty jobs are claimed at a time."""
-MOST: Final = 95
+MOST: Final = 98
 """The most calls of a job with one poll, whatever the stages cost."""
 
 
@@ -269,5 +269,5 @@ def test_a_job_with_two_polls_costs_what_was_measured(bill: Bill) -> None:
     assert total(bill, 2) == pytest.approx(TWO_POLLS), shown(bill)
 
 
-def test_a_job_with_one_poll_costs_no_more_than_95_calls(bill: Bill) -> None:
+def test_a_job_with_one_poll_costs_no_more_than_98_calls(bill: Bill) -> None:
     assert total(bill, 1) <= MOST, shown(bill)

@@ -4,6 +4,7 @@ import pytest
 
 from limner.errors import Expired, InDoubt, JobFailed
 from limner.ledger import Closing, Grant
+from limner.ledger.layout.constants import MOST_EXPIRED
 from limner.status import JobState
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import Bench, new
@@ -178,7 +179,7 @@ def test_thousands_of_jobs_expire_batch_by_batch(bench: Bench) -> None:
     bench.ledger.accounts.pause("main")
     bench.ledger.jobs.submit_many([new(f"fox {number}", expires_in=5.0) for number in range(250)])
     bench.now += 5.0
-    assert bench.claim().wait == 0.0
-    bench.claim()
+    for _ in range(250 // MOST_EXPIRED - 1):
+        assert bench.claim().wait == 0.0
     bench.claim()
     assert bench.client.zcard(bench.ledger.prefix + "expiring") == 0

@@ -3,6 +3,7 @@
 import random
 
 from limner.ledger import Claim, Grant, Quota
+from limner.ledger.layout.constants import MOST_PASSED
 from tests.integration.limner.ledger.conftest import Bench, new
 from tests.integration.limner.ledger.stories import NO_ANSWER, REFUSED, UNSENT
 
@@ -98,6 +99,7 @@ def test_a_lane_whose_jobs_have_all_expired_starts_anew(bench: Bench) -> None:
     fill(bench, "a", 50, expires_in=5.0)
     bench.now += 10.0
     bench.claim(Quota(20, 10.0, 0, 1.0, 100))
+    bench.claim(Quota(20, 10.0, 0, 1.0, 100))
     fill(bench, "b", 50)
     fill(bench, "a", 2)
     assert set(order(bench, 4)) == {"a 0", "a 1", "b 0", "b 1"}
@@ -140,3 +142,64 @@ def test_any_order_of_submissions_is_shared_fairly(bench: Bench) -> None:
     for lane in "abc":
         share = sum(prompt.startswith(lane) for prompt in told)
         assert abs(share - counts["c"]) <= 1
+
+
+def served(bench: Bench, at_once: int) -> list[str]:
+    """Claim and begin the next jobs; returns their ids."""
+    steps = next_ones(bench, at_once)
+    for step in steps:
+        assert isinstance(bench.ledger.jobs.begin(step.job_id, step.lease, "token", deadline=900), Grant)
+    return [step.job_id for step in steps]
+
+
+def fresh(bench: Bench, first: int, count: int) -> None:
+    """Submit jobs of which each has a lane of its own."""
+    bench.ledger.jobs.submit_many([new("fresh", lane=f"fresh {first + at}") for at in range(count)])
+
+
+def test_a_lane_for_each_job_does_not_starve_a_lane_with_a_backlog(bench: Bench) -> None:
+    fresh(bench, 0, 3000)
+    old = set(fill(bench, "old", 50))
+    # Two new lanes come for each job that is sent.
+    lanes, sent, begun = 3000, 0, 0
+    while begun < len(old) and sent < 6000:
+        jobs = served(bench, 50)
+        sent, begun = sent + len(jobs), begun + len(old.intersection(jobs))
+        fresh(bench, lanes, 100)
+        lanes += 100
+    assert begun == len(old)
+    # One in 21 is its share, once the 3,000 that came before it are sent.
+    assert sent <= 3000 + 50 * 25
+
+
+def test_a_new_lane_does_not_wait_for_the_backlogs_of_thousands_of_lanes(bench: Bench) -> None:
+    jobs = [new(f"job {at // 3000}", lane=f"lane {at % 3000}") for at in range(9000)]
+    told = [each.job_id for each in bench.ledger.jobs.submit_many(jobs)]
+    thirds = set(told[6000:])
+    while not (begun := set(served(bench, 100))).intersection(told[:3000]):
+        pass
+    [alone] = fill(bench, "alone", 1)
+    while alone not in begun:
+        begun = set(served(bench, 100))
+        assert not begun & thirds
+
+
+def test_single_jobs_in_new_lanes_keep_their_lead_over_a_backlog(bench: Bench) -> None:
+    fill(bench, "old", 1000)
+    lanes, sent, waiting = 0, 0, 0
+    for _ in range(100):
+        # New lanes ask for half of the permits.
+        fresh(bench, lanes, 5)
+        lanes += 5
+        jobs = served(bench, 10)
+        sent += sum(bench.ledger.jobs.read(job).lane != "old" for job in jobs)  # type: ignore[union-attr]
+        waiting = max(waiting, lanes - sent)
+    assert waiting <= 10
+
+
+def test_a_claim_forgets_a_bounded_number_of_lanes(bench: Bench) -> None:
+    fresh(bench, 0, 500)
+    before = bench.client.zcard(bench.ledger.prefix + "lanes:5")
+    next_ones(bench)
+    left = bench.client.zcard(bench.ledger.prefix + "lanes:5")
+    assert (before, left) == (500, 500 - MOST_PASSED)

@@ -85,7 +85,7 @@ def test_a_damaged_memory_is_none(bench: Bench, damaged: str) -> None:
 
 
 def test_a_memory_of_a_time_to_come_can_be_read(bench: Bench) -> None:
-    bench.client.set(TAKEN(bench.ledger.prefix, "mine"), "9" * 30 + " d")
+    bench.client.set(TAKEN(bench.ledger.prefix, "mine"), "9" * 30 + " d", ex=60)
     assert bench.ledger.jobs.submit(message()) == Submitted("gone", "mine", "d", at(0), at(0))
 
 

@@ -14,6 +14,7 @@ from limner.ledger.messages import Caps
 from limner.loops import EventLoops
 from limner.pauses import EndsBy
 from limner.status import JobState, JobStatus
+from limner.subscription import Subscription
 from tests.integration.limner.ledger import speaking
 from tests.integration.limner.ledger.conftest import START, Bench
 
@@ -34,7 +35,9 @@ def account(bench: Bench, name: str = "main") -> AccountStatus:
 
 
 def status(bench: Bench, job_id: str) -> JobStatus:
-    return Job(job_id, bench.ledger, EventLoops(lambda: pytest.fail("not asynchronous"))).status()
+    loops = EventLoops(lambda: pytest.fail("not asynchronous"))
+    waits = Subscription(bench.ledger, lambda: pytest.fail("no wait"))
+    return Job(job_id, bench.ledger, loops, waits).status()
 
 
 def send(bench: Bench, *quotas: Quota, money: Money = PRICES) -> tuple[str, Grant]:

@@ -46,6 +46,8 @@ def calls(bench: Bench, quotas: Sequence[Quota]) -> int:
 def test_idle_accounts_cost_a_claim_almost_nothing(bench: Bench) -> None:
     few = calls(bench, many(3))
     bench.client.flushall()
+    # Another worker, which does not miss what is gone.
+    bench.__post_init__()
     assert calls(bench, many(200)) <= 1.3 * few
 
 

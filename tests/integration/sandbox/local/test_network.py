@@ -153,3 +153,13 @@ def test_a_flapping_network_comes_and_goes_until_it_is_steady(proxy: Proxy, serv
     until = time.monotonic() + 0.5
     eventually(lambda: not serves() or time.monotonic() > until)
     assert serves()
+
+
+def test_a_network_that_is_down_refuses_until_it_is_up(proxy: Proxy, server: EmbeddedValkey) -> None:
+    client = client_of(proxy, server)
+    proxy.down()
+    for call in (client.ping, lambda: client_of(proxy, server)):
+        with pytest.raises(redis.ConnectionError):
+            call()
+    proxy.up()
+    assert client_of(proxy, server).ping()

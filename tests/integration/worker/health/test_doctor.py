@@ -41,6 +41,7 @@ def test_a_fleet_that_can_work_has_no_failure(
         "memory",
         "rights",
         "ledger",
+        "losses",
         "clock",
         "broker",
         "results",

@@ -12,7 +12,15 @@ from limner._redis import connect
 from limner.ledger import Ledger, Quota
 from tests.integration.worker.health.conftest import MakeSettings
 from worker.health.findings import Verdict
-from worker.health.store_checks import apart, check_clock, check_layout, check_server, durability, version
+from worker.health.store_checks import (
+    apart,
+    check_clock,
+    check_layout,
+    check_losses,
+    check_server,
+    durability,
+    version,
+)
 
 DURABLE: dict[str, Any] = {
     "aof_enabled": 1,
@@ -91,6 +99,30 @@ def test_the_layout_of_an_empty_ledger_is_not_written(ledger: Ledger) -> None:
     [finding] = check_layout(ledger)
     assert (finding.verdict, finding.found.partition(":")[0]) == (Verdict.OK, "empty")
     assert list(ledger.store.redis.scan_iter()) == []
+
+
+def test_a_loss_of_data_is_shown_for_a_day(ledger: Ledger) -> None:
+    quota = Quota(20, 10.0, 10, 1.0, 100)
+    ledger.queue.claim(quota)
+    [finding] = check_losses(ledger)
+    assert finding.verdict is Verdict.OK
+    ledger.store.redis.flushdb()
+    ledger.queue.claim(quota)
+    [finding] = check_losses(ledger)
+    assert finding.verdict is Verdict.WARN
+    assert "the ledger was emptied" in finding.found
+    ledger.store.redis.hset(f"{ledger.prefix}epoch", "found", round((time.time() - 86_500) * 1000))
+    [finding] = check_losses(ledger)
+    assert finding.verdict is Verdict.OK
+
+
+def test_lost_attempts_that_nobody_remembers_are_counted(ledger: Ledger) -> None:
+    ledger.queue.claim(Quota(20, 10.0, 10, 1.0, 100))
+    facts = {"found": round(time.time() * 1000), "found_as": "rolled_back", "lost": 5, "known": 2}
+    ledger.store.redis.hset(f"{ledger.prefix}epoch", mapping=facts)
+    [finding] = check_losses(ledger)
+    assert "has gone back to an older state" in finding.found
+    assert "nobody remembers 3 attempts" in finding.found
 
 
 def test_the_layout_is_compared(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 from limner.callbacks import Receiver, Refusal, Reply
 from limner.callbacks.receiver import AGAIN, QUIET_SECONDS, SUCCESS
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
-from limner.errors import ConfigurationError, LimnerError, RecordTooNew, StoreUnavailable
+from limner.errors import ConfigurationError, RecordTooNew, StoreUnavailable
 from limner.ledger.messages import Adoption
 
 KEY = SecretStr("example-webhook-key")
@@ -29,7 +30,7 @@ class Notes:
 
     answer: Adoption = Adoption.EXPECTED
     attempt: int | None = 1
-    error: LimnerError | None = None
+    error: Exception | None = None
     called: list[tuple[str, str, str]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -117,13 +118,24 @@ def test_an_empty_key_is_refused() -> None:
         receiver(Notes(), SecretStr(""))
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), RecordTooNew("newer")])
-def test_what_cannot_be_recorded_is_asked_for_again_whatever_it_is(error: LimnerError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("away"),
+        RecordTooNew("newer"),
+        redis.ResponseError("max daily request limit exceeded"),
+        redis.exceptions.InvalidResponse("Protocol Error"),
+        KeyError("an answer that lacks a part"),
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_recorded_is_asked_for_again_whatever_it_is(error: Exception) -> None:
     guarded = receiver(Notes(error=error), KEY)
     assert guarded.handle("job", TOKEN, signed(), BODY) == AGAIN
     assert guarded.handle("job", TOKEN, {}, BODY) == AGAIN
     assert guarded.handle("job", TOKEN, {}, b"") == AGAIN
     assert AGAIN.status == 503
+    assert AGAIN.retry_after
 
 
 CUTS = [(Refusal.OVERSIZED, 413), (Refusal.SLOW, 408), (Refusal.MALFORMED, 200)]
@@ -183,6 +195,19 @@ def test_no_long_body_is_expected_while_redis_is_away_or_with_a_path_that_is_non
     assert not receiver(Notes()).expects("job", "x" * 101)
 
 
+def test_an_outage_is_told_when_it_begins_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    notes = Notes(error=StoreUnavailable("Redis is away"))
+    receives = receiver(notes)
+    for _ in range(50):
+        receives.handle("job", TOKEN, {}, BODY)
+    notes.error = None
+    for _ in range(2):
+        assert receives.handle("job", TOKEN, {}, BODY) == SUCCESS
+    begins, over = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert begins == "an outage begins: callbacks are put off: Redis is away"
+    assert over.endswith("50 callbacks were put off")
+
+
 def test_a_flood_is_one_line_a_minute_and_kind(caplog: pytest.LogCaptureFixture) -> None:
     now = NOW
     flooded = Receiver(Notes(attempt=0), KEY, lambda: now)  # type: ignore[arg-type]
@@ -208,7 +233,7 @@ def test_the_log_names_the_job_and_never_the_token_or_the_signature(
         receiver(Notes(attempt=0), KEY).handle("job-7", TOKEN, headers, body)
     receiver(Notes(error=StoreUnavailable("away"))).handle("job-7", TOKEN, {}, BODY)
     assert len(caplog.messages) == len(Adoption) + 4
-    assert all("job-7" in message for message in caplog.messages)
+    assert all("job-7" in said or said.startswith("an outage begins") for said in caplog.messages)
     assert TOKEN not in caplog.text
     assert signed()[SIGNATURE.upper()] not in caplog.text
 
@@ -233,7 +258,7 @@ def test_nothing_that_is_sent_makes_it_fail(
     headers: dict[str, str],
     body: bytes,
     key: SecretStr | None,
-    error: LimnerError | None,
+    error: Exception | None,
 ) -> None:
     reply = receiver(Notes(error=error), key).handle(job_id, token, headers, body)
     assert reply in (Reply(200, SUCCESS.body), AGAIN)

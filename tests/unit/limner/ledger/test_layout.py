@@ -80,6 +80,8 @@ ON_RECORDS: Final = {
     ("parts/keeping", "PERSIST"),
     ("parts/results", "PEXPIRE"),
     ("put_back", "PEXPIRE"),
+    # A dropped record may be one that cannot be loaded.
+    ("put_back", "HGET"),
 }
 """The commands on a record's key, by file."""
 

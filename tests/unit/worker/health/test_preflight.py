@@ -43,6 +43,13 @@ def test_a_server_that_is_durable_and_evicts_nothing_is_no_risk() -> None:
     assert risks({**DURABLE, "maxmemory_policy": "noeviction"}) == []
 
 
+@pytest.mark.parametrize("durability", ["server", "disk", "replica"])
+def test_a_server_that_tells_nothing_is_no_reason_to_exit(durability: str) -> None:
+    assert unkept(durability, {}) is None
+    [unknown] = risks({})
+    assert "INFO" in unknown
+
+
 def test_a_server_that_forgets_or_evicts_is_a_risk_by_its_setting() -> None:
     [forgets, evicts] = risks({"aof_enabled": 0, "maxmemory_policy": "allkeys-lru"})
     assert "appendonly no" in forgets

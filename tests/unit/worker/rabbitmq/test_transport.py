@@ -1,14 +1,13 @@
-"""The transport for RabbitMQ, without a broker: a worker's places, and properties that cannot be read."""
+"""The transport for RabbitMQ, without a broker: a worker's places, and compressed bodies."""
 
 from typing import Any
 
 import amqp
 import pytest
-from amqp.serialization import PROPERTY_CLASSES
 from kombu.transport import TRANSPORT_ALIASES
 
 from worker.rabbitmq import transport
-from worker.rabbitmq.transport import Channel, Message, install, properties_of
+from worker.rabbitmq.transport import Channel, Message, install
 
 STILL, STUCK = 15.0, 600.0
 
@@ -79,18 +78,6 @@ def test_a_channel_of_no_worker_has_no_fault(clock: Clock) -> None:
     assert some.fault(STILL, STUCK) is None
 
 
-def test_properties_that_cannot_be_read_are_none(caplog: pytest.LogCaptureFixture) -> None:
-    # Flags for a content type alone, which is two bytes that are no UTF-8.
-    broken = b"\x80\x00\x02\xff\xfe"
-    assert properties_of(broken, 0) == ({}, len(broken))
-    assert "UnicodeDecodeError" in caplog.text
-
-
-def test_properties_that_can_be_read_are_those_of_the_library() -> None:
-    sound = b"\x80\x00\x04text"
-    assert properties_of(sound, 0) == ({"content_type": "text"}, len(sound))
-
-
 def test_a_body_stays_compressed_for_the_inspection() -> None:
     headers = {"compression": "application/x-gzip", "task": "limner.create_task"}
     raw: Any = amqp.Message(b"packed", application_headers=headers)
@@ -104,4 +91,3 @@ def test_the_transport_takes_the_place_of_kombu_s() -> None:
     install()
     assert TRANSPORT_ALIASES["amqp"] == "worker.rabbitmq.transport:Transport"
     assert TRANSPORT_ALIASES["amqps"] == "worker.rabbitmq.transport:SSLTransport"
-    assert PROPERTY_CLASSES[amqp.spec.Basic.CLASS_ID] is properties_of
