@@ -136,14 +136,14 @@ class AsyncServing:
     async def _drop(self: Any, _: Exception) -> None:
         await self.disconnect(nowait=True)
 
-    async def disconnect(self: Any, nowait: bool = False, **options: Any) -> None:
+    async def disconnect(self: Any, nowait: bool = False, *args: Any, **options: Any) -> None:
         """Close the connection. A server that does not say farewell over TLS is not waited for long."""
         if nowait or asyncio.current_task() is None:
-            await super().disconnect(nowait, **options)  # type: ignore[misc]
+            await super().disconnect(nowait, *args, **options)  # type: ignore[misc]
             return
         try:
             async with asyncio.timeout(_TRIAL):
-                await super().disconnect(**options)  # type: ignore[misc]
+                await super().disconnect(False, *args, **options)  # type: ignore[misc]
         except (TimeoutError, redis.TimeoutError):
             pass
 

@@ -5,6 +5,7 @@ import contextlib
 import ssl
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 from sandbox.local.ports import HOST
 
@@ -18,7 +19,7 @@ def terminator(context: ssl.SSLContext, target: int) -> Iterator[int]:
     stop = asyncio.Event()
 
     async def serve() -> None:
-        server = await asyncio.start_server(lambda *ends: _join(*ends, target), HOST, 0, ssl=context)
+        server = await asyncio.start_server(partial(_join, target), HOST, 0, ssl=context)
         # A client that refuses the certificate is no error of ours.
         loop.set_exception_handler(lambda *_: None)
         ready.append(server.sockets[0].getsockname()[1])
@@ -41,7 +42,7 @@ def terminator(context: ssl.SSLContext, target: int) -> Iterator[int]:
         loop.close()
 
 
-async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: int) -> None:
+async def _join(target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     inner_reader, inner_writer = await asyncio.open_connection(HOST, target)
     await asyncio.gather(_pour(reader, inner_writer), _pour(inner_reader, writer))
 

@@ -86,7 +86,7 @@ def test_a_pool_that_is_in_use_is_told(server: EmbeddedValkey) -> None:
 def test_a_pool_of_a_loop_that_is_in_use_is_told(server: EmbeddedValkey) -> None:
     async def ask() -> None:
         async with connect_async(f"{server.url}?max_connections=1", timeout=0.1) as client:
-            listener = client.pubsub()
+            listener: Any = client.pubsub()
             await listener.subscribe("news")
             try:
                 with async_store_errors(client):

@@ -140,6 +140,7 @@ def test_a_pipeline_of_a_loop_is_repeated_as_a_whole(server: EmbeddedValkey) -> 
     async def replies() -> list[Any]:
         async with connect_async(server.url) as client:
             await client.ping()
+            pipe: Any
             async with client.pipeline(transaction=False) as pipe:
                 pipe.set("key", 1).get("key").lpush("key", 1)
                 return list(await pipe.execute(raise_on_error=False))
@@ -194,7 +195,7 @@ def test_a_subscription_is_made_again_after_a_silent_end(url: str, proxy: Proxy)
 def test_a_subscription_of_a_loop_is_made_again_after_a_silent_end(url: str, proxy: Proxy) -> None:
     async def told() -> Any:
         async with connect_async(f"{url}?health_check_interval=0.1", timeout=0.5) as client:
-            listener = client.pubsub()
+            listener: Any = client.pubsub()
             await listener.subscribe("news")
             subscribed = 0
             async with asyncio.timeout(10):

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from typing import Any
 
 import pytest
 import redis
@@ -132,7 +133,8 @@ OF_A_COMMAND = [
 
 def read(line: str) -> Exception:
     """An error as redis-py makes it of a server's line."""
-    error: Exception = BaseParser.parse_error(line)
+    parser: Any = BaseParser
+    error: Exception = parser.parse_error(line)
     return error
 
 
