@@ -119,6 +119,13 @@ def test_a_busy_server_is_waited_for(client_of: Connect, server: EmbeddedValkey)
     assert ask("GET", "key") == "2"
 
 
+def test_a_handshake_with_a_busy_server_is_repeated(client_of: Connect, server: EmbeddedValkey) -> None:
+    ask = client_of(f"{server.url}?client_name=early&db=1")
+    with endless_script(server, 0.5):
+        assert ask("SET", "key", "1")
+    assert ask("CLIENT", "GETNAME") == "early"
+
+
 def test_a_server_that_stays_busy_is_told_in_its_words(client_of: Connect, server: EmbeddedValkey) -> None:
     ask = client_of(server.url, timeout=0.5)
     ask("SET", "key", "1")
@@ -182,8 +189,10 @@ def test_a_transaction_that_lost_what_it_watched_begins_anew(
         assert client.get("count") == "1"
 
 
-def test_a_subscription_is_made_again_after_a_silent_end(url: str, proxy: Proxy) -> None:
-    with connect(f"{url}?health_check_interval=0.1", timeout=0.5) as client, client.pubsub() as listener:
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_subscription_is_made_again_after_a_silent_end(url: str, proxy: Proxy, protocol: int) -> None:
+    options = f"?health_check_interval=0.1&protocol={protocol}"
+    with connect(url + options, timeout=0.5) as client, client.pubsub() as listener:
         listener.subscribe("news")
         assert listener.get_message(timeout=5)["type"] == "subscribe"
         proxy.forget()
@@ -192,9 +201,14 @@ def test_a_subscription_is_made_again_after_a_silent_end(url: str, proxy: Proxy)
         eventually(lambda: (listener.get_message(timeout=0.1) or {}).get("data") == "first")
 
 
-def test_a_subscription_of_a_loop_is_made_again_after_a_silent_end(url: str, proxy: Proxy) -> None:
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_subscription_of_a_loop_is_made_again_after_a_silent_end(
+    url: str, proxy: Proxy, protocol: int
+) -> None:
+    options = f"?health_check_interval=0.1&protocol={protocol}"
+
     async def told() -> Any:
-        async with connect_async(f"{url}?health_check_interval=0.1", timeout=0.5) as client:
+        async with connect_async(url + options, timeout=0.5) as client:
             listener: Any = client.pubsub()
             await listener.subscribe("news")
             subscribed = 0

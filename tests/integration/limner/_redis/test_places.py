@@ -14,6 +14,7 @@ from limner._redis.addresses import Host
 from limner._redis.faults import NotFound
 from limner._redis.places import Master, Place, SlotOwner
 from sandbox.local.cluster import Cluster
+from sandbox.local.commands import says
 from sandbox.local.ports import HOST, free_port
 from sandbox.local.sentinel import SERVICE, Sentinel
 from sandbox.local.valkey import EmbeddedValkey
@@ -115,6 +116,14 @@ def test_a_master_without_an_answer_is_not_used(find: Way, primary: EmbeddedValk
         primary.resume()
     eventually(lambda: not is_given_up())
     assert find(place) == (HOST, primary.port)
+
+
+@both
+def test_who_was_asked_is_left_again(find: Way, sentinel: Host) -> None:
+    place = Master((sentinel,), SERVICE, False, {**GUARD, "client_name": "asking"})
+    for _ in range(20):
+        find(place)
+    eventually(lambda: "asking" not in str(says(sentinel.port, "guard", "CLIENT", "LIST")))
 
 
 def test_another_one_is_asked_after_a_doubt(
