@@ -26,7 +26,7 @@ from limner._redis.places import Master, Place, SlotOwner
 from limner.errors import ConfigurationError
 
 DEFAULT_TIMEOUT: Final = 5.0
-_THREADS: Final = 10_000
+_THREADS: Final = 1_000
 """The most connections of a client that is not told another number."""
 _ASYNC_CONNECTIONS: Final = 32
 _LEDGER_TAG: Final = "{main}"
