@@ -75,8 +75,8 @@ class Losses:
         """Put what this worker remembers on record again, and go on from the ledger's present state.
 
         Attempts that are lost are on the wire again, also those of an earlier epoch, since the data may have
-        gone back a second time; then the answers follow that came to this worker. The
-        tasks of jobs that are gone are kept with the unmatched callbacks.
+        gone back a second time. Then the answers follow that came to this worker. The tasks of jobs that are
+        gone are kept with the unmatched callbacks.
         """
         seen, remembered = self.memory.seen(), self.memory.sent()
         if seen.epoch is None:
