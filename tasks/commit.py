@@ -69,11 +69,15 @@ def put_outcome(
     trial = _Trial(transition, "ledger", began + PATIENCE, paid=True)
     kept: Path | None = None
     tried_to_keep = False
-    with outage.unrecorded() if outcome.may_be_paid else nullcontext():
-        while not trial.over(monotonic()):
-            if not tried_to_keep and monotonic() >= began + KEEP_AFTER:
-                kept, tried_to_keep = rescue.keep(outcome), True
-            sleep(PAUSE)
+    try:
+        with outage.unrecorded() if outcome.may_be_paid else nullcontext():
+            while not trial.over(monotonic()):
+                if not tried_to_keep and monotonic() >= began + KEEP_AFTER:
+                    kept, tried_to_keep = rescue.keep(outcome), True
+                sleep(PAUSE)
+    finally:
+        # Whatever is raised, nobody tries any more, and the file is for all.
+        rescue.give_up(outcome)
     if trial.error is None:
         if kept:
             rescue.forget(outcome)

@@ -139,7 +139,7 @@ class Rescue:
 
         A file that cannot be read, or whose job cannot, is left, and told once.
         """
-        for path in self._files():
+        for path in self.waiting():
             try:
                 outcome = _read(path)
                 put_on_record(ledger, outcome)
@@ -156,7 +156,8 @@ class Rescue:
             _remove(path)
             logger.warning("%s was brought home: it is on record now", outcome)
 
-    def _files(self) -> Iterator[Path]:
+    def waiting(self) -> Iterator[Path]:
+        """The files that are to be brought home."""
         if self.folder is None:
             return
         try:

@@ -115,6 +115,19 @@ def test_the_outcome_is_kept_before_the_patience_ends_in_case_the_worker_does(tm
     assert files(tmp_path) == []
 
 
+def test_a_file_whose_outcome_may_not_be_durable_is_left_for_a_worker_of_this_process(tmp_path: Path) -> None:
+    away, rescue = Away(40), Rescue(tmp_path)
+
+    def transition() -> str:
+        if away.calls == 30:
+            raise NotDurable("no replica has it")
+        return away()
+
+    with pytest.raises(NotDurable):
+        put_outcome(transition, ACCEPTED, rescue, sleep=away.sleep, monotonic=lambda: away.now)
+    assert [path.name for path in files(tmp_path)] == [path.name for path in rescue.waiting()]
+
+
 def test_without_a_folder_the_line_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(StoreUnavailable):
         Away(10**9).put(Rescue(None))
