@@ -340,6 +340,26 @@ def test_a_loop_that_closes_without_a_farewell_loses_its_connections_with_the_ne
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_can_start_no_thread_says_so_and_waits_once_it_can(
+    server: Server, operator: Limner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Limner(server.url) as limner:
+        job = limner.submit("a fox")
+        operator.get(job.id).cancel()
+        with monkeypatch.context() as at_its_limit:
+            at_its_limit.setattr(threading.Thread, "start", refused)
+            with pytest.raises(StoreUnavailable, match="can't start new thread"):
+                job.result(PATIENCE)
+        told: list[str] = []
+        waiting = threading.Thread(target=lambda: told.append(outcome(job)), daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE)
+        assert told == ["Cancelled"]
+
+
 def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> None:
     with Limner(server.url) as limner, ThreadPoolExecutor(1) as pool:
         mine, childs = limner.submit_many(["mine", "the child's"])
