@@ -93,11 +93,10 @@ class Subscription:
         try:
             reader.start()
         except RuntimeError as error:
-            # A process at its limit, or at its end. A thread that does not run would let others wait for ever.
+            # The process is at its limit. With a thread that does not run, others would wait for ever.
             reader.abandon()
             raise StoreUnavailable(f"there can be no thread that waits for jobs: {error}") from error
-        else:
-            return reader
+        return reader
 
     def close(self, owner: object | None = None) -> None:
         """End the waits of an event loop, or all of them, with StoreUnavailable; without others, the thread.
