@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import redis
 
-from limner.errors import StoreUnavailable
+from limner.errors import ConfigurationError, StoreUnavailable
 from limner.ledger import Adoption, Ledger
 
 logger = logging.getLogger(__name__)
@@ -110,6 +110,19 @@ class Rescue:
     """The names of the files that cannot be read, and were told."""
     _held: set[str] = field(default_factory=set)
     """The names of the files whose outcomes a thread of this process tries to put on record."""
+
+    def check(self) -> None:
+        """Write a file and remove it. Raises ConfigurationError for a folder that takes none."""
+        if self.folder is None:
+            return
+        trial = self.folder / f"{os.getpid()}.trial"
+        try:
+            _write(trial, "")
+        except OSError as error:
+            raise ConfigurationError(
+                f"LIMNER_RESCUE_FOLDER: {self.folder} takes no file: {error.strerror}"
+            ) from error
+        _remove(trial)
 
     def keep(self, outcome: Outcome) -> Path | None:
         """Write an outcome's file durably; None without a folder, or if the folder takes none."""

@@ -166,6 +166,13 @@ def test_it_waits_for_a_redis_that_is_away(tmp_path: Path) -> None:
     assert files(tmp_path) == [path]
 
 
+def test_a_folder_that_is_checked_is_made_and_left_empty(tmp_path: Path) -> None:
+    Rescue(tmp_path / "new").check()
+    Rescue(tmp_path / "new").check()
+    assert (tmp_path / "new").is_dir()
+    assert files(tmp_path / "new") == []
+
+
 def test_a_folder_that_takes_no_file_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
