@@ -47,7 +47,7 @@ class RecallCall(Script[Recalled]):
     prices: Json | None
 
     def read(self, reply: Any) -> Recalled:
-        """What was lost, the present state, and how many attempts are on record again."""
+        """The kind of the loss, the present state, and how many attempts are on record again."""
         what, epoch, moves, attempts, restored = reply
         return Recalled(what, Seen(epoch or None, int(moves), int(attempts)), restored)
 

@@ -362,7 +362,7 @@ def test_a_process_that_can_start_no_thread_says_so_and_waits_once_it_can(
 
 def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> None:
     with Limner(server.url) as limner, ThreadPoolExecutor(1) as pool:
-        mine, childs = limner.submit_many(["mine", "the child's"])
+        mine, in_child = limner.submit_many(["mine", "the child's"])
         wait = pool.submit(outcome, mine)
         eventually(lambda: server.channels() == 1)
         pid = os.fork()
@@ -370,16 +370,16 @@ def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> N
             code = 1
             try:
                 told = [
-                    outcome(childs, 10.0),
-                    asyncio.run(aoutcome(childs)),
-                    str(asyncio.run(childs.acancel())),
+                    outcome(in_child, 10.0),
+                    asyncio.run(aoutcome(in_child)),
+                    str(asyncio.run(in_child.acancel())),
                 ]
                 code = 0 if told == ["Cancelled", "Cancelled", "before_sending"] else 2
                 limner.close()
             finally:
                 os._exit(code)
         eventually(lambda: server.channels() == 2)
-        operator.get(childs.id).cancel()
+        operator.get(in_child.id).cancel()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         operator.get(mine.id).cancel()
         assert wait.result(PATIENCE) == Cancelled.__name__
