@@ -62,7 +62,7 @@ def run() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Sight:
-    """What is in a ledger at a moment, and the memory that it takes."""
+    """The contents of a ledger at a moment, and the memory that it takes."""
 
     moment: str
     measured: int

@@ -127,7 +127,7 @@ class Operations:
         return await self._loops.in_thread(self.drop_broken, job_id)
 
     def check(self, *, repair: bool = False) -> list[Contradiction]:
-        """What contradicts itself in the ledger, found by a walk through all of it in small steps.
+        """The contradictions in the ledger, found by a walk through all of it in small steps.
 
         Jobs go on meanwhile. With ``repair``, what is safe to be repaired is repaired, such as a job that no
         index has: it is due again. Nothing else is changed.

@@ -195,7 +195,7 @@ class Contradiction:
     """The job's id, or the name of a key."""
     what: str
     advice: str
-    """What to do about it."""
+    """The advice about it."""
     repaired: bool
     """True if it was repaired now."""
 

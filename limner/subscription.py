@@ -84,10 +84,19 @@ class Subscription:
     def _add(self, watch: Watch) -> "_Reader":
         with self._lock:
             if self._thread is None or not self._thread.add(watch):
-                self._thread = _Reader(self._ledger, self._connect(), self.IDLE)
-                self._thread.add(watch)
-                self._thread.start()
+                self._thread = self._start(watch)
             return self._thread
+
+    def _start(self, watch: Watch) -> "_Reader":
+        reader = _Reader(self._ledger, self._connect(), self.IDLE)
+        reader.add(watch)
+        try:
+            reader.start()
+        except RuntimeError as error:
+            # The process is at its limit. With a thread that does not run, others would wait for ever.
+            reader.abandon()
+            raise StoreUnavailable(f"there can be no thread that waits for jobs: {error}") from error
+        return reader
 
     def close(self, owner: object | None = None) -> None:
         """End the waits of an event loop, or all of them, with StoreUnavailable; without others, the thread.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 import redis
+from celery.worker import state
 
 from limner.errors import LimnerError, NotDurable, RecordUnreadable, StoreUnavailable
 from worker.outages import outage
@@ -51,11 +52,18 @@ def patiently(
     raise _as_unavailable(trial.error)
 
 
+def is_stopping() -> bool:
+    """True if this worker was told to end. Whoever told it kills it after some time."""
+    # Celery keeps the exit code there, which is 0 for an end in order.
+    return any(each is not None and each is not False for each in (state.should_stop, state.should_terminate))
+
+
 def put_outcome(
     transition: Callable[[], Result],
     outcome: Outcome,
     rescue: Rescue,
     *,
+    stopping: Callable[[], bool] = is_stopping,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Result:
@@ -63,32 +71,47 @@ def put_outcome(
 
     Until it is there, only this thread has it. So no error ends the patience but that of a record that cannot
     be read. The outcome is kept in a file meanwhile, if there is a folder for it. Once the patience is used
-    up, a line tells a person what to do, and StoreUnavailable is raised.
+    up, a line tells a person what to do, and StoreUnavailable is raised. A worker that is stopping tells it
+    at once, since it may be killed before.
     """
     began = monotonic()
     trial = _Trial(transition, "ledger", began + PATIENCE, paid=True)
     kept: Path | None = None
-    tried_to_keep = False
-    with outage.unrecorded() if outcome.may_be_paid else nullcontext():
-        while not trial.over(monotonic()):
-            if not tried_to_keep and monotonic() >= began + KEEP_AFTER:
-                kept, tried_to_keep = rescue.keep(outcome), True
-            sleep(PAUSE)
+    tried_to_keep = told = False
+    try:
+        with outage.unrecorded() if outcome.may_be_paid else nullcontext():
+            while not trial.over(monotonic()):
+                if not tried_to_keep and monotonic() >= began + KEEP_AFTER:
+                    kept, tried_to_keep = rescue.keep(outcome), True
+                if tried_to_keep and not told and stopping():
+                    _tell(outcome, trial.error, kept)
+                    told = True
+                sleep(PAUSE)
+    finally:
+        # Whatever is raised, nobody tries any more, and the file is for all.
+        rescue.give_up(outcome)
     if trial.error is None:
         if kept:
             rescue.forget(outcome)
+        if told:
+            logger.warning("%s is on record after all", outcome)
         return trial.result
     kept = kept or rescue.keep(outcome)
     rescue.give_up(outcome)
+    if not told:
+        _tell(outcome, trial.error, kept)
+    if isinstance(trial.error, RecordUnreadable):
+        raise trial.error
+    raise _as_unavailable(trial.error)
+
+
+def _tell(outcome: Outcome, error: Exception | None, kept: Path | None) -> None:
     if kept:
         hint = f"{kept} keeps it, and a worker brings it home; otherwise {outcome.advice}"
     else:
         hint = f"once Redis serves again, {outcome.advice}"
     level = logging.CRITICAL if outcome.may_be_paid else logging.ERROR
-    logger.log(level, "%s is not on record: %s; %s", outcome, trial.error, hint)
-    if isinstance(trial.error, RecordUnreadable):
-        raise trial.error
-    raise _as_unavailable(trial.error)
+    logger.log(level, "%s is not on record: %s; %s", outcome, error, hint)
 
 
 class _Trial(Generic[Result]):

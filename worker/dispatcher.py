@@ -87,7 +87,7 @@ _LOSSES = {
     "Their tasks, as far as this worker knows them, are listed by python -m limner callbacks",
     "known": "the ledger has lost writes, as another worker has found before",
 }
-"""What is at stake after a loss of data."""
+"""The consequences of a loss of data, by its kind."""
 
 
 def tell_loss(loss: Loss) -> None:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -17,7 +18,7 @@ from typing import Any, Final, Literal
 
 import redis
 
-from limner.errors import StoreUnavailable
+from limner.errors import ConfigurationError, StoreUnavailable
 from limner.ledger import Adoption, Ledger
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ SUFFIX: Final = ".rescue.json"
 VERSION: Final = 1
 KEPT: Final = "the provider's answer was kept in LIMNER_RESCUE_FOLDER while Redis was away"
 _LARGEST: Final = 65_536
+_MOST_ATTEMPTS: Final = 1_000_000
+_LONGEST: Final = 10_000_000.0
+"""The longest time in seconds."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -71,6 +75,9 @@ def put_on_record(ledger: Ledger, outcome: Outcome) -> None:
     """Put an outcome on record. Raises what the ledger raises, and LookupError for a job it does not know."""
     error = {"cause": "answer_kept", "message": KEPT}
     jobs, job, attempt = ledger.jobs, outcome.job, outcome.attempt
+    if outcome.what != "accepted" and jobs.read(job) is None:
+        # It may be of another fleet whose workers see the folder.
+        raise LookupError(f"the ledger does not know job {job}")
     match outcome.what:
         case "accepted":
             adoption = jobs.accepted(job, attempt, outcome.tasks[0], poll_in=outcome.delay)
@@ -104,6 +111,19 @@ class Rescue:
     _held: set[str] = field(default_factory=set)
     """The names of the files whose outcomes a thread of this process tries to put on record."""
 
+    def check(self) -> None:
+        """Write a file and remove it. Raises ConfigurationError for a folder that takes none."""
+        if self.folder is None:
+            return
+        trial = self.folder / f"{os.getpid()}.trial"
+        try:
+            _write(trial, "")
+        except OSError as error:
+            raise ConfigurationError(
+                f"LIMNER_RESCUE_FOLDER: {self.folder} takes no file: {error.strerror}"
+            ) from error
+        _remove(trial)
+
     def keep(self, outcome: Outcome) -> Path | None:
         """Write an outcome's file durably; None without a folder, or if the folder takes none."""
         if self.folder is None:
@@ -132,7 +152,7 @@ class Rescue:
 
         A file that cannot be read, or whose job cannot, is left, and told once.
         """
-        for path in self._files():
+        for path in self.waiting():
             try:
                 outcome = _read(path)
                 put_on_record(ledger, outcome)
@@ -149,7 +169,8 @@ class Rescue:
             _remove(path)
             logger.warning("%s was brought home: it is on record now", outcome)
 
-    def _files(self) -> Iterator[Path]:
+    def waiting(self) -> Iterator[Path]:
+        """The files that are to be brought home."""
         if self.folder is None:
             return
         try:
@@ -170,11 +191,15 @@ def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_suffix(f".{os.getpid()}.part")
     number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        _remove(temporary)
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -189,7 +214,11 @@ def _remove(path: Path) -> None:
 
 def _read(path: Path) -> Outcome:
     """The outcome in a file. Raises OSError, and ValueError for a file that is none of ours."""
-    if path.stat().st_size > _LARGEST:
+    found_as = path.stat()
+    if not stat.S_ISREG(found_as.st_mode):
+        # To read a pipe would wait for its writer.
+        raise ValueError("it is no regular file")
+    if found_as.st_size > _LARGEST:
         raise ValueError("it is too large")
     found: Any = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(found, Mapping) or found.get("version") != VERSION:
@@ -199,6 +228,17 @@ def _read(path: Path) -> Outcome:
     if not isinstance(tasks, Sequence) or isinstance(tasks, str):
         raise TypeError("its tasks are no list")
     outcome = Outcome(**fields, tasks=tuple(map(str, tasks)))
+    # The ledger would refuse it, which looks as if Redis could not serve.
+    if not _is_count(outcome.attempt) or not all(map(_is_time, (outcome.delay, outcome.grace))):
+        raise ValueError("it has a number that cannot be")
     if outcome.what not in ("accepted", "refused", "doubt") or (outcome.what == "accepted" and not tasks):
         raise ValueError("it says no outcome")
     return outcome
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and 1 <= value <= _MOST_ATTEMPTS
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= _LONGEST

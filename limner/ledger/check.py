@@ -92,7 +92,7 @@ class Check:
     store: Store
 
     def run(self, *, repair: bool = False) -> Iterator[Contradiction]:
-        """What contradicts itself. With ``repair``, what is safe to be repaired is repaired."""
+        """The contradictions. With ``repair``, what is safe to be repaired is repaired."""
         first = _Sums(self._last_event())
         for keys in self._keys():
             findings = [*self._of_keys(keys)]
@@ -138,7 +138,7 @@ class Check:
 
     @staticmethod
     def _twice(look: Callable[[_Sums | None], list[Finding]], sums: _Sums | None = None) -> list[Finding]:
-        """What is found, and found again. The first look adds to the sums."""
+        """The contradictions that are found, and found again. The first look adds to the sums."""
         found = look(sums)
         for _ in range(2):
             if not found:
@@ -262,7 +262,7 @@ class Check:
         return findings
 
     def _of_sums(self, sums: _Sums) -> Iterator[Contradiction]:
-        """What the sums over all records contradict. They are compared if nothing has happened meanwhile."""
+        """The contradictions of the sums over all records, compared if nothing has happened meanwhile."""
         wrong = self._wrong(sums)
         for _ in range(_WALKS):
             if sums.partial or self._last_event() == sums.since:

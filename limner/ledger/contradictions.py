@@ -1,4 +1,4 @@
-"""What contradicts itself in one job: its record beside the indexes that have it. Nothing is read here."""
+"""The contradictions in one job: its record beside the indexes that have it. Nothing is read here."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ def places_of(fields: Mapping[str, str]) -> dict[Key, str]:
 def contradictions(
     job_id: str, fields: Mapping[str, str], found: frozenset[Key], *, expires: bool
 ) -> Iterator[Finding]:
-    """What contradicts itself in a job that was ``found`` in these of its places."""
+    """The contradictions in a job that was ``found`` in these of its places."""
     state = fields["state"]
     ended = state in ("succeeded", "failed", "cancelled", "expired")
     open_tasks = any(task["state"] == "open" for task in _list(fields, "tasks"))
@@ -103,7 +103,7 @@ def contradictions(
 def _beside(
     job_id: str, fields: Mapping[str, str], found: frozenset[Key], *, ended: bool, uncopied: bool
 ) -> Iterator[Finding]:
-    """What contradicts the slot of a job, its doubt, and its copies."""
+    """The contradictions of the slot of a job, its doubt, and its copies."""
     if slot := fields.get("slot"):
         if IN_FLIGHT not in found:
             yield Finding("slot_without_entry", job_id, f"has a slot of account {slot} that is free", LOOK)

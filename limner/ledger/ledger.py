@@ -64,7 +64,7 @@ class Ledger:
         self.journal = Journal(self.store)
         """Logs and events."""
         self.memory = memory or Memory()
-        """What this process has seen of the ledger, and the attempts that it has sent."""
+        """The last state of the ledger that this process has seen, and the attempts that it has sent."""
         self.jobs = Jobs(self.store, self.leases, self.journal, self.memory)
         """Records, and the transitions between a job's states."""
         self.copies = Copies(self.store, self.leases)

@@ -47,7 +47,7 @@ class RecallCall(Script[Recalled]):
     prices: Json | None
 
     def read(self, reply: Any) -> Recalled:
-        """What was lost, the present state, and how many attempts are on record again."""
+        """The kind of the loss, the present state, and how many attempts are on record again."""
         what, epoch, moves, attempts, restored = reply
         return Recalled(what, Seen(epoch or None, int(moves), int(attempts)), restored)
 
@@ -74,14 +74,14 @@ class Losses:
     def recall(self, money: Money) -> Loss:
         """Put what this worker remembers on record again, and go on from the ledger's present state.
 
-        Attempts that are lost are on the wire again; then the answers follow that came to this worker. The
-        tasks of jobs that are gone are kept with the unmatched callbacks.
+        Attempts that are lost are on the wire again, also those of an earlier epoch, since the data may have
+        gone back a second time. Then the answers follow that came to this worker. The tasks of jobs that are
+        gone are kept with the unmatched callbacks.
         """
         seen, remembered = self.memory.seen(), self.memory.sent()
         if seen.epoch is None:
             return Loss("known", 0, 0)
-        lost = [each for each in remembered if each.epoch == seen.epoch]
-        parts = [lost[start : start + _AT_ONCE] for start in range(0, len(lost), _AT_ONCE)]
+        parts = [remembered[start : start + _AT_ONCE] for start in range(0, len(remembered), _AT_ONCE)]
         found = [self._tell(seen, part, money) for part in parts or [[]]]
         unknown = sum(self._answer(each) for each in remembered if each.task_id)
         # Whatever breaks off before is repeated, since the memory is still of the old state.
@@ -96,7 +96,15 @@ class Losses:
                 attempts=seen.attempts,
                 fresh=fresh_epoch(),
                 sent=[
-                    (each.job_id, each.attempt, each.token, each.account, each.number, each.refused)
+                    (
+                        each.job_id,
+                        each.attempt,
+                        each.token,
+                        each.account,
+                        # Of another epoch, it says nothing about the lost part of this one.
+                        each.number if each.epoch == seen.epoch else 0,
+                        each.refused,
+                    )
                     for each in part
                 ],
                 send_lease=to_ms(self.leases.send),

@@ -48,7 +48,7 @@ class Sent:
 
 
 class Memory:
-    """What one process remembers of a ledger. Its methods may be called from any thread.
+    """The memory of one process about a ledger. Its methods may be called from any thread.
 
     ``clock`` is a clock that nobody sets, in seconds.
     """

@@ -12,7 +12,7 @@ __all__ = ["Network"]
 BACKLOG: Final = 4096
 CONNECT_SECONDS: Final = 5.0
 TIMER_SECONDS: Final = 0.001
-"""How much too early a timer of the loop may be."""
+"""The seconds by which a timer of the loop may be too early."""
 
 
 class Network:
@@ -145,7 +145,7 @@ class _End(asyncio.Protocol):
         self.flow = flow
         self.transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[float, bytes | None]] = deque()
-        """What is to be written here, each with its time; None closes the connection."""
+        """The chunks to be written here, each with its time; None closes the connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)

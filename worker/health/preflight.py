@@ -8,6 +8,7 @@ from config import Settings, SettingsError
 from limner.errors import LimnerError, StoreUnavailable
 from worker.copies.services import make_fetcher
 from worker.copies.storage import StorageError, make_storage
+from worker.rescue import Rescue
 from worker.services import make_ledger, make_provider
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ def preflight(settings: Settings) -> None:
             sys.exit("limner: LIMNER_API_KEY: not set; the worker cannot speak to the provider without it")
         for account in accounts.values():
             make_provider(settings, account).close()
+        Rescue(settings.rescue_folder).check()
         facts = _facts(settings)
         if fault := unkept(settings.durability, facts):
             sys.exit(f"limner: LIMNER_DURABILITY: {fault}")

@@ -7,7 +7,8 @@ from typing import Any, Final
 import redis
 from redis.exceptions import NoPermissionError, NoScriptError
 
-from limner._redis import store_errors
+from limner._redis import CannotServe, store_errors
+from limner.errors import StoreUnavailable
 from limner.ledger import Ledger
 from worker.health.findings import Finding, fail, ok, warn
 
@@ -86,9 +87,20 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
     """Try what workers do; ``waits`` tries WAITAOF as well. Raises StoreUnavailable."""
     name = f"doctor-{secrets.token_hex(8)}"
     client = ledger.store.redis
-    with store_errors(client):
-        refused = [*_commands(client, ledger.prefix + name, waits=waits), *_messages(client, ledger, name)]
-        refused += _script(client, f"{ledger.prefix}{name}:script")
+    try:
+        with store_errors(client):
+            refused = [
+                *_commands(client, ledger.prefix + name, waits=waits),
+                *_messages(client, ledger, name),
+            ]
+            refused += _script(client, f"{ledger.prefix}{name}:script")
+    except StoreUnavailable as error:
+        if not isinstance(error.__cause__, CannotServe):
+            raise
+        yield fail(
+            CHECK, f"LIMNER_REDIS_URL: a command is refused: {str(error.__cause__)[:200]}", "see its log"
+        )
+        return
     forbidden = sorted(command for command, error in refused if isinstance(error, NoPermissionError))
     denied = [command for command in forbidden if command not in OPTIONAL]
     if denied:

@@ -2,8 +2,8 @@
 -- A worker has seen another epoch, or a later state of this one: the data was emptied, or has gone back. It tells what
 -- it remembers, and the attempts that are lost go on record again, as on the wire: their answers follow.
 -- Arguments: epoch, moves and attempts, as the worker saw them last; fresh, the id of a new epoch; sent, the attempts
--- that the worker remembers: {job, attempt, token, account, number, refused}; send_lease (milliseconds); prices, or
--- nothing.
+-- that the worker remembers: {job, attempt, token, account, number, refused}, where the number is 0 for one of another
+-- epoch; send_lease (milliseconds); prices, or nothing.
 -- Reply: {what, id, moves, attempts, restored}. `what` is 'rolled_back', 'emptied', or 'known' if another worker has found
 -- the same before, or if nothing is lost.
 local epoch = current_epoch()
@@ -73,8 +73,9 @@ for _, each in ipairs(A.sent) do
   local id, attempt, token, account, number, refused = unpack(each)
   if goes_back and number > epoch.lost_from then
     if redis.call('SADD', EPOCH_KNOWN, int(number)) == 1 then redis.call('HINCRBY', EPOCH, 'known', 1) end
-    if not refused and restore(id, attempt, token, account) then restored = restored + 1 end
   end
+  -- Whatever the epoch is: the data may have gone back a second time, or come back after it was emptied.
+  if not refused and restore(id, attempt, token, account) then restored = restored + 1 end
 end
 if goes_back then redis.call('PEXPIRE', EPOCH_KNOWN, DAY) end
 notify()

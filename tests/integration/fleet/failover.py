@@ -24,7 +24,7 @@ PAUSE: Final = 0.2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the jobs."""
+    """The fates of the jobs."""
 
     refused: int
     """The submits that never returned."""

@@ -339,10 +339,30 @@ def test_a_loop_that_closes_without_a_farewell_loses_its_connections_with_the_ne
     assert [str(each.message) for each in caught if issubclass(each.category, ResourceWarning)] == []
 
 
+def test_a_process_that_can_start_no_thread_says_so_and_waits_once_it_can(
+    server: Server, operator: Limner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Limner(server.url) as limner:
+        job = limner.submit("a fox")
+        operator.get(job.id).cancel()
+        with monkeypatch.context() as at_its_limit:
+            at_its_limit.setattr(threading.Thread, "start", refused)
+            with pytest.raises(StoreUnavailable, match="can't start new thread"):
+                job.result(PATIENCE)
+        told: list[str] = []
+        waiting = threading.Thread(target=lambda: told.append(outcome(job)), daemon=True)
+        waiting.start()
+        waiting.join(PATIENCE)
+        assert told == ["Cancelled"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> None:
     with Limner(server.url) as limner, ThreadPoolExecutor(1) as pool:
-        mine, forked = limner.submit_many(["mine", "the child's"])
+        mine, in_child = limner.submit_many(["mine", "the child's"])
         wait = pool.submit(outcome, mine)
         eventually(lambda: server.channels() == 1)
         pid = os.fork()
@@ -350,16 +370,16 @@ def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> N
             code = 1
             try:
                 told = [
-                    outcome(forked, 10.0),
-                    asyncio.run(aoutcome(forked)),
-                    str(asyncio.run(forked.acancel())),
+                    outcome(in_child, 10.0),
+                    asyncio.run(aoutcome(in_child)),
+                    str(asyncio.run(in_child.acancel())),
                 ]
                 code = 0 if told == ["Cancelled", "Cancelled", "before_sending"] else 2
                 limner.close()
             finally:
                 os._exit(code)
         eventually(lambda: server.channels() == 2)
-        operator.get(forked.id).cancel()
+        operator.get(in_child.id).cancel()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         operator.get(mine.id).cancel()
         assert wait.result(PATIENCE) == Cancelled.__name__

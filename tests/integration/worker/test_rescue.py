@@ -1,7 +1,9 @@
 """Outcomes in files, brought home to a ledger."""
 
 import logging
+import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,9 @@ def test_the_file_of_a_thread_that_still_tries_is_left_to_it(bench: Bench, tmp_p
         "[]",
         '{"version": 2}',
         '{"version": 1, "job": "J", "attempt": 1, "what": "sold", "tasks": []}',
+        '{"version": 1, "job": "J", "attempt": -1, "what": "accepted", "tasks": ["T"]}',
+        '{"version": 1, "job": "J", "attempt": 1.5, "what": "accepted", "tasks": ["T"]}',
+        '{"version": 1, "job": "J", "attempt": 1, "what": "accepted", "tasks": ["T"], "delay": NaN}',
     ],
 )
 def test_a_file_that_cannot_be_read_is_left_and_told_once(
@@ -136,11 +141,36 @@ def test_a_job_that_the_ledger_does_not_know_keeps_its_file(
     assert "unknown_job" in caplog.text
 
 
+@pytest.mark.parametrize("what", ["refused", "doubt"])
+def test_an_outcome_of_another_fleet_keeps_its_file(bench: Bench, tmp_path: Path, what: Any) -> None:
+    path = kept(tmp_path, Outcome("of another fleet", 1, what, ("T",)))
+    Rescue(tmp_path).bring_home(bench.ledger)
+    assert files(tmp_path) == [path]
+
+
+def test_a_pipe_in_the_folder_stops_nobody(
+    bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / f"a{SUFFIX}")
+    reader = threading.Thread(target=Rescue(tmp_path).bring_home, args=[bench.ledger], daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive()
+    assert "no regular file" in caplog.text
+
+
 def test_it_waits_for_a_redis_that_is_away(tmp_path: Path) -> None:
     path = kept(tmp_path, Outcome("job", 1, "accepted", ("T",)))
     with redis.Redis(port=1) as away, pytest.raises(StoreUnavailable):
         Rescue(tmp_path).bring_home(Ledger(away))
     assert files(tmp_path) == [path]
+
+
+def test_a_folder_that_is_checked_is_made_and_left_empty(tmp_path: Path) -> None:
+    Rescue(tmp_path / "new").check()
+    Rescue(tmp_path / "new").check()
+    assert (tmp_path / "new").is_dir()
+    assert files(tmp_path / "new") == []
 
 
 def test_a_folder_that_takes_no_file_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from celery.worker import state
 
 from limner.errors import NotDurable, RecordUnreadable, StoreUnavailable
-from tasks.commit import PATIENCE, SURE, patiently, put_outcome
+from tasks.commit import PATIENCE, SURE, is_stopping, patiently, put_outcome
 from worker.rescue import SUFFIX, Outcome, Rescue
 
 ACCEPTED = Outcome("J", 2, "accepted", ("T",), delay=3.0)
@@ -113,6 +114,62 @@ def test_the_outcome_is_kept_before_the_patience_ends_in_case_the_worker_does(tm
     assert seen[0] == 0
     assert seen[-1] == 1
     assert files(tmp_path) == []
+
+
+def test_a_file_whose_outcome_may_not_be_durable_is_left_for_a_worker_of_this_process(tmp_path: Path) -> None:
+    away, rescue = Away(40), Rescue(tmp_path)
+
+    def transition() -> str:
+        if away.calls == 30:
+            raise NotDurable("no replica has it")
+        return away()
+
+    with pytest.raises(NotDurable):
+        put_outcome(transition, ACCEPTED, rescue, sleep=away.sleep, monotonic=lambda: away.now)
+    assert [path.name for path in files(tmp_path)] == [path.name for path in rescue.waiting()]
+
+
+def test_a_worker_that_is_stopping_tells_at_once_what_it_may_lose(caplog: pytest.LogCaptureFixture) -> None:
+    away = Away(40)
+    told: list[int] = []
+
+    def transition() -> str:
+        told.append(sum(each.levelno >= logging.CRITICAL for each in caplog.records))
+        return away()
+
+    put_outcome(
+        transition,
+        ACCEPTED,
+        Rescue(None),
+        stopping=lambda: away.calls > 20,
+        sleep=away.sleep,
+        monotonic=lambda: away.now,
+    )
+    assert (told[20], told[21], told[-1]) == (0, 1, 1)
+    assert "run python -m limner resolve J --adopt T" in caplog.text
+    assert "is on record after all" in caplog.text
+
+
+def test_what_was_told_by_a_worker_that_is_stopping_is_not_told_twice(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    away = Away(10**9)
+    with pytest.raises(StoreUnavailable):
+        put_outcome(
+            away,
+            ACCEPTED,
+            Rescue(None),
+            stopping=lambda: True,
+            sleep=away.sleep,
+            monotonic=lambda: away.now,
+        )
+    assert len([each for each in caplog.records if each.levelno >= logging.CRITICAL]) == 1
+
+
+def test_celery_tells_with_an_exit_code_that_a_worker_is_stopping(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_stopping()
+    monkeypatch.setattr(state, "should_stop", 0)
+    assert is_stopping()
 
 
 def test_without_a_folder_the_line_says_what_to_do(caplog: pytest.LogCaptureFixture) -> None:

@@ -220,6 +220,43 @@ def test_an_old_job_is_sent_if_all_lost_attempts_are_known(
     assert second in creates(other.claim())
 
 
+def test_attempts_are_on_record_again_after_the_same_snapshot_was_restored_twice(
+    bench: Bench, one: Worker, other: Worker, snapshots: Snapshots
+) -> None:
+    one.claim()
+    other.claim()
+    job_id = bench.submit()
+    snapshot = snapshots.take()
+    assert one.send() == job_id
+    snapshots.restore(snapshot)
+    assert one.claim().loss == Loss("rolled_back", 1, 0)
+    other.claim()
+    snapshots.restore(snapshot)
+    # The epoch is the first one again, which no worker expects.
+    assert other.claim().loss == Loss("emptied", 0, 0)
+    assert one.claim().loss == Loss("known", 1, 0)
+    assert bench.state(job_id) == "sending"
+
+
+def test_attempts_are_on_record_again_after_an_emptied_ledger_has_come_back(
+    bench: Bench, one: Worker, snapshots: Snapshots
+) -> None:
+    one.claim()
+    job_id = bench.submit()
+    snapshot = snapshots.take()
+    assert one.send() == job_id
+    bench.client.flushdb()
+    assert one.claim().loss == Loss("emptied", 0, 0)
+    snapshots.restore(snapshot)
+    found = one.claim().loss
+    assert found
+    assert found.restored == 1
+    bench.now += WINDOW
+    assert creates(one.claim()) == []
+    one.ledger.jobs.accepted(job_id, 1, "t1", poll_in=2.0)
+    assert bench.state(job_id) == "generating"
+
+
 def test_another_server_is_quiet_until_all_workers_have_claimed(bench: Bench, one: Worker) -> None:
     one.claim()
     job_id = bench.submit()

@@ -1,5 +1,6 @@
 """The checks of a worker's Redis before it starts."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,3 +69,12 @@ def test_a_setting_that_is_certainly_wrong_ends_the_worker(url: str, key: str, n
     settings = Settings(redis_url="redis://127.0.0.1:1/0", api_url=url, api_key=SecretStr("k1"))
     with pytest.raises(SystemExit, match=f"limner: {name}"):
         preflight(settings.model_copy(update={"api_key": SecretStr(key)}))
+
+
+def test_a_rescue_folder_that_takes_no_file_ends_the_worker(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = Settings(
+        redis_url="redis://127.0.0.1:1/0", api_key=SecretStr("k1"), rescue_folder=tmp_path / "file" / "folder"
+    )
+    with pytest.raises(SystemExit, match=r"limner: LIMNER_RESCUE_FOLDER: .* takes no file: Not a directory"):
+        preflight(settings)
