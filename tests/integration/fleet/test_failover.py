@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.failover import Outcome, under_load
 from limner import Limner
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.replication import Replicated
 from tests.integration.fleet.conftest import ROOMY, quick_provider
-from tests.integration.fleet.failover import Outcome, under_load
 
 pytestmark = pytest.mark.timeout(240)
 
