@@ -1,4 +1,4 @@
-"""A Redis that is frozen, full, slow or flapping while jobs are under way, and the count of what became of them."""
+"""A Redis that is frozen, full, slow or flapping while jobs are under way, and what became of them."""
 
 import time
 from bisect import bisect_left
