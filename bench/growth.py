@@ -2,22 +2,22 @@
 
 Jobs go through the scripts without workers. The first Valkey gets many jobs of 1,000 lanes, and its memory is
 compared with :data:`BYTES` when all of them wait, when all of them have ended, and when what had a time to
-live is gone. The second one gets a lane for each job, and SLOWLOG tells which commands were slow.
+live is gone. The second one gets a lane for each job, and each script is timed by the server's own CPU time.
 """
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bench.ledger_path import MONEY, REQUEST, Path, roomy
-from bench.report import table
+from bench.ledger_path import MONEY, REQUEST, Path, messages, roomy
+from bench.report import quantile, table
+from limner.accounts import MAIN
 from limner.errors import InDoubt
-from limner.ledger import Ledger, Quota
-from limner.ledger.layout.keys import EVENTS, MONEY_LANES
+from limner.ledger import Claim, Ledger, Quota
+from limner.ledger.layout.keys import EVENTS, MONEY_LANES, WINDOW_ANSWER, WINDOW_CREATE, WINDOW_POLL
 from limner.ledger.messages import to_ms
 from limner.ledger.scripts.calls import AcceptedCall, BeginCall
 from limner.ledger.scripts.encoding import of_caps, of_prices
@@ -27,20 +27,28 @@ from worker.services import POLLS_IN_A_MESSAGE
 
 JOBS: Final = int(os.environ.get("BENCH_GROWTH_JOBS", "100000"))
 LANES: Final = 1000
-DRIVEN: Final = 3000
-"""The jobs of the second Valkey that go the whole way."""
-CLAIM: Final = 100
+SINGLE: Final = 500
+"""The calls of each script that are measured."""
+CLAIM: Final = 25
 """The steps of a claim, as a worker asks for them."""
 SHIFTED: Final = 10_000
 SUBMITTED_AT_ONCE: Final = 500
 WEEK: Final = 7 * 86_400
-SLOW: Final = 5000
-LOGGED: Final = 1000
-"""Microseconds: what no script may take, and what is reported."""
+WINDOWS: Final = (WINDOW_CREATE, WINDOW_ANSWER, WINDOW_POLL)
+SLOW: Final = 5
+"""Milliseconds that no script may take."""
 
-BYTES: Final = {"waiting": 1250, "ended": 3750, "lane": 200, "lane of the day": 80, "event": 250}
+BYTES: Final = {
+    "waiting": 1300,
+    "ended": 3900,
+    "lane": 200,
+    "lane of the day": 80,
+    "event": 200,
+    "permit": 110,
+}
 """The formula: bytes of a waiting job, of an ended one with its result, of a lane with waiting jobs, of a
-lane with spending of the day, and of an event. The request of a job has a line, and there are no metadata."""
+lane with spending of the day, of an event, and of a permit in a window. The request of a job has a line, and
+there are no metadata."""
 
 
 def run() -> Iterator[str]:
@@ -63,17 +71,18 @@ class Sight:
     lanes: int = 0
     lanes_of_day: int = 0
     events: int = 0
+    permits: int = 0
 
     @property
     def formula(self) -> int:
         """The bytes that the formula gives."""
-        counts = (self.waiting, self.ended, self.lanes, self.lanes_of_day, self.events)
+        counts = (self.waiting, self.ended, self.lanes, self.lanes_of_day, self.events, self.permits)
         return sum(count * each for count, each in zip(counts, BYTES.values(), strict=True))
 
     def row(self) -> list[object]:
         """The row of the table."""
         ratio = self.measured / self.formula if self.formula else ""
-        counts = (self.waiting, self.ended, self.lanes, self.events)
+        counts = (self.waiting, self.ended, self.lanes, self.events, self.permits)
         return [
             self.moment,
             *(f"{count:,}" for count in counts),
@@ -99,7 +108,17 @@ def _growth() -> Iterator[str]:
         sights.append(_sight(path, ledger, empty, "all have ended", ended=JOBS))
         _let_expire(path)
         sights.append(_sight(path, ledger, empty, "a week later"))
-    head = ("moment", "waiting", "ended", "lanes", "events", "measured, MB", "formula, MB", "ratio")
+    head = (
+        "moment",
+        "waiting",
+        "ended",
+        "lanes",
+        "events",
+        "permits",
+        "measured, MB",
+        "formula, MB",
+        "ratio",
+    )
     yield from table(head, [sight.row() for sight in sights])
     yield f"\nIt took {time.monotonic() - began:.0f} s.\n"
 
@@ -111,6 +130,8 @@ def _sight(path: Path, ledger: Ledger, empty: int, moment: str, **counts: int) -
         _used(path) - empty,
         lanes_of_day=path.client.hlen(MONEY_LANES(ledger.prefix, today)),
         events=path.client.xlen(EVENTS(ledger.prefix)),
+        # Nobody does the housekeeping, which would remove them.
+        permits=sum(path.client.zcard(window(ledger.prefix, MAIN)) for window in WINDOWS),
         **counts,
     )
 
@@ -193,88 +214,88 @@ def _let_expire(path: Path) -> None:
 
 
 @dataclass
-class Slowest:
-    """The slowest command of each stage, and the number of those that were too slow."""
+class Meter:
+    """The server's CPU time for each command of a stage, whose wall time is that of a quiet machine."""
 
     client: Any
-    worst: dict[str, tuple[int, str]] = field(default_factory=dict)
-    slow: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    rows: list[list[object]] = field(default_factory=list)
+    _took: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._execute = self.client.execute_command
+        # What the measurement itself takes.
+        self._own = min(self._between() for _ in range(50))
+        self.client.execute_command = self._timed
+
+    def _cpu(self) -> float:
+        told = self._execute("INFO", "cpu")
+        return float(told["used_cpu_user_main_thread"] + told["used_cpu_sys_main_thread"])
+
+    def _between(self) -> float:
+        before = self._cpu()
+        return self._cpu() - before
+
+    def _timed(self, *command: Any, **options: Any) -> Any:
+        before = self._cpu()
+        reply = self._execute(*command, **options)
+        self._took.append(1000 * (self._cpu() - before - self._own))
+        return reply
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Look at the commands of the block."""
-        self.client.slowlog_reset()
+        """Measure the commands of the block."""
+        self._took.clear()
         yield
-        for entry in self.client.slowlog_get(10_000):
-            command = entry["command"].decode().split(" ")[0]
-            if command in ("SLOWLOG", "CONFIG", "FLUSHALL"):
-                continue
-            took = int(entry["duration"])
-            self.worst[name] = max(self.worst.get(name, (0, "")), (took, command))
-            self.slow[name] += took > SLOW
-
-    def rows(self, stages: dict[str, int]) -> Iterator[list[object]]:
-        """A row for each stage."""
-        for name, calls in stages.items():
-            took, command = self.worst.get(name, (0, f"none above {LOGGED / 1000:g}"))
-            yield [name, f"{calls:,}", took / 1000, command, self.slow[name]]
+        took, slow = self._took, sum(each > SLOW for each in self._took)
+        self.rows.append([name, f"{len(took):,}", quantile(took, 0.5), quantile(took, 0.99), max(took), slow])
 
 
 def _lanes() -> Iterator[str]:
-    yield f"{JOBS:,} jobs, each in a lane of its own:\n"
+    yield f"{JOBS:,} jobs wait, each in a lane of its own. Milliseconds of Valkey's CPU for a command:\n"
     with EmbeddedValkey() as valkey:
-        _prefer(valkey.pid)
         path = Path(valkey.url)
         ledger = Ledger(path.client)
         _drive(path, 1, ledger, 1)
-        path.client.config_set("slowlog-log-slower-than", LOGGED)
-        path.client.config_set("slowlog-max-len", 10_000)
-        slowest, calls = Slowest(path.client), {}
-
-        def measure(name: str, count: int, act: Callable[[], object]) -> None:
-            with slowest.stage(name):
-                act()
-            calls[name] = count
-
-        jobs: list[str] = []
-        measure("submit", JOBS, lambda: jobs.extend(_submit(ledger, JOBS, JOBS)))
-        measure("claim, begin, accepted, polls, reports", DRIVEN, lambda: _finish(path, ledger, DRIVEN))
-        measure(f"claim of {CLAIM}", 10, lambda: _claims(ledger, 10))
+        jobs = _submit(ledger, JOBS, JOBS)
+        meter = Meter(path.client)
+        with meter.stage("submit"):
+            for number in range(SINGLE):
+                ledger.jobs.submit(prepare(REQUEST, lane=f"another {number}"))
+        with meter.stage(f"claim of {CLAIM} to send"):
+            claims = [_claim(ledger) for _ in range(SINGLE // CLAIM)]
+        steps = [step for claimed in claims for step in claimed]
+        with meter.stage("begin"):
+            sent = [path.begin(step) for step in steps]
+        with meter.stage("accepted"):
+            for one in sent:
+                path.accepted(one)
+        with meter.stage(f"claim of {CLAIM} to send and {CLAIM} to poll"):
+            claims = [_claim(ledger) for _ in range(len(steps) // CLAIM)]
+        polls = [step for claimed in claims for step in claimed if step.step == "poll"]
+        with meter.stage(f"begin_polls, {POLLS_IN_A_MESSAGE} together"):
+            for together in messages(polls):
+                path.begin_polls(together)
+        with meter.stage(f"report_polls, {POLLS_IN_A_MESSAGE} successes together"):
+            for together in messages(polls):
+                path.report(together, over=True)
         # The last to be submitted wait the longest.
-        last = jobs[-500:]
-        measure("cancel", 500, lambda: _cancel(ledger, last))
-        some = jobs[-1500:-1000]
-        measure("position", 500, lambda: [ledger.store.ask(ledger.queue.position(job)) for job in some])
-        measure("forecast", 500, lambda: [ledger.store.ask(ledger.queue.turn(job)) for job in some])
-        measure("statuses of accounts", 100, lambda: [ledger.accounts.statuses() for _ in range(100)])
-        measure("spending of 400 days", 10, lambda: [ledger.budget.spend(400) for _ in range(10)])
-        measure("doubts", 10, lambda: [ledger.jobs.doubts() for _ in range(10)])
-        measure("maintain", 100, lambda: [ledger.queue.maintain() for _ in range(100)])
-    head = ("stage", "calls or jobs", "slowest, ms", "its command", f"above {SLOW / 1000:g} ms")
-    yield from table(head, slowest.rows(calls))
+        with meter.stage("cancel"):
+            for job in jobs[-SINGLE:]:
+                ledger.jobs.cancel(job, InDoubt("unsent"), InDoubt("sent"))
+        with meter.stage("maintain"):
+            for _ in range(SINGLE):
+                ledger.queue.maintain()
+    yield from table(("script", "calls", "p50", "p99", "most", f"above {SLOW} ms"), meter.rows)
     yield "\nThe only script that goes through everything corrects the times after a step of the clock:\n"
     yield from table(("jobs that are due later", "ms"), [_shift(SHIFTED // 10), _shift(SHIFTED)])
 
 
-def _prefer(pid: int) -> None:
-    """Let the server go before other processes, whose time would count as its own; root may do so."""
-    with suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, pid, -20)
-
-
-def _claims(ledger: Ledger, count: int) -> None:
-    for _ in range(count):
-        assert len(ledger.queue.claim(roomy(), money=MONEY, batch=CLAIM).steps) >= CLAIM
-
-
-def _cancel(ledger: Ledger, jobs: list[str]) -> None:
-    for job_id in jobs:
-        ledger.jobs.cancel(job_id, InDoubt("unsent"), InDoubt("sent"))
+def _claim(ledger: Ledger) -> list[Claim]:
+    return ledger.queue.claim(roomy(), money=MONEY, batch=CLAIM).steps
 
 
 def _shift(jobs: int) -> list[object]:
     with EmbeddedValkey() as valkey:
-        _prefer(valkey.pid)
         client = Path(valkey.url).client
         now = [time.time()]
         ledger = Ledger(client, clock=lambda: now[0])
@@ -283,9 +304,8 @@ def _shift(jobs: int) -> list[object]:
         new = [replace(prepare(REQUEST, lane=f"tenant {at}"), starts_in=3600.0) for at in range(jobs)]
         for start in range(0, jobs, SUBMITTED_AT_ONCE):
             ledger.jobs.submit_many(new[start : start + SUBMITTED_AT_ONCE])
-        client.config_set("slowlog-log-slower-than", LOGGED)
-        client.slowlog_reset()
+        meter = Meter(client)
         now[0] -= 600.0
-        assert ledger.queue.claim(quota).stepped < 0
-        slowest = max((entry["duration"] for entry in client.slowlog_get(100)), default=0)
-    return [f"{jobs:,}", slowest / 1000]
+        with meter.stage("shift_clock"):
+            assert ledger.queue.claim(quota).stepped < 0
+    return [f"{jobs:,}", meter.rows[0][4]]

@@ -49,7 +49,7 @@ LEAST_GAP = 0.005
 FIRST_BEHIND, MOST_BEHIND = 0.005, 0.2
 """Seconds by which a dispatcher that found nothing wakes later next time. So few of many wake in vain."""
 BATCH = 25
-"""The most steps of a kind in a claim. Redis serves nobody else during one, which takes 3 to 4 ms for so many
+"""The most steps of a kind in a claim. Redis serves nobody else during one, which takes 3 to 5 ms for so many
 to send and to poll."""
 MAINTAIN_GAP = 2.0
 """Seconds between two rounds of the ledger's housekeeping."""

@@ -53,8 +53,8 @@ class _Watched(Serving):
             self.channel._on_connection_disconnect(self)  # noqa: SLF001 - kombu's own
 
 
-def _classes(channel: Any = None) -> dict[str, type]:
-    """The classes of a channel's connections; without it, of those that are not watched."""
+def _watched_by(channel: Any) -> dict[str, type]:
+    """The classes of connections whose sockets a channel watches."""
     return {
         name: type(kind.__name__, (_Watched, kind), {"channel": channel}) for name, kind in CLASSES.items()
     }
@@ -213,7 +213,7 @@ class Channel(kombu_redis.Channel):
             # A repeated publish could send twice; those who publish know whether that matters.
             repeat=False,
             decode=False,
-            classes=_classes(self if asynchronous else None),
+            classes=_watched_by(self) if asynchronous else CLASSES,
         )
 
 

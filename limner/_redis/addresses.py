@@ -5,6 +5,7 @@ that are found by asking: ``redis+sentinel://host:26379,host:26379/mymaster/0`` 
 ``redis+cluster://host:6379,host:6379``. An option without a meaning here is refused by its name.
 """
 
+import math
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,13 +83,19 @@ def parse(url: str) -> Address:
             "must begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
         )
     kind, tls = _SCHEMES[parts.scheme]
+    if parts.fragment:
+        raise ValueError("has a #, after which nothing counts")
     given = _options(parts.query, kind, tls)
     credentials, _, where = parts.netloc.rpartition("@")
     service, database = _path(parts, kind)
     if kind is Kind.SOCKET and not parts.path.strip("/"):
         raise ValueError("names no socket")
+    if kind is Kind.SOCKET and where:
+        raise ValueError("names a host before the path of its socket: three slashes belong there")
     if kind in {Kind.SENTINEL, Kind.CLUSTER} and not where:
         raise ValueError("names no host")
+    if kind is Kind.TCP and "," in where:
+        raise ValueError("names several hosts: those belong to redis+sentinel:// or redis+cluster://")
     named = given.pop("database", None)
     return Address(
         kind,
@@ -172,6 +179,11 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _interval(text: str) -> float:
+    # redis-py's 0 means never.
+    return _seconds(text) if float(text) else math.inf
+
+
 def _count(text: str) -> int:
     count = int(text)
     if not 1 <= count <= 100_000:
@@ -223,7 +235,7 @@ def _tls_version(text: str) -> ssl.TLSVersion:
 
 _EVERYWHERE: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "client_name": ("client_name", _name),
-    "health_check_interval": ("idle_seconds", _seconds),
+    "health_check_interval": ("idle_seconds", _interval),
     "max_connections": ("connections", _count),
     "protocol": ("protocol", _protocol),
     "socket_timeout": ("socket_timeout", _seconds),

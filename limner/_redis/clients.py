@@ -2,10 +2,14 @@
 
 import socket
 from collections.abc import Mapping
+from inspect import signature
+from pathlib import Path
 from typing import Any, Final
 
 import redis
 import redis.asyncio
+from redis.asyncio import connection as asyncio_connection
+from redis.connection import AbstractConnection
 
 from limner._redis.addresses import Address, Kind, parse
 from limner._redis.connections import (
@@ -22,7 +26,7 @@ from limner._redis.places import Master, Place, SlotOwner
 from limner.errors import ConfigurationError
 
 DEFAULT_TIMEOUT: Final = 5.0
-_THREADS: Final = 10_000
+_THREADS: Final = 1_000
 """The most connections of a client that is not told another number."""
 _ASYNC_CONNECTIONS: Final = 32
 _LEDGER_TAG: Final = "{main}"
@@ -41,18 +45,32 @@ _KEEPALIVE: Final = {
     if hasattr(socket, name)
 }
 """Linux and macOS have different names for the first."""
+_FILES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_SILENT: Final[Mapping[str, Any]] = {
+    # The default differs between releases of redis-py, and some proxies do not know HELLO.
+    "protocol": 2,
+    # Servers and proxies refuse CLIENT SETINFO in many ways, and it only helps.
+    **(
+        {"driver_info": None}
+        if "driver_info" in signature(AbstractConnection).parameters
+        else {"lib_name": None, "lib_version": None}
+    ),
+}
+"""Options for a handshake that all servers understand."""
 
 
 def address_of(url: str, setting: str) -> Address:
     """The address in a URL; raises ConfigurationError, which names the setting and does not show the URL."""
     try:
-        return parse(url)
+        at = parse(url)
+        _check_tls(at)
     except ValueError as error:
         raise ConfigurationError(
             f"{setting}: not the URL of a Redis: {error}. One looks like redis://:password@host:6379/0, "
             "rediss://…, unix:///path, redis+sentinel://host:26379/mymaster/0 or redis+cluster://host:6379, "
             "with special characters of the password percent-encoded"
         ) from None
+    return at
 
 
 def check_url(url: str, setting: str) -> str:
@@ -76,6 +94,7 @@ def connect(
     waits for one. Raises ConfigurationError, which names the setting.
     """
     at = address_of(url, setting)
+    # The client owns the pool: closing the one closes the connections of the other.
     return redis.Redis.from_pool(make_pool(at, timeout=timeout, repeat=repeat, connections=connections))
 
 
@@ -163,14 +182,16 @@ def _options(at: Address, timeout: float) -> dict[str, Any]:
         "encoding_errors": "backslashreplace",
         **at.login,
         **_of_network(at),
+        **_SILENT,
         **at.options,
+        **_of_tls(at),
     }
     if at.idle_seconds:
-        options["idle_seconds"] = at.idle_seconds
+        options |= {"idle_seconds": at.idle_seconds, "health_check_interval": at.idle_seconds}
     if at.kind is Kind.SOCKET:
         return options | {"path": at.path}
     options |= {"host": at.hosts[0].name, "port": at.hosts[0].port}
-    if place := _place(at, timeout):
+    if place := _place(at):
         options["place"] = place
     return options
 
@@ -181,15 +202,36 @@ def _of_network(at: Address) -> dict[str, Any]:
     return {"socket_keepalive": True, "socket_keepalive_options": _KEEPALIVE}
 
 
-def _place(at: Address, timeout: float) -> Place | None:
-    asking: dict[str, Any] = {
-        **{name: value for name, value in at.options.items() if name.startswith("ssl_")},
-        "socket_timeout": timeout,
-        "socket_connect_timeout": min(timeout, 1.0),
-        "ssl": at.tls,
+def _of_tls(at: Address) -> dict[str, Any]:
+    if not at.tls:
+        return {}
+    given = {name: value for name, value in at.options.items() if name.startswith("ssl_")}
+    # redis-py compares the name of the server by default only from version 6 on.
+    named = given.get("ssl_check_hostname", True) and given.get("ssl_cert_reqs") != "none"
+    return given | {"ssl_check_hostname": named}
+
+
+def _check_tls(at: Address) -> None:
+    if not at.tls:
+        return
+    known = {*signature(redis.SSLConnection).parameters} & {
+        *signature(asyncio_connection.SSLConnection).parameters
     }
+    for name, value in at.options.items():
+        if name.startswith("ssl_") and name not in known:
+            raise ValueError(f"its option {name} needs a newer redis-py than {redis.__version__}")
+        if name in _FILES and not Path(value).exists():
+            raise ValueError(f"its option {name} names no file that exists")
+
+
+def _place(at: Address) -> Place | None:
+    asking = {**_SILENT, **_of_tls(at)}
+    if "socket_connect_timeout" in at.options:
+        asking |= dict.fromkeys(
+            ("socket_timeout", "socket_connect_timeout"), at.options["socket_connect_timeout"]
+        )
     if at.kind is Kind.SENTINEL:
-        return Master(at.hosts, at.service, asking | dict(at.sentinel_login))
+        return Master(at.hosts, at.service, at.tls, asking | dict(at.sentinel_login))
     if at.kind is Kind.CLUSTER:
-        return SlotOwner(at.hosts, _LEDGER_TAG, asking | dict(at.login))
+        return SlotOwner(at.hosts, _LEDGER_TAG, at.tls, asking | dict(at.login))
     return None

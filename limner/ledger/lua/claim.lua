@@ -101,6 +101,7 @@ for _, id in ipairs(uncopied) do
     set_aside(id, fault, COPIES)
   elseif not job or not job.copies then
     redis.call('ZREM', COPIES, id)
+    if not job then redis.call('DEL', LOG .. id) end
   else
     job.copy_lease = (job.copy_lease or 0) + 1
     redis.call('ZADD', COPIES, NOW + A.copy_lease, id)

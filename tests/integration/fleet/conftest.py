@@ -12,6 +12,7 @@ from limner._redis import connect
 from limner.ledger import Ledger
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import LocalFleet
+from tests.growth import unbounded
 from worker.inspection import STEP
 from worker.marks import Marks
 
@@ -64,6 +65,8 @@ def send_step(redis_url: str, task: str, task_id: str, *arguments: object, **opt
 def fleet() -> Iterator[LocalFleet]:
     with LocalFleet(settings=ROOMY, provider=quick_provider()) as running:
         yield running
+        with connect(running.redis_url) as client:
+            assert unbounded(client, Ledger(client).prefix) == []
 
 
 @pytest.fixture

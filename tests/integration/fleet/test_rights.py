@@ -95,7 +95,14 @@ def test_the_rights_of_the_page_are_enough(valkey: EmbeddedValkey, admin: Any, t
         with plain_celery(urls["producer"]) as app:
             sent = app.send_task("limner.create_task", kwargs={"prompt": "a cat"}, queue="limner")
             assert sent.get(timeout=WAIT)["urls"]
-        for command in (["status", jobs[0].id], ["explain", jobs[0].id], ["quota"], ["spend"], ["doubts"]):
+        for command in (
+            ["status", jobs[0].id],
+            ["explain", jobs[0].id],
+            ["quota"],
+            ["spend"],
+            ["check"],
+            ["doubts"],
+        ):
             told = subprocess.run(
                 [sys.executable, "-m", "limner", *command],
                 env=with_checkout({"LIMNER_REDIS_URL": urls["cli"], "PATH": ""}),

@@ -342,7 +342,7 @@ def test_a_loop_that_closes_without_a_farewell_loses_its_connections_with_the_ne
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> None:
     with Limner(server.url) as limner, ThreadPoolExecutor(1) as pool:
-        mine, childs = limner.submit_many(["mine", "the child's"])
+        mine, forked = limner.submit_many(["mine", "the child's"])
         wait = pool.submit(outcome, mine)
         eventually(lambda: server.channels() == 1)
         pid = os.fork()
@@ -350,16 +350,16 @@ def test_a_process_that_forks_begins_anew(server: Server, operator: Limner) -> N
             code = 1
             try:
                 told = [
-                    outcome(childs, 10.0),
-                    asyncio.run(aoutcome(childs)),
-                    str(asyncio.run(childs.acancel())),
+                    outcome(forked, 10.0),
+                    asyncio.run(aoutcome(forked)),
+                    str(asyncio.run(forked.acancel())),
                 ]
                 code = 0 if told == ["Cancelled", "Cancelled", "before_sending"] else 2
                 limner.close()
             finally:
                 os._exit(code)
         eventually(lambda: server.channels() == 2)
-        operator.get(childs.id).cancel()
+        operator.get(forked.id).cancel()
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         operator.get(mine.id).cancel()
         assert wait.result(PATIENCE) == Cancelled.__name__

@@ -26,6 +26,8 @@ class Bench:
     client: Any
     now: float = START
     quota: Quota = field(default_factory=lambda: Quota(20, 10.0, 10, 1.0, 100))
+    spoilt: bool = False
+    """True if the test has left keys behind that the ledger itself would not."""
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.client, clock=lambda: self.now)
@@ -100,4 +102,4 @@ def bench(valkey_url: str) -> Iterator[Bench]:
     with connect(valkey_url) as client:
         bench = Bench(client)
         yield bench
-        assert unbounded(client, bench.ledger.prefix) == []
+        assert bench.spoilt or unbounded(client, bench.ledger.prefix) == []

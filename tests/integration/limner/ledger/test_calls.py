@@ -57,8 +57,8 @@ BUDGETS: Final = {
     "claim of 20": 154,
     "claim of 20 polls": 110,
 }
-ONE_POLL: Final = 97.15
-TWO_POLLS: Final = 119.65
+ONE_POLL: Final = 97.2
+TWO_POLLS: Final = 119.7
 """The calls of a job by its number of polls, if twenty jobs are claimed at a time."""
 MOST: Final = 98
 """The most calls of a job with one poll, whatever the stages cost."""

@@ -122,6 +122,7 @@ SPOILT: Final[dict[str, tuple[Spoil, bool]]] = {
 @pytest.mark.parametrize("kind", SPOILT)
 def test_a_contradiction_is_found_and_repaired_if_that_is_safe(bench: Bench, kind: str) -> None:
     spoil, mends = SPOILT[kind]
+    bench.spoilt = not mends
     bench.claim()
     subject = spoil(bench, bench.client, bench.ledger.prefix)
     assert found(bench) == [(kind.split(" ")[0], subject)]
@@ -167,6 +168,7 @@ def test_jobs_under_way_are_no_contradiction(bench: Bench, valkey_url: str) -> N
 
 
 def test_the_walk_sees_many_keys(bench: Bench) -> None:
+    bench.spoilt = True
     bench.ledger.jobs.submit_many([new(f"fox {number}") for number in range(350)])
     bench.client.zrem(
         bench.ledger.prefix + "ready", *bench.client.zrange(bench.ledger.prefix + "ready", 0, 249)
