@@ -89,7 +89,7 @@ FAULTS: Final = {"frozen": frozen, "full": full, "slow": slow, "flapping": flapp
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the jobs."""
+    """The counts of the jobs by what became of them."""
 
     jobs: int
     succeeded: int

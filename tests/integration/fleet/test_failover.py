@@ -20,7 +20,7 @@ AWAY = 2.0
 
 
 def counted(url: str, durability: str, disturb: Callable[[], None]) -> Outcome:
-    """What became of jobs of two workers with the Redis at the URL, disturbed in their midst."""
+    """Count the jobs of two workers with the Redis at the URL, disturbed in their midst."""
     settings = {**ROOMY, "LIMNER_REDIS_URL": url, "LIMNER_DURABILITY": durability}
     with (
         LocalFleet(workers=2, settings=settings, provider=quick_provider()) as fleet,
