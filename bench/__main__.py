@@ -25,6 +25,7 @@ from bench import (
     polls,
     quota,
     reads,
+    redis_outages,
     signals,
     submits,
     waits,
@@ -53,6 +54,7 @@ LONG = {
     "outages": outages.run,
     "pauses": pauses.run,
     "reads": reads.run,
+    "redis-outages": redis_outages.run,
     "signals": signals.run,
     "waits": waits.run,
 }

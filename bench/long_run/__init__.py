@@ -1,7 +1,9 @@
 """The long run: many jobs under continuous faults and SIGKILLs, then a comparison of two ledgers.
 
 ``python -m bench long-run`` runs it. ``BENCH_LONG_RUN_JOBS`` and ``BENCH_LONG_RUN_SEED`` change it, and
-``BENCH_STOCK_JOBS`` sets the size of the comparison with stock Celery that follows (0: none).
+``BENCH_STOCK_JOBS`` sets the size of the comparison with stock Celery that follows (0: none). With
+``BENCH_LONG_RUN_FAILOVERS=1`` Valkey fails over behind a service address and is busy now and then, instead
+of being killed.
 """
 
 import os
@@ -24,6 +26,7 @@ def run() -> Iterator[str]:
     plan = Plan(
         jobs=int(os.environ.get("BENCH_LONG_RUN_JOBS", Plan.jobs)),
         seed=int(os.environ.get("BENCH_LONG_RUN_SEED", Plan.seed)),
+        failovers=os.environ.get("BENCH_LONG_RUN_FAILOVERS", "0") != "0",
     )
     findings = long_run(plan)
     yield from findings.tables()

@@ -18,14 +18,17 @@ WITHHELD: Final = frozenset({"callback_lost", "callback_bad_signature", "callbac
 
 
 class Kill(StrEnum):
-    """The processes that are killed (SIGKILL) and restarted at once."""
+    """The processes that are killed (SIGKILL) and restarted at once, and what else befalls Redis."""
 
     WORKER = "worker"
     RECEIVER = "callback receiver"
     VALKEY = "Valkey"
+    FAILOVER = "failover of Valkey behind its service address"
+    BUSY = "Valkey is busy with a slow script"
 
 
 _ROUND: Final = (Kill.WORKER, Kill.WORKER, Kill.RECEIVER, Kill.VALKEY)
+_ROUND_OF_FAILOVERS: Final = (Kill.WORKER, Kill.WORKER, Kill.RECEIVER, Kill.FAILOVER, Kill.BUSY)
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,18 @@ class Plan:
     """The time for late results after the last job has ended."""
     stall: float = 120.0
     """The time without any job's end after which the remaining jobs count as lost."""
+    failovers: bool = False
+    """True if Valkey has a replica behind a service address, fails over, and is busy now and then, instead
+    of being killed."""
+    busy: float = 3.0
+    """The time that a slow script takes."""
 
     def kills(self) -> Iterator[Kill]:
         """An endless sequence of kills, each kind as frequent as in a round."""
         rng = random.Random(self.seed)
+        kinds = _ROUND_OF_FAILOVERS if self.failovers else _ROUND
         while True:
-            yield from rng.sample(_ROUND, len(_ROUND))
+            yield from rng.sample(kinds, len(kinds))
 
     @property
     def settings(self) -> dict[str, str]:

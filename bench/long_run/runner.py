@@ -7,9 +7,12 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
+
+import redis
 
 from bench.long_run.comparison import Bought, Verdict, bought_by_prompt, read_all, verdict
 from bench.long_run.findings import Findings
@@ -26,12 +29,17 @@ from limner.ledger import Ledger
 from limner.status import JobState
 from sandbox.kie.server import SandboxProvider
 from sandbox.local.fleet import FleetProcess, LocalFleet
+from sandbox.local.ports import HOST
+from sandbox.local.replication import Replicated
 from sandbox.local.valkey import EmbeddedValkey
 from tests.copies import Comparison, compare
 
 __all__ = ["long_run"]
 
 TICK: Final = 0.1
+BUSY_AFTER_MS: Final = 200
+"""Milliseconds of a script after which Valkey answers BUSY; its default is 5 s."""
+SLOW_SCRIPT: Final = "local over = os.clock() + tonumber(ARGV[1]); while os.clock() < over do end"
 REPORT_EVERY: Final = 10.0
 PACED: Final = 0.9
 """The share of jobs over which the pace is measured. The last jobs wait for doubts to be resolved."""
@@ -44,16 +52,24 @@ def long_run(plan: Plan) -> Findings:
 
 
 def _long_run(plan: Plan, folder: Path) -> Findings:
-    fleet = LocalFleet(
-        workers=plan.workers,
-        callbacks=True,
-        settings={**plan.settings, "LIMNER_COPY_TO": folder.as_uri()},
-        provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
-        valkey=EmbeddedValkey(aof=True, appendfsync="always"),
-        log_level="DEBUG",  # bench.long_run.rescue reads the start and end of each step
-    )
-    with fleet, Limner(fleet.redis_url) as limner, ThreadPoolExecutor(1) as submitter:
-        run = _Run(plan, fleet, folder)
+    settings = {**plan.settings, "LIMNER_COPY_TO": folder.as_uri()}
+    with ExitStack() as stack:
+        servers = None
+        if plan.failovers:
+            servers = stack.enter_context(Replicated(appendfsync="always"))
+            settings["LIMNER_REDIS_URL"] = servers.service_url
+        fleet = LocalFleet(
+            workers=plan.workers,
+            callbacks=True,
+            settings=settings,
+            provider=SandboxProvider(faults=plan.faults, hmac_key=HMAC_KEY, **plan.provider),
+            valkey=None if servers else EmbeddedValkey(aof=True, appendfsync="always"),
+            log_level="DEBUG",  # bench.long_run.rescue reads the start and end of each step
+        )
+        stack.enter_context(fleet)
+        limner = stack.enter_context(Limner(fleet.redis_url))
+        submitter = stack.enter_context(ThreadPoolExecutor(1))
+        run = _Run(plan, fleet, folder, servers)
         run.watch.start()
         run.forger.start()
         try:
@@ -66,11 +82,10 @@ def _long_run(plan: Plan, folder: Path) -> Findings:
 
 
 class _Run:
-    def __init__(self, plan: Plan, fleet: LocalFleet, folder: Path) -> None:
+    def __init__(self, plan: Plan, fleet: LocalFleet, folder: Path, servers: Replicated | None) -> None:
         assert fleet.provider
-        assert fleet.valkey
-        self.plan, self._folder = plan, folder
-        self.fleet, self.provider, self.valkey = fleet, fleet.provider, fleet.valkey
+        self.plan, self._folder, self._servers = plan, folder, servers
+        self.fleet, self.provider = fleet, fleet.provider
         self.watch = Watch(fleet.redis_url)
         self.forger = Forger(fleet.environment["LIMNER_CALLBACK_URL"], plan.seed)
         self.job_ids: list[str] = self.forger.known
@@ -244,9 +259,22 @@ class _Run:
                 self.fleet.kill_callbacks()
                 self.fleet.start_callbacks()
             case Kill.VALKEY:
-                self.valkey.kill()
-                self.valkey.restart()
+                assert self.fleet.valkey
+                self.fleet.valkey.kill()
+                self.fleet.valkey.restart()
+            case Kill.FAILOVER:
+                assert self._servers
+                self._servers.fail_over()
+            case Kill.BUSY:
+                self._keep_busy()
         self._outages[kill].append(time.monotonic() - began)
+
+    def _keep_busy(self) -> None:
+        assert self._servers
+        server = self._servers.primary
+        with redis.Redis(host=HOST, port=server.port, password=server.password) as client:
+            client.config_set("busy-reply-threshold", BUSY_AFTER_MS)
+            client.eval(SLOW_SCRIPT, 0, str(self.plan.busy))
 
     def _kill_worker(self) -> None:
         index = self._rng.choice([index for index, _ in self._living()])

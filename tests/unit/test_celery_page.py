@@ -1,23 +1,15 @@
 """The page about Celery: each row of its table names tests that exist."""
 
-import ast
 import re
 from typing import Final
 
 import pytest
 
 from tests.integration.docs.pages import read
-from tests.repository import ROOT
+from tests.references import REFERENCE, defined
 
 TABLE: Final = read("docs/celery.md").partition("## Before and after")[2]
 ROWS: Final = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
-REFERENCE: Final = re.compile(r"\[`(tests/[^`]+)`\]\(\.\./([^)]+)\) \(((?:`test_\w+`(?:, )?)+)\)")
-
-
-def defined(path: str) -> set[str]:
-    """The functions of a test file."""
-    tree = ast.parse((ROOT / path).read_text("utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_the_table_has_all_rows() -> None:

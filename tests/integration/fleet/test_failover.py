@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.failover import Outcome, under_load
 from limner import Limner
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.replication import Replicated
 from tests.integration.fleet.conftest import ROOMY, quick_provider
-from tests.integration.fleet.failover import Outcome, under_load
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -20,7 +20,7 @@ AWAY = 2.0
 
 
 def counted(url: str, durability: str, disturb: Callable[[], None]) -> Outcome:
-    """The fates of jobs of two workers with the Redis at the URL, disturbed in their midst."""
+    """Count the jobs of two workers with the Redis at the URL, disturbed in their midst."""
     settings = {**ROOMY, "LIMNER_REDIS_URL": url, "LIMNER_DURABILITY": durability}
     with (
         LocalFleet(workers=2, settings=settings, provider=quick_provider()) as fleet,

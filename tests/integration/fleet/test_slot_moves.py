@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
+from bench.failover import under_load
 from limner import Limner
 from sandbox.local.cluster import Cluster
 from sandbox.local.fleet import LocalFleet
 from sandbox.local.valkey import EmbeddedValkey
 from tests.integration.fleet.conftest import ROOMY, quick_provider
-from tests.integration.fleet.failover import under_load
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -24,7 +24,7 @@ PAUSE: Final = 0.2
 
 @dataclass(frozen=True)
 class Outcome:
-    """The fates of the jobs."""
+    """The counts of the jobs by what became of them."""
 
     refused: int
     """The submits that never returned."""
