@@ -115,10 +115,10 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
             f"LIMNER_REDIS_URL: its user may not use {', '.join(forbidden)}",
             "jobs run without it; waits are told later, and events or facts about the server are missing",
         )
-    for command, error in refused:
+    for command, refusal in refused:
         if command not in forbidden:
             # One refusal to write says it all.
-            yield fail(CHECK, f"LIMNER_REDIS_URL: {command} is refused: {str(error)[:200]}", "see its log")
+            yield fail(CHECK, f"LIMNER_REDIS_URL: {command} is refused: {str(refusal)[:200]}", "see its log")
             return
     if not refused:
         yield ok(CHECK, f"scripts, messages, and all commands on keys under {ledger.prefix}")
