@@ -14,7 +14,14 @@ import redis
 import redis.asyncio
 from redis.asyncio import connection as asyncio_connection
 
-from limner._redis.faults import CannotServe, cannot_serve, is_misplaced, lacks_a_right, said
+from limner._redis.faults import (
+    CannotServe,
+    cannot_serve,
+    is_misplaced,
+    lacks_a_right,
+    said,
+    without_arguments,
+)
 from limner._redis.places import Place
 
 IDLE_SECONDS: Final = 10.0
@@ -78,6 +85,7 @@ class Serving:
             reply = super().read_response(*args, **options)  # type: ignore[misc]
         except redis.ResponseError as error:
             self._state.answered()
+            without_arguments(error)
             if not _ends_connection(error):
                 raise
             self.disconnect()
@@ -165,6 +173,7 @@ class AsyncServing:
             reply = await super().read_response(*args, **options)  # type: ignore[misc]
         except redis.ResponseError as error:
             self._state.answered()
+            without_arguments(error)
             if not _ends_connection(error):
                 raise
             await self.disconnect(nowait=True)

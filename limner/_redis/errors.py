@@ -43,7 +43,9 @@ def store_errors(client: "redis.Redis | redis.asyncio.Redis") -> Iterator[None]:
         words = said(error)
         if unreadable := record_error(words):
             raise unreadable from error
-        if cannot_serve(error) or isinstance(error, redis.exceptions.NoScriptError):
+        # A server that does not know one of our commands serves nobody here.
+        unknown = words.removeprefix("ERR ").startswith("unknown command")
+        if unknown or cannot_serve(error) or isinstance(error, redis.exceptions.NoScriptError):
             raise StoreUnavailable(f"Redis at {address(client)} refuses to serve: {words}") from error
         raise
 

@@ -93,6 +93,17 @@ def said(error: BaseException) -> str:
     return f"{code} {words}" if code and code != "ERR" and not words.startswith(f"{code} ") else words
 
 
+def without_arguments(error: BaseException) -> BaseException:
+    """The error itself, from whose words the arguments of an unknown command are taken: AUTH has a password.
+
+    So they are in no traceback either.
+    """
+    for each in _chain(error):
+        if isinstance(each, redis.RedisError):
+            each.args = tuple(_ARGUMENTS.sub("", arg) if isinstance(arg, str) else arg for arg in each.args)
+    return error
+
+
 def cannot_serve(error: BaseException) -> bool:
     """True if an error of the server is not about the command that it answers."""
     if isinstance(error, CannotServe):

@@ -14,7 +14,7 @@ from redis.asyncio import connection as asyncio_connection
 from redis.crc import key_slot
 
 from limner._redis.addresses import Host
-from limner._redis.faults import NotFound, cause, is_final
+from limner._redis.faults import NotFound, cause, is_final, without_arguments
 
 STEP_SECONDS: Final = 0.5
 """The longest time to connect to one of those who may know, and the longest for its answer."""
@@ -67,6 +67,7 @@ class _Known:
                 connection.send_command(*self._question)
                 return self._keep(self._read(connection.read_response(), host), host)
             except (redis.RedisError, OSError) as error:
+                without_arguments(error)
                 failures[host] = error
             finally:
                 connection.disconnect()
@@ -83,6 +84,7 @@ class _Known:
                 await connection.send_command(*self._question)
                 return self._keep(self._read(await connection.read_response(), host), host)
             except (redis.RedisError, OSError) as error:
+                without_arguments(error)
                 failures[host] = error
             finally:
                 await connection.disconnect(nowait=True)

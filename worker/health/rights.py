@@ -94,11 +94,13 @@ def check_rights(ledger: Ledger, *, waits: bool) -> Iterator[Finding]:
                 *_messages(client, ledger, name),
             ]
             refused += _script(client, f"{ledger.prefix}{name}:script")
-    except StoreUnavailable as error:
-        if not isinstance(error.__cause__, CannotServe):
+    except StoreUnavailable as unavailable:
+        if not isinstance(unavailable.__cause__, CannotServe):
             raise
         yield fail(
-            CHECK, f"LIMNER_REDIS_URL: a command is refused: {str(error.__cause__)[:200]}", "see its log"
+            CHECK,
+            f"LIMNER_REDIS_URL: a command is refused: {str(unavailable.__cause__)[:200]}",
+            "see its log",
         )
         return
     forbidden = sorted(command for command, error in refused if isinstance(error, NoPermissionError))

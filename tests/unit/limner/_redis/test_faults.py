@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import traceback
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import redis
 from redis._parsers.base import BaseParser
 
 from limner._redis import CannotServe, cannot_serve, said
-from limner._redis.faults import NotFound, cause, is_final, is_misplaced, lacks_a_right
+from limner._redis.faults import NotFound, cause, is_final, is_misplaced, lacks_a_right, without_arguments
 
 OF_62 = "ERR Error running script (call to f_4ca8dc1ad85c5c5a4a3b7e4ba28e9ac9e4a2d9c8): "
 OF_7 = " script: 4ca8dc1ad85c5c5a4a3b7e4ba28e9ac9e4a2d9c8, on @user_script:12."
@@ -247,3 +248,17 @@ def raised_from(error: Exception, origin: BaseException) -> Exception:
 def test_an_error_names_its_cause(error: Exception, words: str, final: bool) -> None:
     assert words in cause(error)
     assert is_final(error) is final
+
+
+def test_the_arguments_of_an_unknown_command_are_in_no_traceback() -> None:
+    def fail() -> None:
+        try:
+            raise redis.ResponseError("unknown command 'AUTH', with args beginning with: 'limner' 'hunter2'")
+        except redis.ResponseError as error:
+            raise redis.ConnectionError("the handshake has failed") from error
+
+    with pytest.raises(redis.ConnectionError) as failed:
+        fail()
+    told = "".join(traceback.format_exception(without_arguments(failed.value)))
+    assert "unknown command 'AUTH'" in told
+    assert "ResponseError: unknown command 'AUTH'\n" in told
