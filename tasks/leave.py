@@ -22,6 +22,8 @@ RENEWALS: Final = 10
 """The number of renewals before the request is given up: the machine is too slow at the moment."""
 NEAR: Final = 3
 """The number of renewals after which Redis counts as far away, and not the machine as slow."""
+NOISE: Final = 0.025
+"""Seconds beyond the quickest renewal within which a request goes out to a Redis that is far away."""
 FARTHEST: Final = 0.5
 """Seconds of a round trip to a Redis that may be far away, at most."""
 
@@ -40,8 +42,8 @@ class Leave:
         """True if the request may go out now.
 
         No renewal is quicker than the way to a Redis that is far away. Each request waits as long for its
-        answer there, which moves the window and does not make it fuller. So the quickest of several renewals
-        does not count towards the moment.
+        answer there, which moves the window and does not make it fuller. So one that is about as quick as the
+        quickest of several is good enough.
         """
         way = FARTHEST
         for number in range(RENEWALS):
@@ -60,4 +62,4 @@ class Leave:
 
     @staticmethod
     def _moment(renewals: int, way: float) -> float:
-        return MOMENT + way if renewals >= NEAR else MOMENT
+        return max(MOMENT, way + NOISE) if renewals >= NEAR else MOMENT

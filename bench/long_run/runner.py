@@ -39,6 +39,8 @@ __all__ = ["long_run"]
 TICK: Final = 0.1
 BUSY_AFTER_MS: Final = 200
 """Milliseconds of a script after which Valkey answers BUSY; its default is 5 s."""
+SCRIPT_PATIENCE: Final = 120.0
+"""Seconds for the end of a slow script, which counts the time of its CPU."""
 SLOW_SCRIPT: Final = "local over = os.clock() + tonumber(ARGV[1]); while os.clock() < over do end"
 REPORT_EVERY: Final = 10.0
 PACED: Final = 0.9
@@ -272,7 +274,9 @@ class _Run:
     def _keep_busy(self) -> None:
         assert self._servers
         server = self._servers.primary
-        with redis.Redis(host=HOST, port=server.port, password=server.password) as client:
+        with redis.Redis(
+            host=HOST, port=server.port, password=server.password, socket_timeout=SCRIPT_PATIENCE
+        ) as client:
             client.config_set("busy-reply-threshold", BUSY_AFTER_MS)
             client.eval(SLOW_SCRIPT, 0, str(self.plan.busy))
 
