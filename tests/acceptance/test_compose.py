@@ -51,7 +51,7 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "a-key-of-a-bucket",
 }
 STORE = {"redis_url", "redis_timeout_seconds", "prefix"}
-CELERY = {"broker_url", "result_url", "queue"}
+CELERY = {"broker_url", "result_url", "queue", "intake_queue_type"}
 NOT_OF_WORKERS = {"api_key", "callback_hmac_key", "schedule_file", "idempotency_seconds"}
 NEEDED = {
     "worker": set(Settings.model_fields) - NOT_OF_WORKERS,

@@ -21,8 +21,7 @@ import psutil
 
 from limner.ledger.layout.constants import MAIN
 from limner.ledger.layout.keys import COPIES, JOB, PAUSE
-from limner.ledger.messages import Claimed
-from limner.ledger.queue import ClaimSteps
+from limner.ledger.queue import ClaimSteps, Leased
 from limner.ledger.scripts.calls import ReportPollsCall, StoredCall
 from limner.ledger.scripts.copying import PlanCopyCall
 from limner.ledger.scripts.script import Script
@@ -272,8 +271,9 @@ def _wrap_ledger(crash: Crash) -> None:
     Store.run = wrapped  # type: ignore[method-assign,assignment]
 
 
-def _claimed(claimed: Claimed | None) -> Write | None:
-    return _CLAIMS[claimed.steps[0].step] if claimed and claimed.steps else None
+def _claimed(reply: object) -> Write | None:
+    steps = reply.claimed.steps if isinstance(reply, Leased) else []
+    return _CLAIMS[steps[0].step] if steps else None
 
 
 def _steps_to_claim(store: Store) -> Iterator[Write]:

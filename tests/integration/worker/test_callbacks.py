@@ -25,7 +25,7 @@ from limner.callbacks.asgi import BODY_BYTES, BODY_SECONDS, route
 from limner.callbacks.receiver import Receiver
 from limner.callbacks.signature import SIGNATURE, TIMESTAMP, signature
 from limner.errors import JobFailed
-from limner.ledger import Grant, Ledger, Quota, Submission
+from limner.ledger import Claim, Grant, Ledger, Quota, Submission
 from limner.ledger.record import Record
 from limner.models import TextToImage
 from limner.status import JobState
@@ -110,11 +110,16 @@ class Bench:
         job_id = self.ledger.jobs.submit(
             Submission(job_id or new.job_id, new.request, new.digest, key=new.key)
         ).job_id
-        step = next(
-            step
-            for step in self.ledger.queue.claim(Quota(1000, 1, 0, 1, 1000)).steps
-            if step.job_id == job_id
-        )
+        steps: list[Claim] = []
+
+        def claim() -> bool:
+            claimed = self.ledger.queue.claim(Quota(1000, 1, 0, 1, 1000)).steps
+            steps.extend(step for step in claimed if step.job_id == job_id)
+            return bool(steps)
+
+        # A claim takes some steps at a time, and jobs of other tests wait as well.
+        eventually(claim)
+        [step] = steps
         assert isinstance(self.ledger.jobs.begin(job_id, step.lease, TOKEN, deadline=900), Grant)
         return job_id
 

@@ -26,7 +26,7 @@ from sandbox.local.valkey import EmbeddedValkey
 from tests.integration.limner.ledger import speaking
 from tests.repository import ROOT
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 BUDGET = Quota(creates=1000, creates_span=1.0, polls=1000, polls_span=1.0, max_in_flight=1000)
 RATE_LIMITED = {"cause": "rate_limited", "code": 429, "http_status": 200, "message": "Too \x1b[31mmany"}
 URLS = ["https://files.example/1.png", "https://files.example/2.png"]
