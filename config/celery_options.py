@@ -100,6 +100,8 @@ def _broker(settings: Settings, timeout: float) -> dict[str, Any]:
     if urlsplit(settings.broker_url).scheme not in SCHEMES:
         return {}
     return {
+        # By its name, because kombu remembers which transport a scheme had first in a process.
+        "broker_transport": "worker.transport:Transport",
         "broker_transport_options": {
             # Each app applies its own visibility timeout to all messages under these keys.
             "unacked_key": f"{settings.prefix}.unacked",

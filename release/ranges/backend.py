@@ -116,7 +116,7 @@ def redis_is_silent() -> None:
 def wrong_password(url: str) -> None:
     parts = urlsplit(url)
     wrong = f"redis://:wrong@{parts.hostname}:{parts.port}/0"
-    words = "refused the credentials of LIMNER_REDIS_URL"
+    words = "refused the credentials; LIMNER_REDIS_URL"
     with Limner(wrong) as client:
         raised(errors.StoreUnavailable, words, lambda: client.submit("a"))
         raised(errors.StoreUnavailable, words, client.get("x").status)

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from celery import Celery
 
 from config import Settings
 from config.settings import is_rabbitmq
-from limner._redis import SCHEMES, parse
+from limner._redis import parse
 from worker.health.findings import Finding, fail, ok
 from worker.health.rabbitmq_checks import check_rabbitmq
 
@@ -21,7 +22,7 @@ def place(url: str) -> str:
     """The address in a URL, without credentials."""
     # A RabbitMQ may have several addresses.
     parts = urlsplit(url.split(";")[0])
-    if parts.scheme in SCHEMES:
+    with suppress(ValueError):
         return str(parse(url))
     return f"{parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
 

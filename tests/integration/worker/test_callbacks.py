@@ -341,12 +341,12 @@ def test_many_big_callbacks_at_once_take_bounded_memory(bench: Bench) -> None:
 def receiver_pid(url: str) -> int:
     """The process that answers at that address."""
     port = httpx.URL(url).port
+    # This process has the socket as well.
     return next(
-        link.pid
-        for link in psutil.net_connections("tcp")
-        if link.status == psutil.CONN_LISTEN
-        and link.laddr[1:] == (port,)
-        and link.pid not in (None, os.getpid())
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        for link in child.net_connections("tcp")
+        if link.status == psutil.CONN_LISTEN and link.laddr[1:] == (port,)
     )
 
 
