@@ -226,6 +226,7 @@ def test_what_a_call_gives_comes_out_of_its_result_as_json_has_it(
 ) -> None:
     bench = way_out.bench
     bench.client.flushall()
+    bench.ledger.memory.see(Seen(), anew=True)
     bench.now += 1
     with Limner(valkey_url) as limner:
         job = at_the_door(
